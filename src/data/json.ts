@@ -1,0 +1,32 @@
+// JSON from files, with errors that name the file.
+import { InputError, type InputErrorCode } from '../util/error.ts';
+
+/** Decodes UTF-8 text (a byte-order mark is dropped); InputError when the bytes are no text. */
+export function decodeText(bytes: Uint8Array, where: string, code: InputErrorCode): string {
+  try {
+    const text = new TextDecoder('utf-8', { fatal: true }).decode(bytes);
+    if (text.includes('\0')) throw new Error();
+    return text;
+  } catch {
+    throw new InputError(code, `${where}: this is a binary file, not UTF-8 text.`);
+  }
+}
+
+/** Parses JSON text; InputError with the place of the mistake. */
+export function parseJson(text: string, where: string, code: InputErrorCode): unknown {
+  if (text.trim() === '') throw new InputError(code, `${where}: the file is empty.`);
+  try {
+    return JSON.parse(text);
+  } catch (e) {
+    throw new InputError(code, `${where}: not valid JSON (${(e as Error).message}).`);
+  }
+}
+
+/** Parses the bytes of a JSON file that must hold an object. */
+export function parseJsonObject(bytes: Uint8Array, where: string, code: InputErrorCode): Record<string, unknown> {
+  const value = parseJson(decodeText(bytes, where, code), where, code);
+  if (typeof value !== 'object' || value === null || Array.isArray(value)) {
+    throw new InputError(code, `${where}: expected a JSON object, found ${Array.isArray(value) ? 'an array' : JSON.stringify(value)}.`);
+  }
+  return value as Record<string, unknown>;
+}
