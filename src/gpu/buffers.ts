@@ -1,0 +1,67 @@
+// Creating, filling and reading GPU buffers.
+import type { Gpu } from './device.ts';
+
+const round4 = (bytes: number): number => Math.max(4, Math.ceil(bytes / 4) * 4);
+
+/** A zero-filled storage buffer of at least `bytes` bytes that can be copied from and to. */
+export function createBuffer(gpu: Gpu, label: string, bytes: number, usage = 0): GPUBuffer {
+  const size = round4(bytes);
+  gpu.created.buffers++;
+  gpu.created.bytes += size;
+  return gpu.device.createBuffer({ label, size, usage: usage || GPUBufferUsage.STORAGE | GPUBufferUsage.COPY_SRC | GPUBufferUsage.COPY_DST });
+}
+
+/** A storage buffer holding `data`; odd lengths are padded with zeros to 4 bytes. */
+export function bufferOf(gpu: Gpu, label: string, data: ArrayBufferView): GPUBuffer {
+  const buffer = createBuffer(gpu, label, data.byteLength);
+  writeBuffer(gpu, buffer, data);
+  return buffer;
+}
+
+/** Writes `data` at byte `offset` of a buffer. */
+export function writeBuffer(gpu: Gpu, buffer: GPUBuffer, data: ArrayBufferView, offset = 0): void {
+  const whole = data.byteLength & ~3;
+  gpu.device.queue.writeBuffer(buffer, offset, data.buffer, data.byteOffset, whole);
+  if (whole === data.byteLength) return;
+  const rest = new Uint8Array(4);
+  rest.set(new Uint8Array(data.buffer, data.byteOffset + whole, data.byteLength - whole));
+  gpu.device.queue.writeBuffer(buffer, offset + whole, rest);
+}
+
+/** Reads bytes [offset, offset + size) back. Waits for all work submitted before. */
+export async function readBuffer(gpu: Gpu, buffer: GPUBuffer, offset = 0, size = buffer.size - offset): Promise<ArrayBuffer> {
+  const staging = gpu.device.createBuffer({ size: round4(size), usage: GPUBufferUsage.MAP_READ | GPUBufferUsage.COPY_DST });
+  const encoder = gpu.device.createCommandEncoder();
+  encoder.copyBufferToBuffer(buffer, offset, staging, 0, round4(size));
+  gpu.device.queue.submit([encoder.finish()]);
+  await idle(staging.mapAsync(GPUMapMode.READ));
+  const copy = staging.getMappedRange().slice(0, size);
+  staging.destroy();
+  gpu.check();
+  return copy;
+}
+
+/** As `readBuffer`, as floats. */
+export const readF32 = async (gpu: Gpu, buffer: GPUBuffer, offset = 0, floats = (buffer.size - offset) / 4): Promise<Float32Array<ArrayBuffer>> =>
+  new Float32Array(await readBuffer(gpu, buffer, offset, floats * 4));
+
+const inNode = typeof process !== 'undefined' && Boolean(process.versions?.node) && typeof window === 'undefined';
+const pause = inNode ? new Int32Array(new SharedArrayBuffer(4)) : null;
+
+/**
+ * Awaits a promise of the GPU. Dawn under Node spins a core while one is pending, which slows a software adapter by more than half:
+ * there the thread sleeps for a millisecond a turn instead.
+ */
+export async function idle<T>(promise: Promise<T>): Promise<T> {
+  if (!pause) return promise;
+  let settled = false;
+  const done = () => {
+    settled = true;
+  };
+  promise.then(done, done);
+  while (!settled) {
+    await new Promise((resolve) => setImmediate(resolve));
+    if (!settled) Atomics.wait(pause, 0, 0, 1);
+  }
+  return promise;
+}

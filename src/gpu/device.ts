@@ -1,0 +1,73 @@
+// Opens a WebGPU device from any provider (browser, worker, Dawn under Node) and keeps its limits and error policy.
+import { InputError } from '../util/error.ts';
+
+/** A device with its limits and what the kernels may use of it. */
+export interface Gpu {
+  device: GPUDevice;
+  name: string;
+  software: boolean;
+  subgroup: { min: number; max: number } | null;
+  timestamps: boolean;
+  /** Bytes of one storage binding at most. */
+  maxBinding: number;
+  /** GPU buffers created so far, and their bytes: tests count them. */
+  created: { buffers: number; bytes: number };
+  /** Throws the first error that the device reported outside a scope, or that it is lost. */
+  check(): void;
+  /** Called once on the first such error. */
+  onError: ((message: string) => void) | null;
+  destroy(): void;
+}
+
+const WANTED: Record<string, number> = {
+  maxStorageBufferBindingSize: 2 ** 31,
+  maxBufferSize: 2 ** 32,
+  maxStorageBuffersPerShaderStage: 8,
+  maxComputeWorkgroupStorageSize: 16384,
+  maxComputeInvocationsPerWorkgroup: 256,
+};
+// SwiftShader reports 1 GiB but fails at exactly that size.
+const SAFE_BINDING = 1020 * 2 ** 20;
+
+const describe = (info: GPUAdapterInfo): string =>
+  [info.description, info.vendor, info.architecture].filter((s, i, all) => s && all.indexOf(s) === i).join(' · ') || 'unnamed adapter';
+
+/**
+ * Opens the device of a fresh adapter.
+ * @throws InputError `no-webgpu` with what to do, when there is no provider or no adapter.
+ */
+export async function createGpu(provider: GPU | undefined): Promise<Gpu> {
+  if (!provider) throw new InputError('no-webgpu', 'This browser has no WebGPU. Use Chrome or Edge 121 or newer, with hardware acceleration on.');
+  const adapter = await provider.requestAdapter({ powerPreference: 'high-performance' });
+  if (!adapter) throw new InputError('no-webgpu', 'WebGPU found no graphics adapter. Turn on hardware acceleration, or start Chrome with --enable-unsafe-webgpu.');
+  const features = (['subgroups', 'timestamp-query'] as GPUFeatureName[]).filter((f) => adapter.features.has(f));
+  const limits = adapter.limits as unknown as Record<string, number>;
+  const requiredLimits = Object.fromEntries(Object.entries(WANTED).map(([k, v]) => [k, Math.min(limits[k], v)]));
+  const device = await adapter.requestDevice({ requiredFeatures: features, requiredLimits });
+  const info = adapter.info as GPUAdapterInfo & { subgroupMinSize?: number; subgroupMaxSize?: number };
+  let failure: string | null = null;
+  const gpu: Gpu = {
+    device,
+    name: describe(info),
+    software: /swiftshader|llvmpipe|basic render/i.test(`${info.description} ${info.architecture} ${info.vendor}`),
+    subgroup: device.features.has('subgroups') ? { min: info.subgroupMinSize ?? 4, max: info.subgroupMaxSize ?? 128 } : null,
+    timestamps: device.features.has('timestamp-query'),
+    maxBinding: Math.min(device.limits.maxStorageBufferBindingSize, SAFE_BINDING),
+    created: { buffers: 0, bytes: 0 },
+    onError: null,
+    check: () => {
+      if (failure) throw new Error(failure);
+    },
+    destroy: () => device.destroy(),
+  };
+  const fail = (message: string) => {
+    if (failure) return;
+    failure = message;
+    gpu.onError?.(message);
+  };
+  device.addEventListener('uncapturederror', (e) => fail(`GPU error: ${e.error.message}`));
+  device.lost.then((lost) => {
+    if (lost.reason !== 'destroyed') fail(`The GPU device was lost: ${lost.message}`);
+  });
+  return gpu;
+}

@@ -1,0 +1,76 @@
+// Trainable parameters in flat f32 buffers (value, gradient, two moments), with named banks as 256-byte-aligned views.
+import { createBuffer, readF32, writeBuffer } from '../gpu/buffers.ts';
+import type { Gpu } from '../gpu/device.ts';
+import { invariant } from '../util/error.ts';
+import { type Tensor, tensor } from './tensor.ts';
+
+const ALIGN = 64; // floats: 256 bytes, the strictest binding alignment
+
+/** The four flat buffers of a store. */
+export interface ParamBuffers {
+  value: GPUBuffer;
+  grad: GPUBuffer;
+  m: GPUBuffer;
+  v: GPUBuffer;
+}
+
+/** A level's parameters. Symbolic until `allocate`. */
+export class ParamStore {
+  /** Floats in all, padding included. */
+  size = 0;
+  readonly banks = new Map<string, Tensor>();
+  private readonly gradViews = new Map<Tensor, Tensor>();
+  buffers: ParamBuffers | null = null;
+
+  /** Adds a bank of the given shape; its gradient view comes with it. */
+  add(name: string, shape: readonly number[]): Tensor {
+    invariant(!this.banks.has(name), `bank ${name} exists`);
+    const bank = tensor(name, shape, { kind: 'param', requiresGrad: true, offset: this.size });
+    this.banks.set(name, bank);
+    this.gradViews.set(bank, tensor(`d ${name}`, shape, { kind: 'grad', offset: this.size }));
+    const floats = shape.reduce((a, b) => a * b, 1);
+    this.size += Math.ceil(floats / ALIGN) * ALIGN;
+    return bank;
+  }
+
+  /** The gradient view of a bank. */
+  gradOf(bank: Tensor): Tensor {
+    const view = this.gradViews.get(bank);
+    invariant(view, `no gradient view of ${bank.name}`);
+    return view;
+  }
+
+  /** Whole-buffer views, for the optimizer. */
+  readonly flat = {
+    value: () => tensor('params', [this.size], { kind: 'param' }),
+    grad: () => tensor('grads', [this.size], { kind: 'grad' }),
+    m: () => tensor('adam m', [this.size], { kind: 'state' }),
+    v: () => tensor('adam v', [this.size], { kind: 'state' }),
+  };
+
+  /** Makes the buffers, zero-filled. */
+  allocate(gpu: Gpu): ParamBuffers {
+    invariant(!this.buffers, 'parameters are allocated already');
+    const make = (label: string) => createBuffer(gpu, label, Math.max(this.size, ALIGN) * 4);
+    this.buffers = { value: make('params'), grad: make('grads'), m: make('adam m'), v: make('adam v') };
+    return this.buffers;
+  }
+
+  /** Writes a bank's values. */
+  write(gpu: Gpu, bank: Tensor, values: Float32Array): void {
+    invariant(this.buffers, 'parameters are not allocated');
+    writeBuffer(gpu, this.buffers.value, values, bank.offset * 4);
+  }
+
+  /** Reads one flat buffer back; banks are at their offsets. */
+  read(gpu: Gpu, which: keyof ParamBuffers): Promise<Float32Array<ArrayBuffer>> {
+    invariant(this.buffers, 'parameters are not allocated');
+    return readF32(gpu, this.buffers[which]);
+  }
+
+  /** Frees the buffers. */
+  destroy(): void {
+    for (const b of Object.values(this.buffers ?? {})) (b as GPUBuffer).destroy();
+    this.buffers = null;
+  }
+}

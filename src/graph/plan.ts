@@ -1,0 +1,51 @@
+// The memory plan: which activations share a buffer. A pure function of the list of commands; needs no GPU.
+import type { Command } from './recorder.ts';
+import { bytesOf, type Tensor } from './tensor.ts';
+
+/** Buffers for activations: `slot` of each tensor, and the bytes of each slot. */
+export interface Plan {
+  slots: Map<Tensor, number>;
+  slotBytes: number[];
+  /** Sum over activations, as if nothing were shared. */
+  unplannedBytes: number;
+}
+
+interface Life {
+  tensor: Tensor;
+  first: number;
+  last: number;
+  bytes: number;
+}
+
+function lives(commands: readonly Command[]): Life[] {
+  const found = new Map<Tensor, Life>();
+  commands.forEach((c, i) => {
+    for (const t of c.type === 'clear' ? [c.tensor] : c.tensors) {
+      if (t.kind !== 'activation') continue;
+      const life = found.get(t);
+      if (life) life.last = i;
+      else found.set(t, { tensor: t, first: i, last: i, bytes: bytesOf(t) });
+    }
+  });
+  return [...found.values()];
+}
+
+/**
+ * Greedy by size over live ranges, one buffer a slot (WebGPU forbids reading and writing one buffer in a dispatch, so no arena).
+ * @param share false gives each tensor its own buffer, to bisect aliasing bugs
+ */
+export function plan(commands: readonly Command[], share = true): Plan {
+  const all = lives(commands);
+  const order = [...all].sort((a, b) => b.bytes - a.bytes || a.first - b.first);
+  const slots = new Map<Tensor, number>();
+  const slotBytes: number[] = [];
+  const occupants: Life[][] = [];
+  for (const life of order) {
+    let slot = share ? occupants.findIndex((o) => o.every((l) => l.last < life.first || life.last < l.first)) : -1;
+    if (slot < 0) slot = occupants.push([]) - 1;
+    occupants[slot].push(life);
+    slotBytes[slot] = Math.max(slotBytes[slot] ?? 0, life.bytes);
+    slots.set(life.tensor, slot);
+  }
+  return { slots, slotBytes, unplannedBytes: all.reduce((sum, l) => sum + l.bytes, 0) };
+}

@@ -1,0 +1,217 @@
+// A recorded list, planned and compiled, that replays with no allocation.
+import { bufferOf, createBuffer, idle } from '../gpu/buffers.ts';
+import type { Gpu } from '../gpu/device.ts';
+import { kernelKey, packParams } from '../gpu/kernel.ts';
+import { type Pipeline, pipelineOf } from '../gpu/pipelines.ts';
+import { invariant } from '../util/error.ts';
+import type { ParamStore } from './params.ts';
+import { type Plan, plan } from './plan.ts';
+import type { Command, Dispatch, Recorder } from './recorder.ts';
+import { bytesOf, type Tensor } from './tensor.ts';
+
+/** Buffers that several programs share: weights, states, parameters, the step uniform, and slots for activations. */
+export class Memory {
+  private readonly bound = new Map<Tensor, GPUBuffer>();
+  private slots: GPUBuffer[] = [];
+  readonly step: GPUBuffer;
+
+  constructor(
+    readonly gpu: Gpu,
+    readonly params: ParamStore | null = null,
+  ) {
+    this.step = createBuffer(gpu, 'step', 64, GPUBufferUsage.UNIFORM | GPUBufferUsage.COPY_DST);
+  }
+
+  /** Gives a weight or state its buffer. */
+  bind(t: Tensor, buffer: GPUBuffer): GPUBuffer {
+    this.bound.set(t, buffer);
+    return buffer;
+  }
+
+  /** Makes and binds a zero-filled buffer for a state. */
+  allocate(t: Tensor): GPUBuffer {
+    return this.bind(t, createBuffer(this.gpu, t.name, bytesOf(t)));
+  }
+
+  /** The buffer of a tensor that is no activation. */
+  get(t: Tensor): GPUBuffer {
+    const buffers = this.params?.buffers;
+    if (t.kind === 'param' && buffers) return buffers.value;
+    if (t.kind === 'grad' && buffers) return buffers.grad;
+    const buffer = this.bound.get(t);
+    invariant(buffer, `${t.name} has no buffer`);
+    return buffer;
+  }
+
+  /** Slots of at least these sizes, largest first; those of earlier programs are used again where they are big enough. */
+  slotsFor(sizes: readonly number[]): GPUBuffer[] {
+    const order = sizes.map((bytes, i) => ({ bytes, i })).sort((a, b) => b.bytes - a.bytes);
+    const out: GPUBuffer[] = [];
+    order.forEach(({ bytes, i }, rank) => {
+      if (!this.slots[rank] || this.slots[rank].size < bytes) this.slots.splice(rank, 0, createBuffer(this.gpu, `slot ${rank}`, bytes));
+      out[i] = this.slots[rank];
+    });
+    return out;
+  }
+
+  /** Frees everything bound and the slots. */
+  destroy(): void {
+    for (const b of new Set([...this.bound.values(), ...this.slots, this.step])) b.destroy();
+    this.bound.clear();
+    this.slots = [];
+  }
+}
+
+interface Compiled {
+  dispatch: Dispatch | null;
+  clear: GPUBuffer | null;
+  pipeline: Pipeline | null;
+  group: GPUBindGroup | null;
+}
+
+/** A program that can be replayed. */
+export class Program {
+  private constructor(
+    private readonly gpu: Gpu,
+    readonly commands: readonly Command[],
+    readonly plan: Plan,
+    private readonly compiled: readonly Compiled[],
+    private readonly own: readonly GPUBuffer[],
+    /** Resolves a tensor of this program to its buffer, activations included. */
+    readonly bufferOf: (t: Tensor) => GPUBuffer,
+  ) {}
+
+  /** Flops of one replay. */
+  get flops(): number {
+    return this.commands.reduce((sum, c) => sum + (c.type === 'dispatch' ? c.flops : 0), 0);
+  }
+
+  /**
+   * Plans, compiles and binds what was recorded.
+   * @param options.share false gives each activation its own buffer
+   * @param options.onProgress called with pipelines done and in all
+   */
+  static async compile(
+    recorder: Recorder,
+    memory: Memory,
+    options: { share?: boolean; onProgress?: (done: number, of: number) => void } = {},
+  ): Promise<Program> {
+    const { gpu } = memory;
+    const { commands } = recorder;
+    const planned = plan(commands, options.share ?? true);
+    const slots = options.share === false ? planned.slotBytes.map((b, i) => createBuffer(gpu, `own ${i}`, b)) : memory.slotsFor(planned.slotBytes);
+    const own: GPUBuffer[] = [];
+    const constants = new Map<Tensor, GPUBuffer>();
+    const resolve = (t: Tensor): GPUBuffer => {
+      if (t.kind === 'activation') return slots[planned.slots.get(t) ?? -1];
+      if (t.kind !== 'constant') return memory.get(t);
+      let buffer = constants.get(t);
+      if (!buffer) {
+        invariant(t.data, `${t.name} has no data`);
+        constants.set(t, (buffer = bufferOf(gpu, t.name, t.data)));
+        own.push(buffer);
+      }
+      return buffer;
+    };
+    const dispatches = commands.filter((c) => c.type === 'dispatch');
+    const pipelines = await compileAll(gpu, dispatches, options.onProgress);
+    const { buffer: uniforms, offsets } = packUniforms(gpu, dispatches);
+    own.push(uniforms);
+    gpu.device.pushErrorScope('validation');
+    let index = 0;
+    const compiled = commands.map((c): Compiled => {
+      if (c.type === 'clear') return { dispatch: null, clear: resolve(c.tensor), pipeline: null, group: null };
+      const pipeline = pipelines.get(kernelKey(c.kernel))!;
+      const entries = c.tensors.map((t, binding) => ({ binding, resource: binding_(resolve(t), t) }));
+      if (c.kernel.params.length > 0) entries.push({ binding: entries.length, resource: { buffer: uniforms, offset: offsets[index], size: 256 } });
+      if (c.kernel.usesStep) entries.push({ binding: entries.length, resource: { buffer: memory.step, offset: 0, size: 64 } });
+      index++;
+      return { dispatch: c, clear: null, pipeline, group: gpu.device.createBindGroup({ label: c.label, layout: pipeline.layout, entries }) };
+    });
+    const error = await gpu.device.popErrorScope();
+    if (error) throw new Error(`A bind group is invalid: ${error.message}`);
+    return new Program(gpu, commands, planned, compiled, own, resolve);
+  }
+
+  /**
+   * Submits the whole list, in pieces of at most `flopsPerSubmit`, so that one submit does not hold the GPU for long.
+   * @param timestamps writes begin and end of dispatch i to queries 2i and 2i+1 (one pass a dispatch), for the profiler
+   */
+  replay(options: { flopsPerSubmit?: number; timestamps?: GPUQuerySet } = {}): void {
+    const { device } = this.gpu;
+    const limit = options.flopsPerSubmit ?? Number.POSITIVE_INFINITY;
+    let encoder = device.createCommandEncoder();
+    let pass: GPUComputePassEncoder | null = null;
+    let flops = 0;
+    const endPass = () => {
+      pass?.end();
+      pass = null;
+    };
+    this.compiled.forEach((c, i) => {
+      if (c.clear) {
+        endPass();
+        encoder.clearBuffer(c.clear);
+        return;
+      }
+      const { dispatch, pipeline, group } = c;
+      if (!dispatch || !pipeline) return;
+      if (flops > 0 && flops + dispatch.flops > limit) {
+        endPass();
+        device.queue.submit([encoder.finish()]);
+        encoder = device.createCommandEncoder();
+        flops = 0;
+      }
+      const timestampWrites = options.timestamps && { querySet: options.timestamps, beginningOfPassWriteIndex: 2 * i, endOfPassWriteIndex: 2 * i + 1 };
+      pass ??= encoder.beginComputePass(timestampWrites ? { timestampWrites } : {});
+      pass.setPipeline(pipeline.pipeline);
+      pass.setBindGroup(0, group);
+      pass.dispatchWorkgroups(...dispatch.workgroups);
+      flops += dispatch.flops;
+      if (timestampWrites) endPass();
+    });
+    endPass();
+    device.queue.submit([encoder.finish()]);
+  }
+
+  /** Frees the program's own uniforms and tables; shared memory stays. */
+  destroy(): void {
+    for (const b of this.own) b.destroy();
+  }
+}
+
+const binding_ = (buffer: GPUBuffer, t: Tensor): GPUBufferBinding =>
+  t.kind === 'param' || t.kind === 'grad' ? { buffer, offset: t.offset * 4, size: Math.max(4, bytesOf(t)) } : { buffer };
+
+async function compileAll(gpu: Gpu, dispatches: readonly Dispatch[], onProgress?: (done: number, of: number) => void): Promise<Map<string, Pipeline>> {
+  const kernels = new Map(dispatches.map((d) => [kernelKey(d.kernel), d.kernel]));
+  let done = 0;
+  const made = await Promise.all(
+    [...kernels].map(async ([key, kernel]) => {
+      const pipeline = await idle(pipelineOf(gpu, kernel));
+      onProgress?.(++done, kernels.size);
+      return [key, pipeline] as const;
+    }),
+  );
+  return new Map(made);
+}
+
+function packUniforms(gpu: Gpu, dispatches: readonly Dispatch[]): { buffer: GPUBuffer; offsets: number[] } {
+  const blocks = new Map<string, number>();
+  const chunks: Uint8Array[] = [];
+  const offsets = dispatches.map((d) => {
+    const bytes = new Uint8Array(packParams(d.kernel, d.params));
+    const key = bytes.join();
+    let offset = blocks.get(key);
+    if (offset === undefined) {
+      offset = chunks.length * 256;
+      blocks.set(key, offset);
+      chunks.push(bytes);
+    }
+    return offset;
+  });
+  const all = new Uint8Array(Math.max(1, chunks.length) * 256);
+  chunks.forEach((c, i) => all.set(c, i * 256));
+  const buffer = createBuffer(gpu, 'uniforms', all.length, GPUBufferUsage.UNIFORM | GPUBufferUsage.COPY_DST);
+  gpu.device.queue.writeBuffer(buffer, 0, all);
+  return { buffer, offsets };
+}

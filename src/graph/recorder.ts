@@ -1,0 +1,149 @@
+// Records a program: functions called on a Recorder append dispatches, and push each op's backward onto a tape that lives only meanwhile.
+import type { Kernel } from '../gpu/kernel.ts';
+import type { Variants } from '../gpu/variants.ts';
+import { invariant } from '../util/error.ts';
+import { sizeOf, type Tensor, tensor } from './tensor.ts';
+
+/** One kernel launch with symbolic operands. */
+export interface Dispatch {
+  type: 'dispatch';
+  kernel: Kernel;
+  /** In the order of the kernel's bindings. */
+  tensors: readonly Tensor[];
+  params: Readonly<Record<string, number>>;
+  workgroups: readonly [number, number, number];
+  flops: number;
+  label: string;
+}
+
+/** Zeroes a whole tensor. */
+export interface Clear {
+  type: 'clear';
+  tensor: Tensor;
+}
+
+/** A step of a program. */
+export type Command = Dispatch | Clear;
+
+/** What a kernel launch needs. `workgroups` counts them in one dimension (folded to two when many) or gives all three. */
+export interface Launch {
+  kernel: Kernel;
+  tensors: Record<string, Tensor>;
+  params?: Record<string, number>;
+  workgroups: number | readonly [number, number, number];
+  flops?: number;
+  label?: string;
+}
+
+const MAX_WORKGROUPS = 65535;
+
+/** Folds a count of workgroups into two dimensions; kernels take x + y·num_workgroups.x and check the range. */
+export function fold(count: number): [number, number, number] {
+  if (count <= MAX_WORKGROUPS) return [Math.max(1, count), 1, 1];
+  const y = Math.ceil(count / MAX_WORKGROUPS);
+  return [Math.ceil(count / y), y, 1];
+}
+
+/** The recording of one program. */
+export class Recorder {
+  readonly commands: Command[] = [];
+  private tape: (() => void)[] = [];
+  private readonly grads = new Map<Tensor, Tensor>();
+  private replays = 0;
+
+  /**
+   * @param variants the kernel variants that ops choose by
+   * @param training whether ops push their backward onto the tape
+   */
+  constructor(
+    readonly variants: Variants,
+    readonly training: boolean,
+  ) {}
+
+  /** True while a checkpointed block is being recorded a second time: statistics are not written again. */
+  get recomputing(): boolean {
+    return this.replays > 0;
+  }
+
+  /** Appends a kernel launch, checking its operands against the kernel's own declaration. */
+  launch({ kernel, tensors, params = {}, workgroups, flops = 0, label }: Launch): void {
+    const operands = kernel.bindings.map((b) => {
+      const t = tensors[b.name];
+      invariant(t, `${kernel.name}: no tensor for binding ${b.name}`);
+      invariant(b.access === 'read' || (t.kind !== 'weight' && t.kind !== 'constant'), `${kernel.name}: ${t.name} is read-only`);
+      return t;
+    });
+    const extra = Object.keys(tensors).find((n) => !kernel.bindings.some((b) => b.name === n));
+    invariant(extra === undefined, `${kernel.name}: no binding ${extra}`);
+    const grid = typeof workgroups === 'number' ? fold(workgroups) : workgroups;
+    invariant(
+      grid.every((g) => g >= 1 && g <= MAX_WORKGROUPS),
+      `${kernel.name}: grid ${grid}`,
+    );
+    this.commands.push({ type: 'dispatch', kernel, tensors: operands, params, workgroups: grid, flops, label: label ?? kernel.name });
+  }
+
+  /** Zeroes a tensor at this point of the program. */
+  clear(t: Tensor): void {
+    this.commands.push({ type: 'clear', tensor: t });
+  }
+
+  /** Pushes an op's backward; it runs, in reverse order, while `backward` records. */
+  onBackward(fn: () => void): void {
+    if (this.training) this.tape.push(fn);
+  }
+
+  /** The gradient recorded so far for an activation, if any. */
+  gradOf(t: Tensor): Tensor | undefined {
+    return this.grads.get(t);
+  }
+
+  /** The tensor into which an op's backward writes ∂L/∂t, and whether to add to what is there. */
+  gradTarget(t: Tensor): { grad: Tensor; accumulate: 0 | 1 } {
+    const known = this.grads.get(t);
+    if (known) return { grad: known, accumulate: 1 };
+    const grad = tensor(`d ${t.name}`, t.shape);
+    this.grads.set(t, grad);
+    return { grad, accumulate: 0 };
+  }
+
+  /**
+   * Hands ∂L/∂out on to an operand that has none yet, without a copy. Sound where every reader of the alias is recorded before the
+   * next writer, as in a pre-norm residual stream.
+   */
+  aliasGrad(t: Tensor, grad: Tensor): boolean {
+    if (this.grads.has(t)) return false;
+    invariant(sizeOf(t) === sizeOf(grad), `gradient of ${t.name} has another size`);
+    this.grads.set(t, grad);
+    return true;
+  }
+
+  /** Records the backward pass of everything on the tape. */
+  backward(): void {
+    const tape = this.tape;
+    this.tape = [];
+    for (let i = tape.length - 1; i >= 0; i--) tape[i]();
+  }
+
+  /**
+   * Records `block` so that its activations are not kept: during the backward pass it is recorded again, just before its own backward.
+   * @param block a function of its inputs that returns one tensor
+   */
+  checkpoint(block: () => Tensor): Tensor {
+    if (!this.training) return block();
+    const outer = this.tape;
+    this.tape = [];
+    const out = block();
+    this.tape = outer;
+    this.onBackward(() => {
+      const grad = this.grads.get(out);
+      if (!grad) return;
+      this.replays++;
+      const again = block();
+      this.grads.set(again, grad);
+      this.replays--;
+      this.backward();
+    });
+    return out;
+  }
+}

@@ -1,0 +1,100 @@
+// Products against float64: every variant, layout, packing and epilogue, at odd sizes.
+import { expect, test } from 'vitest';
+import { tensor } from '../../graph/tensor.ts';
+import { matmul } from '../../reference/linear.ts';
+import { allVariants, expectClose, runOp, values } from '../../testing/gpu.ts';
+import { bf16ArrayToF32, f16ArrayToF32, f32ArrayToBf16, f32ArrayToF16 } from '../../util/f16.ts';
+import type { Packing } from './generator.ts';
+import { product } from './product.ts';
+
+const pack = (data: Float32Array, packing: Packing): { data: Float32Array<ArrayBuffer> | Uint32Array<ArrayBuffer>; rounded: Float32Array } => {
+  if (packing === 'f32') return { data: new Float32Array(data), rounded: data };
+  const half = packing === 'f16' ? f32ArrayToF16(data) : f32ArrayToBf16(data);
+  const padded = new Uint16Array(Math.ceil(half.length / 2) * 2);
+  padded.set(half);
+  return { data: new Uint32Array(padded.buffer), rounded: packing === 'f16' ? f16ArrayToF32(half) : bf16ArrayToF32(half) };
+};
+
+const cases: { left: 'row' | 'col'; right: 'row' | 'col'; packing: Packing; second: 'row' | 'col' | null; bias: boolean; m: number; n: number; k: number }[] = [
+  { left: 'row', right: 'row', packing: 'f32', second: null, bias: false, m: 1, n: 1, k: 1 },
+  { left: 'row', right: 'row', packing: 'f32', second: 'col', bias: true, m: 37, n: 131, k: 29 },
+  { left: 'row', right: 'row', packing: 'f16', second: 'col', bias: true, m: 33, n: 70, k: 34 },
+  { left: 'row', right: 'row', packing: 'bf16', second: null, bias: false, m: 5, n: 66, k: 50 },
+  { left: 'row', right: 'col', packing: 'f32', second: 'col', bias: false, m: 66, n: 65, k: 17 },
+  { left: 'row', right: 'col', packing: 'f16', second: 'col', bias: false, m: 40, n: 70, k: 33 },
+  { left: 'row', right: 'col', packing: 'bf16', second: null, bias: false, m: 9, n: 34, k: 21 },
+  { left: 'col', right: 'col', packing: 'f32', second: null, bias: false, m: 19, n: 67, k: 41 },
+  { left: 'row', right: 'row', packing: 'f32', second: 'row', bias: false, m: 16, n: 64, k: 32 },
+];
+
+for (const c of cases) {
+  const name = `product ${c.left} ${c.right}${c.second ? ` + ${c.second}` : ''}${c.bias ? ' + bias' : ''} ${c.packing} ${c.m}×${c.n}×${c.k}`;
+  test(name, async () => {
+    const [k2, start, pad] = [7, 2, 2];
+    const strideOf = (order: 'row' | 'col', outer: number, inner: number) => (order === 'row' ? inner : outer) + pad;
+    const rowsOf = (order: 'row' | 'col', outer: number, inner: number) => (order === 'row' ? outer : inner);
+    const [lda, ldb, ldc] = [strideOf(c.left, c.m, c.k), strideOf(c.right, c.n, c.k), c.n + 3];
+    const a = values(1, start + rowsOf(c.left, c.m, c.k) * lda);
+    const { data: bData, rounded: b } = pack(values(2, start + rowsOf(c.right, c.n, c.k) * ldb), c.packing);
+    const a2 = values(3, c.m * (k2 + 1));
+    const ldb2 = strideOf(c.second ?? 'row', c.n, k2);
+    const b2 = values(4, rowsOf(c.second ?? 'row', c.n, k2) * ldb2);
+    const bias = values(5, c.n);
+    const before = values(6, c.m * ldc);
+    const [alpha, alpha2] = [0.75, -1.5];
+    const pick = (d: ArrayLike<number>, order: 'row' | 'col', s: number, ld: number) => (outer: number, k: number) =>
+      order === 'row' ? d[s + outer * ld + k] : d[s + k * ld + outer];
+    const first = matmul(c.m, c.n, c.k, (m, k) => alpha * pick(a, c.left, start, lda)(m, k), (k, n) => pick(b, c.right, start, ldb)(n, k));
+    const second = matmul(c.m, c.n, k2, (m, k) => alpha2 * a2[m * (k2 + 1) + k], (k, n) => pick(b2, c.second ?? 'row', 0, ldb2)(n, k));
+    for (const accumulate of [0, 1] as const) {
+      const want = Float64Array.from(before);
+      for (let m = 0; m < c.m; m++) {
+        for (let n = 0; n < c.n; n++) {
+          const value = first[m * c.n + n] + (c.second ? second[m * c.n + n] : 0) + (c.bias ? bias[n] : 0);
+          want[m * ldc + n] = value + (accumulate ? before[m * ldc + n] : 0);
+        }
+      }
+      for (const variants of await allVariants()) {
+        const out = await runOp({
+          variants,
+          inputs: {
+            a: { shape: [a.length], data: a },
+            b: { shape: [b.length], data: bData, dtype: c.packing },
+            a2: { shape: [a2.length], data: a2 },
+            b2: { shape: [b2.length], data: b2 },
+            bias: { shape: [c.n], data: bias },
+            c: { shape: [c.m * ldc], data: before },
+          },
+          record: (rec, t) => {
+            product(rec, {
+              m: c.m,
+              n: c.n,
+              k: c.k,
+              left: { tensor: t.a, start, stride: lda, order: c.left },
+              right: { tensor: t.b, start, stride: ldb, order: c.right },
+              alpha,
+              second: c.second ? { k: k2, left: { tensor: t.a2, stride: k2 + 1 }, right: { tensor: t.b2, stride: ldb2, order: c.second }, alpha: alpha2 } : undefined,
+              bias: c.bias ? t.bias : undefined,
+              out: { tensor: t.c, stride: ldc },
+              accumulate,
+            });
+            return { c: t.c };
+          },
+        });
+        expectClose(out.c, want, 1e-6, `${variants.product}, accumulate ${accumulate}`);
+      }
+    }
+  });
+}
+
+test('a product that would read past its operand is refused while recording', async () => {
+  const run = runOp({
+    inputs: { a: { shape: [2, 3], data: values(1, 6) }, b: { shape: [2, 3], data: values(2, 6) } },
+    record: (rec, t) => {
+      const c = tensor('c', [2, 2]);
+      product(rec, { m: 2, n: 2, k: 4, left: { tensor: t.a, stride: 3, order: 'row' }, right: { tensor: t.b, stride: 3, order: 'row' }, out: { tensor: c, stride: 2 } });
+      return { c };
+    },
+  });
+  await expect(run).rejects.toThrow('reads past');
+});

@@ -1,0 +1,17 @@
+// Dropout's mask and addition in plain loops: the specification of src/ops/elementwise.
+
+const mix = (v: number): number => {
+  const state = (Math.imul(v, 747796405) + 2891336453) >>> 0;
+  const word = Math.imul(((state >>> ((state >>> 28) + 4)) ^ state) >>> 0, 277803737) >>> 0;
+  return ((word >>> 22) ^ word) >>> 0;
+};
+
+/** Multipliers (0 or 1/(1 − p)) of n elements for one input of one micro-batch. */
+export function dropoutMask(n: number, key: { seed: number; step: number; micro: number; input: number }, p: number): Float64Array {
+  const stream = mix((key.input ^ mix((key.micro ^ mix((key.step ^ mix(key.seed)) >>> 0)) >>> 0)) >>> 0);
+  const limit = Math.fround(Math.fround(p) * 16777216);
+  return Float64Array.from({ length: n }, (_, i) => (mix((i ^ stream) >>> 0) >>> 8 >= limit ? 1 / (1 - p) : 0));
+}
+
+/** x + y. */
+export const add = (x: ArrayLike<number>, y: ArrayLike<number>): Float64Array => Float64Array.from({ length: x.length }, (_, i) => x[i] + y[i]);

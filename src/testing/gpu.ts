@@ -1,0 +1,106 @@
+// One GPU device for a test file, in Node (Dawn) and in Chromium alike, and the runner of op cases.
+import { afterAll, expect } from 'vitest';
+import { createGpu, type Gpu } from '../gpu/device.ts';
+import { defaultVariants, type Variants } from '../gpu/variants.ts';
+import { bufferOf, readBuffer } from '../gpu/buffers.ts';
+import { Memory, Program } from '../graph/program.ts';
+import { Recorder } from '../graph/recorder.ts';
+import { type Tensor, tensor } from '../graph/tensor.ts';
+import { Random } from '../util/random.ts';
+
+let shared: Promise<Gpu> | null = null;
+
+/** The test file's device. */
+export function testGpu(): Promise<Gpu> {
+  shared ??= open();
+  return shared;
+}
+
+async function open(): Promise<Gpu> {
+  if (typeof navigator === 'undefined' || !('gpu' in navigator) || !navigator.gpu) {
+    const dawn = await import('../cli/dawn.ts');
+    return createGpu(await dawn.dawnProvider());
+  }
+  return createGpu(navigator.gpu);
+}
+
+afterAll(async () => {
+  const gpu = await shared;
+  gpu?.check();
+});
+
+/** Seeded values in (−scale, scale). */
+export function values(seed: number, n: number, scale = 1): Float32Array<ArrayBuffer> {
+  const r = new Random(seed, 'test values');
+  return Float32Array.from({ length: n }, () => Math.fround((r.uniform() * 2 - 1) * scale));
+}
+
+/** All product variants with the default reductions, and both reductions: what every adapter's device can be asked to run. */
+export async function allVariants(): Promise<Variants[]> {
+  const gpu = await testGpu();
+  const products: Variants['product'][] = gpu.subgroup?.min === 4 && gpu.subgroup.max === 4 ? ['subgroup', 'register', 'tile'] : ['register', 'tile'];
+  return products.map((product, i) => ({ product, rows: i % 2 === 0 ? 'thread' : 'workgroup' }));
+}
+
+/** Data for a state tensor of a test program. */
+export type Inputs = Record<string, { shape: number[]; data: Float32Array<ArrayBuffer> | Uint32Array<ArrayBuffer>; dtype?: Tensor['dtype']; grad?: boolean }>;
+
+/** What `runOp` needs: inputs become states; `record` returns the tensors to read back. */
+export interface OpRun {
+  inputs: Inputs;
+  training?: boolean;
+  variants?: Variants;
+  step?: Partial<Record<'inverse_tokens' | 'balance_scale' | 'dropout' | 'seed' | 'number' | 'micro', number>>;
+  record: (rec: Recorder, t: Record<string, Tensor>) => Record<string, Tensor>;
+}
+
+/** Records, compiles and runs one small program, and reads back what `record` returned. */
+export async function runOp({ inputs, training = false, variants, step = {}, record }: OpRun): Promise<Record<string, Float32Array>> {
+  const gpu = await testGpu();
+  const memory = new Memory(gpu);
+  const rec = new Recorder(variants ?? defaultVariants(gpu), training);
+  const tensors = Object.fromEntries(
+    Object.entries(inputs).map(([name, i]) => {
+      const dtype = i.dtype ?? (i.data instanceof Uint32Array ? 'u32' : 'f32');
+      const t = tensor(name, i.shape, { kind: 'state', dtype, requiresGrad: i.grad ?? true });
+      memory.bind(t, bufferOf(gpu, name, i.data));
+      return [name, t];
+    }),
+  );
+  const out = record(rec, tensors);
+  const program = await Program.compile(rec, memory, { share: false });
+  const words = new DataView(new ArrayBuffer(64));
+  const names = ['learning_rate', 'weight_decay', 'clip_norm', 'inverse_tokens', 'balance_scale', 'correction1', 'correction2', 'dropout'];
+  names.forEach((n, i) => words.setFloat32(i * 4, (step as Record<string, number>)[n] ?? 0, true));
+  ['seed', 'number', 'micro'].forEach((n, i) => words.setUint32(32 + i * 4, (step as Record<string, number>)[n] ?? 0, true));
+  gpu.device.queue.writeBuffer(memory.step, 0, words.buffer);
+  program.replay();
+  const result: Record<string, Float32Array> = {};
+  for (const [name, t] of Object.entries(out)) {
+    const size = t.shape.reduce((a, b) => a * b, 1) * 4;
+    result[name] = new Float32Array(await readBuffer(gpu, program.bufferOf(t), 0, size));
+  }
+  gpu.check();
+  program.destroy();
+  memory.destroy();
+  return result;
+}
+
+/** Relative error ‖a − b‖₂ / ‖b‖₂. */
+export function relativeError(a: ArrayLike<number>, b: ArrayLike<number>): number {
+  expect(a.length).toBe(b.length);
+  let difference = 0;
+  let norm = 0;
+  for (let i = 0; i < a.length; i++) {
+    difference += (a[i] - b[i]) ** 2;
+    norm += b[i] ** 2;
+  }
+  return Math.sqrt(difference) / Math.max(Math.sqrt(norm), 1e-30);
+}
+
+/** Fails unless ‖a − b‖ ≤ bound·‖b‖ and every value is finite. */
+export function expectClose(a: ArrayLike<number>, b: ArrayLike<number>, bound: number, what = 'values'): void {
+  expect(Array.prototype.every.call(a, Number.isFinite), `${what} are finite`).toBe(true);
+  const error = relativeError(a, b);
+  expect(error, `${what}: relative error ${error} above ${bound}`).toBeLessThanOrEqual(bound);
+}
