@@ -1,0 +1,2 @@
+// Types of dawn.mjs.
+export function dawnEnvironment(): Record<string, string>;
