@@ -1,6 +1,6 @@
 // The tensors of a Hugging Face model folder: one model.safetensors, or shards named by model.safetensors.index.json.
 import { InputError } from '../util/error.ts';
-import { parseJsonObject } from './json.ts';
+import { parseJsonObject } from '../util/json.ts';
 import { openSafetensors, type TensorEntry } from './safetensors.ts';
 import { type Folder, readAll } from './source.ts';
 

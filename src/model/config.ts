@@ -1,6 +1,7 @@
 // The shape of a Llama-family decoder, read from a Hugging Face config.json.
-import { parseJson } from '../data/json.ts';
+
 import { InputError } from '../util/error.ts';
+import { parseJson } from '../util/json.ts';
 
 /** Rotary position scaling, as in transformers' `rope_scaling` / `rope_parameters`. */
 export type RopeScaling =

@@ -1,5 +1,5 @@
 // JSON from files, with errors that name the file.
-import { InputError, type InputErrorCode } from '../util/error.ts';
+import { InputError, type InputErrorCode } from './error.ts';
 
 /** Decodes UTF-8 text (a byte-order mark is dropped); InputError when the bytes are no text. */
 export function decodeText(bytes: Uint8Array, where: string, code: InputErrorCode): string {

@@ -1,0 +1,124 @@
+// run.json: every setting of a run with its default, checked; unknown keys are errors.
+import { z } from 'zod';
+import { targetNames } from '../adapters/allocation.ts';
+import { InputError } from '../util/error.ts';
+
+z.config({ jitless: true }); // zod's probe of `new Function` breaks a strict content security policy
+
+const count = (max: number) => z.number().int().min(1).max(max);
+
+const data = z.strictObject({
+  maxLength: z.number().int().min(2).max(1_000_000).default(256).describe('Tokens a row may have; longer rows keep their first ones'),
+  shuffle: z.boolean().default(true).describe('A new seeded order each epoch; false: file order, wrapping around'),
+  validation: z.number().min(0).lt(1).default(0.05).describe('Share of rows kept for validation; 0: none'),
+  completionOnly: z.boolean().default(true).describe('Only answers carry loss'),
+  template: z.enum(['auto', 'none']).default('auto').describe("The model's chat template, or plain prompt + completion"),
+  columns: z
+    .strictObject({ prompt: z.string().min(1), completion: z.string().min(1) })
+    .nullable()
+    .default(null)
+    .describe('CSV headers of prompt and completion; null: headers of those names'),
+});
+
+const adapter = z.strictObject({
+  method: z.enum(['lora-moe', 'lora']).default('lora-moe'),
+  targets: z
+    .array(z.enum(targetNames))
+    .min(1)
+    .default([...targetNames])
+    .describe('The linears of every layer that are adapted'),
+  rank: count(1024).default(8).describe('Rank of every expert (uniform), or the largest allowed'),
+  experts: count(64).default(8).describe('Experts of every linear (uniform), or the largest number allowed'),
+  topK: count(64).default(2).describe('Experts kept for a token'),
+  alpha: z.number().positive().default(16),
+  dropout: z.number().min(0).lt(1).default(0.05).describe("Dropout of the experts' input"),
+  scale: z.enum(['constant', 'per-expert']).default('constant').describe('alpha / rank, or alpha / the rank of each expert'),
+  balance: z.number().min(0).default(0.001).describe('Coefficient of the balance loss'),
+});
+
+const allocation = z.union(
+  [z.literal('uniform'), z.strictObject({ experts: z.string().min(1), ranks: z.string().min(1) })],
+  'expected "uniform" or {"experts": FILE, "ranks": FILE}',
+);
+
+const train = z.strictObject({
+  steps: count(10_000_000).default(100).describe('Optimizer steps'),
+  epochs: z.number().positive().max(100_000).nullable().default(null).describe('Passes over the data; when set, replaces steps'),
+  batch: count(65_536).default(64).describe('Rows an optimizer step; a multiple of microBatch'),
+  microBatch: count(4096).default(16).describe('Rows at a time'),
+  learningRate: z.number().min(0).default(3e-4),
+  schedule: z.enum(['linear', 'cosine', 'constant']).default('linear'),
+  warmupSteps: z.number().int().min(0).default(0),
+  weightDecay: z.number().min(0).default(0),
+  clipNorm: z.number().positive().nullable().default(1).describe('Largest norm of the gradient; null: no limit'),
+  evaluateEvery: count(10_000_000).nullable().default(null).describe('Steps between validations; null: at the end only'),
+});
+
+const runConfig = z
+  .strictObject({
+    $schema: z.string().optional(),
+    seed: z.number().int().min(0).max(Number.MAX_SAFE_INTEGER).default(1),
+    data: data.prefault({}),
+    adapter: adapter.prefault({}),
+    allocation: allocation.default('uniform').describe('Experts and ranks of every linear: all alike, or from two files'),
+    search: z.literal(false, 'only false is possible').default(false),
+    train: train.prefault({}),
+  })
+  .superRefine((c, ctx) => {
+    const fail = (path: string[], message: string) => ctx.addIssue({ code: 'custom', path, message });
+    if (c.train.batch % c.train.microBatch !== 0)
+      fail(['train', 'batch'], `must be a multiple of train.microBatch (${c.train.microBatch})`);
+    if (c.adapter.topK > c.adapter.experts) fail(['adapter', 'topK'], `must not be above adapter.experts (${c.adapter.experts})`);
+    if (new Set(c.adapter.targets).size !== c.adapter.targets.length) fail(['adapter', 'targets'], 'names a linear twice');
+  });
+
+/** Every setting of a run, resolved. */
+export type RunConfig = Omit<z.output<typeof runConfig>, '$schema'>;
+/** What run.json may hold: every key is optional. */
+export type RunConfigInput = z.input<typeof runConfig>;
+
+/** Keys of `adapter` that plain LoRA has no use for. */
+const moeKeys = ['experts', 'topK', 'scale', 'balance'] as const;
+
+/**
+ * Checks the parsed contents of run.json and fills in the defaults. With method "lora" the keys of LoRA-MoE are ignored and
+ * stand at their defaults in the result. Throws InputError('bad-config') that lists every mistake by path and value.
+ */
+export function parseRunConfig(json: unknown, where: string): RunConfig {
+  const input = withoutUnused(json);
+  const result = runConfig.safeParse(input);
+  if (!result.success) {
+    const lines = result.error.issues.flatMap((issue) => describe(issue, input));
+    throw new InputError('bad-config', `${where}: ${lines.join('; ')}.`);
+  }
+  const { $schema: _, ...config } = result.data;
+  config.adapter.targets = targetNames.filter((t) => config.adapter.targets.includes(t));
+  return config;
+}
+
+/** All defaults. */
+export const defaultRunConfig = (): RunConfig => parseRunConfig({}, 'defaults');
+
+/** The JSON Schema of run.json, as in docs/run.schema.json. */
+export const jsonSchema = (): object => ({ title: 'run.json', ...z.toJSONSchema(runConfig, { io: 'input' }) });
+
+const isRecord = (v: unknown): v is Record<string, unknown> => typeof v === 'object' && v !== null && !Array.isArray(v);
+
+function withoutUnused(json: unknown): unknown {
+  if (!isRecord(json) || !isRecord(json.adapter) || json.adapter.method !== 'lora') return json;
+  const { allocation: _, ...rest } = json;
+  const used = Object.entries(json.adapter).filter(([key]) => !(moeKeys as readonly string[]).includes(key));
+  return { ...rest, adapter: Object.fromEntries(used) };
+}
+
+function describe(issue: z.core.$ZodIssue, input: unknown): string[] {
+  const path = issue.path.map(String);
+  if (issue.code === 'unrecognized_keys') return issue.keys.map((key) => `unknown key "${[...path, key].join('.')}"`);
+  const value = issue.path.reduce<unknown>(
+    (v, key) => (isRecord(v) || Array.isArray(v) ? (v as Record<PropertyKey, unknown>)[key] : undefined),
+    input,
+  );
+  const message = issue.message.replace(/^(Invalid input|Invalid option|Too small|Too big|Invalid type): /, '');
+  const shown = value === undefined ? '' : ` is ${JSON.stringify(value)}:`;
+  return [`${path.join('.') || 'the contents'}${shown} ${message}`];
+}
