@@ -1,0 +1,121 @@
+// Checks the direction of imports, that there are no cycles, and that shaders and tests stay where they belong.
+import { existsSync, readdirSync, readFileSync } from 'node:fs';
+import { dirname, join, posix, relative } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { root } from './setup.mjs';
+
+// Folder of src/ → what it may import besides itself: folders, or single modules.
+const engine = ['util', 'gpu', 'graph', 'ops', 'adapters', 'model', 'train'];
+const below = (folder) => engine.slice(0, engine.indexOf(folder));
+const seen = ['util', 'worker/api', 'worker/client', 'train/config', 'adapters/allocation'];
+export const rules = {
+  util: [],
+  data: ['util'],
+  reference: ['util'],
+  gpu: [...below('gpu'), 'shaders/lib/step.wgsl'], // the uniform that every program's host side writes
+  graph: below('graph'),
+  ops: [...below('ops'), 'shaders'],
+  adapters: below('adapters'),
+  model: [...below('model'), 'data'],
+  train: [...below('train'), 'data'],
+  worker: [...engine, 'data'],
+  cli: [...engine, 'data'],
+  state: seen,
+  ui: [...seen, 'state'],
+  '': ['ui', 'state', ...seen], // entry files directly in src/
+};
+// Modules that the page loads without the engine: these folders and packages alone.
+export const pure = { 'train/config': ['util', 'adapters/allocation'], 'adapters/allocation': ['util'] };
+const purePackages = ['zod'];
+
+const patterns = [
+  /^\s*(?:import|export)\b[^'";]*?\bfrom\s*['"]([^'"]+)['"]/gm,
+  /^\s*import\s*['"]([^'"]+)['"]/gm,
+  /\bimport\(\s*(?:\/\*.*?\*\/\s*)?['"]([^'"]+)['"]/g,
+  /\bimport\.meta\.glob(?:<[^(]*>)?\(\s*['"]([^'"]+)['"]/g,
+  /\bnew URL\(\s*['"](\.[^'"]+)['"],\s*import\.meta\.url/g,
+];
+
+/** Every specifier that a TypeScript source imports. */
+export function specifiers(source) {
+  return [...new Set(patterns.flatMap((pattern) => [...source.matchAll(pattern)].map((match) => match[1])))];
+}
+
+const isTest = (path) => /\.test\.tsx?$/.test(path) || path.startsWith('src/testing/');
+const folderOf = (path) => (path.startsWith('shaders/') ? 'shaders' : path.split('/').length > 2 ? path.split('/')[1] : '');
+const moduleOf = (path) => path.replace(/^src\//, '').replace(/\.tsx?$/, '');
+
+/** Violations in a set of files, path → source; paths are relative to the repository. `exists` says whether a file is there. */
+export function violations(files, exists) {
+  const found = [];
+  const graph = new Map();
+  for (const [path, source] of files) {
+    const from = folderOf(path);
+    const targets = [];
+    for (const specifier of specifiers(source)) {
+      const module = moduleOf(path);
+      if (!specifier.startsWith('.')) {
+        if (pure[module] && !purePackages.includes(specifier))
+          found.push(`${path}: ${module} may use no package but ${purePackages}, not ${specifier}`);
+        continue;
+      }
+      const target = posix.normalize(posix.join(dirname(path), specifier.replace(/\?.*$/, '')));
+      const isGlob = target.includes('*');
+      if (!isGlob && !exists(target)) {
+        found.push(`${path}: ${specifier} is no file (name it with its extension)`);
+        continue;
+      }
+      if (!isGlob) targets.push(target);
+      if (isTest(path)) continue;
+      const to = folderOf(target);
+      if (isTest(target)) found.push(`${path}: imports ${target}, which is for tests only`);
+      else if (target.startsWith('shaders/') || target.startsWith('src/')) {
+        const allowed = pure[module] ?? rules[from];
+        if (!allowed) found.push(`${path}: the folder ${from} has no rule in scripts/imports.mjs`);
+        else if ((from !== to || pure[module]) && !allowed.includes(to) && !allowed.includes(moduleOf(target))) {
+          found.push(`${path}: ${from || 'src'} may not import ${moduleOf(target)} (only ${allowed.join(', ') || 'itself'})`);
+        }
+      }
+    }
+    if (/^\s*export\s*\*\s*from/m.test(source)) found.push(`${path}: no barrels (export * from)`);
+    graph.set(path, targets);
+  }
+  return [...found, ...cycles(graph)];
+}
+
+/** One message for every cycle that a depth-first walk meets. */
+function cycles(graph) {
+  const state = new Map();
+  const found = [];
+  const visit = (path, trail) => {
+    if (state.get(path) === 'done' || !graph.has(path)) return;
+    if (state.get(path) === 'open') {
+      found.push(`cycle: ${[...trail.slice(trail.indexOf(path)), path].join(' → ')}`);
+      return;
+    }
+    state.set(path, 'open');
+    for (const target of graph.get(path)) visit(target, [...trail, path]);
+    state.set(path, 'done');
+  };
+  for (const path of graph.keys()) visit(path, []);
+  return found;
+}
+
+/** Files below a folder of the repository whose names match, as paths with forward slashes. */
+export function filesBelow(folder, pattern) {
+  const at = join(root, folder);
+  if (!existsSync(at)) return [];
+  return readdirSync(at, { recursive: true, withFileTypes: true })
+    .filter((entry) => entry.isFile() && pattern.test(entry.name))
+    .map((entry) => relative(root, join(entry.parentPath, entry.name)).replaceAll('\\', '/'))
+    .sort();
+}
+
+if (process.argv[1] === fileURLToPath(import.meta.url)) {
+  const paths = filesBelow('src', /\.tsx?$/);
+  const files = new Map(paths.map((path) => [path, readFileSync(join(root, path), 'utf8')]));
+  const found = violations(files, (path) => existsSync(join(root, path)));
+  for (const line of found) process.stdout.write(`${line}\n`);
+  process.stdout.write(`${paths.length} files, ${found.length} violations of the import rules\n`);
+  process.exit(found.length ? 1 : 0);
+}
