@@ -8,7 +8,11 @@ export function createBuffer(gpu: Gpu, label: string, bytes: number, usage = 0):
   const size = round4(bytes);
   gpu.created.buffers++;
   gpu.created.bytes += size;
-  return gpu.device.createBuffer({ label, size, usage: usage || GPUBufferUsage.STORAGE | GPUBufferUsage.COPY_SRC | GPUBufferUsage.COPY_DST });
+  return gpu.device.createBuffer({
+    label,
+    size,
+    usage: usage || GPUBufferUsage.STORAGE | GPUBufferUsage.COPY_SRC | GPUBufferUsage.COPY_DST,
+  });
 }
 
 /** A storage buffer holding `data`; odd lengths are padded with zeros to 4 bytes. */
@@ -42,8 +46,12 @@ export async function readBuffer(gpu: Gpu, buffer: GPUBuffer, offset = 0, size =
 }
 
 /** As `readBuffer`, as floats. */
-export const readF32 = async (gpu: Gpu, buffer: GPUBuffer, offset = 0, floats = (buffer.size - offset) / 4): Promise<Float32Array<ArrayBuffer>> =>
-  new Float32Array(await readBuffer(gpu, buffer, offset, floats * 4));
+export const readF32 = async (
+  gpu: Gpu,
+  buffer: GPUBuffer,
+  offset = 0,
+  floats = (buffer.size - offset) / 4,
+): Promise<Float32Array<ArrayBuffer>> => new Float32Array(await readBuffer(gpu, buffer, offset, floats * 4));
 
 const inNode = typeof process !== 'undefined' && Boolean(process.versions?.node) && typeof window === 'undefined';
 const pause = inNode ? new Int32Array(new SharedArrayBuffer(4)) : null;

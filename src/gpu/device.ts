@@ -37,9 +37,14 @@ const describe = (info: GPUAdapterInfo): string =>
  * @throws InputError `no-webgpu` with what to do, when there is no provider or no adapter.
  */
 export async function createGpu(provider: GPU | undefined): Promise<Gpu> {
-  if (!provider) throw new InputError('no-webgpu', 'This browser has no WebGPU. Use Chrome or Edge 121 or newer, with hardware acceleration on.');
+  if (!provider)
+    throw new InputError('no-webgpu', 'This browser has no WebGPU. Use Chrome or Edge 121 or newer, with hardware acceleration on.');
   const adapter = await provider.requestAdapter({ powerPreference: 'high-performance' });
-  if (!adapter) throw new InputError('no-webgpu', 'WebGPU found no graphics adapter. Turn on hardware acceleration, or start Chrome with --enable-unsafe-webgpu.');
+  if (!adapter)
+    throw new InputError(
+      'no-webgpu',
+      'WebGPU found no graphics adapter. Turn on hardware acceleration, or start Chrome with --enable-unsafe-webgpu.',
+    );
   const features = (['subgroups', 'timestamp-query'] as GPUFeatureName[]).filter((f) => adapter.features.has(f));
   const limits = adapter.limits as unknown as Record<string, number>;
   const requiredLimits = Object.fromEntries(Object.entries(WANTED).map(([k, v]) => [k, Math.min(limits[k], v)]));

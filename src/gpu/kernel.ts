@@ -1,6 +1,7 @@
 // The typed declaration of one WGSL entry point, read from the WGSL itself so that the two cannot differ.
-import { invariant } from '../util/error.ts';
+
 import step from '../../shaders/lib/step.wgsl?raw';
+import { invariant } from '../util/error.ts';
 
 /** How a storage binding is used by its kernel. */
 export type Access = 'read' | 'read_write';
@@ -42,7 +43,9 @@ export function defineKernel(name: string, code: string, entry = 'main', constan
   storage.forEach((b, i) => invariant(b.index === i, `${name}: storage binding ${b.name} must be @binding(${i})`));
   invariant(storage.length <= 8, `${name}: more than 8 storage bindings`);
   const uniforms = found.filter((b) => b.space === 'uniform');
-  uniforms.forEach((b, i) => invariant(b.index === storage.length + i, `${name}: uniform ${b.name} must be @binding(${storage.length + i})`));
+  uniforms.forEach((b, i) =>
+    invariant(b.index === storage.length + i, `${name}: uniform ${b.name} must be @binding(${storage.length + i})`),
+  );
   const usesStep = uniforms.some((b) => b.name === 'step');
   const names = uniforms.map((b) => b.name).join();
   invariant(['', 'params', 'step', 'params,step'].includes(names), `${name}: uniforms must be params, then step; found ${names}`);

@@ -17,7 +17,8 @@ function layoutOf(gpu: Gpu, kernel: Kernel): GPUBindGroupLayout {
     buffer: { type: b.access === 'read' ? 'read-only-storage' : 'storage' },
   }));
   const uniforms = (kernel.params.length > 0 ? 1 : 0) + (kernel.usesStep ? 1 : 0);
-  for (let i = 0; i < uniforms; i++) entries.push({ binding: kernel.bindings.length + i, visibility: GPUShaderStage.COMPUTE, buffer: { type: 'uniform' } });
+  for (let i = 0; i < uniforms; i++)
+    entries.push({ binding: kernel.bindings.length + i, visibility: GPUShaderStage.COMPUTE, buffer: { type: 'uniform' } });
   return gpu.device.createBindGroupLayout({ label: kernel.name, entries });
 }
 

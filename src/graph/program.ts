@@ -99,7 +99,8 @@ export class Program {
     const { gpu } = memory;
     const { commands } = recorder;
     const planned = plan(commands, options.share ?? true);
-    const slots = options.share === false ? planned.slotBytes.map((b, i) => createBuffer(gpu, `own ${i}`, b)) : memory.slotsFor(planned.slotBytes);
+    const slots =
+      options.share === false ? planned.slotBytes.map((b, i) => createBuffer(gpu, `own ${i}`, b)) : memory.slotsFor(planned.slotBytes);
     const own: GPUBuffer[] = [];
     const constants = new Map<Tensor, GPUBuffer>();
     const resolve = (t: Tensor): GPUBuffer => {
@@ -123,10 +124,16 @@ export class Program {
       if (c.type === 'clear') return { dispatch: null, clear: resolve(c.tensor), pipeline: null, group: null };
       const pipeline = pipelines.get(kernelKey(c.kernel))!;
       const entries = c.tensors.map((t, binding) => ({ binding, resource: binding_(resolve(t), t) }));
-      if (c.kernel.params.length > 0) entries.push({ binding: entries.length, resource: { buffer: uniforms, offset: offsets[index], size: 256 } });
+      if (c.kernel.params.length > 0)
+        entries.push({ binding: entries.length, resource: { buffer: uniforms, offset: offsets[index], size: 256 } });
       if (c.kernel.usesStep) entries.push({ binding: entries.length, resource: { buffer: memory.step, offset: 0, size: 64 } });
       index++;
-      return { dispatch: c, clear: null, pipeline, group: gpu.device.createBindGroup({ label: c.label, layout: pipeline.layout, entries }) };
+      return {
+        dispatch: c,
+        clear: null,
+        pipeline,
+        group: gpu.device.createBindGroup({ label: c.label, layout: pipeline.layout, entries }),
+      };
     });
     const error = await gpu.device.popErrorScope();
     if (error) throw new Error(`A bind group is invalid: ${error.message}`);
@@ -161,7 +168,11 @@ export class Program {
         encoder = device.createCommandEncoder();
         flops = 0;
       }
-      const timestampWrites = options.timestamps && { querySet: options.timestamps, beginningOfPassWriteIndex: 2 * i, endOfPassWriteIndex: 2 * i + 1 };
+      const timestampWrites = options.timestamps && {
+        querySet: options.timestamps,
+        beginningOfPassWriteIndex: 2 * i,
+        endOfPassWriteIndex: 2 * i + 1,
+      };
       pass ??= encoder.beginComputePass(timestampWrites ? { timestampWrites } : {});
       pass.setPipeline(pipeline.pipeline);
       pass.setBindGroup(0, group);
@@ -182,7 +193,11 @@ export class Program {
 const binding_ = (buffer: GPUBuffer, t: Tensor): GPUBufferBinding =>
   t.kind === 'param' || t.kind === 'grad' ? { buffer, offset: t.offset * 4, size: Math.max(4, bytesOf(t)) } : { buffer };
 
-async function compileAll(gpu: Gpu, dispatches: readonly Dispatch[], onProgress?: (done: number, of: number) => void): Promise<Map<string, Pipeline>> {
+async function compileAll(
+  gpu: Gpu,
+  dispatches: readonly Dispatch[],
+  onProgress?: (done: number, of: number) => void,
+): Promise<Map<string, Pipeline>> {
   const kernels = new Map(dispatches.map((d) => [kernelKey(d.kernel), d.kernel]));
   let done = 0;
   const made = await Promise.all(

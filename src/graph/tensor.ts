@@ -35,5 +35,4 @@ export function tensor(name: string, shape: readonly number[], options: Partial<
 export const sizeOf = (t: Tensor): number => t.shape.reduce((a, b) => a * b, 1);
 
 /** Bytes on the GPU; packed 16-bit types are rounded up to whole u32. */
-export const bytesOf = (t: Tensor): number =>
-  t.dtype === 'f16' || t.dtype === 'bf16' ? Math.ceil(sizeOf(t) / 2) * 4 : sizeOf(t) * 4;
+export const bytesOf = (t: Tensor): number => (t.dtype === 'f16' || t.dtype === 'bf16' ? Math.ceil(sizeOf(t) / 2) * 4 : sizeOf(t) * 4);

@@ -11,7 +11,13 @@ const dropoutKernel = defineKernel('dropout', dropoutCode);
 /** Adds `source` into `target` element by element. */
 function addInto(rec: Recorder, source: Tensor, target: Tensor): void {
   const n = sizeOf(source);
-  rec.launch({ kernel: addKernel, tensors: { x: source, y: source, out: target }, params: { n, accumulate: 1 }, workgroups: Math.ceil(n / 64), flops: n });
+  rec.launch({
+    kernel: addKernel,
+    tensors: { x: source, y: source, out: target },
+    params: { n, accumulate: 1 },
+    workgroups: Math.ceil(n / 64),
+    flops: n,
+  });
 }
 
 /** x + y of equal shape; the residual stream's join. Its backward hands the gradient on without a copy where it can. */
@@ -37,7 +43,13 @@ export function dropout(rec: Recorder, x: Tensor, input: number): Tensor {
   const n = sizeOf(x);
   const out = tensor(`dropout ${x.name}`, x.shape, { requiresGrad: x.requiresGrad });
   const launch = (from: Tensor, to: Tensor, accumulate: number) =>
-    rec.launch({ kernel: dropoutKernel, tensors: { x: from, out: to }, params: { n, input, accumulate }, workgroups: Math.ceil(n / 64), flops: 2 * n });
+    rec.launch({
+      kernel: dropoutKernel,
+      tensors: { x: from, out: to },
+      params: { n, input, accumulate },
+      workgroups: Math.ceil(n / 64),
+      flops: 2 * n,
+    });
   launch(x, out, 0);
   rec.onBackward(() => {
     const grad = rec.gradOf(out);

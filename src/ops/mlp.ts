@@ -1,6 +1,7 @@
 // SwiGLU and its gradients.
-import backwardCode from '../../shaders/mlp/swiglu_backward.wgsl?raw';
+
 import forwardCode from '../../shaders/mlp/swiglu.wgsl?raw';
+import backwardCode from '../../shaders/mlp/swiglu_backward.wgsl?raw';
 import { defineKernel } from '../gpu/kernel.ts';
 import type { Recorder } from '../graph/recorder.ts';
 import { sizeOf, type Tensor, tensor } from '../graph/tensor.ts';
@@ -19,7 +20,13 @@ export function swiglu(rec: Recorder, gate: Tensor, up: Tensor): Tensor {
     if (!dy || !y.requiresGrad) return;
     const [g, u] = [rec.gradTarget(gate), rec.gradTarget(up)];
     invariant(!g.accumulate && !u.accumulate, 'swiglu operands have one reader');
-    rec.launch({ kernel: backward, tensors: { gate, up, dy, d_gate: g.grad, d_up: u.grad }, params: { n }, workgroups: Math.ceil(n / 64), flops: 10 * n });
+    rec.launch({
+      kernel: backward,
+      tensors: { gate, up, dy, d_gate: g.grad, d_up: u.grad },
+      params: { n },
+      workgroups: Math.ceil(n / 64),
+      flops: 10 * n,
+    });
   });
   return y;
 }

@@ -1,6 +1,7 @@
 // RMSNorm and its input gradient.
-import backwardCode from '../../shaders/norm/rms_norm_backward.wgsl?raw';
+
 import forwardCode from '../../shaders/norm/rms_norm.wgsl?raw';
+import backwardCode from '../../shaders/norm/rms_norm_backward.wgsl?raw';
 import { defineKernel, type Kernel } from '../gpu/kernel.ts';
 import type { Recorder } from '../graph/recorder.ts';
 import { sizeOf, type Tensor, tensor } from '../graph/tensor.ts';
@@ -20,9 +21,16 @@ export function launchRows(
   tensors: Record<string, Tensor>,
   params: Record<string, number>,
   flops: number,
+  threads = 64,
 ): void {
   const perThread = rec.variants.rows === 'thread';
-  rec.launch({ kernel: perThread ? kernels.thread : kernels.workgroup, tensors, params, workgroups: perThread ? Math.ceil(rows / 64) : rows, flops });
+  rec.launch({
+    kernel: perThread ? kernels.thread : kernels.workgroup,
+    tensors,
+    params,
+    workgroups: perThread ? Math.ceil(rows / threads) : rows,
+    flops,
+  });
 }
 
 /**

@@ -14,4 +14,5 @@ export function dropoutMask(n: number, key: { seed: number; step: number; micro:
 }
 
 /** x + y. */
-export const add = (x: ArrayLike<number>, y: ArrayLike<number>): Float64Array => Float64Array.from({ length: x.length }, (_, i) => x[i] + y[i]);
+export const add = (x: ArrayLike<number>, y: ArrayLike<number>): Float64Array =>
+  Float64Array.from({ length: x.length }, (_, i) => x[i] + y[i]);

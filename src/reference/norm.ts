@@ -1,7 +1,12 @@
 // RMSNorm in float64: the specification of src/ops/norm.
 
 /** y and dx of RMSNorm for x, dy (rows, width) and weight (width). */
-export function rmsNorm(x: ArrayLike<number>, weight: ArrayLike<number>, eps: number, dy?: ArrayLike<number>): { y: Float64Array; dx: Float64Array } {
+export function rmsNorm(
+  x: ArrayLike<number>,
+  weight: ArrayLike<number>,
+  eps: number,
+  dy?: ArrayLike<number>,
+): { y: Float64Array; dx: Float64Array } {
   const width = weight.length;
   const y = new Float64Array(x.length);
   const dx = new Float64Array(x.length);

@@ -1,8 +1,8 @@
 // One GPU device for a test file, in Node (Dawn) and in Chromium alike, and the runner of op cases.
 import { afterAll, expect } from 'vitest';
+import { bufferOf, readBuffer } from '../gpu/buffers.ts';
 import { createGpu, type Gpu } from '../gpu/device.ts';
 import { defaultVariants, type Variants } from '../gpu/variants.ts';
-import { bufferOf, readBuffer } from '../gpu/buffers.ts';
 import { Memory, Program } from '../graph/program.ts';
 import { Recorder } from '../graph/recorder.ts';
 import { type Tensor, tensor } from '../graph/tensor.ts';
@@ -38,19 +38,23 @@ export function values(seed: number, n: number, scale = 1): Float32Array<ArrayBu
 /** All product variants with the default reductions, and both reductions: what every adapter's device can be asked to run. */
 export async function allVariants(): Promise<Variants[]> {
   const gpu = await testGpu();
-  const products: Variants['product'][] = gpu.subgroup?.min === 4 && gpu.subgroup.max === 4 ? ['subgroup', 'register', 'tile'] : ['register', 'tile'];
+  const products: Variants['product'][] =
+    gpu.subgroup?.min === 4 && gpu.subgroup.max === 4 ? ['subgroup', 'register', 'tile'] : ['register', 'tile'];
   return products.map((product, i) => ({ product, rows: i % 2 === 0 ? 'thread' : 'workgroup' }));
 }
 
 /** Data for a state tensor of a test program. */
-export type Inputs = Record<string, { shape: number[]; data: Float32Array<ArrayBuffer> | Uint32Array<ArrayBuffer>; dtype?: Tensor['dtype']; grad?: boolean }>;
+export type Inputs = Record<
+  string,
+  { shape: number[]; data: Float32Array<ArrayBuffer> | Uint32Array<ArrayBuffer>; dtype?: Tensor['dtype']; grad?: boolean }
+>;
 
 /** What `runOp` needs: inputs become states; `record` returns the tensors to read back. */
 export interface OpRun {
   inputs: Inputs;
   training?: boolean;
   variants?: Variants;
-  step?: Partial<Record<'inverse_tokens' | 'balance_scale' | 'dropout' | 'seed' | 'number' | 'micro', number>>;
+  step?: Record<string, number>;
   record: (rec: Recorder, t: Record<string, Tensor>) => Record<string, Tensor>;
 }
 
@@ -71,8 +75,8 @@ export async function runOp({ inputs, training = false, variants, step = {}, rec
   const program = await Program.compile(rec, memory, { share: false });
   const words = new DataView(new ArrayBuffer(64));
   const names = ['learning_rate', 'weight_decay', 'clip_norm', 'inverse_tokens', 'balance_scale', 'correction1', 'correction2', 'dropout'];
-  names.forEach((n, i) => words.setFloat32(i * 4, (step as Record<string, number>)[n] ?? 0, true));
-  ['seed', 'number', 'micro'].forEach((n, i) => words.setUint32(32 + i * 4, (step as Record<string, number>)[n] ?? 0, true));
+  names.forEach((n, i) => words.setFloat32(i * 4, step[n] ?? 0, true));
+  ['seed', 'number', 'micro'].forEach((n, i) => words.setUint32(32 + i * 4, step[n] ?? 0, true));
   gpu.device.queue.writeBuffer(memory.step, 0, words.buffer);
   program.replay();
   const result: Record<string, Float32Array> = {};

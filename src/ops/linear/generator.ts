@@ -39,7 +39,12 @@ function header(form: Form): string {
   const storage = [
     ['a', 'read', 'f32'],
     ['b', 'read', form.packing === 'f32' ? 'f32' : 'u32'],
-    ...(form.second ? [['a2', 'read', 'f32'], ['b2', 'read', 'f32']] : []),
+    ...(form.second
+      ? [
+          ['a2', 'read', 'f32'],
+          ['b2', 'read', 'f32'],
+        ]
+      : []),
     ...(form.bias ? [['bias', 'read', 'f32']] : []),
     ['c', 'read_write', 'f32'],
   ];
@@ -88,10 +93,18 @@ function phaseBody(phase: Phase, block: Block, shared: boolean): string {
     `let ka${name} = ${extra ? (phase.left === 'row' ? 'k + 1u' : `(k + 1u) * ${la}`) : aStep};\n` +
     lines(ownRows, (i) => `let x${name}${i} = params.alpha${s} * ${A}[ra${i} + ka${name}];`);
   const multiply = (name: string, b: (j: number) => string) => {
-    const weights = lines(block.columns / 4, (v) => `let w${name}${v} = vec4<f32>(${range(4).map((q) => b(4 * v + q)).join(', ')});`);
+    const weights = lines(
+      block.columns / 4,
+      (v) =>
+        `let w${name}${v} = vec4<f32>(${range(4)
+          .map((q) => b(4 * v + q))
+          .join(', ')});`,
+    );
     const rows = lines(block.rows, (r) => {
       const x = shared ? `subgroupBroadcast(x${name}${r % ownRows}, ${Math.floor(r / ownRows)}u)` : `x${name}${r}`;
-      return `{ let x = ${x};${range(block.columns / 4).map((v) => ` c${r}_${v} += x * w${name}${v};`).join('')} }`;
+      return `{ let x = ${x};${range(block.columns / 4)
+        .map((v) => ` c${r}_${v} += x * w${name}${v};`)
+        .join('')} }`;
     });
     return `${weights}\n${rows}`;
   };
@@ -126,7 +139,9 @@ function registerText(form: Form, block: Block, shared: boolean): string {
 ${place}
 let add = params.accumulate != 0u;
 ${declare(block)}
-${phasesOf(form).map((p) => phaseBody(p, block, shared)).join('\n')}
+${phasesOf(form)
+  .map((p) => phaseBody(p, block, shared))
+  .join('\n')}
 ${store(form, block)}
 }`;
 }
@@ -138,7 +153,10 @@ const DEPTH = 16;
 function tileLoad(name: string, side: 'row' | 'col', packing: Packing, s: string, limit: string, origin: string, scale: string): string {
   const array = `${name}${s}`;
   const index = at(side, `params.${array}_start`, `params.ld${name}${s}`, 'outer', 'kk');
-  const word = packing === 'f32' ? `${array}[i]` : `select(${UNPACK[packing](`${array}[i / 2u]`)[0]}, ${UNPACK[packing](`${array}[i / 2u]`)[1]}, (i & 1u) == 1u)`;
+  const word =
+    packing === 'f32'
+      ? `${array}[i]`
+      : `select(${UNPACK[packing](`${array}[i / 2u]`)[0]}, ${UNPACK[packing](`${array}[i / 2u]`)[1]}, (i & 1u) == 1u)`;
   const split = side === 'row' ? `let o = e / ${DEPTH}u; let d = e % ${DEPTH}u;` : `let o = e % ${TILE}u; let d = e / ${TILE}u;`;
   return `for (var e = thread; e < ${TILE * DEPTH}u; e += 256u) { ${split} let outer = ${origin} + o; let kk = k + d;
 var v = 0.0; if (outer < ${limit} && kk < params.k${s}) { let i = ${index}; v = ${scale}${word}; } tile_${name}[d * ${TILE}u + o] = v; }`;
@@ -151,7 +169,9 @@ ${tileLoad('a', p.left, 'f32', p.suffix, 'params.m', 'm_tile', `params.alpha${p.
 ${tileLoad('b', p.right, p.packing, p.suffix, 'params.n', 'n_tile', '')}
 workgroupBarrier();
 for (var d = 0u; d < ${DEPTH}u; d++) {
-let w = vec4<f32>(${range(4).map((j) => `tile_b[d * ${TILE}u + tx * 4u + ${j}u]`).join(', ')});
+let w = vec4<f32>(${range(4)
+    .map((j) => `tile_b[d * ${TILE}u + tx * 4u + ${j}u]`)
+    .join(', ')});
 ${lines(4, (r) => `c${r}_0 += tile_a[d * ${TILE}u + ty * 4u + ${r}u] * w;`)}
 }
 workgroupBarrier();

@@ -7,7 +7,10 @@ import { bf16ArrayToF32, f16ArrayToF32, f32ArrayToBf16, f32ArrayToF16 } from '..
 import type { Packing } from './generator.ts';
 import { product } from './product.ts';
 
-const pack = (data: Float32Array, packing: Packing): { data: Float32Array<ArrayBuffer> | Uint32Array<ArrayBuffer>; rounded: Float32Array } => {
+const pack = (
+  data: Float32Array,
+  packing: Packing,
+): { data: Float32Array<ArrayBuffer> | Uint32Array<ArrayBuffer>; rounded: Float32Array } => {
   if (packing === 'f32') return { data: new Float32Array(data), rounded: data };
   const half = packing === 'f16' ? f32ArrayToF16(data) : f32ArrayToBf16(data);
   const padded = new Uint16Array(Math.ceil(half.length / 2) * 2);
@@ -15,7 +18,16 @@ const pack = (data: Float32Array, packing: Packing): { data: Float32Array<ArrayB
   return { data: new Uint32Array(padded.buffer), rounded: packing === 'f16' ? f16ArrayToF32(half) : bf16ArrayToF32(half) };
 };
 
-const cases: { left: 'row' | 'col'; right: 'row' | 'col'; packing: Packing; second: 'row' | 'col' | null; bias: boolean; m: number; n: number; k: number }[] = [
+const cases: {
+  left: 'row' | 'col';
+  right: 'row' | 'col';
+  packing: Packing;
+  second: 'row' | 'col' | null;
+  bias: boolean;
+  m: number;
+  n: number;
+  k: number;
+}[] = [
   { left: 'row', right: 'row', packing: 'f32', second: null, bias: false, m: 1, n: 1, k: 1 },
   { left: 'row', right: 'row', packing: 'f32', second: 'col', bias: true, m: 37, n: 131, k: 29 },
   { left: 'row', right: 'row', packing: 'f16', second: 'col', bias: true, m: 33, n: 70, k: 34 },
@@ -44,8 +56,20 @@ for (const c of cases) {
     const [alpha, alpha2] = [0.75, -1.5];
     const pick = (d: ArrayLike<number>, order: 'row' | 'col', s: number, ld: number) => (outer: number, k: number) =>
       order === 'row' ? d[s + outer * ld + k] : d[s + k * ld + outer];
-    const first = matmul(c.m, c.n, c.k, (m, k) => alpha * pick(a, c.left, start, lda)(m, k), (k, n) => pick(b, c.right, start, ldb)(n, k));
-    const second = matmul(c.m, c.n, k2, (m, k) => alpha2 * a2[m * (k2 + 1) + k], (k, n) => pick(b2, c.second ?? 'row', 0, ldb2)(n, k));
+    const first = matmul(
+      c.m,
+      c.n,
+      c.k,
+      (m, k) => alpha * pick(a, c.left, start, lda)(m, k),
+      (k, n) => pick(b, c.right, start, ldb)(n, k),
+    );
+    const second = matmul(
+      c.m,
+      c.n,
+      k2,
+      (m, k) => alpha2 * a2[m * (k2 + 1) + k],
+      (k, n) => pick(b2, c.second ?? 'row', 0, ldb2)(n, k),
+    );
     for (const accumulate of [0, 1] as const) {
       const want = Float64Array.from(before);
       for (let m = 0; m < c.m; m++) {
@@ -73,7 +97,9 @@ for (const c of cases) {
               left: { tensor: t.a, start, stride: lda, order: c.left },
               right: { tensor: t.b, start, stride: ldb, order: c.right },
               alpha,
-              second: c.second ? { k: k2, left: { tensor: t.a2, stride: k2 + 1 }, right: { tensor: t.b2, stride: ldb2, order: c.second }, alpha: alpha2 } : undefined,
+              second: c.second
+                ? { k: k2, left: { tensor: t.a2, stride: k2 + 1 }, right: { tensor: t.b2, stride: ldb2, order: c.second }, alpha: alpha2 }
+                : undefined,
               bias: c.bias ? t.bias : undefined,
               out: { tensor: t.c, stride: ldc },
               accumulate,
@@ -92,7 +118,14 @@ test('a product that would read past its operand is refused while recording', as
     inputs: { a: { shape: [2, 3], data: values(1, 6) }, b: { shape: [2, 3], data: values(2, 6) } },
     record: (rec, t) => {
       const c = tensor('c', [2, 2]);
-      product(rec, { m: 2, n: 2, k: 4, left: { tensor: t.a, stride: 3, order: 'row' }, right: { tensor: t.b, stride: 3, order: 'row' }, out: { tensor: c, stride: 2 } });
+      product(rec, {
+        m: 2,
+        n: 2,
+        k: 4,
+        left: { tensor: t.a, stride: 3, order: 'row' },
+        right: { tensor: t.b, stride: 3, order: 'row' },
+        out: { tensor: c, stride: 2 },
+      });
       return { c };
     },
   });

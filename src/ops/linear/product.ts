@@ -42,9 +42,11 @@ export function blockFor(variant: Variant, m: number, n: number): Block {
 export function product(rec: Recorder, p: Product): void {
   const packing = p.right.tensor.dtype;
   invariant(packing !== 'u32', `${p.right.tensor.name} is no matrix`);
-  if (packing !== 'f32') invariant((p.right.order === 'row' ? p.k : p.n) % 2 === 0 && p.right.stride % 2 === 0, `${p.right.tensor.name}: odd packed size`);
+  if (packing !== 'f32')
+    invariant((p.right.order === 'row' ? p.k : p.n) % 2 === 0 && p.right.stride % 2 === 0, `${p.right.tensor.name}: odd packed size`);
   const reach = (m: Matrix, outer: number, inner: number) => (m.start ?? 0) + (outer - 1) * m.stride + inner;
-  const check = (m: Matrix, outer: number, inner: number) => invariant(reach(m, outer, inner) <= sizeOf(m.tensor), `product reads past ${m.tensor.name}`);
+  const check = (m: Matrix, outer: number, inner: number) =>
+    invariant(reach(m, outer, inner) <= sizeOf(m.tensor), `product reads past ${m.tensor.name}`);
   check(p.left, p.left.order === 'row' ? p.m : p.k, p.left.order === 'row' ? p.k : p.m);
   check(p.right, p.right.order === 'row' ? p.n : p.k, p.right.order === 'row' ? p.k : p.n);
   check(p.out, p.m, p.n);

@@ -1,0 +1,167 @@
+// Emits the WGSL of attention for one head size: unrolled over the head, for the reason given in ops/linear/generator.
+import { defineKernel, type Kernel } from '../../gpu/kernel.ts';
+
+const range = (n: number): number[] => Array.from({ length: n }, (_, i) => i);
+
+const PARAMS = `struct Params { rows: u32, time: u32, capacity: u32, heads: u32, kv_heads: u32, scale: f32 }`;
+const PLACE = `let index = (group.x + group.y * groups.x) * 32u + thread;`;
+const ENTRY = `@compute @workgroup_size(32)
+fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(num_workgroups) groups: vec3<u32>, @builtin(local_invocation_index) thread: u32) {`;
+
+/** A per-query prologue: (b, h, t) of this thread, and offsets of its query row. q, o (rows·time, heads, D); k, v (rows, capacity, kv_heads, D). */
+const query = (d: number): string => `${PLACE}
+if (index >= params.rows * params.heads * params.time) { return; }
+let t = index % params.time;
+let head = (index / params.time) % params.heads;
+let row = index / (params.time * params.heads);
+let at = ((row * params.time + t) * params.heads + head) * ${d}u;
+let kv = (row * params.capacity * params.kv_heads + head / (params.heads / params.kv_heads)) * ${d}u;
+let stride = params.kv_heads * ${d}u;
+let last = min(start[row] + t, params.capacity - 1u);`;
+
+const load = (name: string, from: string, at: string, d: number): string =>
+  range(d)
+    .map((i) => `let ${name}${i} = ${from}[${at} + ${i}u];`)
+    .join('\n');
+const dot = (a: string, b: string, d: number): string =>
+  range(d)
+    .map((i) => `${a}${i} * ${b}${i}`)
+    .join(' + ');
+const zeros = (name: string, d: number): string =>
+  range(d)
+    .map((i) => `var ${name}${i} = 0.0;`)
+    .join('\n');
+const each = (d: number, f: (i: number) => string): string => range(d).map(f).join('\n');
+
+function forward(d: number): string {
+  return `// Causal grouped attention with online softmax (Milakov & Gimelshein 2018; Dao 2022), keeping log-sum-exp. One thread a query.
+@group(0) @binding(0) var<storage, read> q: array<f32>;
+@group(0) @binding(1) var<storage, read> k: array<f32>;
+@group(0) @binding(2) var<storage, read> v: array<f32>;
+@group(0) @binding(3) var<storage, read> start: array<u32>;
+@group(0) @binding(4) var<storage, read_write> o: array<f32>;
+@group(0) @binding(5) var<storage, read_write> lse: array<f32>;
+${PARAMS}
+@group(0) @binding(6) var<uniform> params: Params;
+${ENTRY}
+${query(d)}
+${load('q_', 'q', 'at', d)}
+${zeros('o_', d)}
+var top = -3.4e38;
+var sum = 0.0;
+for (var j = 0u; j <= last; j++) {
+let key = kv + j * stride;
+${load('k_', 'k', 'key', d)}
+let s = params.scale * (${dot('q_', 'k_', d)});
+if (s > top) {
+let shrink = exp(top - s);
+sum *= shrink;
+${each(d, (i) => `o_${i} *= shrink;`)}
+top = s;
+}
+let e = exp(s - top);
+sum += e;
+${each(d, (i) => `o_${i} += e * v[key + ${i}u];`)}
+}
+${each(d, (i) => `o[at + ${i}u] = o_${i} / sum;`)}
+lse[index] = top + log(sum);
+}`;
+}
+
+function backwardQuery(d: number): string {
+  return `// Attention's gradient by query: delta = Σ dO ⊙ O, p = exp(s − lse), dS = p (dO·v − delta), dQ = scale Σ dS k. One thread a query.
+@group(0) @binding(0) var<storage, read> q: array<f32>;
+@group(0) @binding(1) var<storage, read> k: array<f32>;
+@group(0) @binding(2) var<storage, read> v: array<f32>;
+@group(0) @binding(3) var<storage, read> o: array<f32>;
+@group(0) @binding(4) var<storage, read> d_o: array<f32>;
+@group(0) @binding(5) var<storage, read> lse: array<f32>;
+@group(0) @binding(6) var<storage, read_write> delta: array<f32>;
+@group(0) @binding(7) var<storage, read_write> d_q: array<f32>;
+${PARAMS}
+@group(0) @binding(8) var<uniform> params: Params;
+${ENTRY}
+${query(d).replace('start[row] + t', 't')}
+${load('q_', 'q', 'at', d)}
+${load('g_', 'd_o', 'at', d)}
+let total = ${range(d)
+    .map((i) => `g_${i} * o[at + ${i}u]`)
+    .join(' + ')};
+delta[index] = total;
+let log_sum = lse[index];
+${zeros('r_', d)}
+for (var j = 0u; j <= last; j++) {
+let key = kv + j * stride;
+${load('k_', 'k', 'key', d)}
+let s = params.scale * (${dot('q_', 'k_', d)});
+let dp = ${range(d)
+    .map((i) => `g_${i} * v[key + ${i}u]`)
+    .join(' + ')};
+let ds = exp(s - log_sum) * (dp - total) * params.scale;
+${each(d, (i) => `r_${i} += ds * k_${i};`)}
+}
+${each(d, (i) => `d_q[at + ${i}u] = r_${i};`)}
+}`;
+}
+
+function backwardKey(d: number): string {
+  return `// Attention's gradients by key: dK = scale Σ dS q, dV = Σ p dO over the queries at or after the key, of every head of the group. One thread a key.
+@group(0) @binding(0) var<storage, read> q: array<f32>;
+@group(0) @binding(1) var<storage, read> k: array<f32>;
+@group(0) @binding(2) var<storage, read> v: array<f32>;
+@group(0) @binding(3) var<storage, read> d_o: array<f32>;
+@group(0) @binding(4) var<storage, read> lse: array<f32>;
+@group(0) @binding(5) var<storage, read> delta: array<f32>;
+@group(0) @binding(6) var<storage, read_write> d_k: array<f32>;
+@group(0) @binding(7) var<storage, read_write> d_v: array<f32>;
+${PARAMS}
+@group(0) @binding(8) var<uniform> params: Params;
+${ENTRY}
+${PLACE}
+if (index >= params.rows * params.kv_heads * params.time) { return; }
+let t = index % params.time;
+let kv_head = (index / params.time) % params.kv_heads;
+let row = index / (params.time * params.kv_heads);
+let key = ((row * params.time + t) * params.kv_heads + kv_head) * ${d}u;
+let shared_by = params.heads / params.kv_heads;
+${load('k_', 'k', 'key', d)}
+${load('v_', 'v', 'key', d)}
+${zeros('a_', d)}
+${zeros('b_', d)}
+for (var head = kv_head * shared_by; head < (kv_head + 1u) * shared_by; head++) {
+for (var i = t; i < params.time; i++) {
+let at = ((row * params.time + i) * params.heads + head) * ${d}u;
+let query = (row * params.heads + head) * params.time + i;
+${load('q_', 'q', 'at', d)}
+${load('g_', 'd_o', 'at', d)}
+let p = exp(params.scale * (${dot('q_', 'k_', d)}) - lse[query]);
+let ds = p * (${dot('g_', 'v_', d)} - delta[query]) * params.scale;
+${each(d, (i) => `a_${i} += ds * q_${i};\nb_${i} += p * g_${i};`)}
+}
+}
+${each(d, (i) => `d_k[key + ${i}u] = a_${i};\nd_v[key + ${i}u] = b_${i};`)}
+}`;
+}
+
+/** The kernels of one head size. */
+export interface AttentionKernels {
+  forward: Kernel;
+  backwardQuery: Kernel;
+  backwardKey: Kernel;
+}
+
+const made = new Map<number, AttentionKernels>();
+
+/** Attention's kernels for head size D. */
+export function attentionKernels(d: number): AttentionKernels {
+  let known = made.get(d);
+  if (!known) {
+    known = {
+      forward: defineKernel(`attention_${d}`, forward(d)),
+      backwardQuery: defineKernel(`attention_dq_${d}`, backwardQuery(d)),
+      backwardKey: defineKernel(`attention_dkv_${d}`, backwardKey(d)),
+    };
+    made.set(d, known);
+  }
+  return known;
+}

@@ -1,0 +1,46 @@
+// Embedding lookup in a packed table, and picking rows of an activation.
+import embedCode from '../../shaders/embed/embed.wgsl?raw';
+import gatherCode from '../../shaders/embed/gather_rows.wgsl?raw';
+import { defineKernel } from '../gpu/kernel.ts';
+import type { Recorder } from '../graph/recorder.ts';
+import { sizeOf, type Tensor, tensor } from '../graph/tensor.ts';
+import { invariant } from '../util/error.ts';
+
+const embedKernel = defineKernel('embed', embedCode);
+const gatherKernel = defineKernel('gather_rows', gatherCode);
+
+/** In an index of rows: no row. */
+export const NO_ROW = 0xffffffff;
+
+/** Rows `ids` (tokens), u32, of a frozen table (V, C) in f32, f16 or bf16. Returns (tokens, C). */
+export function embed(rec: Recorder, ids: Tensor, table: Tensor): Tensor {
+  const [vocab, width] = table.shape;
+  const tokens = sizeOf(ids);
+  const packing = ['f32', 'f16', 'bf16'].indexOf(table.dtype);
+  const y = tensor('embedding', [tokens, width]);
+  rec.launch({
+    kernel: embedKernel,
+    tensors: { ids, table, y },
+    params: { tokens, width, vocab, packing },
+    workgroups: Math.ceil((tokens * width) / 64),
+  });
+  return y;
+}
+
+/** Rows `index` (count), u32, each at most once, of x (N, C); NO_ROW gives zeros. Returns (count, C). */
+export function gatherRows(rec: Recorder, x: Tensor, index: Tensor): Tensor {
+  const width = x.shape[1];
+  const count = sizeOf(index);
+  const y = tensor(`rows of ${x.name}`, [count, width], { requiresGrad: x.requiresGrad });
+  const workgroups = Math.ceil((count * width) / 64);
+  rec.launch({ kernel: gatherKernel, tensors: { x, rows: index, y }, params: { count, width, scatter: 0 }, workgroups });
+  rec.onBackward(() => {
+    const dy = rec.gradOf(y);
+    if (!dy || !x.requiresGrad) return;
+    const { grad, accumulate } = rec.gradTarget(x);
+    invariant(!accumulate, 'gathered rows are the only reader');
+    rec.clear(grad);
+    rec.launch({ kernel: gatherKernel, tensors: { x: dy, rows: index, y: grad }, params: { count, width, scatter: 1 }, workgroups });
+  });
+  return y;
+}

@@ -1,0 +1,65 @@
+// Chunked head and cross-entropy against float64, and the reference against finite differences.
+import { expect, test } from 'vitest';
+import { tensor } from '../graph/tensor.ts';
+import { matmul } from '../reference/linear.ts';
+import { crossEntropy } from '../reference/loss.ts';
+import { allVariants, expectClose, runOp, values } from '../testing/gpu.ts';
+import { expectGradient } from '../testing/gradient.ts';
+import { headCrossEntropy, NO_TARGET, STATISTICS } from './loss.ts';
+
+test('reference: the gradient is the derivative', () => {
+  const logits = values(1, 3 * 5, 3);
+  const targets = [4, NO_TARGET, 0];
+  const { gradient } = crossEntropy(logits, targets, 5, 0.5);
+  expectGradient((at) => 0.5 * crossEntropy(at, targets, 5, 1).losses.reduce((a, b) => a + b, 0), logits, gradient);
+});
+
+for (const chunk of [4, 64]) {
+  test(`head and cross-entropy in chunks of ${chunk}`, async () => {
+    const [rows, width, vocab] = [10, 9, 131];
+    const [x, head] = [values(1, rows * width, 3), values(2, vocab * width)];
+    const targets = Uint32Array.from({ length: rows }, (_, i) => (i % 4 === 1 ? NO_TARGET : (i * 37) % vocab));
+    const count = targets.filter((t) => t !== NO_TARGET).length;
+    const logits = matmul(
+      rows,
+      vocab,
+      width,
+      (m, k) => x[m * width + k],
+      (k, n) => head[n * width + k],
+    );
+    const want = crossEntropy(logits, targets, vocab, 1 / count);
+    const dx = matmul(
+      rows,
+      width,
+      vocab,
+      (m, k) => want.gradient[m * vocab + k],
+      (k, n) => head[k * width + n],
+    );
+    for (const variants of await allVariants()) {
+      const out = await runOp({
+        variants,
+        training: true,
+        step: { inverse_tokens: 1 / count, number: 12 },
+        inputs: {
+          x: { shape: [rows, width], data: x },
+          head: { shape: [vocab, width], data: head, grad: false },
+          targets: { shape: [rows], data: targets },
+        },
+        record: (rec, t) => {
+          const statistics = tensor('statistics', [STATISTICS.size]);
+          rec.clear(statistics);
+          const losses = headCrossEntropy(rec, t.x, t.head, t.targets, statistics, chunk);
+          return { losses, statistics, dx: rec.gradOf(t.x)! };
+        },
+      });
+      expectClose(out.losses, want.losses, 2e-6, 'losses');
+      expectClose(out.dx, dx, 5e-6, 'dx');
+      expect(out.statistics[STATISTICS.tokens]).toBe(count);
+      expect(out.statistics[STATISTICS.sentinel]).toBe(12);
+      expect(out.statistics[STATISTICS.crossEntropy]).toBeCloseTo(
+        want.losses.reduce((a, b) => a + b, 0),
+        3,
+      );
+    }
+  });
+}

@@ -1,0 +1,31 @@
+// Global norm, clip and AdamW against float64 over several updates.
+import { expect, test } from 'vitest';
+import { tensor } from '../graph/tensor.ts';
+import { adamw as reference } from '../reference/optim.ts';
+import { expectClose, runOp, values } from '../testing/gpu.ts';
+import { STATISTICS } from './loss.ts';
+import { ADAMW, adamw } from './optim.ts';
+
+for (const clipNorm of [0.5, 1000, 0]) {
+  test(`AdamW, clip ${clipNorm}`, async () => {
+    const n = 9001;
+    const [value, grad, m, v] = [values(1, n), values(2, n), values(3, n, 0.1), values(4, n, 0.01).map(Math.abs)];
+    const state = { value: Float64Array.from(value), grad: Float64Array.from(grad), m: Float64Array.from(m), v: Float64Array.from(v) };
+    const norm = reference(state, 3, { learningRate: 0.01, weightDecay: 0.1, clipNorm, ...ADAMW });
+    const step = { learning_rate: 0.01, weight_decay: 0.1, clip_norm: clipNorm, correction1: 1 - 0.9 ** 3, correction2: 1 - 0.999 ** 3 };
+    const out = await runOp({
+      step,
+      inputs: Object.fromEntries(Object.entries({ value, grad, m, v }).map(([k, data]) => [k, { shape: [n], data }])),
+      record: (rec, t) => {
+        const statistics = tensor('statistics', [STATISTICS.size]);
+        adamw(rec, { value: t.value, grad: t.grad, m: t.m, v: t.v }, statistics);
+        return { ...t, statistics };
+      },
+    });
+    expect(out.statistics[STATISTICS.gradNorm]).toBeCloseTo(norm, 2);
+    expectClose(out.value, state.value, 1e-6, 'value');
+    expectClose(out.m, state.m, 1e-6, 'm');
+    expectClose(out.v, state.v, 1e-6, 'v');
+    expect(out.grad.every((g) => g === 0)).toBe(true);
+  });
+}

@@ -1,0 +1,81 @@
+// RoPE and causal grouped attention in float64: the specification of src/ops/attention.
+
+/** Sizes of an attention: rows (sequences), time (tokens each), heads, key–value heads, head size. */
+export interface AttentionSize {
+  rows: number;
+  time: number;
+  heads: number;
+  kvHeads: number;
+  headDim: number;
+}
+
+/** Rotates x (rows·time, heads, D) by tables (positions, D/2); direction −1 rotates back. */
+export function rope(
+  x: ArrayLike<number>,
+  cosines: ArrayLike<number>,
+  sines: ArrayLike<number>,
+  start: ArrayLike<number>,
+  time: number,
+  heads: number,
+  headDim: number,
+  direction = 1,
+): Float64Array {
+  const half = headDim / 2;
+  const out = Float64Array.from(x);
+  for (let token = 0; token < x.length / (heads * headDim); token++) {
+    const position = start[Math.floor(token / time)] + (token % time);
+    for (let h = 0; h < heads; h++) {
+      for (let i = 0; i < half; i++) {
+        const at = (token * heads + h) * headDim + i;
+        const [c, s] = [cosines[position * half + i], direction * sines[position * half + i]];
+        out[at] = x[at] * c - x[at + half] * s;
+        out[at + half] = x[at + half] * c + x[at] * s;
+      }
+    }
+  }
+  return out;
+}
+
+/** Output, and gradients where dO is given, of causal attention. q (rows·time, H, D), k and v (rows·time, G, D). */
+export function attention(q: ArrayLike<number>, k: ArrayLike<number>, v: ArrayLike<number>, size: AttentionSize, dO?: ArrayLike<number>) {
+  const { rows, time, heads, kvHeads, headDim: d } = size;
+  const o = new Float64Array(q.length);
+  const dq = new Float64Array(q.length);
+  const dk = new Float64Array(k.length);
+  const dv = new Float64Array(k.length);
+  const scale = 1 / Math.sqrt(d);
+  for (let b = 0; b < rows; b++) {
+    for (let h = 0; h < heads; h++) {
+      const g = Math.floor(h / (heads / kvHeads));
+      const key = (j: number) => ((b * time + j) * kvHeads + g) * d;
+      for (let t = 0; t < time; t++) {
+        const at = ((b * time + t) * heads + h) * d;
+        const dot = (a: ArrayLike<number>, i: number, c: ArrayLike<number>, j: number) => {
+          let sum = 0;
+          for (let e = 0; e < d; e++) sum += a[i + e] * c[j + e];
+          return sum;
+        };
+        const scores = Array.from({ length: t + 1 }, (_, j) => scale * dot(q, at, k, key(j)));
+        const top = Math.max(...scores);
+        const exps = scores.map((s) => Math.exp(s - top));
+        const total = exps.reduce((a, c) => a + c, 0);
+        const p = exps.map((e) => e / total);
+        p.forEach((w, j) => {
+          for (let e = 0; e < d; e++) o[at + e] += w * v[key(j) + e];
+        });
+        if (!dO) continue;
+        const dp = p.map((_, j) => dot(dO, at, v, key(j)));
+        const delta = dp.reduce((a, x, j) => a + x * p[j], 0);
+        p.forEach((w, j) => {
+          const ds = w * (dp[j] - delta) * scale;
+          for (let e = 0; e < d; e++) {
+            dq[at + e] += ds * k[key(j) + e];
+            dk[key(j) + e] += ds * q[at + e];
+            dv[key(j) + e] += w * dO[at + e];
+          }
+        });
+      }
+    }
+  }
+  return { o, dq, dk, dv };
+}
