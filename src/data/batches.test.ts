@@ -1,0 +1,60 @@
+// Validation split, batch order and padding.
+import { describe, expect, test } from 'vitest';
+import { BatchOrder, bucketLength, padBatch, splitValidation } from './batches.ts';
+
+const list = (a: Iterable<number>) => [...a];
+
+describe('splitValidation', () => {
+  test('without shuffling the last rows; with it a seeded choice; together every row once', () => {
+    expect(list(splitValidation(10, 0.2, false, 1).validation)).toEqual([8, 9]);
+    const a = splitValidation(100, 0.2, true, 1);
+    expect(a.validation.length).toBe(20);
+    expect(list(a.validation)).not.toEqual(list(splitValidation(100, 0.2, true, 2).validation));
+    expect(list(a.validation)).toEqual(list(splitValidation(100, 0.2, true, 1).validation));
+    expect([...a.train, ...a.validation].sort((x, y) => x - y)).toEqual(Array.from({ length: 100 }, (_, i) => i));
+  });
+  test('at least one where asked for, never all, none for 0 or a single row', () => {
+    expect(splitValidation(3, 0.01, false, 1).validation.length).toBe(1);
+    expect(splitValidation(2, 0.99, true, 1).train.length).toBe(1);
+    expect(splitValidation(50, 0, true, 1).validation.length).toBe(0);
+    expect(splitValidation(1, 0.5, true, 1).validation.length).toBe(0);
+  });
+});
+
+describe('BatchOrder', () => {
+  test('in order, wrapping around, also where a batch is larger than the data', () => {
+    const order = new BatchOrder(5, 3, false, 1);
+    expect([0, 1, 2].map((s) => list(order.rows(s)))).toEqual([
+      [0, 1, 2],
+      [3, 4, 0],
+      [1, 2, 3],
+    ]);
+    expect(list(new BatchOrder(2, 5, false, 1).rows(1))).toEqual([1, 0, 1, 0, 1]);
+  });
+  test('shuffled: each epoch a new order, no row twice in it, the same whatever is asked first', () => {
+    const order = new BatchOrder(10, 3, true, 7);
+    const epoch = (e: number) => [0, 1, 2].flatMap((s) => list(order.rows(3 * e + s)));
+    const [first, second] = [epoch(0), epoch(1)];
+    expect(new Set(first).size).toBe(9);
+    expect(new Set(second).size).toBe(9);
+    expect(first).not.toEqual(second);
+    expect(list(new BatchOrder(10, 3, true, 7).rows(4))).toEqual(second.slice(3, 6));
+    expect(epoch(0)).toEqual(first);
+    expect(list(new BatchOrder(10, 3, true, 8).rows(0))).not.toEqual(first.slice(0, 3));
+  });
+  test('too few rows', () => {
+    expect(() => new BatchOrder(7, 64, true, 1)).toThrow('There are 7 training rows, fewer than train.batch 64');
+    expect(() => new BatchOrder(0, 4, false, 1)).toThrow('no rows');
+  });
+});
+
+test('padding: id 0, label -100, lengths, empty rows', () => {
+  const row = (...ids: number[]) => ({ ids: Int32Array.from(ids), labels: Int32Array.from(ids, (v, i) => (i === 0 ? -100 : v)) });
+  const { ids, labels, lengths } = padBatch([row(5, 6), row(7, 8, 9)], 4, 3);
+  expect(list(ids)).toEqual([5, 6, 0, 0, 7, 8, 9, 0, 0, 0, 0, 0]);
+  expect(list(labels)).toEqual([-100, 6, -100, -100, -100, 8, 9, -100, -100, -100, -100, -100]);
+  expect(list(lengths)).toEqual([2, 3, 0]);
+  expect(() => padBatch([row(1, 2, 3)], 2)).toThrow('3 tokens for a length of 2');
+  expect(bucketLength([row(1), row(...Array(17).fill(1))])).toBe(32);
+  expect(bucketLength([row(...Array(16).fill(1))])).toBe(16);
+});
