@@ -1,14 +1,27 @@
 // JSON from files, with errors that name the file.
 import { InputError, type InputErrorCode } from './error.ts';
 
-/** Decodes UTF-8 text (a byte-order mark is dropped); InputError when the bytes are no text. */
+/** Decodes UTF-8 text (a byte-order mark is dropped); InputError when the bytes are no text, with the line where a text goes wrong. */
 export function decodeText(bytes: Uint8Array, where: string, code: InputErrorCode): string {
+  if (bytes.includes(0)) throw new InputError(code, `${where}: this is a binary file, not UTF-8 text.`);
+  const decoder = new TextDecoder('utf-8', { fatal: true });
   try {
-    const text = new TextDecoder('utf-8', { fatal: true }).decode(bytes);
-    if (text.includes('\0')) throw new Error();
-    return text;
+    return decoder.decode(bytes);
   } catch {
-    throw new InputError(code, `${where}: this is a binary file, not UTF-8 text.`);
+    throw new InputError(code, `${where}: this is not UTF-8 text (first mistake in line ${firstBadLine(bytes, decoder)}).`);
+  }
+}
+
+function firstBadLine(bytes: Uint8Array, decoder: TextDecoder): number {
+  for (let line = 1, start = 0; ; line++) {
+    const end = bytes.indexOf(10, start);
+    if (end < 0) return line;
+    try {
+      decoder.decode(bytes.subarray(start, end));
+    } catch {
+      return line;
+    }
+    start = end + 1;
   }
 }
 
