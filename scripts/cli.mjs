@@ -62,8 +62,9 @@ export const cliEnvironment = () => ({ ...process.env, ...dawnEnvironment() });
 
 async function main() {
   const file = await ensureCli();
+  const help = process.argv.length < 3 || process.argv.includes('--help'); // installs no browser
   const options = ['--enable-source-maps', '--no-warnings', file, ...process.argv.slice(2)];
-  const child = spawn(process.execPath, options, { stdio: 'inherit', env: cliEnvironment() });
+  const child = spawn(process.execPath, options, { stdio: 'inherit', env: help ? process.env : cliEnvironment() });
   // A terminal sends Ctrl-C to both; whatever else arrives here is passed on. The child decides when it ends.
   for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP']) process.on(signal, () => child.kill(signal));
   child.on('error', (error) => {

@@ -79,7 +79,12 @@ export function dawnEnvironment() {
     const driver = cached.variables?.VK_DRIVER_FILES;
     if (cached.key === key && (!driver || existsSync(driver))) return { ...cached.variables, GUILOMO_DAWN: cached.adapter };
   }
-  const decision = decide();
+  let decision;
+  try {
+    decision = decide();
+  } catch (error) {
+    say(error.message); // no Chromium to be had
+  }
   if (!decision) {
     say('Dawn finds no WebGPU adapter, neither hardware nor the SwiftShader of a Chromium.');
     return {};
