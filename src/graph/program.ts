@@ -12,6 +12,7 @@ import { bytesOf, type Tensor } from './tensor.ts';
 /** Buffers that several programs share: weights, states, parameters, the step uniform, and slots for activations. */
 export class Memory {
   private readonly bound = new Map<Tensor, GPUBuffer>();
+  private readonly shared = new Map<Tensor, GPUBuffer>();
   private slots: GPUBuffer[] = [];
   readonly step: GPUBuffer;
 
@@ -28,6 +29,11 @@ export class Memory {
     return buffer;
   }
 
+  /** Gives a tensor a buffer that another memory owns and frees. */
+  share(t: Tensor, buffer: GPUBuffer): void {
+    this.shared.set(t, buffer);
+  }
+
   /** Makes and binds a zero-filled buffer for a state. */
   allocate(t: Tensor): GPUBuffer {
     return this.bind(t, createBuffer(this.gpu, t.name, bytesOf(t)));
@@ -38,7 +44,7 @@ export class Memory {
     const buffers = this.params?.buffers;
     if (t.kind === 'param' && buffers) return buffers.value;
     if (t.kind === 'grad' && buffers) return buffers.grad;
-    const buffer = this.bound.get(t);
+    const buffer = this.bound.get(t) ?? this.shared.get(t);
     invariant(buffer, `${t.name} has no buffer`);
     return buffer;
   }

@@ -15,10 +15,13 @@ for (const clipNorm of [0.5, 1000, 0]) {
     const step = { learning_rate: 0.01, weight_decay: 0.1, clip_norm: clipNorm, correction1: 1 - 0.9 ** 3, correction2: 1 - 0.999 ** 3 };
     const out = await runOp({
       step,
-      inputs: Object.fromEntries(Object.entries({ value, grad, m, v }).map(([k, data]) => [k, { shape: [n], data }])),
+      inputs: {
+        ...Object.fromEntries(Object.entries({ value, grad, m, v }).map(([k, data]) => [k, { shape: [n], data }])),
+        halt: { shape: [1], data: new Uint32Array(1) },
+      },
       record: (rec, t) => {
         const statistics = tensor('statistics', [STATISTICS.size]);
-        adamw(rec, { value: t.value, grad: t.grad, m: t.m, v: t.v }, statistics);
+        adamw(rec, { value: t.value, grad: t.grad, m: t.m, v: t.v, halt: t.halt }, statistics);
         return { ...t, statistics };
       },
     });
@@ -29,3 +32,27 @@ for (const clipNorm of [0.5, 1000, 0]) {
     expect(out.grad.every((g) => g === 0)).toBe(true);
   });
 }
+
+test('a gradient that is not finite changes no parameter and no moment', async () => {
+  const n = 100;
+  const [value, m, v] = [values(1, n), values(2, n), values(3, n).map(Math.abs)];
+  for (const poison of [Number.NaN, Number.POSITIVE_INFINITY]) {
+    const grad = values(4, n);
+    grad[57] = poison;
+    const out = await runOp({
+      step: { learning_rate: 0.01, clip_norm: 1, correction1: 0.1, correction2: 0.001 },
+      inputs: {
+        ...Object.fromEntries(Object.entries({ value, grad, m, v }).map(([k, data]) => [k, { shape: [n], data }])),
+        halt: { shape: [1], data: new Uint32Array(1) },
+      },
+      record: (rec, t) => {
+        adamw(rec, { value: t.value, grad: t.grad, m: t.m, v: t.v, halt: t.halt }, tensor('statistics', [STATISTICS.size]));
+        return t;
+      },
+    });
+    expect(out.value).toEqual(value);
+    expect(out.m).toEqual(m);
+    expect(out.v).toEqual(v);
+    expect(out.halt[0]).not.toBe(0);
+  }
+});

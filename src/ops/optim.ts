@@ -22,6 +22,8 @@ export const ADAMW: AdamW = { beta1: 0.9, beta2: 0.999, eps: 1e-8 };
 
 /** Flat buffers of one level, each (P). */
 export interface Flat {
+  /** One u32, 0 at the start: raised for good by a gradient that is not finite. */
+  halt: Tensor;
   value: Tensor;
   grad: Tensor;
   m: Tensor;
@@ -36,7 +38,7 @@ export function adamw(rec: Recorder, flat: Flat, statistics: Tensor, { beta1, be
   const n = sizeOf(flat.value);
   const partials = tensor('norm partials', [128]);
   rec.launch({ kernel: squareKernel, tensors: { x: flat.grad, partials }, params: { n }, workgroups: [128, 1, 1], flops: 2 * n });
-  rec.launch({ kernel: clipKernel, tensors: { partials, statistics }, workgroups: 1 });
+  rec.launch({ kernel: clipKernel, tensors: { partials, statistics, halt: flat.halt }, workgroups: 1 });
   const params = { n, beta1, beta2, one_minus_beta1: 1 - beta1, one_minus_beta2: 1 - beta2, eps };
   rec.launch({ kernel: adamwKernel, tensors: { statistics, ...flat }, params, workgroups: Math.ceil(n / 64), flops: 16 * n });
 }

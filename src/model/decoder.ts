@@ -1,0 +1,86 @@
+// The Llama-family decoder as a function that records: embedding, blocks, and where the head's rows come from.
+import { adaptedLinears, type AdapterContext, type Linear } from '../adapters/adapter.ts';
+import type { Target } from '../adapters/allocation.ts';
+import { type AdapterLayout, groupKey } from '../adapters/layout.ts';
+import type { Recorder } from '../graph/recorder.ts';
+import { type Tensor, tensor } from '../graph/tensor.ts';
+import { attention, type RopeTables, rope, type Span } from '../ops/attention/attention.ts';
+import { add } from '../ops/elementwise.ts';
+import { embed } from '../ops/embed.ts';
+import { swiglu } from '../ops/mlp.ts';
+import { rmsNorm } from '../ops/norm.ts';
+import type { ModelConfig } from './config.ts';
+import type { LayerWeights, ModelWeights } from './weights.ts';
+
+/** What is recorded again in the backward pass instead of kept: nothing, the MLPs, or whole blocks. */
+export type Recompute = 'none' | 'mlp' | 'block';
+
+/** Keys and values of one layer, each (rows, capacity, G·D). */
+export interface LayerCache {
+  keys: Tensor;
+  values: Tensor;
+}
+
+/** Everything that a recording of the decoder needs. */
+export interface DecoderInput {
+  config: ModelConfig;
+  weights: ModelWeights;
+  /** (rows·time), u32. */
+  ids: Tensor;
+  span: Span;
+  tables: RopeTables;
+  adapter: { layout: AdapterLayout; context: AdapterContext } | null;
+  caches?: readonly LayerCache[];
+  recompute?: Recompute;
+}
+
+type LinearFn = (targets: readonly Target[], x: Tensor) => Tensor[];
+
+function attentionBlock(rec: Recorder, input: DecoderInput, layer: LayerWeights, linear: LinearFn, x: Tensor, cache?: LayerCache): Tensor {
+  const { config, span, tables } = input;
+  const { heads, kvHeads } = config;
+  const n = rmsNorm(rec, x, layer.inputNorm, config.normEps);
+  let [q, k, v] = linear(['q_proj', 'k_proj', 'v_proj'], n);
+  if (layer.qNorm) q = rmsNorm(rec, q, layer.qNorm, config.normEps);
+  if (layer.kNorm) k = rmsNorm(rec, k, layer.kNorm, config.normEps);
+  rope(rec, q, tables, span, heads);
+  rope(rec, k, tables, span, kvHeads);
+  const o = attention(rec, q, k, v, span, config, cache);
+  return add(rec, x, linear(['o_proj'], o)[0]);
+}
+
+function mlpBlock(rec: Recorder, input: DecoderInput, layer: LayerWeights, linear: LinearFn, x: Tensor): Tensor {
+  const n = rmsNorm(rec, x, layer.postNorm, input.config.normEps);
+  const [gate, up] = linear(['gate_proj', 'up_proj'], n);
+  return add(rec, x, linear(['down_proj'], swiglu(rec, gate, up))[0]);
+}
+
+/** Records the decoder up to the residual stream before the final norm. Returns (rows·time, C). */
+export function decoder(rec: Recorder, input: DecoderInput): Tensor {
+  const { weights, adapter, recompute = 'none' } = input;
+  let x = embed(rec, input.ids, weights.embedding);
+  weights.layers.forEach((layer, number) => {
+    const linear: LinearFn = (targets, value) => {
+      const bases: Linear[] = targets.map((t) => layer.linears[t]);
+      return adaptedLinears(rec, bases, value, adapter?.layout.groups.get(groupKey(number, targets[0])), adapter?.context ?? null);
+    };
+    const start = x;
+    const attended = () => attentionBlock(rec, input, layer, linear, start, input.caches?.[number]);
+    if (recompute === 'block') x = rec.checkpoint(() => mlpBlock(rec, input, layer, linear, attended()));
+    else {
+      const middle = attended();
+      const mlp = () => mlpBlock(rec, input, layer, linear, middle);
+      x = recompute === 'mlp' ? rec.checkpoint(mlp) : mlp();
+    }
+  });
+  return x;
+}
+
+/** Cosine and sine tables as constants of a program. */
+export function ropeConstants(tables: { cosines: Float32Array<ArrayBuffer>; sines: Float32Array<ArrayBuffer> }, headDim: number): RopeTables {
+  const shape = [tables.cosines.length / (headDim / 2), headDim / 2];
+  return {
+    cosines: tensor('cosines', shape, { kind: 'constant', data: tables.cosines }),
+    sines: tensor('sines', shape, { kind: 'constant', data: tables.sines }),
+  };
+}

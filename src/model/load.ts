@@ -1,0 +1,47 @@
+// Opens a Hugging Face model folder: configuration, weights on the GPU.
+import { openCheckpoint } from '../data/checkpoint-folder.ts';
+import { type Folder, readAll } from '../data/source.ts';
+import type { Gpu } from '../gpu/device.ts';
+import { defaultVariants, type Variants } from '../gpu/variants.ts';
+import { Memory } from '../graph/program.ts';
+import { InputError } from '../util/error.ts';
+import { parseJsonObject } from '../util/json.ts';
+import { type ModelConfig, parseModelConfig } from './config.ts';
+import { checkpointWeights, type ModelWeights, uploadWeights } from './weights.ts';
+
+/** A model whose weights are on a device; everything that runs on it shares them. */
+export interface LoadedModel {
+  name: string;
+  gpu: Gpu;
+  config: ModelConfig;
+  weights: ModelWeights;
+  /** Owns the weights' buffers. */
+  memory: Memory;
+  variants: Variants;
+}
+
+/** Reads and checks config.json. @throws InputError naming the file, key and value. */
+export async function readModelConfig(folder: Folder): Promise<ModelConfig> {
+  const file = folder.open('config.json');
+  if (!file) throw new InputError('missing-file', `${folder.name}: there is no config.json.`);
+  return parseModelConfig(parseJsonObject(await readAll(file), `${folder.name}/config.json`, 'bad-config'), `${folder.name}/config.json`);
+}
+
+/**
+ * Loads a model folder onto the device.
+ * @param onProgress bytes uploaded and in all; may throw to stop
+ * @throws InputError for anything in the folder that cannot be taken
+ */
+export async function loadModel(gpu: Gpu, folder: Folder, options: { variants?: Variants; onProgress?: (done: number, total: number) => void } = {}): Promise<LoadedModel> {
+  const config = await readModelConfig(folder);
+  const entries = await openCheckpoint(folder);
+  const weights = checkpointWeights(config, entries, folder.name);
+  const memory = new Memory(gpu);
+  try {
+    await uploadWeights(memory, weights, entries, options.onProgress);
+  } catch (error) {
+    memory.destroy();
+    throw error;
+  }
+  return { name: folder.name, gpu, config, weights, memory, variants: options.variants ?? defaultVariants(gpu) };
+}
