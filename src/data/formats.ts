@@ -116,11 +116,19 @@ function add(dataset: Dataset, example: Example): void {
   dataset.trainedTokens += trainedCount(example.labels);
 }
 
+function encodeWhole(name: string, text: string, tokenizer: Tokenizer): number[] {
+  try {
+    return tokenizer.encodeDocument(text);
+  } catch (e) {
+    throw e instanceof InputError ? new InputError(e.code, `${name}: ${e.message}.`) : e;
+  }
+}
+
 /** A whole document in pieces of maxLength tokens; every token but a piece's first carries loss. A last piece of one token is left out. */
 function addText(name: string, text: string, options: DatasetOptions, dataset: Dataset): void {
   if (!options.tokenizer) throw needsTokenizer(name);
   const { maxLength } = options.data;
-  const ids = options.tokenizer.encodeDocument(text);
+  const ids = encodeWhole(name, text, options.tokenizer);
   if (ids.length < 2) throw new InputError('bad-data', `${name}: the text is too short to learn from.`);
   const outside = ids.find((id) => id >= options.vocab);
   if (outside !== undefined) {
