@@ -96,6 +96,13 @@ export function parseRunConfig(json: unknown, where: string): RunConfig {
   return config;
 }
 
+/** Mistakes by path ("train.batch"), each with what is wanted there; empty when parseRunConfig would take it. For forms. */
+export function runConfigProblems(json: unknown): Record<string, string> {
+  const result = runConfig.safeParse(withoutUnused(json));
+  const issues = result.success ? [] : result.error.issues;
+  return Object.fromEntries(issues.map((issue) => [issue.path.map(String).join('.'), wanted(issue)]).reverse());
+}
+
 /** All defaults. */
 export const defaultRunConfig = (): RunConfig => parseRunConfig({}, 'defaults');
 
@@ -111,6 +118,8 @@ function withoutUnused(json: unknown): unknown {
   return { ...rest, adapter: Object.fromEntries(used) };
 }
 
+const wanted = (issue: z.core.$ZodIssue) => issue.message.replace(/^(Invalid input|Invalid option|Too small|Too big|Invalid type): /, '');
+
 function describe(issue: z.core.$ZodIssue, input: unknown): string[] {
   const path = issue.path.map(String);
   if (issue.code === 'unrecognized_keys') return issue.keys.map((key) => `unknown key "${[...path, key].join('.')}"`);
@@ -118,7 +127,7 @@ function describe(issue: z.core.$ZodIssue, input: unknown): string[] {
     (v, key) => (isRecord(v) || Array.isArray(v) ? (v as Record<PropertyKey, unknown>)[key] : undefined),
     input,
   );
-  const message = issue.message.replace(/^(Invalid input|Invalid option|Too small|Too big|Invalid type): /, '');
+  const message = wanted(issue);
   const shown = value === undefined ? '' : ` is ${JSON.stringify(value)}:`;
   return [`${path.join('.') || 'the contents'}${shown} ${message}`];
 }

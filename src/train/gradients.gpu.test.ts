@@ -1,0 +1,81 @@
+// Gradients of every adapter tensor, and the loss, against PyTorch in float64; recompute and planning change nothing.
+import { expect, test } from 'vitest';
+import { siteDims } from '../adapters/allocation.ts';
+import { openSafetensors, readF32, type TensorEntry } from '../data/safetensors.ts';
+import { readAll } from '../data/source.ts';
+import { loadModel } from '../model/load.ts';
+import type { Recompute } from '../model/decoder.ts';
+import { STATISTICS } from '../ops/loss.ts';
+import { allVariants, relativeError, testGpu } from '../testing/gpu.ts';
+import { goldenFolder, goldenJson } from '../testing/golden.ts';
+import type { Variants } from '../gpu/variants.ts';
+import { readAdapter, storeFile } from './adapter-files.ts';
+import { bytesSource } from '../data/source.ts';
+import { type BatchShape, microBatch, Runtime } from './runtime.ts';
+
+interface Result {
+  store: Float32Array<ArrayBuffer>;
+  entries: ReadonlyMap<string, TensorEntry>;
+  ce: number;
+  balance: number;
+}
+
+async function gradients(name: string, options: { recompute?: Recompute; share?: boolean; variants?: Variants; dropout?: number } = {}): Promise<Result> {
+  const folder = await goldenFolder(name);
+  const gpu = await testGpu();
+  const model = await loadModel(gpu, folder, { variants: options.variants });
+  const { layout, values } = await readAdapter(await goldenFolder(`${name}/adapter`), model.config.layers, siteDims(model.config));
+  const run = await goldenJson<{ adapter: { balance?: number } }>(name, 'run.json');
+  const lines = new TextDecoder().decode(await readAll(folder.open('data.jsonl')!)).trim().split('\n');
+  const rows = lines.map((l) => JSON.parse(l) as { input_ids: number[]; labels: number[] }).map((r) => ({ ids: r.input_ids, labels: r.labels }));
+  const shape: BatchShape = { rows: rows.length, time: 32, targets: 160 };
+  layout.store.allocate(gpu);
+  gpu.device.queue.writeBuffer(layout.store.buffers!.value, 0, values);
+  const runtime = await Runtime.create(model, layout, shape, { dropout: (options.dropout ?? 0) > 0, recompute: options.recompute, share: options.share });
+  const batch = microBatch(rows, shape);
+  runtime.micro(batch, { inverseTokens: 1 / batch.lossTokens, balanceScale: run.adapter.balance ?? 0, number: 1, dropout: options.dropout });
+  const statistics = await runtime.readStatistics();
+  const store = await layout.store.read(gpu, 'grad');
+  expect(statistics[STATISTICS.tokens]).toBe(batch.lossTokens);
+  const { entries } = await openSafetensors(bytesSource(storeFile(layout, store), 'gradients'));
+  runtime.destroy();
+  layout.store.destroy();
+  model.memory.destroy();
+  gpu.check();
+  return { store, entries, ce: statistics[STATISTICS.crossEntropy] / batch.lossTokens, balance: statistics[STATISTICS.balance] };
+}
+
+for (const name of ['train-moe', 'train-lora']) {
+  test(`${name}: every gradient equals PyTorch's (1e-4), the loss within 1e-5`, async () => {
+    const golden = await openSafetensors((await goldenFolder(name)).open('grads.safetensors')!);
+    const scalar = async (key: string) => (await readF32(golden.entries.get(key)!))[0];
+    for (const variants of await allVariants()) {
+      const got = await gradients(name, { variants });
+      expect(Math.abs(got.ce - (await scalar('ce')))).toBeLessThan(1e-5);
+      if (name === 'train-moe') expect(Math.abs(got.balance - (await scalar('balance')))).toBeLessThan(1e-4);
+      let checked = 0;
+      for (const [key, entry] of golden.entries) {
+        if (['loss', 'ce', 'balance'].includes(key)) continue;
+        const want = await readF32(entry);
+        const have = await readF32(got.entries.get(key)!);
+        // A router with one expert has gradient exactly 0.
+        if (want.every((v) => v === 0)) expect(Math.max(...have.map(Math.abs)), key).toBeLessThan(1e-7);
+        else expect(relativeError(have, want), key).toBeLessThanOrEqual(1e-4);
+        checked++;
+      }
+      expect(checked).toBe(got.entries.size);
+    }
+  });
+}
+
+test('recomputing the MLPs or whole blocks, with dropout on, gives the same bits; so does giving every activation its own buffer', async () => {
+  const plain = await gradients('train-moe', { dropout: 0.1 });
+  for (const options of [{ recompute: 'mlp' as const }, { recompute: 'block' as const }, { share: false }]) {
+    const other = await gradients('train-moe', { dropout: 0.1, ...options });
+    expect(other.store).toEqual(plain.store);
+    expect(other.ce).toBe(plain.ce);
+    expect(other.balance).toBe(plain.balance);
+  }
+  const without = await gradients('train-moe');
+  expect(without.store).not.toEqual(plain.store);
+});
