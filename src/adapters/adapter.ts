@@ -1,4 +1,6 @@
 // The adapted linears of an input group: down → gate → mix → up, with the base products, recorded with their backward.
+
+import type { ParamStore } from '../graph/params.ts';
 import type { Recorder } from '../graph/recorder.ts';
 import { type Tensor, tensor } from '../graph/tensor.ts';
 import { gate } from '../ops/adapter.ts';
@@ -7,7 +9,6 @@ import { type Product, product } from '../ops/linear/product.ts';
 import { invariant } from '../util/error.ts';
 import type { Target } from './allocation.ts';
 import type { Group, Site } from './layout.ts';
-import type { ParamStore } from '../graph/params.ts';
 
 /** A frozen linear: weight (O, C), packed as loaded, and bias (O) in f32. */
 export interface Linear {
@@ -159,7 +160,16 @@ function downBackward(rec: Recorder, { group, context, bases, outputs, x, droppe
   if (!x.requiresGrad) return;
   const { grad, accumulate } = rec.gradTarget(dropped);
   const { k, left, right } = through(0, columns);
-  product(rec, { m: tokens, n: inputs, k, left: { ...left, order: row }, right, out: { tensor: grad, stride: inputs }, accumulate, label: 'A dx' });
+  product(rec, {
+    m: tokens,
+    n: inputs,
+    k,
+    left: { ...left, order: row },
+    right,
+    out: { tensor: grad, stride: inputs },
+    accumulate,
+    label: 'A dx',
+  });
 }
 
 /**
@@ -168,9 +178,17 @@ function downBackward(rec: Recorder, { group, context, bases, outputs, x, droppe
  * @param x (N, C)
  * @returns y (N, O) of each base, in order
  */
-export function adaptedLinears(rec: Recorder, bases: readonly Linear[], x: Tensor, group: Group | undefined, context: AdapterContext | null): Tensor[] {
+export function adaptedLinears(
+  rec: Recorder,
+  bases: readonly Linear[],
+  x: Tensor,
+  group: Group | undefined,
+  context: AdapterContext | null,
+): Tensor[] {
   const tokens = x.shape[0];
-  const outputs = bases.map((b) => tensor(b.target, [tokens, b.weight.shape[0]], { requiresGrad: x.requiresGrad || Boolean(siteOf(group, b)) }));
+  const outputs = bases.map((b) =>
+    tensor(b.target, [tokens, b.weight.shape[0]], { requiresGrad: x.requiresGrad || Boolean(siteOf(group, b)) }),
+  );
   if (!group || !context) {
     bases.forEach((b, i) => product(rec, baseProduct(b, x, outputs[i])));
     rec.onBackward(() => inputGradient(rec, bases, outputs, x));

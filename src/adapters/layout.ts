@@ -2,7 +2,7 @@
 import { ParamStore } from '../graph/params.ts';
 import type { Tensor } from '../graph/tensor.ts';
 import { type GateLayout, gateLayout } from '../ops/adapter.ts';
-import { type Allocation, type SiteDims, siteRanks, sitePath, type Target } from './allocation.ts';
+import { type Allocation, type SiteDims, sitePath, siteRanks, type Target } from './allocation.ts';
 
 /** What an adapter is, apart from its numbers. */
 export interface AdapterSpec {
@@ -48,7 +48,12 @@ export interface Group {
 }
 
 /** The linears of a layer by the input that they share. */
-export const INPUT_GROUPS: readonly (readonly Target[])[] = [['q_proj', 'k_proj', 'v_proj'], ['o_proj'], ['gate_proj', 'up_proj'], ['down_proj']];
+export const INPUT_GROUPS: readonly (readonly Target[])[] = [
+  ['q_proj', 'k_proj', 'v_proj'],
+  ['o_proj'],
+  ['gate_proj', 'up_proj'],
+  ['down_proj'],
+];
 
 /** An adapter's banks. */
 export interface AdapterLayout {
@@ -63,7 +68,8 @@ export interface AdapterLayout {
 }
 
 /** s_i of an expert: α / r_max (`constant`), α / R_i (`per-expert`), and α / R for plain LoRA (method §1). */
-const scaleOf = (spec: AdapterSpec, rank: number): number => spec.alpha / (spec.method === 'lora' || spec.scale === 'per-expert' ? rank : spec.rank);
+const scaleOf = (spec: AdapterSpec, rank: number): number =>
+  spec.alpha / (spec.method === 'lora' || spec.scale === 'per-expert' ? rank : spec.rank);
 
 /** Lays out an adapter for a decoder of `layers` layers. Sites without experts stay plain linears. */
 export function layoutAdapter(spec: AdapterSpec, layers: number, dims: SiteDims): AdapterLayout {
@@ -121,13 +127,27 @@ export function namedTensors(layout: AdapterLayout): NamedTensor[] {
       let row = 0;
       s.experts.forEach(({ rank }, i) => {
         const expert = g.routed ? `${prefix}.experts.${i}` : prefix;
-        out.push({ name: `${expert}.lora_A.weight`, shape: [rank, s.inputs], bank: g.down, row: s.column + row, rows: rank, transposed: false });
+        out.push({
+          name: `${expert}.lora_A.weight`,
+          shape: [rank, s.inputs],
+          bank: g.down,
+          row: s.column + row,
+          rows: rank,
+          transposed: false,
+        });
         out.push({ name: `${expert}.lora_B.weight`, shape: [s.outputs, rank], bank: s.up, row, rows: rank, transposed: true });
         row += rank;
       });
       if (!g.routed) continue;
       const start = g.layout.columns + s.firstExpert;
-      out.push({ name: `${prefix}.router.weight`, shape: [s.experts.length, s.inputs], bank: g.down, row: start, rows: s.experts.length, transposed: false });
+      out.push({
+        name: `${prefix}.router.weight`,
+        shape: [s.experts.length, s.inputs],
+        bank: g.down,
+        row: start,
+        rows: s.experts.length,
+        transposed: false,
+      });
     }
   }
   return out;

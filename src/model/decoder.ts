@@ -1,5 +1,5 @@
 // The Llama-family decoder as a function that records: embedding, blocks, and where the head's rows come from.
-import { adaptedLinears, type AdapterContext, type Linear } from '../adapters/adapter.ts';
+import { type AdapterContext, adaptedLinears, type Linear } from '../adapters/adapter.ts';
 import type { Target } from '../adapters/allocation.ts';
 import { type AdapterLayout, groupKey } from '../adapters/layout.ts';
 import type { Recorder } from '../graph/recorder.ts';
@@ -77,7 +77,10 @@ export function decoder(rec: Recorder, input: DecoderInput): Tensor {
 }
 
 /** Cosine and sine tables as constants of a program. */
-export function ropeConstants(tables: { cosines: Float32Array<ArrayBuffer>; sines: Float32Array<ArrayBuffer> }, headDim: number): RopeTables {
+export function ropeConstants(
+  tables: { cosines: Float32Array<ArrayBuffer>; sines: Float32Array<ArrayBuffer> },
+  headDim: number,
+): RopeTables {
   const shape = [tables.cosines.length / (headDim / 2), headDim / 2];
   return {
     cosines: tensor('cosines', shape, { kind: 'constant', data: tables.cosines }),

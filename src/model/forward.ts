@@ -15,17 +15,25 @@ import { ropeTables } from './rope.ts';
  * Logits (B, T, V) in f32 for token ids (B, T), with an adapter where one is given (its parameters allocated).
  * @throws InputError for rows of unequal length, ids outside the vocabulary, or logits too large for one binding
  */
-export async function forwardLogits(model: LoadedModel, layout: AdapterLayout | null, ids: readonly (readonly number[])[], where = 'input'): Promise<Float32Array<ArrayBuffer>> {
+export async function forwardLogits(
+  model: LoadedModel,
+  layout: AdapterLayout | null,
+  ids: readonly (readonly number[])[],
+  where = 'input',
+): Promise<Float32Array<ArrayBuffer>> {
   const { config, weights, gpu } = model;
   const time = ids[0]?.length ?? 0;
   if (time === 0) throw new InputError('bad-data', `${where}: no token ids.`);
   ids.forEach((row, r) => {
-    if (row.length !== time) throw new InputError('bad-data', `${where}: row ${r + 1} has ${row.length} ids, the first has ${time}; all must be equally long.`);
+    if (row.length !== time)
+      throw new InputError('bad-data', `${where}: row ${r + 1} has ${row.length} ids, the first has ${time}; all must be equally long.`);
     const bad = row.find((id) => !Number.isInteger(id) || id < 0 || id >= config.vocab);
-    if (bad !== undefined) throw new InputError('bad-data', `${where}: row ${r + 1} has the id ${bad}; the vocabulary is 0 to ${config.vocab - 1}.`);
+    if (bad !== undefined)
+      throw new InputError('bad-data', `${where}: row ${r + 1} has the id ${bad}; the vocabulary is 0 to ${config.vocab - 1}.`);
   });
   const tokens = ids.length * time;
-  if (tokens * config.vocab * 4 > gpu.maxBinding) throw new InputError('bad-data', `${where}: the logits of ${tokens} tokens do not fit in one binding; use fewer or shorter rows.`);
+  if (tokens * config.vocab * 4 > gpu.maxBinding)
+    throw new InputError('bad-data', `${where}: the logits of ${tokens} tokens do not fit in one binding; use fewer or shorter rows.`);
   const memory = new Memory(gpu, layout?.store ?? null);
   for (const t of weights.all) memory.share(t, model.memory.get(t));
   const state = (name: string, shape: number[], data: Uint32Array<ArrayBuffer> | Float32Array<ArrayBuffer>) => {
@@ -43,7 +51,10 @@ export async function forwardLogits(model: LoadedModel, layout: AdapterLayout | 
     ids: state('ids', [tokens], Uint32Array.from(ids.flat())),
     span: { rows, time, start: state('start', [rows], new Uint32Array(rows)) },
     tables: ropeConstants(ropeTables(config, time), config.headDim),
-    adapter: layout && { layout, context: { store: layout.store, lengths, routing, routedExperts: layout.routedExperts, time, dropout: false } },
+    adapter: layout && {
+      layout,
+      context: { store: layout.store, lengths, routing, routedExperts: layout.routedExperts, time, dropout: false },
+    },
   });
   const normed = rmsNorm(rec, x, weights.norm, config.normEps);
   const logits = tensor('logits', [tokens, config.vocab]);

@@ -32,7 +32,11 @@ export async function readModelConfig(folder: Folder): Promise<ModelConfig> {
  * @param onProgress bytes uploaded and in all; may throw to stop
  * @throws InputError for anything in the folder that cannot be taken
  */
-export async function loadModel(gpu: Gpu, folder: Folder, options: { variants?: Variants; onProgress?: (done: number, total: number) => void } = {}): Promise<LoadedModel> {
+export async function loadModel(
+  gpu: Gpu,
+  folder: Folder,
+  options: { variants?: Variants; onProgress?: (done: number, total: number) => void } = {},
+): Promise<LoadedModel> {
   const config = await readModelConfig(folder);
   const entries = await openCheckpoint(folder);
   const weights = checkpointWeights(config, entries, folder.name);

@@ -1,12 +1,24 @@
 // Logits against transformers for random small models of each family, in f32, f16 and bf16.
 import { expect, test } from 'vitest';
 import { openSafetensors, readF32, readTensor } from '../data/safetensors.ts';
-import { testGpu } from '../testing/gpu.ts';
 import { goldenFolder } from '../testing/golden.ts';
+import { testGpu } from '../testing/gpu.ts';
 import { forwardLogits } from './forward.ts';
 import { loadModel } from './load.ts';
 
-const MODELS = ['llama-tied', 'llama-untied', 'llama-head-dim', 'llama-llama3', 'llama-linear', 'qwen2', 'qwen3', 'llama-f16', 'llama-bf16', 'qwen2-f16', 'qwen2-bf16'];
+const MODELS = [
+  'llama-tied',
+  'llama-untied',
+  'llama-head-dim',
+  'llama-llama3',
+  'llama-linear',
+  'qwen2',
+  'qwen3',
+  'llama-f16',
+  'llama-bf16',
+  'qwen2-f16',
+  'qwen2-bf16',
+];
 
 for (const name of MODELS) {
   test(`${name}: logits equal transformers' (NMSE ≤ 1e-10)`, async () => {

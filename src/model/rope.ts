@@ -4,7 +4,10 @@ import type { ModelConfig } from './config.ts';
 const f = Math.fround;
 
 /** Inverse frequencies (D/2), scaled as `rope.scaling` says (transformers' ROPE_INIT_FUNCTIONS default, linear and llama3). */
-export function inverseFrequencies({ headDim, rope: { theta, scaling } }: Pick<ModelConfig, 'headDim' | 'rope'>): Float32Array<ArrayBuffer> {
+export function inverseFrequencies({
+  headDim,
+  rope: { theta, scaling },
+}: Pick<ModelConfig, 'headDim' | 'rope'>): Float32Array<ArrayBuffer> {
   const base = Float32Array.from({ length: headDim / 2 }, (_, i) => f(1 / f(theta ** f((2 * i) / headDim))));
   if (scaling.type === 'linear') return base.map((v) => f(v / scaling.factor));
   if (scaling.type !== 'llama3') return base;
@@ -19,7 +22,10 @@ export function inverseFrequencies({ headDim, rope: { theta, scaling } }: Pick<M
 }
 
 /** Tables (positions, D/2). */
-export function ropeTables(config: Pick<ModelConfig, 'headDim' | 'rope'>, positions: number): { cosines: Float32Array<ArrayBuffer>; sines: Float32Array<ArrayBuffer> } {
+export function ropeTables(
+  config: Pick<ModelConfig, 'headDim' | 'rope'>,
+  positions: number,
+): { cosines: Float32Array<ArrayBuffer>; sines: Float32Array<ArrayBuffer> } {
   const inverse = inverseFrequencies(config);
   const half = inverse.length;
   const cosines = new Float32Array(positions * half);

@@ -1,6 +1,7 @@
 // A decoder's frozen weights: which tensors a configuration has, and their upload, packed as they are stored.
-import { siteDims, sitePath, type Target, targetNames } from '../adapters/allocation.ts';
+
 import type { Linear } from '../adapters/adapter.ts';
+import { siteDims, sitePath, type Target, targetNames } from '../adapters/allocation.ts';
 import { readF32, readTensor, type TensorEntry } from '../data/safetensors.ts';
 import { createBuffer, writeBuffer } from '../gpu/buffers.ts';
 import type { Memory } from '../graph/program.ts';
@@ -71,9 +72,13 @@ export function checkpointWeights(config: ModelConfig, entries: ReadonlyMap<stri
     const entry = entries.get(t.name);
     if (!entry) throw new InputError('bad-model', `${where}: the tensor ${t.name} is missing, which config.json asks for.`);
     if (entry.shape.join() !== t.shape.join()) {
-      throw new InputError('bad-model', `${where}: ${t.name} has shape [${entry.shape.join(', ')}], but config.json makes it [${t.shape.join(', ')}].`);
+      throw new InputError(
+        'bad-model',
+        `${where}: ${t.name} has shape [${entry.shape.join(', ')}], but config.json makes it [${t.shape.join(', ')}].`,
+      );
     }
-    if (!['F32', 'F16', 'BF16'].includes(entry.dtype)) throw new InputError('bad-model', `${where}: ${t.name} is ${entry.dtype}; only F32, F16 and BF16 can be read.`);
+    if (!['F32', 'F16', 'BF16'].includes(entry.dtype))
+      throw new InputError('bad-model', `${where}: ${t.name} is ${entry.dtype}; only F32, F16 and BF16 can be read.`);
   }
   return weights;
 }
@@ -93,7 +98,10 @@ export async function uploadWeights(
   for (const t of weights.all) {
     const entry = entries.get(t.name)!;
     if (bytesOf(t) > memory.gpu.maxBinding) {
-      throw new InputError('bad-model', `${t.name} needs ${Math.ceil(bytesOf(t) / 2 ** 20)} MiB in one binding; this GPU allows ${Math.floor(memory.gpu.maxBinding / 2 ** 20)} MiB.`);
+      throw new InputError(
+        'bad-model',
+        `${t.name} needs ${Math.ceil(bytesOf(t) / 2 ** 20)} MiB in one binding; this GPU allows ${Math.floor(memory.gpu.maxBinding / 2 ** 20)} MiB.`,
+      );
     }
     const buffer = memory.bind(t, createBuffer(memory.gpu, t.name, bytesOf(t)));
     writeBuffer(memory.gpu, buffer, t.dtype === 'f32' ? await readF32(entry) : await readTensor(entry));

@@ -36,16 +36,22 @@ export function storeFile(layout: AdapterLayout, store: Float32Array, extra: Rec
 }
 
 /** Values of the whole store from a file's tensors. @throws InputError naming the tensor that is missing, unknown or of another shape. */
-export async function storeValues(layout: AdapterLayout, entries: ReadonlyMap<string, TensorEntry>, where: string): Promise<Float32Array<ArrayBuffer>> {
+export async function storeValues(
+  layout: AdapterLayout,
+  entries: ReadonlyMap<string, TensorEntry>,
+  where: string,
+): Promise<Float32Array<ArrayBuffer>> {
   const store = new Float32Array(layout.store.size);
   const named = namedTensors(layout);
   const known = new Set(named.map((t) => t.name));
   const stranger = [...entries.keys()].find((k) => !known.has(k));
-  if (stranger !== undefined) throw new InputError('bad-adapter', `${where}: the tensor ${stranger} belongs to no site of this adapter and model.`);
+  if (stranger !== undefined)
+    throw new InputError('bad-adapter', `${where}: the tensor ${stranger} belongs to no site of this adapter and model.`);
   for (const t of named) {
     const entry = entries.get(t.name);
     if (!entry) throw new InputError('bad-adapter', `${where}: the tensor ${t.name} is missing.`);
-    if (entry.shape.join() !== t.shape.join()) throw new InputError('bad-adapter', `${where}: ${t.name} has shape [${entry.shape.join(', ')}], expected [${t.shape.join(', ')}].`);
+    if (entry.shape.join() !== t.shape.join())
+      throw new InputError('bad-adapter', `${where}: ${t.name} has shape [${entry.shape.join(', ')}], expected [${t.shape.join(', ')}].`);
     const values = await readF32(entry);
     const bad = values.findIndex((v) => !Number.isFinite(v));
     if (bad >= 0) throw new InputError('bad-adapter', `${where}: ${t.name} holds ${values[bad]} at element ${bad}.`);
@@ -122,14 +128,19 @@ const PEFT_PLAIN: Record<string, readonly unknown[]> = {
 function number(json: Json, key: string, where: string, whole: boolean, low: number): number {
   const v = json[key];
   if (typeof v === 'number' && v >= low && Number.isFinite(v) && (!whole || Number.isInteger(v))) return v;
-  throw new InputError('bad-adapter', `${where}: "${key}" is ${JSON.stringify(v)}, not a ${whole ? 'whole ' : ''}number of at least ${low}.`);
+  throw new InputError(
+    'bad-adapter',
+    `${where}: "${key}" is ${JSON.stringify(v)}, not a ${whole ? 'whole ' : ''}number of at least ${low}.`,
+  );
 }
 
 function targetsOf(json: Json, where: string): Target[] {
   const list = json.target_modules;
-  if (!Array.isArray(list) || list.length === 0) throw new InputError('bad-adapter', `${where}: "target_modules" must be a list of linears.`);
+  if (!Array.isArray(list) || list.length === 0)
+    throw new InputError('bad-adapter', `${where}: "target_modules" must be a list of linears.`);
   const bad = list.find((t) => !targetNames.includes(t));
-  if (bad !== undefined) throw new InputError('bad-adapter', `${where}: "target_modules" has ${JSON.stringify(bad)}; known are ${targetNames.join(', ')}.`);
+  if (bad !== undefined)
+    throw new InputError('bad-adapter', `${where}: "target_modules" has ${JSON.stringify(bad)}; known are ${targetNames.join(', ')}.`);
   return targetNames.filter((t) => list.includes(t));
 }
 
@@ -140,24 +151,47 @@ export function parseAdapterConfig(json: Json, layers: number, where: string): A
   const dropout = json.lora_dropout === undefined ? 0 : number(json, 'lora_dropout', where, false, 0);
   if (json.peft_type === 'LORA') {
     for (const [key, plain] of Object.entries(PEFT_PLAIN)) {
-      if (json[key] !== undefined && !plain.includes(json[key])) throw new InputError('bad-adapter', `${where}: "${key}" is ${JSON.stringify(json[key])}, which is not supported.`);
+      if (json[key] !== undefined && !plain.includes(json[key]))
+        throw new InputError('bad-adapter', `${where}: "${key}" is ${JSON.stringify(json[key])}, which is not supported.`);
     }
     for (const key of ['rank_pattern', 'alpha_pattern']) {
-      if (Object.keys((json[key] as object | undefined) ?? {}).length > 0) throw new InputError('bad-adapter', `${where}: "${key}" is not empty, which is not supported.`);
+      if (Object.keys((json[key] as object | undefined) ?? {}).length > 0)
+        throw new InputError('bad-adapter', `${where}: "${key}" is not empty, which is not supported.`);
     }
     const rank = number(json, 'r', where, true, 1);
-    return { method: 'lora', targets, rank, topK: 1, alpha, scale: 'constant', dropout, allocation: uniformAllocation(layers, targets, 1, rank) };
+    return {
+      method: 'lora',
+      targets,
+      rank,
+      topK: 1,
+      alpha,
+      scale: 'constant',
+      dropout,
+      allocation: uniformAllocation(layers, targets, 1, rank),
+    };
   }
-  if (json.peft_type !== 'GUILOMO') throw new InputError('bad-adapter', `${where}: "peft_type" is ${JSON.stringify(json.peft_type)}; LORA and GUILOMO can be read.`);
+  if (json.peft_type !== 'GUILOMO')
+    throw new InputError('bad-adapter', `${where}: "peft_type" is ${JSON.stringify(json.peft_type)}; LORA and GUILOMO can be read.`);
   const scale = json.scale;
-  if (scale !== 'constant' && scale !== 'per-expert') throw new InputError('bad-adapter', `${where}: "scale" is ${JSON.stringify(scale)}, not "constant" or "per-expert".`);
+  if (scale !== 'constant' && scale !== 'per-expert')
+    throw new InputError('bad-adapter', `${where}: "scale" is ${JSON.stringify(scale)}, not "constant" or "per-expert".`);
   const rank = number(json, 'r_max', where, true, 1);
-  const allocation = parseAllocation(json.experts, json.ranks, { layers, targets, maxExperts: 1024, maxRank: rank, files: { experts: `${where} "experts"`, ranks: `${where} "ranks"` } });
+  const allocation = parseAllocation(json.experts, json.ranks, {
+    layers,
+    targets,
+    maxExperts: 1024,
+    maxRank: rank,
+    files: { experts: `${where} "experts"`, ranks: `${where} "ranks"` },
+  });
   return { method: 'lora-moe', targets, rank, topK: number(json, 'top_k', where, true, 1), alpha, scale, dropout, allocation };
 }
 
 /** Opens an adapter folder for a decoder: its layout, and the values of its store. */
-export async function readAdapter(folder: Folder, layers: number, dims: SiteDims): Promise<{ layout: AdapterLayout; values: Float32Array<ArrayBuffer>; config: Json }> {
+export async function readAdapter(
+  folder: Folder,
+  layers: number,
+  dims: SiteDims,
+): Promise<{ layout: AdapterLayout; values: Float32Array<ArrayBuffer>; config: Json }> {
   const open = (name: string) => {
     const file = folder.open(name);
     if (!file) throw new InputError('missing-file', `${folder.name}: there is no ${name}.`);
@@ -169,4 +203,3 @@ export async function readAdapter(folder: Folder, layers: number, dims: SiteDims
   const { entries } = await openSafetensors(open(ADAPTER_FILES.weights));
   return { layout, values: await storeValues(layout, entries, `${folder.name}/${ADAPTER_FILES.weights}`), config };
 }
-

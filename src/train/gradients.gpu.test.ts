@@ -2,15 +2,14 @@
 import { expect, test } from 'vitest';
 import { siteDims } from '../adapters/allocation.ts';
 import { openSafetensors, readF32, type TensorEntry } from '../data/safetensors.ts';
-import { readAll } from '../data/source.ts';
-import { loadModel } from '../model/load.ts';
-import type { Recompute } from '../model/decoder.ts';
-import { STATISTICS } from '../ops/loss.ts';
-import { allVariants, relativeError, testGpu } from '../testing/gpu.ts';
-import { goldenFolder, goldenJson } from '../testing/golden.ts';
+import { bytesSource, readAll } from '../data/source.ts';
 import type { Variants } from '../gpu/variants.ts';
+import type { Recompute } from '../model/decoder.ts';
+import { loadModel } from '../model/load.ts';
+import { STATISTICS } from '../ops/loss.ts';
+import { goldenFolder, goldenJson } from '../testing/golden.ts';
+import { allVariants, relativeError, testGpu } from '../testing/gpu.ts';
 import { readAdapter, storeFile } from './adapter-files.ts';
-import { bytesSource } from '../data/source.ts';
 import { type BatchShape, microBatch, Runtime } from './runtime.ts';
 
 interface Result {
@@ -20,20 +19,37 @@ interface Result {
   balance: number;
 }
 
-async function gradients(name: string, options: { recompute?: Recompute; share?: boolean; variants?: Variants; dropout?: number } = {}): Promise<Result> {
+async function gradients(
+  name: string,
+  options: { recompute?: Recompute; share?: boolean; variants?: Variants; dropout?: number } = {},
+): Promise<Result> {
   const folder = await goldenFolder(name);
   const gpu = await testGpu();
   const model = await loadModel(gpu, folder, { variants: options.variants });
   const { layout, values } = await readAdapter(await goldenFolder(`${name}/adapter`), model.config.layers, siteDims(model.config));
   const run = await goldenJson<{ adapter: { balance?: number } }>(name, 'run.json');
-  const lines = new TextDecoder().decode(await readAll(folder.open('data.jsonl')!)).trim().split('\n');
-  const rows = lines.map((l) => JSON.parse(l) as { input_ids: number[]; labels: number[] }).map((r) => ({ ids: r.input_ids, labels: r.labels }));
+  const lines = new TextDecoder()
+    .decode(await readAll(folder.open('data.jsonl')!))
+    .trim()
+    .split('\n');
+  const rows = lines
+    .map((l) => JSON.parse(l) as { input_ids: number[]; labels: number[] })
+    .map((r) => ({ ids: r.input_ids, labels: r.labels }));
   const shape: BatchShape = { rows: rows.length, time: 32, targets: 160 };
   layout.store.allocate(gpu);
   gpu.device.queue.writeBuffer(layout.store.buffers!.value, 0, values);
-  const runtime = await Runtime.create(model, layout, shape, { dropout: (options.dropout ?? 0) > 0, recompute: options.recompute, share: options.share });
+  const runtime = await Runtime.create(model, layout, shape, {
+    dropout: (options.dropout ?? 0) > 0,
+    recompute: options.recompute,
+    share: options.share,
+  });
   const batch = microBatch(rows, shape);
-  runtime.micro(batch, { inverseTokens: 1 / batch.lossTokens, balanceScale: run.adapter.balance ?? 0, number: 1, dropout: options.dropout });
+  runtime.micro(batch, {
+    inverseTokens: 1 / batch.lossTokens,
+    balanceScale: run.adapter.balance ?? 0,
+    number: 1,
+    dropout: options.dropout,
+  });
   const statistics = await runtime.readStatistics();
   const store = await layout.store.read(gpu, 'grad');
   expect(statistics[STATISTICS.tokens]).toBe(batch.lossTokens);

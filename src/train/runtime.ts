@@ -184,7 +184,8 @@ export class Runtime {
 
   /** Writes a micro-batch's inputs. */
   writeBatch(batch: MicroBatch): void {
-    for (const key of ['ids', 'lengths', 'index', 'targets'] as const) writeBuffer(this.model.gpu, this.memory.get(this.states[key]), batch[key]);
+    for (const key of ['ids', 'lengths', 'index', 'targets'] as const)
+      writeBuffer(this.model.gpu, this.memory.get(this.states[key]), batch[key]);
   }
 
   /** Forward and backward of a micro-batch; adds into the gradients and the statistics. */

@@ -17,9 +17,14 @@ export interface ModelReport {
   parameters: number;
   layers: number;
   hidden: number;
+  heads: number;
+  kvHeads: number;
+  headDim: number;
+  feedForward: number;
   vocab: number;
   bytes: number;
   dtype: string;
+  hasTokenizer: boolean;
   hasTemplate: boolean;
   maxPositions: number;
 }
@@ -33,20 +38,37 @@ export interface PreviewToken {
   trained: boolean;
 }
 
+/** A row that was left out; `raw` is its beginning. */
+export interface BadRow {
+  file: string;
+  line: number;
+  reason: string;
+  raw: string;
+}
+
 /** What was found in the dropped files. */
 export interface DatasetReport {
   files: string[];
   rows: number;
   examples: number;
-  bad: { file: string; line: number; reason: string; raw: string }[];
+  /** Rows left out in all, and the first of them. */
+  badRows: number;
+  bad: BadRow[];
   truncated: number;
   tokens: number;
   trainedTokens: number;
   longest: number;
-  /** The first row as tokens. */
+  /** The first row as tokens, and how many more it has than are shown. */
   sample: PreviewToken[];
-  /** Headers of a CSV whose columns could not be told; the page then asks for a mapping. */
-  columns: string[] | null;
+  sampleMore: number;
+  /** Rows set aside that are not in the data (the demo's own); null: those of the validation split. */
+  heldOut: number | null;
+}
+
+/** Columns of a table whose prompt and completion could not be told by name: the page then asks for them. */
+export interface ColumnsWanted {
+  file: string;
+  columns: string[];
 }
 
 /** Where data comes from. */
@@ -60,12 +82,15 @@ export interface DataOptions {
   columns: { prompt: string; completion: string } | null;
 }
 
+/** The base model alone, or with the adapter as it is now. */
+export type Which = 'base' | 'tuned';
+
 /** A question to a model. */
 export interface Question {
   id: number;
   prompt: string;
-  /** `tuned` needs a run that has trained for at least a step. */
-  which: 'base' | 'tuned';
+  /** `tuned` needs a run that has begun. */
+  which: Which;
   maxNewTokens: number;
   temperature: number;
   topP: number;
@@ -73,28 +98,91 @@ export interface Question {
   raw: boolean;
 }
 
+/** What a run has begun with. */
+export interface RunReport {
+  config: RunConfig;
+  /** Trainable parameters. */
+  parameters: number;
+  steps: number;
+  trainRows: number;
+  validationRows: number;
+}
+
+/** Greedy answers to held-out prompts. */
+export interface HeldOutReport {
+  which: Which;
+  /** Optimizer steps that the adapter had seen. */
+  step: number;
+  rows: number;
+  exact: number;
+  /** The first rows, for the table. */
+  shown: { prompt: string; expected: string; answer: string; exact: boolean }[];
+}
+
+/** A zip of the adapter, re-opened and compared. */
+export interface ExportReport {
+  name: string;
+  zip: Uint8Array<ArrayBuffer>;
+  files: { name: string; bytes: number }[];
+  /** Tensors that were read back equal, bit by bit. */
+  tensors: number;
+}
+
 /** Commands of the trainer worker, which owns the device. */
 export interface TrainerApi {
+  /** Ports: `events` to the page, `data` to the data worker. Called first. */
+  connect(events: MessagePort, data: MessagePort): void;
   openDevice(): Promise<DeviceReport>;
   loadModel(source: ModelSource): Promise<ModelReport>;
   /** Starts a run on the data that the data worker hands over; resolves once it has begun, or throws InputError for bad settings. */
-  start(config: RunConfigInput): Promise<{ config: RunConfig; parameters: number; steps: number }>;
+  start(config: RunConfigInput): Promise<RunReport>;
   pause(): void;
   resume(): void;
   /** Ends the run after the current step and keeps the adapter as it is. */
   stop(): void;
   /** Answers one question; tokens come as events. While a run is going it must be paused. */
   answer(question: Question): Promise<void>;
+  /** Greedy answers to held-out rows and how many equal the expected ones. While a run is going it must be paused. */
+  checkHeldOut(which: Which): Promise<HeldOutReport>;
+  /** Ends answers and held-out checks that are going. */
   stopAnswer(): void;
-  /** A zip of the adapter's files and the run's config.json and metrics.jsonl, re-opened and compared before it is returned. */
-  exportAdapter(): Promise<Uint8Array<ArrayBuffer>>;
+  /** The adapter's files with the run's config.json and metrics.jsonl, re-opened and compared before they are returned. */
+  exportAdapter(): Promise<ExportReport>;
 }
 
 /** Commands of the data worker. */
 export interface DataApi {
-  /** Loads the model's tokenizer (none: only pre-tokenised data can be read). */
-  openTokenizer(source: ModelSource, vocab: number): Promise<{ tokenizer: boolean }>;
-  read(source: DataSource, options: DataOptions): Promise<DatasetReport>;
+  /** The port to the trainer. Called first. */
+  connect(trainer: MessagePort): void;
+  /** Loads the model's tokenizer (none: only pre-tokenised data can be read). Forgets data read before. */
+  openTokenizer(source: ModelSource, vocab: number): Promise<{ tokenizer: boolean; template: boolean }>;
+  read(source: DataSource, options: DataOptions): Promise<DatasetReport | ColumnsWanted>;
+}
+
+/** What the trainer asks of the data worker over their own port. */
+export interface HandOverApi {
+  examples(): HandOver;
+  /** Rows of the validation split by number (of the demo's own held-out rows: the first `rows.length` or fewer). */
+  heldOut(rows: Int32Array<ArrayBuffer>): HeldOutRow[];
+}
+
+/** All examples end to end: ids and labels, and where each example starts (examples + 1 entries). */
+export interface HandOver {
+  ids: Int32Array<ArrayBuffer>;
+  labels: Int32Array<ArrayBuffer>;
+  starts: Int32Array<ArrayBuffer>;
+  /** Held-out rows of their own (the demo's), instead of the validation split's. */
+  ownHeldOut: number | null;
+}
+
+/** A row to check answers with. */
+export interface HeldOutRow {
+  prompt: string;
+  promptIds: Int32Array<ArrayBuffer>;
+  /** Null: compare ids. */
+  answer: string | null;
+  answerText: string;
+  answerIds: Int32Array<ArrayBuffer>;
 }
 
 /** Phases of the trainer. */
@@ -112,20 +200,12 @@ export interface StepSeries {
   seconds: Float64Array;
 }
 
-/** Events of both workers, batched to at most ten a second. */
+/** Events of the trainer, batched to at most ten a second. */
 export type WorkerEvent =
   | { type: 'phase'; phase: Phase }
-  | { type: 'progress'; task: string; done: number; total: number; unit: string; secondsLeft: number | null }
+  | { type: 'progress'; task: string; done: number; total: number; unit: string }
   | { type: 'steps'; series: StepSeries; total: number }
   | { type: 'validation'; step: number; loss: number }
   | { type: 'speed'; tokensPerSecond: number; secondsLeft: number | null }
-  | { type: 'answer'; id: number; which: 'base' | 'tuned'; text: string; done: boolean }
+  | { type: 'answer'; id: number; which: Which; text: string; tokens: number; done: boolean }
   | { type: 'failure'; code: string; message: string };
-
-/** Asked by the trainer of the data worker over their own port. */
-export interface HandOver {
-  /** All examples end to end: ids and labels, and where each example starts (examples + 1 entries). */
-  ids: Int32Array<ArrayBuffer>;
-  labels: Int32Array<ArrayBuffer>;
-  starts: Int32Array<ArrayBuffer>;
-}

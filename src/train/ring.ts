@@ -1,0 +1,67 @@
+// Statistics leave the device through a ring of small staging buffers; the step loop waits only when all of them are in flight.
+import { idle } from '../gpu/buffers.ts';
+import type { Gpu } from '../gpu/device.ts';
+
+interface Slot {
+  buffer: GPUBuffer;
+  pending: Promise<void> | null;
+}
+
+/** Copies buffers out of order of computation, delivers them in order. */
+export class StatisticsRing {
+  private readonly slots: Slot[];
+  private next = 0;
+  private readonly sizes: number[];
+
+  /** @param sources buffers to copy, whole, at each push */
+  constructor(
+    private readonly gpu: Gpu,
+    private readonly sources: readonly GPUBuffer[],
+    private readonly deliver: (values: Float32Array[], tag: number) => void,
+    slots = 3,
+  ) {
+    this.sizes = sources.map((s) => s.size);
+    const size = this.sizes.reduce((a, b) => a + b, 0);
+    const usage = GPUBufferUsage.MAP_READ | GPUBufferUsage.COPY_DST;
+    this.slots = Array.from({ length: slots }, (_, i) => ({
+      buffer: gpu.device.createBuffer({ label: `ring ${i}`, size, usage }),
+      pending: null,
+    }));
+  }
+
+  /** Queues a copy of the sources as they will be after the work submitted so far, then zeroes the first of them. */
+  async push(tag: number): Promise<void> {
+    const slot = this.slots[this.next];
+    this.next = (this.next + 1) % this.slots.length;
+    await slot.pending;
+    const encoder = this.gpu.device.createCommandEncoder();
+    let offset = 0;
+    this.sources.forEach((s, i) => {
+      encoder.copyBufferToBuffer(s, 0, slot.buffer, offset, this.sizes[i]);
+      offset += this.sizes[i];
+    });
+    encoder.clearBuffer(this.sources[0]);
+    this.gpu.device.queue.submit([encoder.finish()]);
+    slot.pending = idle(slot.buffer.mapAsync(GPUMapMode.READ)).then(() => {
+      const all = slot.buffer.getMappedRange().slice(0);
+      slot.buffer.unmap();
+      let at = 0;
+      const values = this.sizes.map((size) => {
+        at += size;
+        return new Float32Array(all, at - size, size / 4);
+      });
+      this.deliver(values, tag);
+    });
+    // A failure is reported where it is awaited; this keeps it from being unhandled meanwhile.
+    slot.pending.catch(() => undefined);
+  }
+
+  /** Waits until everything pushed has been delivered. */
+  async drain(): Promise<void> {
+    for (let i = 0; i < this.slots.length; i++) await this.slots[(this.next + i) % this.slots.length].pending;
+  }
+
+  destroy(): void {
+    for (const s of this.slots) s.buffer.destroy();
+  }
+}

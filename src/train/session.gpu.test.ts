@@ -1,0 +1,221 @@
+// Whole runs: 20 steps against PyTorch, bit-equal repeats, no GPU buffer after the first step, pause, stop, and failures that stop a run.
+import { expect, test } from 'vitest';
+import { parseAllocation, siteDims } from '../adapters/allocation.ts';
+import { namedTensors } from '../adapters/layout.ts';
+import { openSafetensors, readF32 } from '../data/safetensors.ts';
+import { bytesSource, folderOf, readAll } from '../data/source.ts';
+import { forwardLogits } from '../model/forward.ts';
+import { type LoadedModel, loadModel } from '../model/load.ts';
+import { goldenFolder, goldenJson } from '../testing/golden.ts';
+import { relativeError, testGpu } from '../testing/gpu.ts';
+import { adapterFiles, extract, readAdapter, storeValues } from './adapter-files.ts';
+import { parseRunConfig, type RunConfig, type RunConfigInput } from './config.ts';
+import { RunControl } from './control.ts';
+import { type Row, type RunInput, Session, type StepMetrics, type ValidationMetrics } from './session.ts';
+
+interface Fixture {
+  model: LoadedModel;
+  config: RunConfig;
+  rows: Row[];
+  input: RunInput;
+}
+
+async function fixture(name: string, change: RunConfigInput = {}): Promise<Fixture> {
+  const folder = await goldenFolder(name);
+  const model = await loadModel(await testGpu(), folder);
+  const given = await goldenJson<RunConfigInput>(name, 'run.json');
+  const config = parseRunConfig(
+    {
+      ...given,
+      ...change,
+      train: { ...given.train, ...change.train },
+      adapter: { ...given.adapter, ...change.adapter },
+      data: { ...given.data, ...change.data },
+    },
+    'run.json',
+  );
+  const text = new TextDecoder().decode(await readAll(folder.open('data.jsonl')!));
+  const rows = text
+    .trim()
+    .split('\n')
+    .map((l) => JSON.parse(l) as { input_ids: number[]; labels: number[] })
+    .map((r) => ({ ids: r.input_ids, labels: r.labels }));
+  const adapter = await goldenFolder(`${name}/adapter`);
+  const { entries } = await openSafetensors(adapter.open('adapter_model.safetensors')!);
+  const limits = {
+    layers: model.config.layers,
+    targets: config.adapter.targets,
+    maxExperts: config.adapter.experts,
+    maxRank: config.adapter.rank,
+  };
+  const allocation =
+    typeof config.allocation === 'object'
+      ? parseAllocation(await goldenJson(name, config.allocation.experts), await goldenJson(name, config.allocation.ranks), limits)
+      : undefined;
+  return { model, config, rows, input: { model, rows, config, allocation, init: (layout) => storeValues(layout, entries, 'init') } };
+}
+
+async function run(
+  input: RunInput,
+): Promise<{ session: Session; steps: StepMetrics[]; validations: ValidationMetrics[]; values: Float32Array<ArrayBuffer> }> {
+  const steps: StepMetrics[] = [];
+  const validations: ValidationMetrics[] = [];
+  const hooks = {
+    ...input.hooks,
+    onStep: (m: StepMetrics, total: number) => (steps.push(m), input.hooks?.onStep?.(m, total)),
+    onValidation: (m: ValidationMetrics) => validations.push(m),
+  };
+  const session = await Session.create({ ...input, hooks });
+  await session.run();
+  return { session, steps, validations, values: await session.values() };
+}
+
+for (const name of ['train-moe', 'train-lora']) {
+  test(`${name}: 20 steps follow PyTorch (loss within 1e-3 at every step, tensors within 1e-2), twice with the same bits`, async () => {
+    const { input, model } = await fixture(name);
+    const golden = await goldenJson<(StepMetrics & { tokens: number })[]>(name, 'run.golden.json');
+    const first = await run(input);
+    expect(first.steps.length).toBe(20);
+    first.steps.forEach((m, i) => {
+      for (const key of ['loss', 'ce', 'lr'] as const)
+        expect(Math.abs(m[key] - golden[i][key]), `${key} of step ${i + 1}`).toBeLessThan(1e-3);
+      expect(Math.abs(m.grad_norm / golden[i].grad_norm - 1), `grad_norm of step ${i + 1}`).toBeLessThan(1e-2);
+      expect(m.tokens).toBe(golden[i].tokens);
+      if (name === 'train-moe') expect(Math.abs(m.balance - golden[i].balance)).toBeLessThan(2e-2);
+    });
+    const { entries } = await openSafetensors((await goldenFolder(name)).open('final.safetensors')!);
+    for (const t of namedTensors(first.session.layout)) {
+      const want = await readF32(entries.get(t.name)!);
+      expect(relativeError(extract(t, first.values), want), t.name).toBeLessThan(1e-2);
+    }
+    const second = await run(input);
+    expect(second.values).toEqual(first.values);
+    expect(second.steps.map((s) => s.loss)).toEqual(first.steps.map((s) => s.loss));
+    first.session.destroy();
+    second.session.destroy();
+    model.memory.destroy();
+  });
+}
+
+test('plain LoRA: logits equal PEFT within 1e-4, and a saved adapter loaded again gives the same bits', async () => {
+  const { model, input } = await fixture('train-lora', { train: { steps: 3 } });
+  const folder = await goldenFolder('train-lora');
+  const { entries } = await openSafetensors(folder.open('golden.safetensors')!);
+  const ids = await readF32OrInt(entries.get('input_ids')!);
+  const want = await readF32(entries.get('logits')!);
+  const dims = siteDims(model.config);
+  const peft = await readAdapter(await goldenFolder('train-lora/adapter'), model.config.layers, dims);
+  const load = (a: typeof peft) => {
+    a.layout.store.allocate(model.gpu);
+    model.gpu.device.queue.writeBuffer(a.layout.store.buffers!.value, 0, a.values);
+    return forwardLogits(model, a.layout, ids);
+  };
+  const got = await load(peft);
+  expect(Math.max(...got.map((v, i) => Math.abs(v - want[i])))).toBeLessThan(1e-4);
+  const trained = await run(input);
+  const before = await forwardLogits(model, trained.session.layout, ids);
+  expect(before).not.toEqual(got);
+  const files = adapterFiles(trained.session.layout, trained.values, 'base');
+  const again = await readAdapter(
+    folderOf(
+      'saved',
+      Object.entries(files).map(([n, b]) => bytesSource(b, n)),
+    ),
+    model.config.layers,
+    dims,
+  );
+  expect(await load(again)).toEqual(before);
+});
+
+async function readF32OrInt(entry: Parameters<typeof readF32>[0]): Promise<number[][]> {
+  const flat = new Int32Array((await entry.source.read(entry.start, entry.end)).buffer);
+  const [rows, time] = entry.shape;
+  return Array.from({ length: rows }, (_, r) => Array.from(flat.slice(r * time, (r + 1) * time)));
+}
+
+test('a fresh adapter gives the base model’s logits bit for bit; LoRA-MoE files load back to the same bits', async () => {
+  const { model, input } = await fixture('train-moe', { allocation: 'uniform', train: { steps: 2 }, adapter: { experts: 4, rank: 3 } });
+  const fresh = { ...input, allocation: undefined, init: undefined };
+  const session = await Session.create(fresh);
+  const ids = [
+    [5, 9, 3, 3, 80, 41],
+    [1, 2, 60, 4, 7, 12],
+  ];
+  const base = await forwardLogits(model, null, ids);
+  expect(await forwardLogits(model, session.layout, ids)).toEqual(base);
+  await session.run();
+  const tuned = await forwardLogits(model, session.layout, ids);
+  expect(tuned).not.toEqual(base);
+  // A token's output does not depend on its batch mates.
+  expect((await forwardLogits(model, session.layout, [ids[1]])).slice()).toEqual(tuned.slice(tuned.length / 2));
+  const files = adapterFiles(session.layout, await session.values(), 'base');
+  const again = await readAdapter(
+    folderOf(
+      'saved',
+      Object.entries(files).map(([n, b]) => bytesSource(b, n)),
+    ),
+    model.config.layers,
+    siteDims(model.config),
+  );
+  again.layout.store.allocate(model.gpu);
+  model.gpu.device.queue.writeBuffer(again.layout.store.buffers!.value, 0, again.values);
+  expect(await forwardLogits(model, again.layout, ids)).toEqual(tuned);
+});
+
+test('accumulating two micro-batches follows one big batch; dropout and shuffling are seeded', async () => {
+  const { input, config } = await fixture('train-moe', { train: { steps: 4 }, adapter: { balance: 0 } });
+  const small = await run(input);
+  const big = await run({ ...input, config: { ...config, train: { ...config.train, microBatch: 4 } } });
+  small.steps.forEach((s, i) => {
+    expect(Math.abs(s.loss - big.steps[i].loss)).toBeLessThan(1e-5);
+  });
+  expect(relativeError(small.values, big.values)).toBeLessThan(1e-4);
+  const random = (seed: number) => ({
+    ...input,
+    config: { ...config, seed, data: { ...config.data, shuffle: true }, adapter: { ...config.adapter, dropout: 0.2 } },
+  });
+  const [a, b, c] = [await run(random(1)), await run(random(1)), await run(random(2))];
+  expect(b.values).toEqual(a.values);
+  expect(c.values).not.toEqual(a.values);
+});
+
+test('after the first step no GPU buffer is created; pausing and going on changes no bit; stopping keeps what was trained', async () => {
+  const { input, config, model } = await fixture('train-moe', { train: { steps: 6, evaluateEvery: 2 }, data: { validation: 0.25 } });
+  const counts: number[] = [];
+  const whole = await run({ ...input, hooks: { onStep: () => counts.push(model.gpu.created.buffers) } });
+  expect(whole.validations.map((v) => v.step)).toEqual([2, 4, 6]);
+  expect(new Set(counts).size).toBe(1);
+  const control = new RunControl();
+  const phases: string[] = [];
+  const paused = await run({
+    ...input,
+    control,
+    hooks: {
+      onPhase: (p) => {
+        phases.push(p);
+        if (p === 'paused') setTimeout(() => control.resume(), 20);
+      },
+      onStep: (m) => {
+        if (m.step === 2) control.pause();
+      },
+    },
+  });
+  expect(phases).toContain('paused');
+  expect(paused.values).toEqual(whole.values);
+  const stop = new RunControl();
+  const stopped = await run({
+    ...input,
+    config: { ...config, train: { ...config.train, steps: 1000 } },
+    control: stop,
+    hooks: { onStep: (m) => m.step === 3 && stop.stop() },
+  });
+  expect(stopped.session.done).toBeGreaterThanOrEqual(3);
+  expect(stopped.session.done).toBeLessThan(10);
+});
+
+test('a run whose loss is not finite stops with the step named, before any update from it', async () => {
+  const { input } = await fixture('train-moe', { train: { steps: 50, learningRate: 1e30, clipNorm: null } });
+  const session = await Session.create(input);
+  await expect(session.run()).rejects.toThrow(/Step \d+ gave a loss of/);
+  expect((await session.values()).every((v) => Number.isFinite(v))).toBe(true);
+});

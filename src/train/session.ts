@@ -1,0 +1,289 @@
+// One training run: order of rows, micro-batches and accumulation, schedule, evaluation, statistics (method §1 "Training, exactly").
+import { type Allocation, siteDims, uniformAllocation } from '../adapters/allocation.ts';
+import { initialValues } from '../adapters/init.ts';
+import { type AdapterLayout, layoutAdapter } from '../adapters/layout.ts';
+import { BatchOrder, bucketLength, splitValidation } from '../data/batches.ts';
+import type { LoadedModel } from '../model/load.ts';
+import { STATISTICS } from '../ops/loss.ts';
+import { InputError, invariant } from '../util/error.ts';
+import { streamKey } from '../util/random.ts';
+import type { RunConfig } from './config.ts';
+import { RunControl } from './control.ts';
+import { StatisticsRing } from './ring.ts';
+import { type BatchShape, microBatch, Runtime } from './runtime.ts';
+import { learningRate, totalSteps } from './schedule.ts';
+
+/** A row to train on: labels aligned with ids, negative where no loss is carried. */
+export interface Row {
+  ids: ArrayLike<number>;
+  labels: ArrayLike<number>;
+}
+
+/** A line of metrics.jsonl for an optimizer step; values are those before its update, grad_norm before clipping. */
+export interface StepMetrics {
+  stage: 'train';
+  step: number;
+  loss: number;
+  ce: number;
+  /** Σ over sites of L_bal, unweighted, averaged over the micro-batches. */
+  balance: number;
+  lr: number;
+  grad_norm: number;
+  /** Tokens of the batch, padding left out. */
+  tokens: number;
+  /** Since the first step began. */
+  seconds: number;
+}
+
+/** A line of metrics.jsonl for an evaluation after `step` updates. */
+export interface ValidationMetrics {
+  stage: 'train';
+  step: number;
+  validation_loss: number;
+  seconds: number;
+}
+
+/** What a run tells while it goes. */
+export interface RunHooks {
+  onPhase?(phase: 'compiling' | 'training' | 'evaluating' | 'paused'): void;
+  /** Kernels compiled, or evaluation batches done. */
+  onProgress?(task: string, done: number, total: number): void;
+  onStep?(metrics: StepMetrics, total: number): void;
+  onValidation?(metrics: ValidationMetrics): void;
+  /** Share of kept (token, slot) pairs by routed expert, of the last micro-batch. */
+  onRouting?(shares: Float32Array): void;
+}
+
+/** Everything that a run starts from. */
+export interface RunInput {
+  model: LoadedModel;
+  rows: readonly Row[];
+  config: RunConfig;
+  /** Where config.allocation names files, their contents. */
+  allocation?: Allocation;
+  /** Starting values of the store (--init); by default the standard initialisation from the seed. */
+  init?: (layout: AdapterLayout) => Promise<Float32Array<ArrayBuffer>>;
+  hooks?: RunHooks;
+  control?: RunControl;
+}
+
+/** A run that has been set up: its adapter is on the device and can be used while it waits. */
+export class Session {
+  /** Optimizer steps done. */
+  done = 0;
+  private readonly control: RunControl;
+  private readonly hooks: RunHooks;
+  private started = 0;
+  private pausedFor = 0;
+  private failure: Error | null = null;
+  private constructor(
+    private readonly input: RunInput,
+    readonly layout: AdapterLayout,
+    private readonly runtime: Runtime,
+    private readonly split: { train: readonly Row[]; validation: readonly Row[] },
+    private readonly order: BatchOrder,
+    readonly steps: number,
+  ) {
+    this.control = input.control ?? new RunControl();
+    this.hooks = input.hooks ?? {};
+  }
+
+  /** Lays out the adapter, initialises it and compiles. @throws InputError when the data cannot fill a batch */
+  static async create(input: RunInput): Promise<Session> {
+    const { model, config, rows, hooks } = input;
+    const { train } = config;
+    if (rows.length === 0) throw new InputError('bad-data', 'The dataset has no row to train on.');
+    const { train: kept, validation } = splitValidation(rows.length, config.data.validation, config.data.shuffle, config.seed);
+    const split = { train: Array.from(kept, (i) => rows[i]), validation: Array.from(validation, (i) => rows[i]) };
+    const order = new BatchOrder(split.train.length, train.batch, config.data.shuffle, config.seed);
+    const steps = totalSteps(train, config.data.shuffle, split.train.length);
+    const layout = layoutAdapter({ ...config.adapter, allocation: allocationOf(input) }, model.config.layers, siteDims(model.config));
+    if (layout.store.size === 0) throw new InputError('bad-config', 'The allocation gives no site an expert: there is nothing to train.');
+    const values = input.init ? await input.init(layout) : initialValues(layout, config.seed);
+    layout.store.allocate(model.gpu);
+    model.gpu.device.queue.writeBuffer(layout.store.buffers!.value, 0, values);
+    hooks?.onPhase?.('compiling');
+    const runtime = await Runtime.create(model, layout, shapeOf(rows, train.microBatch), {
+      dropout: config.adapter.dropout > 0,
+      onProgress: (done, of) => hooks?.onProgress?.('Compiling kernels', done, of),
+    });
+    return new Session(input, layout, runtime, split, order, steps);
+  }
+
+  /** Seconds of work since the first step, pauses left out. */
+  private get seconds(): number {
+    return (performance.now() - this.started - this.pausedFor) / 1000;
+  }
+
+  /** Trains to the end, or until stopped. Evaluates at the end where there are validation rows. */
+  async run(): Promise<void> {
+    const { train, data } = this.input.config;
+    const { gpu } = this.input.model;
+    this.started = performance.now();
+    this.hooks.onPhase?.('training');
+    const { statistics, routing } = this.runtime.statistics;
+    const expected = new Map<number, { tokens: number; lossTokens: number; lr: number }>();
+    const ring = new StatisticsRing(gpu, [statistics, routing], ([s, r], step) => this.report(step, s, r, expected));
+    this.runtime.clearStatistics();
+    try {
+      while (this.done < this.steps && (await this.pausable())) {
+        await this.step(expected, ring);
+        if (this.failure) throw this.failure;
+        gpu.check();
+        const every = train.evaluateEvery;
+        if (data.validation > 0 && every && this.done % every === 0 && this.done < this.steps) await this.validate(ring);
+      }
+      await this.validate(ring);
+      if (this.failure) throw this.failure;
+    } finally {
+      ring.destroy();
+    }
+    gpu.check();
+  }
+
+  private async pausable(): Promise<boolean> {
+    let since = 0;
+    return this.control.gate((paused) => {
+      if (paused) since = performance.now();
+      else this.pausedFor += performance.now() - since;
+      this.hooks.onPhase?.(paused ? 'paused' : 'training');
+    });
+  }
+
+  private async step(expected: Map<number, { tokens: number; lossTokens: number; lr: number }>, ring: StatisticsRing): Promise<void> {
+    const { train, adapter, seed } = this.input.config;
+    const rows = this.order.rows(this.done);
+    const batches = [];
+    for (let at = 0; at < rows.length; at += train.microBatch) {
+      batches.push(
+        microBatch(
+          Array.from(rows.slice(at, at + train.microBatch), (i) => this.split.train[i]),
+          this.runtime.shape,
+        ),
+      );
+    }
+    const lossTokens = batches.reduce((a, b) => a + b.lossTokens, 0);
+    const lr = learningRate(train, this.done, this.steps);
+    const number = this.done + 1;
+    const scalars = {
+      learningRate: lr,
+      weightDecay: train.weightDecay,
+      clipNorm: train.clipNorm ?? 0,
+      inverseTokens: 1 / lossTokens,
+      balanceScale: adapter.method === 'lora-moe' ? adapter.balance / batches.length : 0,
+      dropout: adapter.dropout,
+      seed: streamKey(seed, 'dropout'),
+      number,
+    };
+    expected.set(number, { lossTokens, lr, tokens: batches.reduce((a, b) => a + b.tokens, 0) });
+    batches.forEach((b, micro) => {
+      this.runtime.micro(b, { ...scalars, micro }, this.flopsPerSubmit);
+    });
+    this.runtime.update(scalars);
+    await ring.push(number);
+    this.done = number;
+  }
+
+  /** Work per submit, from the speed measured so far, so that a submit holds 10–20 ms. */
+  private get flopsPerSubmit(): number | undefined {
+    if (this.done === 0) return undefined;
+    const perStep = this.runtime.flops.micro * (this.input.config.train.batch / this.input.config.train.microBatch);
+    return Math.max(1e6, ((perStep * this.done) / this.seconds) * 0.015);
+  }
+
+  private report(
+    step: number,
+    s: Float32Array,
+    routing: Float32Array,
+    expected: Map<number, { tokens: number; lossTokens: number; lr: number }>,
+  ): void {
+    const { train, adapter } = this.input.config;
+    const want = expected.get(step);
+    invariant(want, `statistics of step ${step} came twice`);
+    expected.delete(step);
+    if (s[STATISTICS.sentinel] !== step || s[STATISTICS.tokens] !== want.lossTokens) {
+      this.failure ??= new Error(
+        `The GPU did not finish step ${step}: it counted ${s[STATISTICS.tokens]} loss-carrying tokens of ${want.lossTokens} and left step number ${s[STATISTICS.sentinel]}.`,
+      );
+      return;
+    }
+    const ce = s[STATISTICS.crossEntropy] / want.lossTokens;
+    const balance = s[STATISTICS.balance] / (train.batch / train.microBatch);
+    const loss = ce + (adapter.method === 'lora-moe' ? adapter.balance * balance : 0);
+    const grad_norm = s[STATISTICS.gradNorm];
+    if (!Number.isFinite(loss) || !Number.isFinite(grad_norm)) {
+      this.failure ??= new Error(
+        `Step ${step} gave a loss of ${loss} and a gradient norm of ${grad_norm}; no update was made from it. Lower train.learningRate (${train.learningRate}) and start again.`,
+      );
+      return;
+    }
+    this.hooks.onStep?.(
+      { stage: 'train', step, loss, ce, balance, lr: want.lr, grad_norm, tokens: want.tokens, seconds: this.seconds },
+      this.steps,
+    );
+    this.hooks.onRouting?.(routing.slice(0, this.layout.routedExperts));
+  }
+
+  private async validate(ring: StatisticsRing): Promise<void> {
+    await ring.drain();
+    if (this.split.validation.length === 0) return;
+    this.hooks.onPhase?.('evaluating');
+    const validation_loss = await meanLoss(this.runtime, this.split.validation, (done, of) =>
+      this.hooks.onProgress?.('Validating', done, of),
+    );
+    this.hooks.onValidation?.({ stage: 'train', step: this.done, validation_loss, seconds: this.seconds });
+    this.hooks.onPhase?.('training');
+  }
+
+  /** The adapter's values as they are now. */
+  values(): Promise<Float32Array<ArrayBuffer>> {
+    return this.layout.store.read(this.input.model.gpu, 'value');
+  }
+
+  /** Frees the run's programs; the adapter's parameters too unless they are still in use. */
+  destroy(keepAdapter = false): void {
+    this.runtime.destroy();
+    if (!keepAdapter) this.layout.store.destroy();
+  }
+}
+
+function allocationOf({ model, config, allocation }: RunInput): Allocation {
+  const { method, targets, experts, rank } = config.adapter;
+  if (method === 'lora') return uniformAllocation(model.config.layers, targets, 1, rank);
+  if (allocation) return allocation;
+  invariant(config.allocation === 'uniform', 'the allocation files have not been read');
+  return uniformAllocation(model.config.layers, targets, experts, rank);
+}
+
+/** The program shape that holds any micro-batch of these rows. */
+export function shapeOf(rows: readonly Row[], perBatch: number): BatchShape {
+  const counts = rows.map(
+    (r) => Array.prototype.reduce.call(r.labels, (a, l, t) => (a as number) + (t > 0 && (l as number) >= 0 ? 1 : 0), 0) as number,
+  );
+  const most = counts.sort((a, b) => b - a).slice(0, perBatch);
+  return {
+    rows: perBatch,
+    time: bucketLength(rows),
+    targets: Math.max(
+      1,
+      most.reduce((a, b) => a + b, 0),
+    ),
+  };
+}
+
+/** Mean cross-entropy over all loss-carrying tokens of rows, in batches of the runtime's shape. */
+export async function meanLoss(runtime: Runtime, rows: readonly Row[], onProgress?: (done: number, of: number) => void): Promise<number> {
+  const size = runtime.shape.rows;
+  let sum = 0;
+  let tokens = 0;
+  for (let at = 0; at < rows.length; at += size) {
+    const batch = microBatch(rows.slice(at, at + size), runtime.shape);
+    runtime.evaluate(batch);
+    const s = await runtime.readStatistics();
+    invariant(s[STATISTICS.tokens] === batch.lossTokens, 'the GPU did not finish an evaluation');
+    sum += s[STATISTICS.crossEntropy];
+    tokens += batch.lossTokens;
+    onProgress?.(Math.min(rows.length, at + size), rows.length);
+  }
+  return sum / tokens;
+}
