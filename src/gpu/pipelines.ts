@@ -49,9 +49,15 @@ async function compile(gpu: Gpu, kernel: Kernel): Promise<Pipeline> {
 /** The pipeline of a kernel, compiled on first use and shared by all programs of the device. */
 export function pipelineOf(gpu: Gpu, kernel: Kernel): Promise<Pipeline> {
   let cache = caches.get(gpu.device);
-  if (!cache) caches.set(gpu.device, (cache = new Map()));
+  if (!cache) {
+    cache = new Map();
+    caches.set(gpu.device, cache);
+  }
   const key = kernelKey(kernel);
   let made = cache.get(key);
-  if (!made) cache.set(key, (made = compile(gpu, kernel)));
+  if (!made) {
+    made = compile(gpu, kernel);
+    cache.set(key, made);
+  }
   return made;
 }

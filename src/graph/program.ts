@@ -115,7 +115,8 @@ export class Program {
       let buffer = constants.get(t);
       if (!buffer) {
         invariant(t.data, `${t.name} has no data`);
-        constants.set(t, (buffer = bufferOf(gpu, t.name, t.data)));
+        buffer = bufferOf(gpu, t.name, t.data);
+        constants.set(t, buffer);
         own.push(buffer);
       }
       return buffer;

@@ -73,6 +73,8 @@ export function microBatch(rows: readonly { ids: ArrayLike<number>; labels: Arra
 export interface RuntimeOptions {
   dropout: boolean;
   recompute?: Recompute;
+  /** No `micro` and no `update`. */
+  evaluateOnly?: boolean;
   /** false gives every activation a buffer of its own, to bisect aliasing. */
   share?: boolean;
   onProgress?: (done: number, of: number) => void;
@@ -114,7 +116,7 @@ export class Runtime {
   static async create(model: LoadedModel, layout: AdapterLayout | null, shape: BatchShape, options: RuntimeOptions): Promise<Runtime> {
     const runtime = new Runtime(model, layout, shape);
     const compile = (rec: Recorder) => Program.compile(rec, runtime.memory, { share: options.share, onProgress: options.onProgress });
-    if (layout) {
+    if (layout && !options.evaluateOnly) {
       runtime.programs.micro = await compile(runtime.recordMicro(options));
       runtime.programs.update = await compile(runtime.recordUpdate());
     }

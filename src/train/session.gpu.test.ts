@@ -62,7 +62,10 @@ async function run(
   const validations: ValidationMetrics[] = [];
   const hooks = {
     ...input.hooks,
-    onStep: (m: StepMetrics, total: number) => (steps.push(m), input.hooks?.onStep?.(m, total)),
+    onStep: (m: StepMetrics, total: number) => {
+      steps.push(m);
+      input.hooks?.onStep?.(m, total);
+    },
     onValidation: (m: ValidationMetrics) => validations.push(m),
   };
   const session = await Session.create({ ...input, hooks });

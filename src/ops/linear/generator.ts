@@ -207,7 +207,8 @@ export function productKernel(form: Form, variant: Variant, block: Block): Produ
     const text = variant === 'tile' ? tileText(form) : registerText(form, block, variant === 'subgroup');
     const threads = variant === 'subgroup' ? 4 : 16;
     const tile = variant === 'tile' ? { rows: TILE, columns: TILE } : { rows: block.rows, columns: threads * block.columns };
-    made.set(name, (known = { kernel: defineKernel(name, text), tile }));
+    known = { kernel: defineKernel(name, text), tile };
+    made.set(name, known);
   }
   return known;
 }

@@ -1,0 +1,58 @@
+// Generation with a cache gives what the whole forward pass gives, whatever the batch mates; sampling is seeded and obeys top-p.
+import { expect, test } from 'vitest';
+import { siteDims } from '../adapters/allocation.ts';
+import { goldenFolder } from '../testing/golden.ts';
+import { testGpu } from '../testing/gpu.ts';
+import { readAdapter } from '../train/adapter-files.ts';
+import { Random } from '../util/random.ts';
+import { forwardLogits } from './forward.ts';
+import { generate } from './generate.ts';
+import { loadModel } from './load.ts';
+import { greedy, sample } from './sampler.ts';
+
+test('greedy answers of prompts of unequal length equal the argmax of the whole forward pass, with and without an adapter', async () => {
+  for (const name of ['train-moe', 'qwen3']) {
+    const model = await loadModel(await testGpu(), await goldenFolder(name));
+    const adapter =
+      name === 'train-moe' ? await readAdapter(await goldenFolder('train-moe/adapter'), model.config.layers, siteDims(model.config)) : null;
+    if (adapter) {
+      adapter.layout.store.allocate(model.gpu);
+      model.gpu.device.queue.writeBuffer(adapter.layout.store.buffers!.value, 0, adapter.values);
+    }
+    const prompts = [[5, 9, 3], [7], [1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16, 17, 18, 19]];
+    const answers = await generate(model, adapter?.layout ?? null, prompts, { maxNewTokens: 6, stopIds: [] });
+    for (const [r, prompt] of prompts.entries()) {
+      const ids = [...prompt];
+      for (const id of answers[r]) {
+        const logits = await forwardLogits(model, adapter?.layout ?? null, [ids]);
+        expect(greedy(logits.subarray((ids.length - 1) * model.config.vocab))).toBe(id);
+        ids.push(id);
+      }
+      expect(answers[r].length).toBe(6);
+      const alone = await generate(model, adapter?.layout ?? null, [prompt], { maxNewTokens: 6, stopIds: [answers[r][2]] });
+      expect(alone[0]).toEqual(answers[r].slice(0, answers[r].indexOf(answers[r][2]) + 1));
+    }
+    adapter?.layout.store.destroy();
+    model.memory.destroy();
+  }
+});
+
+test('the context limit is named', async () => {
+  const model = await loadModel(await testGpu(), await goldenFolder('llama-tied'));
+  await expect(generate(model, null, [[1, 2, 3]], { maxNewTokens: 1_000_000, stopIds: [] })).rejects.toThrow(/context of \d+/);
+  model.memory.destroy();
+});
+
+test('sampling: temperature 0 is greedy, top-p keeps the nucleus, a seed repeats', () => {
+  const logits = Float32Array.from([0, 3, 2.9, -5]);
+  const draw = (temperature: number, topP: number, seed: number) => {
+    const random = new Random(seed, 'x');
+    return Array.from({ length: 200 }, () => sample(logits, { temperature, topP }, random));
+  };
+  expect(new Set(draw(0, 1, 1))).toEqual(new Set([1]));
+  expect(new Set(draw(1, 0.5, 1))).toEqual(new Set([1]));
+  expect(new Set(draw(1, 0.9, 1))).toEqual(new Set([1, 2]));
+  expect(draw(1, 1, 1)).toEqual(draw(1, 1, 1));
+  expect(draw(1, 1, 2)).not.toEqual(draw(1, 1, 1));
+  expect(new Set(draw(5, 1, 1)).size).toBe(4);
+});

@@ -1,0 +1,159 @@
+// What a person can do, as commands to the workers and events for the store. Every expected failure becomes a notice.
+
+import { parseRunConfig } from '../train/config.ts';
+import { DEMO_RUN } from '../train/demo.ts';
+import type { DataOptions, DataSource, ModelSource, Which } from '../worker/api.ts';
+import { type Client, failureOf } from '../worker/client.ts';
+import { configOf, dataOptionsOf, type Form, formOf, formProblems } from './form.ts';
+import { isOpen } from './state.ts';
+import type { AppStore } from './store.ts';
+
+/** How answers are made. */
+export interface AskOptions {
+  maxNewTokens: number;
+  temperature: number;
+  seed: number;
+}
+
+/** Binds the actions to a store and its workers. */
+export function createActions(app: AppStore, client: Client) {
+  const { dispatch, getState } = app;
+  let dataSource: DataSource | null = null;
+  let lastQuestion = 0;
+
+  /** Runs `work`; what it throws is shown. Resolves with undefined then. */
+  async function attempt<T>(work: () => Promise<T>): Promise<T | undefined> {
+    try {
+      return await work();
+    } catch (error) {
+      dispatch(failureOf(error));
+      return undefined;
+    }
+  }
+
+  async function openModel(source: ModelSource): Promise<boolean> {
+    dispatch({ type: 'model-loading' });
+    const report = await attempt(async () => {
+      const loaded = await client.trainer.loadModel(source);
+      await client.data.openTokenizer(source, loaded.vocab);
+      return loaded;
+    });
+    if (!report) {
+      dispatch({ type: 'model-failed' });
+      return false;
+    }
+    dataSource = null;
+    dispatch({ type: 'model-ready', report, demo: source.kind === 'demo' });
+    return true;
+  }
+
+  async function readData(source: DataSource, options: DataOptions): Promise<boolean> {
+    dispatch({ type: 'data-reading' });
+    const report = await attempt(() => client.data.read(source, options));
+    if (!report) {
+      dispatch({ type: 'data-failed' });
+      return false;
+    }
+    dataSource = source;
+    if ('columns' in report) dispatch({ type: 'data-columns', columns: report });
+    else dispatch({ type: 'data-ready', report, demo: source.kind === 'demo' });
+    return !('columns' in report);
+  }
+
+  async function start(): Promise<void> {
+    const { form } = getState();
+    if (Object.keys(formProblems(form)).length > 0) return;
+    dispatch({ type: 'run-asked' });
+    const report = await attempt(() => client.trainer.start(configOf(form)));
+    dispatch(report ? { type: 'run-began', report } : { type: 'run-refused' });
+  }
+
+  const setForm = (change: Partial<Form>) => dispatch({ type: 'form', change });
+
+  return {
+    setForm,
+
+    /** Asks for the device once, at the beginning. */
+    async checkDevice() {
+      try {
+        dispatch({ type: 'device', device: { status: 'ready', report: await client.trainer.openDevice() } });
+      } catch (error) {
+        dispatch({ type: 'device', device: { status: 'missing', message: failureOf(error).message } });
+      }
+    },
+
+    /** The built-in model and data with their own settings, and the run begun. */
+    async tryDemo() {
+      setForm(formOf(parseRunConfig({ ...DEMO_RUN, train: { ...DEMO_RUN.train, evaluateEvery: 20 } }, 'demo')));
+      if (!(await openModel({ kind: 'demo' }))) return;
+      if (!(await readData({ kind: 'demo' }, dataOptionsOf(getState().form)))) return;
+      await start();
+    },
+
+    chooseModel: (name: string, files: File[]) => openModel({ kind: 'files', name, files }),
+    /** Reads dataset files with the form's settings and no columns of an earlier file. */
+    chooseData(files: File[]) {
+      setForm({ columns: null });
+      return readData({ kind: 'files', files }, { ...dataOptionsOf(getState().form), columns: null });
+    },
+    chooseDemoData: () => readData({ kind: 'demo' }, dataOptionsOf(getState().form)),
+    /** Reads the same files again after one of the reading settings changed. */
+    async rereadData(change: Partial<Form>) {
+      setForm(change);
+      const { form, run } = getState();
+      if (dataSource && !isOpen(run.phase) && !formProblems(form).maxLength) await readData(dataSource, dataOptionsOf(form));
+    },
+
+    start,
+    pause: () => client.trainer.pause(),
+    resume: () => client.trainer.resume(),
+    stop: () => client.trainer.stop(),
+
+    /** Asks the base model, and the tuned one where there is one. */
+    async ask(prompt: string, which: readonly Which[], options: AskOptions) {
+      const id = ++lastQuestion;
+      dispatch({ type: 'asked', id, prompt });
+      await attempt(async () => {
+        for (const model of which) {
+          if (getState().chat.exchange?.id !== id) return;
+          await client.trainer.answer({ id, prompt, which: model, topP: 1, raw: false, ...options });
+        }
+      });
+      dispatch({ type: 'chat-idle' });
+    },
+    stopAnswer: () => client.trainer.stopAnswer(),
+
+    /** Answers to held-out rows, by the base model (once) and the tuned one. */
+    async checkHeldOut() {
+      await attempt(async () => {
+        for (const which of ['base', 'tuned'] as const) {
+          if (which === 'base' && getState().heldOut.base) continue;
+          dispatch({ type: 'held-out-busy', which });
+          dispatch({ type: 'held-out', report: await client.trainer.checkHeldOut(which) });
+        }
+      });
+      dispatch({ type: 'held-out-busy', which: null });
+    },
+
+    /** Builds and checks the zip, and offers it. */
+    async prepareExport() {
+      const { url, status } = getState().exported;
+      if (status === 'busy') return;
+      dispatch({ type: 'export-busy' });
+      if (url) URL.revokeObjectURL(url);
+      const report = await attempt(() => client.trainer.exportAdapter());
+      if (!report) {
+        dispatch({ type: 'export-failed' });
+        return;
+      }
+      const { zip, ...rest } = report;
+      const blob = new Blob([zip], { type: 'application/zip' });
+      dispatch({ type: 'export-ready', report: rest, url: URL.createObjectURL(blob), step: getState().run.step });
+    },
+
+    dismiss: (id: number) => dispatch({ type: 'dismiss', id }),
+    fail: (code: string, message: string) => dispatch({ type: 'failure', code, message }),
+  };
+}
+
+export type Actions = ReturnType<typeof createActions>;

@@ -1,0 +1,43 @@
+// Starts the two workers, joins them by a port, and gives the page their commands.
+import * as Comlink from 'comlink';
+import type { DataApi, TrainerApi, WorkerEvent } from './api.ts';
+
+/** The workers' commands, and an end to both. */
+export interface Client {
+  trainer: Comlink.Remote<TrainerApi>;
+  data: Comlink.Remote<DataApi>;
+  end(): void;
+}
+
+/** Starts both workers. `onEvent` gets the trainer's events; `onCrash` a worker's own failure to run. */
+export function startWorkers(onEvent: (event: WorkerEvent) => void, onCrash: (message: string) => void): Client {
+  const trainerWorker = new Worker(new URL('./trainer.worker.ts', import.meta.url), { type: 'module', name: 'trainer' });
+  const dataWorker = new Worker(new URL('./data.worker.ts', import.meta.url), { type: 'module', name: 'data' });
+  for (const worker of [trainerWorker, dataWorker]) {
+    worker.onerror = (e) => onCrash(e.message || 'A part of the page could not be started.');
+  }
+  const events = new MessageChannel();
+  const between = new MessageChannel();
+  events.port1.onmessage = (e: MessageEvent<WorkerEvent[]>) => {
+    for (const event of e.data) onEvent(event);
+  };
+  const trainer = Comlink.wrap<TrainerApi>(trainerWorker);
+  const data = Comlink.wrap<DataApi>(dataWorker);
+  void trainer.connect(Comlink.transfer(events.port2, [events.port2]), Comlink.transfer(between.port1, [between.port1]));
+  void data.connect(Comlink.transfer(between.port2, [between.port2]));
+  return {
+    trainer,
+    data,
+    end: () => {
+      trainerWorker.terminate();
+      dataWorker.terminate();
+    },
+  };
+}
+
+/** The code in an error's name (InputError:code), or 'internal'; and its message. */
+export function failureOf(error: unknown): { type: 'failure'; code: string; message: string } {
+  const { name, message } = error instanceof Error ? error : new Error(String(error));
+  const input = name.startsWith('InputError:');
+  return { type: 'failure', code: input ? name.slice('InputError:'.length) : 'internal', message };
+}
