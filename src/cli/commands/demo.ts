@@ -1,0 +1,65 @@
+// demo: tunes the built-in model on the built-in task, and counts held-out answers before and after.
+import { join } from 'node:path';
+import { readDataset } from '../../data/formats.ts';
+import { loadTokenizer } from '../../data/tokenizer.ts';
+import { parseRunConfig } from '../../train/config.ts';
+import { DEMO_RUN } from '../../train/demo.ts';
+import { exactMatches } from '../../train/evaluate.ts';
+import { command } from '../command.ts';
+import { demoFolder } from '../demo-folder.ts';
+import { fileSource } from '../files.ts';
+import { checkModel, openModel, shared } from '../inputs.ts';
+import { flag, text } from '../options.ts';
+import { RunFolder } from '../outputs.ts';
+import { trainRun } from '../training.ts';
+
+/** Held-out rows whose answers are shown. */
+const SHOWN = 5;
+
+export const demo = command({
+  name: 'demo',
+  summary: 'tune the built-in model on the built-in task',
+  details: `The last line on stdout is {"exactMatchBefore", "exactMatchAfter", "steps", "seconds"}: shares of held-out rows answered exactly
+by the base model and by the tuned one, and the time of the whole command.`,
+  options: {
+    json: flag('no answers, only the last line'),
+    out: text('DIR', 'folder for config.json, metrics.jsonl and adapter/; new or empty'),
+    force: flag('write over the former run in --out'),
+    kernels: shared.kernels,
+  },
+  run: async (o, context) => {
+    const { io, progress } = context;
+    const started = performance.now();
+    const folder = o.out === undefined ? null : new RunFolder(o.out, o.force);
+    const config = parseRunConfig(DEMO_RUN, 'the demo');
+    const model = await checkModel(demoFolder);
+    const tokenizer = await loadTokenizer(model.folder);
+    const read = async (name: string, maxLength: number) => {
+      const data = { ...config.data, maxLength };
+      return (await readDataset([fileSource(join(demoFolder, name))], { tokenizer, vocab: model.config.vocab, data })).examples;
+    };
+    const rows = await read('train.jsonl', config.data.maxLength);
+    const heldOut = await read('heldout.jsonl', model.config.maxPositions);
+    const loaded = await openModel(context, model, o.kernels);
+    const answers = async (task: string, layout: Parameters<typeof exactMatches>[1]) => {
+      const matches = await exactMatches(loaded, layout, heldOut, tokenizer, (done, total) => progress.update(task, done, total));
+      const share = matches.filter((m) => m.correct).length / matches.length;
+      progress.note(`${task}: ${(100 * share).toFixed(1)} % of ${matches.length} held-out answers are exact`);
+      return { share, byExample: new Map(matches.map((m) => [m.example, m.answer])) };
+    };
+    const before = await answers('Before', null);
+    const { session, stopped } = await trainRun(context, { model: loaded, rows, config }, folder, '.');
+    if (stopped) return 130;
+    const after = await answers('After', session.layout);
+    if (!o.json) {
+      for (const example of heldOut.slice(0, SHOWN)) {
+        const prompt = tokenizer.decode(example.promptIds, { skipSpecial: true }).trim().replaceAll('\n', ' ');
+        io.out(`${prompt}\n  expected  ${example.answer}\n`);
+        io.out(`  before    ${before.byExample.get(example)}\n  after     ${after.byExample.get(example)}\n`);
+      }
+    }
+    const seconds = (performance.now() - started) / 1000;
+    io.out(`${JSON.stringify({ exactMatchBefore: before.share, exactMatchAfter: after.share, steps: session.done, seconds })}\n`);
+    return 0;
+  },
+});

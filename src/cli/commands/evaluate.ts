@@ -1,0 +1,41 @@
+// evaluate: loss, perplexity and exact match of greedy answers on a dataset.
+import { evaluateExamples } from '../../train/evaluate.ts';
+import { command } from '../command.ts';
+import { checkAdapter, checkModel, openData, openModel, placeAdapter, readRunConfig, shared } from '../inputs.ts';
+import { flag, required, texts } from '../options.ts';
+
+export const evaluate = command({
+  name: 'evaluate',
+  summary: 'loss, perplexity and exact match of a model, with an adapter or without',
+  details: `Of run.json the settings under "data" and train.microBatch are used. Exact match: the greedy answer up to its end-of-turn
+token, trimmed, equals the completion, trimmed; for pre-tokenised rows the greedy ids equal the trained ones.`,
+  options: {
+    model: required(shared.model),
+    adapter: shared.adapter,
+    data: required(texts('FILE', 'datasets: .jsonl, .json, .csv, .tsv, .txt, .md')),
+    config: shared.config,
+    json: flag('one line of JSON'),
+    kernels: shared.kernels,
+  },
+  run: async (o, context) => {
+    const { io, progress } = context;
+    const config = await readRunConfig(o.config);
+    const model = await checkModel(o.model);
+    const adapter = await checkAdapter(o.adapter, model);
+    const { dataset, tokenizer } = await openData(context, model, o.data, config.data);
+    const loaded = await openModel(context, model, o.kernels);
+    const result = await evaluateExamples(loaded, placeAdapter(loaded, adapter), dataset.examples, tokenizer, {
+      microBatch: config.train.microBatch,
+      onProgress: (task, done, total) => progress.update(task, done, total),
+    });
+    progress.clear();
+    const { loss, perplexity, exactMatch, correct, answered, rows } = result;
+    if (o.json) {
+      io.out(`${JSON.stringify({ loss, perplexity, exactMatch, correct, answered, rows, tokens: dataset.trainedTokens })}\n`);
+      return 0;
+    }
+    const share = exactMatch === null ? 'no row has an answer' : `${(100 * exactMatch).toFixed(1)} % (${correct} of ${answered})`;
+    io.out(`loss         ${loss.toFixed(6)}\nperplexity   ${perplexity.toFixed(4)}\nexact match  ${share}\nrows         ${rows}\n`);
+    return 0;
+  },
+});

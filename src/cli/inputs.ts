@@ -1,0 +1,133 @@
+// What commands read: models, adapters, run.json with its allocation, datasets. All of it is checked before a GPU is opened.
+import { dirname, relative, resolve } from 'node:path';
+import { type Allocation, parseAllocation, siteDims } from '../adapters/allocation.ts';
+import type { AdapterLayout } from '../adapters/layout.ts';
+import { openCheckpoint } from '../data/checkpoint-folder.ts';
+import { type Dataset, readDataset } from '../data/formats.ts';
+import { type Folder, readAll } from '../data/source.ts';
+import { loadTokenizer, type Tokenizer } from '../data/tokenizer.ts';
+import { writeBuffer } from '../gpu/buffers.ts';
+import { defaultVariants, type Variants } from '../gpu/variants.ts';
+import type { ModelConfig } from '../model/config.ts';
+import { type LoadedModel, loadModel, readModelConfig } from '../model/load.ts';
+import { checkpointWeights } from '../model/weights.ts';
+import { readAdapter } from '../train/adapter-files.ts';
+import { parseRunConfig, type RunConfig } from '../train/config.ts';
+import { InputError, isInputError } from '../util/error.ts';
+import { decodeText, parseJson } from '../util/json.ts';
+import type { Context } from './command.ts';
+import { fileSource, folderSource } from './files.ts';
+import { choice, text } from './options.ts';
+
+/** Options that several commands share. */
+export const shared = {
+  model: text('DIR', 'Hugging Face model folder: config.json, tokenizer.json, model.safetensors or shards'),
+  adapter: text('DIR', 'adapter folder: adapter_config.json and adapter_model.safetensors'),
+  config: text('FILE', 'run.json; settings left out have their defaults'),
+  kernels: choice(['subgroup', 'register', 'tile'], 'kind of matrix products; by default what suits the GPU'),
+};
+
+/** A model folder whose config.json and weight files have been checked. */
+export interface CheckedModel {
+  folder: Folder;
+  config: ModelConfig;
+}
+
+/** Checks a model folder without a GPU: configuration, headers of the weight files, every tensor's presence, shape and type. */
+export async function checkModel(path: string): Promise<CheckedModel> {
+  const folder = folderSource(path);
+  const config = await readModelConfig(folder);
+  checkpointWeights(config, await openCheckpoint(folder), folder.name);
+  return { folder, config };
+}
+
+/** Opens the GPU and puts a model there. */
+export async function openModel({ io, progress }: Context, { folder }: CheckedModel, kernels?: Variants['product']): Promise<LoadedModel> {
+  const gpu = await io.openGpu();
+  progress.note(`WebGPU: ${gpu.name}`);
+  const variants = { ...defaultVariants(gpu), ...(kernels && { product: kernels }) };
+  if (kernels === 'subgroup' && !(gpu.subgroup?.min === 4 && gpu.subgroup.max === 4))
+    throw new InputError('bad-option', `--kernels subgroup needs a GPU whose subgroups have 4 lanes; ${gpu.name} is none.`);
+  const mebibytes = (bytes: number) => Math.ceil(bytes / 2 ** 20);
+  return loadModel(gpu, folder, {
+    variants,
+    onProgress: (done, total) => progress.update('Loading the model, MiB', mebibytes(done), mebibytes(total)),
+  });
+}
+
+/** The settings of a run.json, and the contents of the allocation files that it names. */
+export async function readRunConfig(path: string | undefined): Promise<RunConfig> {
+  if (path === undefined) return parseRunConfig({}, 'run.json');
+  return parseRunConfig(await readJson(path, 'bad-config'), path);
+}
+
+/** The allocation that a run's settings name by files beside run.json; undefined where it is uniform. */
+export async function readAllocation(config: RunConfig, path: string | undefined, layers: number): Promise<Allocation | undefined> {
+  if (config.allocation === 'uniform' || config.adapter.method === 'lora') return undefined;
+  const { experts, ranks } = config.allocation;
+  const beside = (name: string) => resolve(path === undefined ? '.' : dirname(path), name);
+  const files = { experts: relative('.', beside(experts)), ranks: relative('.', beside(ranks)) };
+  const { targets, experts: maxExperts, rank: maxRank } = config.adapter;
+  const [expertsJson, ranksJson] = [await readJson(files.experts, 'bad-adapter'), await readJson(files.ranks, 'bad-adapter')];
+  return parseAllocation(expertsJson, ranksJson, { layers, targets, maxExperts, maxRank, files });
+}
+
+/** The parsed contents of a JSON file. */
+export async function readJson(path: string, code: 'bad-config' | 'bad-adapter' | 'bad-data'): Promise<unknown> {
+  return parseJson(decodeText(await readAll(fileSource(path)), path, code), path, code);
+}
+
+/** An adapter folder, checked against a model. */
+export type CheckedAdapter = Awaited<ReturnType<typeof readAdapter>>;
+
+/** Reads an adapter folder without a GPU; null where there is none to read. */
+export async function checkAdapter<P extends string | undefined>(
+  path: P,
+  { config }: CheckedModel,
+): Promise<P extends string ? CheckedAdapter : CheckedAdapter | null> {
+  const adapter = path === undefined ? null : await readAdapter(folderSource(path), config.layers, siteDims(config));
+  return adapter as P extends string ? CheckedAdapter : CheckedAdapter | null;
+}
+
+/** Puts an adapter beside its model; null stays null. */
+export function placeAdapter({ gpu }: LoadedModel, adapter: CheckedAdapter | null): AdapterLayout | null {
+  if (!adapter) return null;
+  writeBuffer(gpu, adapter.layout.store.allocate(gpu).value, adapter.values);
+  return adapter.layout;
+}
+
+/** Bad rows that are shown one by one. */
+const SHOWN = 10;
+
+/**
+ * Reads dataset files with the model's tokenizer, and notes what was left out. Where the tokenizer is missing or broken,
+ * pre-tokenised data is read all the same; any other data then fails with the tokenizer's error.
+ */
+export async function openData(
+  { progress }: Context,
+  model: CheckedModel,
+  paths: readonly string[],
+  data: RunConfig['data'],
+): Promise<{ dataset: Dataset; tokenizer: Tokenizer | null }> {
+  const sources = paths.map(fileSource);
+  let failure: Error | null = null;
+  const tokenizer = await loadTokenizer(model.folder).catch((e: unknown) => {
+    if (!isInputError(e)) throw e;
+    failure = e;
+    return null;
+  });
+  const options = { tokenizer, vocab: model.config.vocab, data };
+  const dataset = await readDataset(sources, options).catch((e: unknown) => {
+    if (failure && e instanceof InputError && e.code === 'missing-file' && model.folder.open('tokenizer.json')) throw failure;
+    throw e;
+  });
+  report(dataset, data, progress.note.bind(progress));
+  return { dataset, tokenizer };
+}
+
+function report({ rows, bad, truncated, tokens, trainedTokens }: Dataset, data: RunConfig['data'], note: (text: string) => void): void {
+  for (const { file, line, reason } of bad.slice(0, SHOWN)) note(`${file} line ${line} is left out: ${reason}`);
+  if (bad.length > SHOWN) note(`… and ${bad.length - SHOWN} more`);
+  const cut = truncated > 0 ? `, ${truncated} of them cut to data.maxLength ${data.maxLength}` : '';
+  note(`Data: ${rows - bad.length} of ${rows} rows${cut}; ${tokens} tokens, ${trainedTokens} of which carry loss`);
+}
