@@ -1,11 +1,29 @@
 // How the page is built and served.
 import tailwindcss from '@tailwindcss/vite';
 import react from '@vitejs/plugin-react';
-import { defineConfig } from 'vite';
+import { defineConfig, type Plugin } from 'vite';
+
+/** "Nothing is uploaded", enforced by the browser: the built page may fetch from where it lies, and from nowhere else. */
+const policy = [
+  "default-src 'none'",
+  "script-src 'self'",
+  "worker-src 'self'",
+  "style-src 'self' 'unsafe-inline'", // sizes that scripts set on elements
+  "img-src 'self' data:",
+  "connect-src 'self'",
+  "base-uri 'none'",
+  "form-action 'none'",
+].join('; ');
+
+const contentSecurity: Plugin = {
+  name: 'content-security-policy',
+  apply: 'build',
+  transformIndexHtml: () => [{ tag: 'meta', attrs: { 'http-equiv': 'Content-Security-Policy', content: policy }, injectTo: 'head-prepend' }],
+};
 
 export default defineConfig({
   base: './', // so that the built page works from any folder of any server
-  plugins: [react(), tailwindcss()],
+  plugins: [react(), tailwindcss(), contentSecurity],
   build: { outDir: 'dist/web', target: 'es2023', chunkSizeWarningLimit: 2000 },
   worker: { format: 'es' },
 });

@@ -7,7 +7,7 @@ import { root } from './setup.mjs';
 // Folder of src/ → what it may import besides itself: folders, or single modules.
 const engine = ['util', 'gpu', 'graph', 'ops', 'adapters', 'model', 'train'];
 const below = (folder) => engine.slice(0, engine.indexOf(folder));
-const seen = ['util', 'worker/api', 'worker/client', 'train/config', 'adapters/allocation'];
+const seen = ['util', 'worker/api', 'worker/client', 'train/config', 'train/demo', 'adapters/allocation'];
 export const rules = {
   util: [],
   data: ['util'],
@@ -25,7 +25,7 @@ export const rules = {
   '': ['ui', 'state', ...seen], // entry files directly in src/
 };
 // Modules that the page loads without the engine: these folders and packages alone.
-export const pure = { 'train/config': ['util', 'adapters/allocation'], 'adapters/allocation': ['util'] };
+export const pure = { 'train/config': ['util', 'adapters/allocation'], 'train/demo': ['train/config'], 'adapters/allocation': ['util'] };
 const purePackages = ['zod'];
 
 const patterns = [

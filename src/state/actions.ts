@@ -2,7 +2,7 @@
 
 import { parseRunConfig } from '../train/config.ts';
 import { DEMO_RUN } from '../train/demo.ts';
-import type { DataOptions, DataSource, ModelSource, Which } from '../worker/api.ts';
+import type { ColumnsWanted, DataOptions, DataSource, DatasetReport, ModelSource, Which } from '../worker/api.ts';
 import { type Client, failureOf } from '../worker/client.ts';
 import { configOf, dataOptionsOf, type Form, formOf, formProblems } from './form.ts';
 import { isOpen } from './state.ts';
@@ -49,7 +49,7 @@ export function createActions(app: AppStore, client: Client) {
 
   async function readData(source: DataSource, options: DataOptions): Promise<boolean> {
     dispatch({ type: 'data-reading' });
-    const report = await attempt(() => client.data.read(source, options));
+    const report = await attempt<DatasetReport | ColumnsWanted>(async () => client.data.read(source, options));
     if (!report) {
       dispatch({ type: 'data-failed' });
       return false;
@@ -84,7 +84,7 @@ export function createActions(app: AppStore, client: Client) {
 
     /** The built-in model and data with their own settings, and the run begun. */
     async tryDemo() {
-      setForm(formOf(parseRunConfig({ ...DEMO_RUN, train: { ...DEMO_RUN.train, evaluateEvery: 20 } }, 'demo')));
+      setForm(formOf(parseRunConfig(DEMO_RUN, 'demo')));
       if (!(await openModel({ kind: 'demo' }))) return;
       if (!(await readData({ kind: 'demo' }, dataOptionsOf(getState().form)))) return;
       await start();
@@ -105,9 +105,9 @@ export function createActions(app: AppStore, client: Client) {
     },
 
     start,
-    pause: () => client.trainer.pause(),
-    resume: () => client.trainer.resume(),
-    stop: () => client.trainer.stop(),
+    pause: () => attempt(async () => client.trainer.pause()),
+    resume: () => attempt(async () => client.trainer.resume()),
+    stop: () => attempt(async () => client.trainer.stop()),
 
     /** Asks the base model, and the tuned one where there is one. */
     async ask(prompt: string, which: readonly Which[], options: AskOptions) {
@@ -121,7 +121,7 @@ export function createActions(app: AppStore, client: Client) {
       });
       dispatch({ type: 'chat-idle' });
     },
-    stopAnswer: () => client.trainer.stopAnswer(),
+    stopAnswer: () => attempt(async () => client.trainer.stopAnswer()),
 
     /** Answers to held-out rows, by the base model (once) and the tuned one. */
     async checkHeldOut() {
@@ -148,7 +148,7 @@ export function createActions(app: AppStore, client: Client) {
       }
       const { zip, ...rest } = report;
       const blob = new Blob([zip], { type: 'application/zip' });
-      dispatch({ type: 'export-ready', report: rest, url: URL.createObjectURL(blob), step: getState().run.step });
+      dispatch({ type: 'export-ready', report: rest, url: URL.createObjectURL(blob) });
     },
 
     dismiss: (id: number) => dispatch({ type: 'dismiss', id }),

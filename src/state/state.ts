@@ -48,7 +48,7 @@ export interface State {
   run: RunState;
   chat: { exchange: Exchange | null; busy: boolean };
   heldOut: { busy: Which | null; base: HeldOutReport | null; tuned: HeldOutReport | null };
-  exported: { status: 'none' | 'busy' | 'ready'; report: Omit<ExportReport, 'zip'> | null; url: string; step: number };
+  exported: { status: 'none' | 'busy' | 'ready'; report: Omit<ExportReport, 'zip'> | null; url: string };
   notices: Notice[];
   /** What the live region says. */
   announcement: string;
@@ -72,7 +72,7 @@ export type UiEvent =
   | { type: 'held-out-busy'; which: Which | null }
   | { type: 'held-out'; report: HeldOutReport }
   | { type: 'export-busy' }
-  | { type: 'export-ready'; report: Omit<ExportReport, 'zip'>; url: string; step: number }
+  | { type: 'export-ready'; report: Omit<ExportReport, 'zip'>; url: string }
   | { type: 'export-failed' }
   | { type: 'dismiss'; id: number };
 
@@ -89,7 +89,7 @@ const idleRun: RunState = {
   secondsLeft: null,
   seconds: 0,
 };
-const noExport: State['exported'] = { status: 'none', report: null, url: '', step: 0 };
+const noExport: State['exported'] = { status: 'none', report: null, url: '' };
 const noHeldOut: State['heldOut'] = { busy: null, base: null, tuned: null };
 const noChat: State['chat'] = { exchange: null, busy: false };
 const noData: State['data'] = { status: 'none', report: null, columns: null, demo: false };
@@ -213,7 +213,7 @@ export function reduce(state: State, event: AppEvent): State {
     case 'export-ready':
       return {
         ...state,
-        exported: { status: 'ready', report: event.report, url: event.url, step: event.step },
+        exported: { status: 'ready', report: event.report, url: event.url },
         announcement: 'The adapter is ready to download.',
       };
     case 'export-failed':

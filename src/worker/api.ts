@@ -126,12 +126,14 @@ export interface ExportReport {
   files: { name: string; bytes: number }[];
   /** Tensors that were read back equal, bit by bit. */
   tensors: number;
+  /** Optimizer steps that the adapter has seen. */
+  step: number;
 }
 
 /** Commands of the trainer worker, which owns the device. */
 export interface TrainerApi {
-  /** Ports: `events` to the page, `data` to the data worker. Called first. */
-  connect(events: MessagePort, data: MessagePort): void;
+  /** Ports: `events` to the page, `data` to the data worker; `base`: where the page lies, for the built-in demo. Called first. */
+  connect(events: MessagePort, data: MessagePort, base: string): void;
   openDevice(): Promise<DeviceReport>;
   loadModel(source: ModelSource): Promise<ModelReport>;
   /** Starts a run on the data that the data worker hands over; resolves once it has begun, or throws InputError for bad settings. */
@@ -152,8 +154,8 @@ export interface TrainerApi {
 
 /** Commands of the data worker. */
 export interface DataApi {
-  /** The port to the trainer. Called first. */
-  connect(trainer: MessagePort): void;
+  /** The port to the trainer, and where the page lies. Called first. */
+  connect(trainer: MessagePort, base: string): void;
   /** Loads the model's tokenizer (none: only pre-tokenised data can be read). Forgets data read before. */
   openTokenizer(source: ModelSource, vocab: number): Promise<{ tokenizer: boolean; template: boolean }>;
   read(source: DataSource, options: DataOptions): Promise<DatasetReport | ColumnsWanted>;
@@ -162,7 +164,7 @@ export interface DataApi {
 /** What the trainer asks of the data worker over their own port. */
 export interface HandOverApi {
   examples(): HandOver;
-  /** Rows of the validation split by number (of the demo's own held-out rows: the first `rows.length` or fewer). */
+  /** The held-out rows that came with the data, or else these rows of the data. Rows without an answer are left out. */
   heldOut(rows: Int32Array<ArrayBuffer>): HeldOutRow[];
 }
 
@@ -171,17 +173,16 @@ export interface HandOver {
   ids: Int32Array<ArrayBuffer>;
   labels: Int32Array<ArrayBuffer>;
   starts: Int32Array<ArrayBuffer>;
-  /** Held-out rows of their own (the demo's), instead of the validation split's. */
-  ownHeldOut: number | null;
 }
 
 /** A row to check answers with. */
 export interface HeldOutRow {
+  /** For people: the prompt and the expected answer. */
   prompt: string;
+  expected: string;
   promptIds: Int32Array<ArrayBuffer>;
-  /** Null: compare ids. */
+  /** Null: ids are compared. */
   answer: string | null;
-  answerText: string;
   answerIds: Int32Array<ArrayBuffer>;
 }
 

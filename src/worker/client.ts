@@ -23,8 +23,8 @@ export function startWorkers(onEvent: (event: WorkerEvent) => void, onCrash: (me
   };
   const trainer = Comlink.wrap<TrainerApi>(trainerWorker);
   const data = Comlink.wrap<DataApi>(dataWorker);
-  void trainer.connect(Comlink.transfer(events.port2, [events.port2]), Comlink.transfer(between.port1, [between.port1]));
-  void data.connect(Comlink.transfer(between.port2, [between.port2]));
+  void trainer.connect(Comlink.transfer(events.port2, [events.port2]), Comlink.transfer(between.port1, [between.port1]), document.baseURI);
+  void data.connect(Comlink.transfer(between.port2, [between.port2]), document.baseURI);
   return {
     trainer,
     data,

@@ -1,0 +1,116 @@
+// Held-out rows, which training never saw: prompt, expected, base and tuned answers, and how many are exact.
+
+import { isGoing } from '../../state/state.ts';
+import type { HeldOutReport } from '../../worker/api.ts';
+import { useActions, useApp } from '../context.ts';
+import { Button, Progress } from '../shared/controls.tsx';
+import { percent, whole } from '../shared/format.ts';
+import { CheckIcon, StopIcon } from '../shared/icons.tsx';
+
+export function HeldOut() {
+  const { busy, base, tuned } = useApp((s) => s.heldOut);
+  const own = useApp((s) => s.data.report?.heldOut ?? null);
+  const set = useApp((s) => s.run.report?.validationRows ?? 0);
+  const going = useApp((s) => isGoing(s.run.phase));
+  const chatting = useApp((s) => s.chat.busy);
+  const step = useApp((s) => s.run.step);
+  const progress = useApp((s) => s.progress);
+  const { checkHeldOut, stopAnswer } = useActions();
+  if (own === null && set === 0) return null;
+  const fresh = tuned !== null && tuned.step === step;
+  return (
+    <div className="border-t border-line pt-6">
+      <div className="mb-4 flex flex-wrap items-start justify-between gap-3">
+        <div className="max-w-prose">
+          <h3 className="font-semibold">Before and after, on rows that training never saw</h3>
+          <p className="hint">
+            {own === null ? 'Rows of the validation split.' : `${whole(own)} held-out rows that come with the demo.`} Greedy answers; exact
+            means the same text as expected.
+          </p>
+        </div>
+        {busy ? (
+          <Button onPress={() => void stopAnswer()}>
+            <StopIcon />
+            Stop
+          </Button>
+        ) : (
+          <Button isDisabled={going || chatting || fresh} onPress={() => void checkHeldOut()}>
+            <CheckIcon />
+            {tuned ? 'Check again' : 'Check held-out rows'}
+          </Button>
+        )}
+      </div>
+      {busy && (
+        <Progress
+          label={busy === 'base' ? 'The base model answers' : 'The tuned model answers'}
+          done={progress?.done}
+          total={progress?.total}
+          text={progress ? `${progress.done} of ${progress.total}` : ''}
+        />
+      )}
+      {base && tuned && !busy && <Table base={base} tuned={tuned} />}
+    </div>
+  );
+}
+
+function Table({ base, tuned }: { base: HeldOutReport; tuned: HeldOutReport }) {
+  return (
+    <div className="flex flex-col gap-4">
+      <dl className="grid max-w-md grid-cols-2 gap-3" data-testid="exact">
+        {[base, tuned].map((r) => (
+          <div key={r.which} className="rounded-xl bg-sunk px-4 py-3" data-exact={r.exact} data-rows={r.rows} data-which={r.which}>
+            <dt className="text-sm text-muted">{r.which === 'base' ? 'Base, exact' : `Tuned, step ${r.step}`}</dt>
+            <dd className="text-lg font-semibold tabular-nums">{percent(r.exact, r.rows)}</dd>
+            <dd className="text-sm text-muted">
+              {whole(r.exact)} of {whole(r.rows)}
+            </dd>
+          </div>
+        ))}
+      </dl>
+      {/* biome-ignore lint/a11y/noNoninteractiveTabindex: a scrolling region must be reachable by keyboard */}
+      <section className="overflow-x-auto" aria-label="Held-out rows" tabIndex={0}>
+        <table className="table min-w-[44rem]" data-testid="held-out">
+          <thead>
+            <tr>
+              {['Prompt', 'Expected', 'Base', 'Tuned'].map((name) => (
+                <th key={name} scope="col">
+                  {name}
+                </th>
+              ))}
+            </tr>
+          </thead>
+          <tbody>
+            {tuned.shown.map((row, i) => (
+              <tr key={`${row.prompt}${row.expected}`}>
+                <th scope="row" className="max-w-72 !font-normal !text-ink">
+                  {row.prompt}
+                </th>
+                <td>{row.expected}</td>
+                <Answer answer={base.shown[i]?.answer ?? ''} exact={base.shown[i]?.exact ?? false} />
+                <Answer answer={row.answer} exact={row.exact} />
+              </tr>
+            ))}
+          </tbody>
+        </table>
+      </section>
+    </div>
+  );
+}
+
+function Answer({ answer, exact }: { answer: string; exact: boolean }) {
+  return (
+    <td className={exact ? '' : 'text-muted'}>
+      <span className="flex gap-1.5">
+        {exact && (
+          <span className="mt-0.5 text-accent">
+            <CheckIcon />
+          </span>
+        )}
+        <span>
+          {answer === '' ? '(empty)' : answer}
+          <span className="sr-only">{exact ? ' (exact)' : ' (not exact)'}</span>
+        </span>
+      </span>
+    </td>
+  );
+}

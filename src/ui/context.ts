@@ -1,0 +1,32 @@
+// How components reach the store, the actions and the series.
+import { createContext, useContext, useSyncExternalStore } from 'react';
+import { useStore } from 'zustand';
+import type { Actions } from '../state/actions.ts';
+import type { Series } from '../state/series.ts';
+import type { State } from '../state/state.ts';
+import type { AppStore } from '../state/store.ts';
+
+/** What the whole page shares. */
+export interface AppContextValue {
+  app: AppStore;
+  actions: Actions;
+}
+
+export const AppContext = createContext<AppContextValue | null>(null);
+
+function useContextValue(): AppContextValue {
+  const value = useContext(AppContext);
+  if (!value) throw new Error('Internal error: a component stands outside the app');
+  return value;
+}
+
+/** A part of the state; the component renders again when it changes. */
+export const useApp = <T>(select: (state: State) => T): T => useStore(useContextValue().app.store, select);
+export const useActions = (): Actions => useContextValue().actions;
+
+/** The run's series; with `follow` the component renders again with every change. */
+export function useSeries(follow = true): Series {
+  const { series } = useContextValue().app;
+  useSyncExternalStore(series.subscribe, () => (follow ? series.version : 0));
+  return series;
+}

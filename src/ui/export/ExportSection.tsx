@@ -1,0 +1,88 @@
+// Taking the adapter home: the zip is built, re-opened and compared before it is offered.
+import { hasAdapter } from '../../state/state.ts';
+import { useActions, useApp } from '../context.ts';
+import { Button, Progress } from '../shared/controls.tsx';
+import { bytes, whole } from '../shared/format.ts';
+import { CheckIcon, DownloadIcon } from '../shared/icons.tsx';
+import { Missing, Section } from '../shared/Section.tsx';
+
+const about: Record<string, string> = {
+  'adapter/adapter_model.safetensors': 'the adapter’s tensors',
+  'adapter/adapter_config.json': 'what the adapter is',
+  'config.json': 'every setting of the run',
+  'metrics.jsonl': 'loss and more, one line a step',
+};
+
+export function ExportSection() {
+  const run = useApp((s) => s.run);
+  const { status, report, url } = useApp((s) => s.exported);
+  const { prepareExport } = useActions();
+  const method = run.report?.config.adapter.method;
+  return (
+    <Section
+      id="export"
+      title="Export"
+      lead={
+        method === 'lora'
+          ? 'A zip with the adapter exactly as Hugging Face PEFT writes it, and the run’s records.'
+          : 'A zip with the adapter’s files and the run’s records.'
+      }
+    >
+      {!hasAdapter(run) ? (
+        <Missing>
+          There is no adapter yet:{' '}
+          <a className="link" href="#train">
+            train one
+          </a>
+          {run.phase === 'training' && ', or pause the run'}.
+        </Missing>
+      ) : (
+        <div className="flex flex-col gap-5">
+          {status === 'busy' && <Progress label="Writing, re-opening and comparing" />}
+          {status === 'ready' && report && (
+            <div className="rounded-xl border border-line p-5">
+              <p className="mb-3 flex gap-2">
+                <span className="mt-0.5 text-accent">
+                  <CheckIcon />
+                </span>
+                <span>
+                  Re-opened and compared: all {whole(report.tensors)} tensors are bit for bit those on the device after step {report.step}.
+                </span>
+              </p>
+              <table className="table mb-5">
+                <thead className="sr-only">
+                  <tr>
+                    <th scope="col">File</th>
+                    <th scope="col">What it is</th>
+                    <th scope="col">Size</th>
+                  </tr>
+                </thead>
+                <tbody>
+                  {report.files.map((file) => (
+                    <tr key={file.name}>
+                      <th scope="row" className="font-mono !font-normal break-all !text-ink">
+                        {file.name}
+                      </th>
+                      <td className="hidden text-muted sm:table-cell">{about[file.name]}</td>
+                      <td className="text-right whitespace-nowrap tabular-nums">{bytes(file.bytes)}</td>
+                    </tr>
+                  ))}
+                </tbody>
+              </table>
+              <a className="btn btn-primary" href={url} download={report.name} data-testid="download">
+                <DownloadIcon />
+                Download {report.name}
+              </a>
+            </div>
+          )}
+          {(status === 'none' || (status === 'ready' && report?.step !== run.step)) && (
+            <Button className="w-fit" look={status === 'none' ? 'primary' : ''} onPress={() => void prepareExport()}>
+              <DownloadIcon />
+              {status === 'none' ? 'Prepare the download' : `Prepare again, at step ${run.step}`}
+            </Button>
+          )}
+        </div>
+      )}
+    </Section>
+  );
+}

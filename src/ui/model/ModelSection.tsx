@@ -1,0 +1,58 @@
+// The model: choosing a folder, loading, and what was found.
+import { isOpen } from '../../state/state.ts';
+import type { ModelReport } from '../../worker/api.ts';
+import { useActions, useApp } from '../context.ts';
+import { Progress } from '../shared/controls.tsx';
+import { FileDrop } from '../shared/FileDrop.tsx';
+import { bytes, short, whole } from '../shared/format.ts';
+import { FolderIcon } from '../shared/icons.tsx';
+import { Section, Stat, Stats } from '../shared/Section.tsx';
+
+export function ModelSection() {
+  const { status, report, demo } = useApp((s) => s.model);
+  const deviceReady = useApp((s) => s.device.status === 'ready');
+  const running = useApp((s) => isOpen(s.run.phase));
+  const { chooseModel } = useActions();
+  return (
+    <Section
+      id="model"
+      title="Model"
+      lead="A Hugging Face folder: config.json, the weights as safetensors (f32, f16 or bf16; one file or shards), and tokenizer.json."
+    >
+      <div className="flex flex-col gap-5">
+        {status === 'loading' ? <Loading /> : report && <Facts report={report} demo={demo} />}
+        <FileDrop
+          label={report ? 'Another model' : 'Drop a model folder here'}
+          hint="Read in this tab; the files never leave your computer."
+          button="Choose folder"
+          icon={<FolderIcon />}
+          folder
+          disabled={!deviceReady || status === 'loading' || running}
+          onChoose={({ name, files }) => void chooseModel(name, files)}
+        />
+      </div>
+    </Section>
+  );
+}
+
+function Loading() {
+  const progress = useApp((s) => s.progress);
+  if (!progress) return <Progress label="Reading the model" />;
+  const text = `${bytes(progress.done)} of ${bytes(progress.total)}`;
+  return <Progress label="Loading weights onto the device" done={progress.done} total={progress.total} text={text} />;
+}
+
+function Facts({ report: m, demo }: { report: ModelReport; demo: boolean }) {
+  const tokenizer = m.hasTemplate ? 'with chat template' : m.hasTokenizer ? 'no chat template' : 'none: pre-tokenised data only';
+  return (
+    <div data-testid="model-facts">
+      <h3 className="mb-3 font-semibold break-words">{demo ? 'Demo model' : m.name}</h3>
+      <Stats>
+        <Stat label="Architecture" value={m.architecture} note={`${m.layers} layers, ${m.heads} heads`} />
+        <Stat label="Parameters" value={short(m.parameters)} note={`${bytes(m.bytes)} in ${m.dtype}`} />
+        <Stat label="Context" value={whole(m.maxPositions)} note="tokens at most" />
+        <Stat label="Vocabulary" value={whole(m.vocab)} note={`Tokenizer: ${tokenizer}`} />
+      </Stats>
+    </div>
+  );
+}

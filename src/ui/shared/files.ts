@@ -1,0 +1,29 @@
+// Files from a picker or a drop, flattened: a folder's own files, without those of its subfolders.
+import type { DropItem } from 'react-aria-components';
+
+/** What was chosen: files, and the name of the folder that they lie in. */
+export interface Chosen {
+  name: string;
+  files: File[];
+}
+
+/** From an <input>: with a folder, only its top level. */
+export function fromPicker(list: FileList | null): Chosen {
+  const files = Array.from(list ?? []);
+  const folder = files[0]?.webkitRelativePath.split('/')[0];
+  const top = files.filter((f) => f.webkitRelativePath.split('/').length <= 2);
+  return { name: folder || 'chosen files', files: top };
+}
+
+/** From a drop of files, or of a folder. */
+export async function fromDrop(items: readonly DropItem[]): Promise<Chosen> {
+  const files: File[] = [];
+  let name = 'dropped files';
+  for (const item of items) {
+    if (item.kind === 'file') files.push(await item.getFile());
+    if (item.kind !== 'directory') continue;
+    name = item.name;
+    for await (const entry of item.getEntries()) if (entry.kind === 'file') files.push(await entry.getFile());
+  }
+  return { name, files };
+}

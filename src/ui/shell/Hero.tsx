@@ -1,0 +1,86 @@
+// The first words, the device, and the two ways to begin.
+import { FileTrigger } from 'react-aria-components';
+import { isOpen } from '../../state/state.ts';
+import { useActions, useApp } from '../context.ts';
+import { Button } from '../shared/controls.tsx';
+import { fromPicker } from '../shared/files.ts';
+import { ChipIcon, FolderIcon, PlayIcon, WarningIcon } from '../shared/icons.tsx';
+
+export function Hero() {
+  const missing = useApp((s) => s.device.status === 'missing');
+  const ready = useApp((s) => s.device.status === 'ready');
+  const busy = useApp((s) => s.model.status === 'loading' || s.data.status === 'reading' || isOpen(s.run.phase));
+  const { tryDemo, chooseModel } = useActions();
+  const off = !ready || busy;
+  return (
+    <div className="px-1 pt-2 pb-3 sm:px-2">
+      <h1 className="max-w-2xl text-3xl leading-tight font-semibold tracking-tight sm:text-4xl">
+        Fine-tune a small language model in this tab. <span className="text-accent">Nothing is uploaded.</span>
+      </h1>
+      <p className="mt-3 max-w-prose text-muted">
+        Load a Llama, Qwen2 or Qwen3 model from your disk, drop a dataset, watch the loss fall, compare answers, and take the adapter home.
+        Plain LoRA or a mixture of LoRA experts, trained on your own graphics card.
+      </p>
+      {!missing && (
+        <div className="mt-6 flex flex-wrap gap-3">
+          <Button look="primary" isDisabled={off} onPress={() => void tryDemo()}>
+            <PlayIcon />
+            Try the demo
+          </Button>
+          <FileTrigger
+            acceptDirectory
+            onSelect={(list) => {
+              const { name, files } = fromPicker(list);
+              if (files.length > 0) void chooseModel(name, files);
+            }}
+          >
+            <Button isDisabled={off}>
+              <FolderIcon />
+              Choose a model folder
+            </Button>
+          </FileTrigger>
+        </div>
+      )}
+      <DeviceCheck />
+    </div>
+  );
+}
+
+function DeviceCheck() {
+  const device = useApp((s) => s.device);
+  if (device.status === 'checking') return <p className="mt-5 text-sm text-muted">Looking for a graphics device …</p>;
+  if (device.status === 'missing') return <NoWebGpu message={device.message} />;
+  const { name, software, maxBindingBytes } = device.report;
+  return (
+    <p className="mt-5 flex flex-wrap items-center gap-x-2 gap-y-1 text-sm text-muted" data-testid="device">
+      <ChipIcon />
+      <span className="min-w-0 break-words">
+        {name} · buffers up to {Math.floor(maxBindingBytes / 2 ** 20)} MiB
+      </span>
+      {software && <span className="rounded-md bg-warn-soft px-2 py-0.5 text-warn">Software adapter: slow, for the demo only</span>}
+    </p>
+  );
+}
+
+function NoWebGpu({ message }: { message: string }) {
+  return (
+    <div className="mt-6 flex gap-3 rounded-xl border border-warn bg-warn-soft px-5 py-4" data-testid="no-webgpu">
+      <span className="mt-0.5 text-warn">
+        <WarningIcon />
+      </span>
+      <div>
+        <p className="font-semibold">Training needs WebGPU, which was not found here.</p>
+        <p className="text-sm">{message}</p>
+        <ul className="mt-2 list-disc pl-5 text-sm">
+          <li>Chrome or Edge 121 or newer on Windows, macOS, ChromeOS and Android 12 or newer have it switched on.</li>
+          <li>
+            Chrome on Linux may need the flag <code className="font-mono">chrome://flags/#enable-unsafe-webgpu</code>, or{' '}
+            <code className="font-mono">--enable-unsafe-webgpu --enable-features=Vulkan</code> on its command line.
+          </li>
+          <li>Safari has it from version 26 on, Firefox on Windows from version 141 on; neither has been tried with this page.</li>
+          <li>The page must come from https or from localhost.</li>
+        </ul>
+      </div>
+    </div>
+  );
+}

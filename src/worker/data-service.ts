@@ -1,0 +1,110 @@
+// The data worker's work: reads and tokenises datasets, reports what was found, hands examples to the trainer.
+import { type Example, IGNORE } from '../data/example.ts';
+import { type Dataset, readDataset } from '../data/formats.ts';
+import { type ByteSource, blobSource } from '../data/source.ts';
+import { loadTokenizer, type Tokenizer } from '../data/tokenizer.ts';
+import { InputError } from '../util/error.ts';
+import type { ColumnsWanted, DataOptions, DataSource, DatasetReport, HandOver, HeldOutRow, ModelSource, PreviewToken } from './api.ts';
+import { unknownColumns } from './columns.ts';
+import { demoFile, modelFolder, tokenizerFiles } from './folder.ts';
+
+const badRowsShown = 200;
+const tokensShown = 160;
+
+/** Holds one model's tokenizer and one dataset. */
+export class DataService {
+  #tokenizer: Tokenizer | null = null;
+  #vocab = 0;
+  #examples: Example[] = [];
+  #heldOut: Example[] | null = null;
+
+  constructor(private readonly base: string) {}
+
+  async openTokenizer(source: ModelSource, vocab: number): Promise<{ tokenizer: boolean; template: boolean }> {
+    const folder = await modelFolder(source, this.base, tokenizerFiles);
+    const tokenizer = folder.open('tokenizer.json') ? await loadTokenizer(folder) : null;
+    this.#tokenizer = tokenizer;
+    this.#vocab = vocab;
+    this.#examples = [];
+    this.#heldOut = null;
+    return { tokenizer: tokenizer !== null, template: tokenizer?.template != null };
+  }
+
+  async read(source: DataSource, options: DataOptions): Promise<DatasetReport | ColumnsWanted> {
+    if (source.kind === 'demo') {
+      const dataset = await this.#readAll([await demoFile(this.base, 'train.jsonl')], options);
+      const heldOut = await this.#readAll([await demoFile(this.base, 'heldout.jsonl')], options);
+      return this.#keep(dataset, heldOut.examples, ['Demo instructions']);
+    }
+    const sources = source.files.map((file) => blobSource(file, file.name));
+    const wanted = options.columns ? null : await unknownColumns(sources);
+    if (wanted) return wanted;
+    return this.#keep(
+      await this.#readAll(sources, options),
+      null,
+      sources.map((s) => s.name),
+    );
+  }
+
+  #readAll(sources: readonly ByteSource[], data: DataOptions): Promise<Dataset> {
+    return readDataset(sources, { tokenizer: this.#tokenizer, vocab: this.#vocab, data });
+  }
+
+  #keep(dataset: Dataset, heldOut: Example[] | null, files: string[]): DatasetReport {
+    const { examples, bad, truncated, rows, tokens, trainedTokens } = dataset;
+    this.#examples = examples;
+    this.#heldOut = heldOut;
+    const first = examples[0];
+    return {
+      files,
+      rows,
+      examples: examples.length,
+      badRows: bad.length,
+      bad: bad.slice(0, badRowsShown),
+      truncated,
+      tokens,
+      trainedTokens,
+      longest: examples.reduce((most, e) => Math.max(most, e.ids.length), 0),
+      sample: this.#preview(first),
+      sampleMore: Math.max(0, first.ids.length - tokensShown),
+      heldOut: heldOut?.length ?? null,
+    };
+  }
+
+  #preview({ ids, labels }: Example): PreviewToken[] {
+    return Array.from(ids.subarray(0, tokensShown), (id, t) => ({
+      text: this.#tokenizer?.tokenText(id) ?? String(id),
+      trained: t > 0 && labels[t] !== IGNORE,
+    }));
+  }
+
+  /** All examples end to end. @throws InputError when nothing has been read */
+  examples(): HandOver {
+    const examples = this.#examples;
+    if (examples.length === 0) throw new InputError('bad-data', 'There is no data to train on.');
+    const starts = new Int32Array(examples.length + 1);
+    for (const [i, e] of examples.entries()) starts[i + 1] = starts[i] + e.ids.length;
+    const ids = new Int32Array(starts[examples.length]);
+    const labels = new Int32Array(starts[examples.length]);
+    for (const [i, e] of examples.entries()) {
+      ids.set(e.ids, starts[i]);
+      labels.set(e.labels, starts[i]);
+    }
+    return { ids, labels, starts };
+  }
+
+  /** The held-out rows that came with the data, or else these rows of it. */
+  heldOut(rows: Int32Array<ArrayBuffer>): HeldOutRow[] {
+    const chosen = this.#heldOut ?? Array.from(rows, (i) => this.#examples[i]);
+    const text = (ids: Int32Array) => this.#tokenizer?.decode(ids, { skipSpecial: true }).trim() ?? ids.join(' ');
+    return chosen
+      .filter((e) => e.promptIds.length > 0 && e.answerIds.length > 0)
+      .map(({ promptIds, answer, answerIds }) => ({
+        prompt: text(promptIds),
+        expected: answer?.trim() ?? text(answerIds),
+        promptIds,
+        answer,
+        answerIds,
+      }));
+  }
+}
