@@ -10,6 +10,7 @@ export type Packing = 'f32' | 'f16' | 'bf16';
 /**
  * What a product multiplies. Left: `row` is (M, K), `col` is (K, M). Right: `row` is (N, K), `col` is (K, N).
  * `second` adds α₂·A₂·B₂ with A₂ (M, K₂) and B₂ in f32, into the same registers; `bias` adds a vector (N).
+ * `vector` and `vector2` say whether a phase's starts, strides and sizes allow loads of four elements.
  */
 export interface Form {
   left: 'row' | 'col';
@@ -17,6 +18,8 @@ export interface Form {
   packing: Packing;
   second: 'row' | 'col' | null;
   bias: boolean;
+  vector: boolean;
+  vector2: boolean;
 }
 
 /** Rows and columns that one thread (or, in `subgroup`, one lane's columns) keeps in registers. */
@@ -34,23 +37,29 @@ const UNPACK: Record<Packing, (word: string) => [string, string]> = {
   bf16: (w) => [`bitcast<f32>(${w} << 16u)`, `bitcast<f32>(${w} & 0xffff0000u)`],
 };
 
+const elementType = (packing: Packing, vector: boolean): string => {
+  if (packing === 'f32') return vector ? 'vec4<f32>' : 'f32';
+  return vector ? 'vec2<u32>' : 'u32';
+};
+
 /** Bindings and params of a form: a, b, [a2, b2], [bias], c. */
 function header(form: Form): string {
+  const second = elementType('f32', form.vector2);
   const storage = [
-    ['a', 'read', 'f32'],
-    ['b', 'read', form.packing === 'f32' ? 'f32' : 'u32'],
+    ['a', 'read', elementType('f32', form.vector)],
+    ['b', 'read', elementType(form.packing, form.vector)],
     ...(form.second
       ? [
-          ['a2', 'read', 'f32'],
-          ['b2', 'read', 'f32'],
+          ['a2', 'read', second],
+          ['b2', 'read', second],
         ]
       : []),
     ...(form.bias ? [['bias', 'read', 'f32']] : []),
     ['c', 'read_write', 'f32'],
   ];
-  const second = form.second ? ' k2: u32, a2_start: u32, lda2: u32, b2_start: u32, ldb2: u32, alpha2: f32,' : '';
+  const params = form.second ? ' k2: u32, a2_start: u32, lda2: u32, b2_start: u32, ldb2: u32, alpha2: f32,' : '';
   return `${storage.map(([n, access, type], i) => `@group(0) @binding(${i}) var<storage, ${access}> ${n}: array<${type}>;`).join('\n')}
-struct Params { m: u32, n: u32, k: u32, a_start: u32, lda: u32, b_start: u32, ldb: u32, c_start: u32, ldc: u32, alpha: f32, accumulate: u32,${second} }
+struct Params { m: u32, n: u32, k: u32, a_start: u32, lda: u32, b_start: u32, ldb: u32, c_start: u32, ldc: u32, alpha: f32, accumulate: u32,${params} }
 @group(0) @binding(${storage.length}) var<uniform> params: Params;`;
 }
 
@@ -59,19 +68,81 @@ interface Phase {
   right: 'row' | 'col';
   packing: Packing;
   suffix: '' | '2';
+  vector: boolean;
 }
 
 const phasesOf = (form: Form): Phase[] => {
-  const first: Phase = { left: form.left, right: form.right, packing: form.packing, suffix: '' };
-  return form.second ? [first, { left: 'row', right: form.second, packing: 'f32', suffix: '2' }] : [first];
+  const first: Phase = { left: form.left, right: form.right, packing: form.packing, suffix: '', vector: form.vector };
+  return form.second ? [first, { left: 'row', right: form.second, packing: 'f32', suffix: '2', vector: form.vector2 }] : [first];
 };
 
 /** Index of element (outer, k): k-contiguous for `row`, outer-contiguous for `col`. */
 const at = (side: 'row' | 'col', start: string, ld: string, outer: string, k: string): string =>
   side === 'row' ? `${start} + (${outer}) * ${ld} + ${k}` : `${start} + (${k}) * ${ld} + ${outer}`;
 
+const xyzw = 'xyzw';
+
+/** As scalarBody, four k at a time with loads of four elements. */
+function vectorBody(phase: Phase, block: Block, shared: boolean): string {
+  const { suffix: s, packing } = phase;
+  const [A, B, la, lb] = [`a${s}`, `b${s}`, `params.lda${s}`, `params.ldb${s}`];
+  const own = shared ? block.rows / 4 : block.rows;
+  const row0 = shared ? `m0 + lane * ${own}u` : 'm0';
+  const unpack = (word: string): string => {
+    if (packing === 'f32') return word;
+    const [low, high] = [UNPACK[packing](`${word}.x`), UNPACK[packing](`${word}.y`)];
+    return `vec4<f32>(${low.join(', ')}, ${high.join(', ')})`;
+  };
+  const groups = block.columns / 4;
+  const bases =
+    (phase.left === 'row'
+      ? lines(own, (i) => `let ra${i} = (params.a${s}_start + min(${row0} + ${i}u, params.m - 1u) * ${la}) / 4u;`)
+      : lines(own / 4, (g) => `let ra${g} = (params.a${s}_start + min(${row0} + ${4 * g}u, params.m - 4u)) / 4u;`)) +
+    '\n' +
+    (phase.right === 'row'
+      ? lines(block.columns, (j) => `let rb${j} = (params.b${s}_start + min(n0 + ${j}u, params.n - 1u) * ${lb}) / 4u;`)
+      : lines(groups, (v) => `let rb${v} = (params.b${s}_start + min(n0 + ${4 * v}u, params.n - 4u)) / 4u;`));
+  const loadA =
+    phase.left === 'row'
+      ? lines(own, (i) => `let x${i} = params.alpha${s} * ${A}[ra${i} + k];`)
+      : lines(own / 4, (g) => {
+          const loads = lines(4, (q) => `let t${g}_${q} = params.alpha${s} * ${A}[ra${g} + (4u * k + ${q}u) * (${la} / 4u)];`);
+          return `${loads}\n${lines(
+            4,
+            (c) =>
+              `let x${4 * g + c} = vec4<f32>(${range(4)
+                .map((q) => `t${g}_${q}.${xyzw[c]}`)
+                .join(', ')});`,
+          )}`;
+        });
+  const loadB =
+    phase.right === 'row'
+      ? lines(block.columns, (j) => `let p${j} = ${B}[rb${j} + k]; let y${j} = ${unpack(`p${j}`)};`)
+      : lines(4, (q) =>
+          lines(
+            groups,
+            (v) => `let p${q}_${v} = ${B}[rb${v} + (4u * k + ${q}u) * (${lb} / 4u)]; let w${q}_${v} = ${unpack(`p${q}_${v}`)};`,
+          ),
+        );
+  const sum = (v: number): string =>
+    phase.right === 'row'
+      ? `vec4<f32>(${range(4)
+          .map((q) => `dot(x, y${4 * v + q})`)
+          .join(', ')})`
+      : range(4)
+          .map((q) => `x.${xyzw[q]} * w${q}_${v}`)
+          .join(' + ');
+  const multiply = lines(block.rows, (r) => {
+    const x = shared ? `quadBroadcast(x${r % own}, ${Math.floor(r / own)}u)` : `x${r}`;
+    return `{ let x = ${x};${range(groups)
+      .map((v) => ` c${r}_${v} += ${sum(v)};`)
+      .join('')} }`;
+  });
+  return `{\n${bases}\nfor (var k = 0u; k < params.k${s} / 4u; k++) {\n${loadA}\n${loadB}\n${multiply}\n}\n}`;
+}
+
 /** Loads of one thread for one phase: rows of the left at `row(i)`, columns of the right at n0 + j, all clamped; then fma into c{i}_{v}. */
-function phaseBody(phase: Phase, block: Block, shared: boolean): string {
+function scalarBody(phase: Phase, block: Block, shared: boolean): string {
   const { suffix: s, packing } = phase;
   const packed = packing !== 'f32';
   const pairK = packed && phase.right === 'row';
@@ -101,7 +172,7 @@ function phaseBody(phase: Phase, block: Block, shared: boolean): string {
           .join(', ')});`,
     );
     const rows = lines(block.rows, (r) => {
-      const x = shared ? `subgroupBroadcast(x${name}${r % ownRows}, ${Math.floor(r / ownRows)}u)` : `x${name}${r}`;
+      const x = shared ? `quadBroadcast(x${name}${r % ownRows}, ${Math.floor(r / ownRows)}u)` : `x${name}${r}`;
       return `{ let x = ${x};${range(block.columns / 4)
         .map((v) => ` c${r}_${v} += x * w${name}${v};`)
         .join('')} }`;
@@ -140,7 +211,7 @@ ${place}
 let add = params.accumulate != 0u;
 ${declare(block)}
 ${phasesOf(form)
-  .map((p) => phaseBody(p, block, shared))
+  .map((p) => (p.vector ? vectorBody : scalarBody)(p, block, shared))
   .join('\n')}
 ${store(form, block)}
 }`;
@@ -199,9 +270,9 @@ const made = new Map<string, ProductKernel>();
 
 /** The kernel of a form in a variant. `block` is for `subgroup` (rows a multiple of 4) and `register`; columns a multiple of 4. */
 export function productKernel(form: Form, variant: Variant, block: Block): ProductKernel {
-  const second = form.second ? `+${form.second}` : '';
+  const second = form.second ? `+${form.second}${form.vector2 ? '4' : ''}` : '';
   const size = variant === 'tile' ? '' : `_${block.rows}x${block.columns}`;
-  const name = `product_${form.left}_${form.right}${second}${form.bias ? '+bias' : ''}_${form.packing}_${variant}${size}`;
+  const name = `product_${form.left}_${form.right}${form.vector ? '4' : ''}${second}${form.bias ? '+bias' : ''}_${form.packing}_${variant}${size}`;
   let known = made.get(name);
   if (!known) {
     const text = variant === 'tile' ? tileText(form) : registerText(form, block, variant === 'subgroup');

@@ -27,6 +27,7 @@ const cases: {
   m: number;
   n: number;
   k: number;
+  aligned?: boolean;
 }[] = [
   { left: 'row', right: 'row', packing: 'f32', second: null, bias: false, m: 1, n: 1, k: 1 },
   { left: 'row', right: 'row', packing: 'f32', second: 'col', bias: true, m: 37, n: 131, k: 29 },
@@ -37,18 +38,30 @@ const cases: {
   { left: 'row', right: 'col', packing: 'bf16', second: null, bias: false, m: 9, n: 34, k: 21 },
   { left: 'col', right: 'col', packing: 'f32', second: null, bias: false, m: 19, n: 67, k: 41 },
   { left: 'row', right: 'row', packing: 'f32', second: 'row', bias: false, m: 16, n: 64, k: 32 },
+  // Sizes that allow loads of four elements.
+  { left: 'row', right: 'row', packing: 'f32', second: 'col', bias: true, m: 37, n: 132, k: 28, aligned: true },
+  { left: 'row', right: 'row', packing: 'f16', second: 'col', bias: false, m: 9, n: 68, k: 36, aligned: true },
+  { left: 'row', right: 'row', packing: 'bf16', second: 'row', bias: false, m: 35, n: 40, k: 16, aligned: true },
+  { left: 'row', right: 'col', packing: 'f32', second: 'col', bias: false, m: 66, n: 72, k: 20, aligned: true },
+  { left: 'row', right: 'col', packing: 'f16', second: 'col', bias: false, m: 5, n: 12, k: 24, aligned: true },
+  { left: 'row', right: 'col', packing: 'bf16', second: null, bias: false, m: 33, n: 44, k: 8, aligned: true },
+  { left: 'col', right: 'col', packing: 'f32', second: null, bias: false, m: 20, n: 68, k: 40, aligned: true },
+  { left: 'col', right: 'col', packing: 'f32', second: null, bias: false, m: 4, n: 4, k: 4, aligned: true },
+  // Large enough for the largest register block.
+  { left: 'row', right: 'row', packing: 'f32', second: null, bias: false, m: 261, n: 260, k: 740, aligned: true },
 ];
 
 for (const c of cases) {
   const name = `product ${c.left} ${c.right}${c.second ? ` + ${c.second}` : ''}${c.bias ? ' + bias' : ''} ${c.packing} ${c.m}×${c.n}×${c.k}`;
   test(name, async () => {
-    const [k2, start, pad] = [7, 2, 2];
+    const [k2, start, pad] = c.aligned ? [12, 4, 4] : [7, 2, 2];
+    const pad2 = c.aligned ? 4 : 1;
     const strideOf = (order: 'row' | 'col', outer: number, inner: number) => (order === 'row' ? inner : outer) + pad;
     const rowsOf = (order: 'row' | 'col', outer: number, inner: number) => (order === 'row' ? outer : inner);
     const [lda, ldb, ldc] = [strideOf(c.left, c.m, c.k), strideOf(c.right, c.n, c.k), c.n + 3];
     const a = values(1, start + rowsOf(c.left, c.m, c.k) * lda);
     const { data: bData, rounded: b } = pack(values(2, start + rowsOf(c.right, c.n, c.k) * ldb), c.packing);
-    const a2 = values(3, c.m * (k2 + 1));
+    const a2 = values(3, c.m * (k2 + pad2));
     const ldb2 = strideOf(c.second ?? 'row', c.n, k2);
     const b2 = values(4, rowsOf(c.second ?? 'row', c.n, k2) * ldb2);
     const bias = values(5, c.n);
@@ -67,7 +80,7 @@ for (const c of cases) {
       c.m,
       c.n,
       k2,
-      (m, k) => alpha2 * a2[m * (k2 + 1) + k],
+      (m, k) => alpha2 * a2[m * (k2 + pad2) + k],
       (k, n) => pick(b2, c.second ?? 'row', 0, ldb2)(n, k),
     );
     for (const accumulate of [0, 1] as const) {
@@ -98,7 +111,12 @@ for (const c of cases) {
               right: { tensor: t.b, start, stride: ldb, order: c.right },
               alpha,
               second: c.second
-                ? { k: k2, left: { tensor: t.a2, stride: k2 + 1 }, right: { tensor: t.b2, stride: ldb2, order: c.second }, alpha: alpha2 }
+                ? {
+                    k: k2,
+                    left: { tensor: t.a2, stride: k2 + pad2 },
+                    right: { tensor: t.b2, stride: ldb2, order: c.second },
+                    alpha: alpha2,
+                  }
                 : undefined,
               bias: c.bias ? t.bias : undefined,
               out: { tensor: t.c, stride: ldc },

@@ -29,14 +29,25 @@ export interface Product {
   label?: string;
 }
 
-/** Register blocks by variant: measured (docs/bench.md). A narrow C takes fewer rows, so that it still fills the cores. */
-export function blockFor(variant: Variant, m: number, n: number): Block {
-  if (variant === 'register') return { rows: 16, columns: 8 };
-  return m * n <= 32 * 64 ? { rows: 8, columns: 4 } : { rows: 16, columns: 8 };
+/** Register blocks, measured (docs/bench.md): large ones are faster and slower to compile, so small products take small ones. */
+export function blockFor(variant: Variant, m: number, n: number, k: number): Block {
+  const flops = 2 * m * n * k;
+  if (flops < 4e6) return { rows: 16, columns: 4 };
+  return variant === 'subgroup' && flops >= 1e8 && m > 16 ? { rows: 32, columns: 8 } : { rows: 16, columns: 8 };
 }
 
+const row = 'row' as const;
+const of4 = (...sizes: number[]): boolean => sizes.every((v) => v % 4 === 0);
+
+/** Whether a pair of operands can be read four elements at a time. */
+function vectorisable(m: number, n: number, k: number, left: Ordered, right: Ordered): boolean {
+  return of4(k, left.start ?? 0, left.stride, right.start ?? 0, right.stride, left.order === 'col' ? m : 0, right.order === 'col' ? n : 0);
+}
+
+type Ordered = Matrix & { order: 'row' | 'col' };
+
 /**
- * Appends a product. Every variant sums k in ascending order.
+ * Appends a product. The order of summation depends on K, strides and variant alone, never on M.
  * Packed 16-bit operands need an even K (`row`) or N (`col`) and an even stride.
  */
 export function product(rec: Recorder, p: Product): void {
@@ -50,9 +61,18 @@ export function product(rec: Recorder, p: Product): void {
   check(p.left, p.left.order === 'row' ? p.m : p.k, p.left.order === 'row' ? p.k : p.m);
   check(p.right, p.right.order === 'row' ? p.n : p.k, p.right.order === 'row' ? p.k : p.n);
   check(p.out, p.m, p.n);
-  const form: Form = { left: p.left.order, right: p.right.order, packing, second: p.second?.right.order ?? null, bias: Boolean(p.bias) };
   const variant = rec.variants.product;
-  const { kernel, tile } = productKernel(form, variant, blockFor(variant, p.m, p.n));
+  const registers = variant !== 'tile';
+  const form: Form = {
+    left: p.left.order,
+    right: p.right.order,
+    packing,
+    second: p.second?.right.order ?? null,
+    bias: Boolean(p.bias),
+    vector: registers && vectorisable(p.m, p.n, p.k, p.left, p.right),
+    vector2: registers && Boolean(p.second && vectorisable(p.m, p.n, p.second.k, { ...p.second.left, order: row }, p.second.right)),
+  };
+  const { kernel, tile } = productKernel(form, variant, blockFor(variant, p.m, p.n, p.k));
   const tensors: Record<string, Tensor> = { a: p.left.tensor, b: p.right.tensor, c: p.out.tensor };
   const params: Record<string, number> = {
     m: p.m,
