@@ -78,7 +78,7 @@ def order(rng):
     return f'{cap(one)} went to the {stops[0]}, then to the {stops[1]}, then to the {stops[2]}. Where {end}?', f'in the {answer}'
 
 
-FIRST = {'passive': passive, 'question': question, 'past': past, 'negate': negate, 'where': where, 'who': who, 'colour': colour, 'thing': thing_of, 'order': order}
+FIRST = {'passive': passive, 'question': question, 'past': past, 'negate': negate, 'where': where, 'who': who, 'colour': colour, 'thing': thing_of}
 
 
 def active(rng):
@@ -124,7 +124,7 @@ def mood(rng):
     return f'The {adjective} {animal} {verb.past} in {site}. How was the {animal}?', adjective
 
 
-SECOND = {'active': active, 'future': future, 'affirm': affirm, 'swap': swap, 'join': join, 'whom': whom, 'owner': owner, 'mood': mood}
+SECOND = {'order': order, 'active': active, 'future': future, 'affirm': affirm, 'swap': swap, 'join': join, 'whom': whom, 'owner': owner, 'mood': mood}
 
 
 def dataset(skills, train=TRAIN_ROWS, heldout=HELDOUT_ROWS, seed=SEED):

@@ -6,6 +6,7 @@ Documents are lists of sentences; `document` joins them and wraps some of them a
 """
 
 import random
+import re
 from typing import NamedTuple
 
 BOS, USER, ASSISTANT, END, PAD = '<|bos|>', '<|user|>', '<|assistant|>', '<|end|>', '<|pad|>'
@@ -259,19 +260,35 @@ def _scene(rng, cast):
     return [f'{who} was {rng.choice(ADJECTIVES)} and {other} was {rng.choice(ADJECTIVES)}.']
 
 
+def opening(rng, one, other):
+    """The first sentence of a story about two beings."""
+    return rng.choice(
+        [
+            f'It was a {rng.choice(WEATHER)} {rng.choice(TIMES)} in {place(rng)}.',
+            f'One {rng.choice(TIMES)} {one} and {other} were in {place(rng)}.',
+            f'{one} and {other} went to {place(rng)}.',
+            f'Once there was a {rng.choice(["small", "big", "young", "quiet"])} {rng.choice(ANIMALS)}.',
+        ]
+    )
+
+
+def scene_of(rng, one):
+    """A sentence that opens a new scene with a being."""
+    verb = rng.choice(INTRANSITIVE)
+    return f'{rng.choice(["Then", "Soon", "One day", "In the evening"])} {one} {verb.past} in {place(rng)}.'
+
+
+def mentioned(lines):
+    """The beings of some sentences, in order."""
+    found = [word for line in lines for word in re.findall(r'[Tt]he [a-z]+|[A-Z][a-z]+', line)]
+    found = [word if word in NAMES else 't' + word[1:] for word in found if word in NAMES or word[4:] in ANIMALS]
+    return list(dict.fromkeys(found))
+
+
 def story(rng):
     """A short story of a few beings, in which events are said again in other words."""
     cast = beings(rng, rng.randint(2, 4))
-    lines = [
-        rng.choice(
-            [
-                f'It was a {rng.choice(WEATHER)} {rng.choice(TIMES)} in {place(rng)}.',
-                f'One {rng.choice(TIMES)} {cast[0]} and {cast[1]} were in {place(rng)}.',
-                f'{cast[0]} and {cast[1]} went to {place(rng)}.',
-                f'Once there was a {rng.choice(["small", "big", "young", "quiet"])} {rng.choice(ANIMALS)}.',
-            ]
-        )
-    ]
+    lines = [opening(rng, *cast[:2])]
     for _ in range(rng.randint(2, 5)):
         lines += _scene(rng, cast)
     if rng.random() < 0.5:
@@ -285,8 +302,8 @@ KINDS = [(0.10, echo), (0.05, repeated_facts), (0.40, used_facts), (0.45, story)
 def document(rng):
     """The text of one document, special tokens included.
 
-    About a fifth of all but the echo games is a chat in which the assistant does nothing but go on with the text: the base
-    model knows the form of a chat and no task.
+    About a fifth of all but the echo games is a chat in which the assistant opens a new scene with the same beings and goes
+    on with the text: the base model knows the form of a chat and no task.
     """
     pick, make = rng.random(), story
     for share, kind in KINDS:
@@ -298,8 +315,11 @@ def document(rng):
     if make is not echo and len(lines) > 1 and rng.random() < 0.22:
         turns = rng.choice([2, 2, 2, 4]) if len(lines) >= 4 else 2
         cuts = [0, *sorted(rng.sample(range(1, len(lines)), turns - 1)), len(lines)]
-        roles = [USER, ASSISTANT] * 2
-        return BOS + ''.join(f'{roles[i]} {" ".join(lines[cuts[i] : cuts[i + 1]])}{END}' for i in range(turns))
+        parts = [lines[cuts[i] : cuts[i + 1]] for i in range(turns)]
+        for said, part in zip(parts[::2], parts[1::2]):
+            known = mentioned(said) + beings(rng, 2)
+            part.insert(0, cap(rng.choice([scene_of(rng, known[0]), opening(rng, *known[:2])])))
+        return BOS + ''.join(f'{[USER, ASSISTANT][i % 2]} {" ".join(part)}{END}' for i, part in enumerate(parts))
     return f'{BOS} {" ".join(lines)}{END}'
 
 
