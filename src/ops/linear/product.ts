@@ -2,7 +2,8 @@
 import type { Recorder } from '../../graph/recorder.ts';
 import { sizeOf, type Tensor } from '../../graph/tensor.ts';
 import { invariant } from '../../util/error.ts';
-import { type Block, type Form, productKernel, type Variant } from './generator.ts';
+import type { Block } from './bodies.ts';
+import { type Form, productKernel, type Variant } from './generator.ts';
 
 /** A matrix inside a tensor: first element and the distance between its stored rows, both in elements. */
 export interface Matrix {
@@ -33,7 +34,7 @@ export interface Product {
 export function blockFor(variant: Variant, m: number, n: number, k: number): Block {
   const flops = 2 * m * n * k;
   if (flops < 4e6) return { rows: 16, columns: 4 };
-  return variant === 'subgroup' && flops >= 1e8 && m > 16 ? { rows: 32, columns: 8 } : { rows: 16, columns: 8 };
+  return variant === 'subgroup' && flops >= 5e7 ? { rows: 16, columns: 16 } : { rows: 16, columns: 8 };
 }
 
 const row = 'row' as const;
@@ -70,6 +71,7 @@ export function product(rec: Recorder, p: Product): void {
     second: p.second?.right.order ?? null,
     bias: Boolean(p.bias),
     vector: registers && vectorisable(p.m, p.n, p.k, p.left, p.right),
+    vectorOut: of4(p.n, p.out.start ?? 0, p.out.stride),
     vector2: registers && Boolean(p.second && vectorisable(p.m, p.n, p.second.k, { ...p.second.left, order: row }, p.second.right)),
   };
   const { kernel, tile } = productKernel(form, variant, blockFor(variant, p.m, p.n, p.k));
