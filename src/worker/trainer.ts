@@ -29,7 +29,7 @@ import { modelFolder } from './folder.ts';
 import { packageAdapter } from './package-adapter.ts';
 import { Speed } from './speed.ts';
 
-const heldOutAtMost = 64; // rows of a validation split that are asked
+const heldOutAtMost = 128;
 const shownRows = 12;
 
 interface Run {
@@ -255,7 +255,7 @@ export class Trainer {
       if (!run) throw new InputError('bad-option', 'There is no run yet: train first.');
       const layout = this.#layoutFor(which);
       const step = run.session.done;
-      const rows = await this.data.heldOut(this.#split(run).validation.slice(0, heldOutAtMost));
+      const rows = (await this.data.heldOut(this.#split(run).validation.slice(0, heldOutAtMost))).slice(0, heldOutAtMost);
       if (rows.length === 0) throw new InputError('bad-data', 'No held-out row has a prompt and an answer to compare with.');
       const examples = rows.map(
         ({ promptIds, answer, answerIds }, i): Example => ({

@@ -24,8 +24,8 @@ export function HeldOut() {
         <div className="max-w-prose">
           <h3 className="font-semibold">Before and after, on rows that training never saw</h3>
           <p className="hint">
-            {own === null ? 'Rows of the validation split.' : `${whole(own)} held-out rows that come with the demo.`} Greedy answers; exact
-            means the same text as expected.
+            {own === null ? 'Rows of the validation split, 128 at most.' : 'Rows that come with the demo for this; 128 of them are asked.'}{' '}
+            Greedy answers; exact means the same text as expected.
           </p>
         </div>
         {busy ? (

@@ -2,7 +2,7 @@
 import { isOpen } from '../../state/state.ts';
 import type { ModelReport } from '../../worker/api.ts';
 import { useActions, useApp } from '../context.ts';
-import { Progress } from '../shared/controls.tsx';
+import { Button, Progress } from '../shared/controls.tsx';
 import { FileDrop } from '../shared/FileDrop.tsx';
 import { bytes, short, whole } from '../shared/format.ts';
 import { FolderIcon } from '../shared/icons.tsx';
@@ -12,7 +12,7 @@ export function ModelSection() {
   const { status, report, demo } = useApp((s) => s.model);
   const deviceReady = useApp((s) => s.device.status === 'ready');
   const running = useApp((s) => isOpen(s.run.phase));
-  const { chooseModel } = useActions();
+  const { chooseModel, tryDemo } = useActions();
   return (
     <Section
       id="model"
@@ -30,6 +30,14 @@ export function ModelSection() {
           disabled={!deviceReady || status === 'loading' || running}
           onChoose={({ name, files }) => void chooseModel(name, files)}
         />
+        {report && !demo && status === 'ready' && !running && (
+          <p className="hint">
+            Or see the whole loop on the built-in model:{' '}
+            <Button look="small" onPress={() => void tryDemo()}>
+              Try the demo
+            </Button>
+          </p>
+        )}
       </div>
     </Section>
   );

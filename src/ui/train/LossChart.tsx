@@ -4,14 +4,13 @@ import uPlot from 'uplot';
 import 'uplot/dist/uPlot.min.css';
 import { type Series, smooth } from '../../state/series.ts';
 import { useSeries } from '../context.ts';
-import { loss } from '../shared/format.ts';
 
 const height = 264;
 
 /** Steps, loss, smoothed loss and validation loss on one axis of steps; null where there is none. */
 export function chartData(series: Series): [number[], (number | null)[], (number | null)[], (number | null)[]] {
   const { step, loss: values } = series.steps;
-  const smoothed = smooth(values, 0.9);
+  const smoothed = smooth(values, 0.8);
   const at = new Map<number, [number | null, number | null, number | null]>();
   for (let i = 0; i < step.length; i++) at.set(step[i], [values[i], smoothed[i], null]);
   for (const point of series.validation) {
@@ -36,7 +35,7 @@ function options(width: number): uPlot.Options {
     scales: { x: { time: false }, y: { range: (_, low, high) => [Math.min(0, low), high * 1.05 || 1] } },
     axes: [
       { ...axis, incrs: [1, 2, 5, 10, 20, 50, 100, 200, 500, 1000, 2000, 5000, 10000] },
-      { ...axis, size: 52, values: (_, ticks) => ticks.map((t) => (t === 0 ? '0' : loss(t))) },
+      { ...axis, size: 52, values: (_, ticks) => ticks.map((t) => String(Number(t.toPrecision(4)))) },
     ],
     series: [
       {},

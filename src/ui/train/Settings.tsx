@@ -1,10 +1,11 @@
 // The settings of a run, each with its help and the mistake in it.
+import { useState } from 'react';
 import { defaultForm, type Form, fields, formProblems, type TextField } from '../../state/form.ts';
 import { useActions, useApp } from '../context.ts';
 import { Choice, Field } from '../shared/controls.tsx';
 
 const main: readonly TextField[] = ['steps', 'learningRate', 'rank', 'experts', 'topK', 'seed'];
-const more: readonly TextField[] = [
+const further: readonly TextField[] = [
   'batch',
   'microBatch',
   'warmupSteps',
@@ -41,8 +42,9 @@ function Setting({ name, disabled }: { name: TextField; disabled: boolean }) {
 export function Settings({ disabled }: { disabled: boolean }) {
   const form = useApp((s) => s.form);
   const { setForm } = useActions();
+  const [more, setMore] = useState(false);
   const wrong = formProblems(form);
-  const hiddenWrong = more.some((name) => wrong[name] !== undefined);
+  const hiddenWrong = further.some((name) => wrong[name] !== undefined);
   const grid = 'grid gap-x-6 gap-y-5 sm:grid-cols-2 lg:grid-cols-3';
   return (
     <div className="flex flex-col gap-6">
@@ -63,7 +65,7 @@ export function Settings({ disabled }: { disabled: boolean }) {
           <Setting key={name} name={name} disabled={disabled} />
         ))}
       </div>
-      <details open={hiddenWrong || undefined} className="rounded-xl border border-line">
+      <details open={more || hiddenWrong} onToggle={(e) => setMore(e.currentTarget.open)} className="rounded-xl border border-line">
         <summary className="px-4 py-3 font-medium">More settings</summary>
         <div className="flex flex-col gap-5 px-4 pt-1 pb-5">
           <Choice
@@ -75,7 +77,7 @@ export function Settings({ disabled }: { disabled: boolean }) {
             help="How the learning rate goes on after the warm-up."
           />
           <div className={grid}>
-            {more.map((name) => (
+            {further.map((name) => (
               <Setting key={name} name={name} disabled={disabled} />
             ))}
           </div>

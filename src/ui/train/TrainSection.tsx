@@ -1,4 +1,5 @@
 // Training: settings, what is missing, start, and the run as it goes.
+import { useEffect } from 'react';
 import { formProblems, trainableParameters } from '../../state/form.ts';
 import { hasAdapter, isOpen, type State } from '../../state/state.ts';
 import { useActions, useApp } from '../context.ts';
@@ -23,6 +24,9 @@ export function TrainSection() {
   const model = useApp((s) => s.model.report);
   const data = useApp((s) => s.data.report);
   const phase = useApp((s) => s.run.phase);
+  useEffect(() => {
+    if (phase === 'loading') document.getElementById('train')?.scrollIntoView(); // a run was asked for: show it
+  }, [phase]);
   return (
     <Section id="train" title="Train" lead="The base model stays as it is; small added matrices learn.">
       <div className="flex flex-col gap-6">

@@ -1,0 +1,90 @@
+// The page for everyone: axe in both themes, phone width, keyboard, a browser without WebGPU.
+import { AxeBuilder } from '@axe-core/playwright';
+import type { Page } from 'playwright';
+import { afterEach, expect, test } from 'vitest';
+import { type OpenPage, openApp } from './launch.ts';
+import { chooseData, fill, loadModel, nanoFolder, textOf, waitForDevice, waitForPhase } from './steps.ts';
+
+let open: OpenPage | null = null;
+afterEach(async () => {
+  await open?.close();
+  open = null;
+});
+
+async function violations(page: Page): Promise<string[]> {
+  const { violations: found } = await new AxeBuilder({ page })
+    .withTags(['wcag2a', 'wcag2aa', 'wcag21a', 'wcag21aa', 'wcag22aa', 'best-practice'])
+    .analyze();
+  return found.flatMap(({ id, nodes }) => nodes.map((node) => `${id}: ${node.html.slice(0, 160)} ${node.any[0]?.message ?? ''}`));
+}
+
+for (const colorScheme of ['light', 'dark'] as const) {
+  test(`axe finds nothing, ${colorScheme}: at first, with model and data, with a notice, after a run`, async () => {
+    open = await openApp({ context: { colorScheme, reducedMotion: 'reduce' } });
+    const { page } = open;
+    await waitForDevice(page);
+    expect(await page.locator('html').getAttribute('data-theme')).toBe(colorScheme);
+    expect(await violations(page)).toEqual([]);
+    await loadModel(page, nanoFolder);
+    await chooseData(page, `${nanoFolder}/config.json`);
+    await page.getByTestId('notice').waitFor();
+    await chooseData(page, `${nanoFolder}/data.jsonl`);
+    await page.getByTestId('data-facts').waitFor();
+    await fill(page, { Length: '3', Batch: '2', 'Micro-batch': '2', 'Validation share': '0.25', Rank: 'x' });
+    expect(await violations(page)).toEqual([]);
+    await fill(page, { Rank: '2' });
+    await page.getByRole('button', { name: 'Start training' }).click();
+    await waitForPhase(page, 'finished');
+    await page.getByText('The same as a table').click();
+    await page.getByRole('button', { name: 'Check held-out rows' }).click();
+    await page.getByTestId('exact').waitFor({ timeout: 120_000 });
+    await page.getByRole('button', { name: 'Prepare the download' }).click();
+    await page.getByTestId('download').waitFor({ timeout: 60_000 });
+    expect(await violations(page)).toEqual([]);
+  });
+}
+
+test('phone width: nothing sticks out, and the theme can be chosen and is kept', async () => {
+  open = await openApp({ context: { viewport: { width: 360, height: 740 }, colorScheme: 'light' } });
+  const { page } = open;
+  await waitForDevice(page);
+  const overhang = () => page.evaluate(() => document.documentElement.scrollWidth - window.innerWidth);
+  expect(await overhang()).toBeLessThanOrEqual(0);
+  await loadModel(page, nanoFolder);
+  await chooseData(page, `${nanoFolder}/data.jsonl`);
+  await page.getByTestId('data-facts').waitFor();
+  await fill(page, {});
+  expect(await overhang()).toBeLessThanOrEqual(0);
+  await page.getByRole('radio', { name: 'Dark' }).press(' ');
+  expect(await page.locator('html').getAttribute('data-theme')).toBe('dark');
+  await page.reload();
+  expect(await page.locator('html').getAttribute('data-theme')).toBe('dark');
+});
+
+test('keyboard: the first stop skips to the tool, and every stop can be seen', async () => {
+  open = await openApp();
+  const { page } = open;
+  await waitForDevice(page);
+  await page.keyboard.press('Tab');
+  expect(await page.evaluate(() => document.activeElement?.textContent)).toBe('Skip to the tool');
+  for (let i = 0; i < 12; i++) {
+    await page.keyboard.press('Tab');
+    const outline = await page.evaluate(() => {
+      const shown = (e: Element | null | undefined) => !!e && getComputedStyle(e).outlineStyle !== 'none';
+      const at = document.activeElement;
+      return at === document.body || shown(at) || shown(at?.closest('[data-focus-visible]'));
+    });
+    expect(outline).toBe(true);
+  }
+});
+
+test('without WebGPU the page says which browser and flag, and stays readable', async () => {
+  open = await openApp({ webgpu: false });
+  const { page } = open;
+  const note = page.getByTestId('no-webgpu');
+  await note.waitFor({ timeout: 30_000 });
+  expect(await textOf(note)).toContain('enable-unsafe-webgpu');
+  expect(await page.getByRole('button', { name: 'Try the demo' }).count()).toBe(0);
+  expect(await page.getByRole('heading', { name: 'Model', exact: true }).count()).toBe(1);
+  expect(await violations(page)).toEqual([]);
+});

@@ -1,0 +1,144 @@
+// A person's whole way through the page: a local model and the demo, from the button to the adapter's files.
+import { readFileSync } from 'node:fs';
+import { unzipSync } from 'fflate';
+import { afterAll, afterEach, expect, test } from 'vitest';
+import { openSafetensors, readF32 } from '../src/data/safetensors.ts';
+import { bytesSource } from '../src/data/source.ts';
+import { type OpenPage, openApp } from './launch.ts';
+import {
+  chooseData,
+  download,
+  fill,
+  loadModel,
+  nanoFolder,
+  removeFolders,
+  textOf,
+  waitForDevice,
+  waitForPhase,
+  waitForStep,
+} from './steps.ts';
+
+let open: OpenPage | null = null;
+afterEach(async () => {
+  await open?.close();
+  open = null;
+});
+afterAll(removeFolders);
+
+const stat = (name: string) => open!.page.getByTestId('live').locator('dl > div', { hasText: name }).first().locator('dd').first();
+
+async function unzip(path: string) {
+  const files = unzipSync(readFileSync(path));
+  const text = (name: string) => new TextDecoder().decode(files[name]);
+  const source = bytesSource(files['adapter/adapter_model.safetensors'] as Uint8Array<ArrayBuffer>, 'adapter_model.safetensors');
+  const metrics: Record<string, number>[] = text('metrics.jsonl')
+    .trim()
+    .split('\n')
+    .map((line) => JSON.parse(line));
+  return {
+    names: Object.keys(files).sort(),
+    config: JSON.parse(text('config.json')),
+    adapter: JSON.parse(text('adapter/adapter_config.json')),
+    metrics,
+    tensors: (await openSafetensors(source)).entries,
+  };
+}
+
+test('a local model: settings, start, pause, resume, stop, held-out rows, export, a second run to its end', async () => {
+  open = await openApp();
+  const { page, errors } = open;
+  await waitForDevice(page);
+  await loadModel(page, nanoFolder);
+  expect(await textOf(page.getByTestId('model-facts'))).toContain('Llama');
+  await chooseData(page, `${nanoFolder}/data.jsonl`);
+  await page.getByTestId('data-facts').waitFor();
+  expect(await page.getByTestId('sample').locator('[data-trained=true]').count()).toBeGreaterThan(0);
+
+  // A mistake is shown at its field and keeps the run from starting.
+  await fill(page, {
+    Length: '5000',
+    Batch: '2',
+    'Micro-batch': '2',
+    'Validation share': '0.25',
+    'Learning rate': '3e-3',
+    'Experts per token': '9',
+  });
+  const startButton = page.getByRole('button', { name: 'Start training' });
+  expect(await startButton.isDisabled()).toBe(true);
+  expect(await textOf(page.locator('#train'))).toContain('must not be above experts (8)');
+  await fill(page, { 'Experts per token': '2', Experts: '3', Rank: '4', 'Validate every': '' });
+  expect(await startButton.isDisabled()).toBe(false);
+
+  await startButton.click();
+  await waitForStep(page, 2);
+  const early = await textOf(stat('Loss'));
+  await waitForStep(page, 12);
+  expect(await textOf(stat('Loss'))).not.toBe(early);
+
+  await page.locator('h1').click(); // takes the focus off the controls
+  await page.keyboard.press(' ');
+  await waitForPhase(page, 'paused');
+  await page.waitForTimeout(500); // figures of the last steps arrive
+  const at = await page.getByTestId('live').getAttribute('data-step');
+  await page.waitForTimeout(1000);
+  expect(await page.getByTestId('live').getAttribute('data-step')).toBe(at);
+
+  await page.getByRole('button', { name: 'Check held-out rows' }).click();
+  await page.getByTestId('exact').waitFor({ timeout: 120_000 });
+  expect(await page.getByTestId('held-out').locator('tbody tr').count()).toBe(2);
+
+  await page.getByRole('button', { name: 'Resume' }).click();
+  await waitForStep(page, Number(at) + 3);
+  await page.getByRole('button', { name: 'Stop' }).click();
+  await waitForPhase(page, 'stopped');
+
+  const first = await unzip(await download(page));
+  expect(first.names).toEqual(['adapter/adapter_config.json', 'adapter/adapter_model.safetensors', 'config.json', 'metrics.jsonl']);
+  expect(first.adapter).toMatchObject({ peft_type: 'GUILOMO', top_k: 2, r_max: 4 });
+  expect(first.config.train).toMatchObject({ steps: 5000, batch: 2, learningRate: 3e-3 });
+  const steps = first.metrics.filter((m) => m.loss !== undefined);
+  expect(steps.map((m) => m.step)).toEqual(steps.map((_, i) => i + 1));
+  expect(steps.length).toBe(first.config.stepsDone);
+  expect(first.metrics.filter((m) => m.validation_loss !== undefined)).toHaveLength(1);
+  expect(first.tensors.size).toBe(2 * 7 * (3 * 2 + 1)); // layers · linears · (experts · (A, B) + router)
+  const ups = [...first.tensors.values()].filter((t) => t.name.endsWith('lora_B.weight'));
+  expect((await readF32(ups[0])).some((v) => v !== 0)).toBe(true); // B starts at 0: it has learnt
+
+  // Plain LoRA, to its end.
+  await page.locator('#train > div:last-child > details > summary').click();
+  await page.getByText('Plain LoRA', { exact: true }).click();
+  await fill(page, { Length: '6' });
+  await page.getByRole('button', { name: 'Start a new run' }).click();
+  await waitForPhase(page, 'finished');
+  const second = await unzip(await download(page));
+  expect(second.adapter).toMatchObject({ peft_type: 'LORA', r: 4 });
+  expect(second.metrics.filter((m) => m.loss !== undefined)).toHaveLength(6);
+  expect(second.tensors.size).toBe(2 * 7 * 2);
+  expect(errors).toEqual([]);
+});
+
+test('the demo: from the button to answers of both models and the adapter', async () => {
+  open = await openApp();
+  const { page, errors } = open;
+  await waitForDevice(page);
+  await page.getByRole('button', { name: 'Try the demo' }).click();
+  await waitForStep(page, 3);
+  expect(Number(await textOf(stat('Loss')))).toBeGreaterThan(0);
+  expect(await page.getByTestId('chart').locator('canvas').count()).toBe(1);
+  expect(await textOf(page.getByTestId('sample'))).toContain('<|end|>');
+  await page.getByRole('button', { name: 'Stop' }).click();
+  await waitForPhase(page, 'stopped');
+
+  await page.getByLabel('Prompt', { exact: true }).fill('Make it negative: The owl helped the goat.');
+  await page.getByRole('button', { name: 'Ask both' }).click();
+  for (const which of ['base', 'tuned']) {
+    const answer = page.locator(`[data-testid=answer-${which}] [data-done=true]`);
+    await answer.waitFor({ timeout: 120_000 });
+    expect((await textOf(answer)).length).toBeGreaterThan(0);
+  }
+  const { adapter, tensors, metrics } = await unzip(await download(page));
+  expect(adapter).toMatchObject({ peft_type: 'GUILOMO', base_model_name_or_path: 'demo' });
+  expect(tensors.size).toBe(4 * 7 * (8 * 2 + 1));
+  expect(metrics[0].loss).toBeGreaterThan(metrics[metrics.findLastIndex((m) => m.loss !== undefined)].loss * 0.5);
+  expect(errors).toEqual([]);
+});

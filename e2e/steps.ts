@@ -1,0 +1,85 @@
+// What the end-to-end tests do again and again on the page.
+import { cpSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import type { Locator, Page } from 'playwright';
+
+/** The tiny random model of the goldens (no tokenizer), and the demo's model. */
+export const nanoFolder = 'src/testing/golden/train-moe';
+export const demoFolder = 'public/demo';
+
+const folders: string[] = [];
+
+/** A folder of its own with these files; strings and bytes are written, `from` copies the model files of another folder first. */
+export function makeFolder(name: string, files: Record<string, string | Uint8Array | null>, from?: string): string {
+  const root = mkdtempSync(join(tmpdir(), 'guilomo-e2e-'));
+  folders.push(root);
+  const folder = join(root, name);
+  mkdirSync(folder);
+  if (from) {
+    for (const file of ['config.json', 'model.safetensors', 'tokenizer.json', 'tokenizer_config.json'])
+      cpSync(join(from, file), join(folder, file), { force: true, errorOnExist: false, filter: () => files[file] !== null });
+  }
+  for (const [file, content] of Object.entries(files)) if (content !== null) writeFileSync(join(folder, file), content);
+  return folder;
+}
+
+/** Removes what makeFolder made. */
+export const removeFolders = (): void => {
+  for (const folder of folders.splice(0)) rmSync(folder, { recursive: true, force: true });
+};
+
+/** All text within. */
+export const textOf = async (locator: Locator): Promise<string> => (await locator.textContent()) ?? '';
+
+/** Waits for the device; the page can be used from then on. */
+export const waitForDevice = (page: Page): Promise<void> => page.getByTestId('device').waitFor({ timeout: 60_000 });
+
+export const chooseModel = (page: Page, folder: string): Promise<void> => page.locator('#model input[type=file]').setInputFiles(folder);
+
+/** Chooses a model that can be used and waits until it is loaded. */
+export async function loadModel(page: Page, folder: string): Promise<void> {
+  await chooseModel(page, folder);
+  await page.getByTestId('model-facts').waitFor({ timeout: 60_000 });
+}
+
+export const chooseData = (page: Page, files: string | string[]): Promise<void> =>
+  page.locator('#data input[type=file]').setInputFiles(files);
+
+/** The text of the newest notice, which is then dismissed. */
+export async function takeNotice(page: Page): Promise<string> {
+  const notice = page.getByTestId('notice').last();
+  await notice.waitFor({ timeout: 60_000 });
+  const text = await textOf(notice);
+  await notice.getByRole('button', { name: /^Dismiss/ }).click();
+  await page.waitForFunction(() => document.querySelectorAll('[data-testid=notice]').length === 0);
+  return text;
+}
+
+/** Fills fields by their labels; opens the further settings first. */
+export async function fill(page: Page, values: Record<string, string>): Promise<void> {
+  const more = page.locator('#train details', { hasText: 'More settings' }).last();
+  if ((await more.getAttribute('open')) === null) await more.locator('summary').click();
+  for (const [label, value] of Object.entries(values)) await page.getByLabel(label, { exact: true }).fill(value);
+}
+
+/** Waits until the run has reported this many steps. */
+export async function waitForStep(page: Page, step: number, timeout = 240_000): Promise<void> {
+  const reached = (wanted: number) => Number(document.querySelector<HTMLElement>('[data-testid=live]')?.dataset.step) >= wanted;
+  await page.waitForFunction(reached, step, { timeout });
+}
+
+/** Waits for a phase of the run. */
+export async function waitForPhase(page: Page, phase: string, timeout = 240_000): Promise<void> {
+  const there = (wanted: string) => document.querySelector<HTMLElement>('[data-testid=live]')?.dataset.phase === wanted;
+  await page.waitForFunction(there, phase, { timeout });
+}
+
+/** Prepares and downloads the zip; returns the path that it was saved to. */
+export async function download(page: Page): Promise<string> {
+  await page.getByRole('button', { name: /^Prepare/ }).click();
+  const link = page.getByTestId('download');
+  await link.waitFor({ timeout: 60_000 });
+  const [file] = await Promise.all([page.waitForEvent('download'), link.click()]);
+  return file.path();
+}
