@@ -2,8 +2,9 @@
 import { openCheckpoint } from '../data/checkpoint-folder.ts';
 import { type Folder, readAll } from '../data/source.ts';
 import type { Gpu } from '../gpu/device.ts';
-import { defaultVariants, type Variants } from '../gpu/variants.ts';
+import type { Variants } from '../gpu/variants.ts';
 import { Memory } from '../graph/program.ts';
+import { chooseVariants } from '../ops/linear/choose.ts';
 import { InputError } from '../util/error.ts';
 import { parseJsonObject } from '../util/json.ts';
 import { type ModelConfig, parseModelConfig } from './config.ts';
@@ -47,5 +48,5 @@ export async function loadModel(
     memory.destroy();
     throw error;
   }
-  return { name: folder.name, gpu, config, weights, memory, variants: options.variants ?? defaultVariants(gpu) };
+  return { name: folder.name, gpu, config, weights, memory, variants: options.variants ?? (await chooseVariants(gpu)) };
 }

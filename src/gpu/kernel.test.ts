@@ -1,0 +1,35 @@
+// A kernel's interface as read from its WGSL, and the packing of its constants.
+import { expect, test } from 'vitest';
+import { defineKernel, packParams } from './kernel.ts';
+
+const code = `@group(0) @binding(0) var<storage, read> x: array<f32>;
+@group(0) @binding(1) var<storage, read_write> y: array<f32>;
+struct Params { n: u32, shift: i32, scale: f32 }
+@group(0) @binding(2) var<uniform> params: Params;
+@group(0) @binding(3) var<uniform> step: Step;
+@compute @workgroup_size(1) fn main() {}`;
+
+test('bindings, access and params come from the text', () => {
+  const k = defineKernel('k', code);
+  expect(k.bindings).toEqual([
+    { name: 'x', access: 'read' },
+    { name: 'y', access: 'read_write' },
+  ]);
+  expect(k.params.map((p) => `${p.name}:${p.type}`)).toEqual(['n:u32', 'shift:i32', 'scale:f32']);
+  expect(k.usesStep).toBe(true);
+  expect(k.code).toContain('struct Step');
+});
+
+test('params are packed by type; a missing, unknown or NaN one is refused', () => {
+  const k = defineKernel('k', code);
+  const view = new DataView(packParams(k, { n: 4294967295, shift: -2, scale: 0.5 }));
+  expect([view.getUint32(0, true), view.getInt32(4, true), view.getFloat32(8, true)]).toEqual([4294967295, -2, 0.5]);
+  expect(() => packParams(k, { n: 1, shift: 0 })).toThrow('scale');
+  expect(() => packParams(k, { n: 1, shift: 0, scale: 1, other: 2 })).toThrow('other');
+  expect(() => packParams(k, { n: 1, shift: 0, scale: Number.NaN })).toThrow('scale');
+});
+
+test('texts that break the conventions are refused', () => {
+  expect(() => defineKernel('k', code.replace('@binding(1)', '@binding(5)'))).toThrow('@binding(1)');
+  expect(() => defineKernel('k', code.replace('step: Step', 'other: Step'))).toThrow('params, then step');
+});
