@@ -7,10 +7,11 @@ import { type Dataset, readDataset } from '../data/formats.ts';
 import { type Folder, readAll } from '../data/source.ts';
 import { loadTokenizer, type Tokenizer } from '../data/tokenizer.ts';
 import { writeBuffer } from '../gpu/buffers.ts';
-import { defaultVariants, type Variants } from '../gpu/variants.ts';
+import type { Variants } from '../gpu/variants.ts';
 import type { ModelConfig } from '../model/config.ts';
 import { type LoadedModel, loadModel, readModelConfig } from '../model/load.ts';
 import { checkpointWeights } from '../model/weights.ts';
+import { chooseVariants } from '../ops/linear/choose.ts';
 import { readAdapter } from '../train/adapter-files.ts';
 import { parseRunConfig, type RunConfig } from '../train/config.ts';
 import { InputError, isInputError } from '../util/error.ts';
@@ -45,7 +46,7 @@ export async function checkModel(path: string): Promise<CheckedModel> {
 export async function openModel({ io, progress }: Context, { folder }: CheckedModel, kernels?: Variants['product']): Promise<LoadedModel> {
   const gpu = await io.openGpu();
   progress.note(`WebGPU: ${gpu.name}`);
-  const variants = { ...defaultVariants(gpu), ...(kernels && { product: kernels }) };
+  const variants = { ...(await chooseVariants(gpu)), ...(kernels && { product: kernels }) };
   if (kernels === 'subgroup' && !(gpu.subgroup?.min === 4 && gpu.subgroup.max === 4))
     throw new InputError('bad-option', `--kernels subgroup needs a GPU whose subgroups have 4 lanes; ${gpu.name} is none.`);
   const mebibytes = (bytes: number) => Math.ceil(bytes / 2 ** 20);
