@@ -119,10 +119,21 @@ export function configOf(form: Form): RunConfigInput {
   return config as RunConfigInput;
 }
 
+type Problems = Partial<Record<TextField, string>>;
+const checked = new WeakMap<Form, Problems>(); // every field asks for the same form
+
 /** What is wrong with the form, by field. */
-export function formProblems(form: Form): Partial<Record<TextField, string>> {
+export function formProblems(form: Form): Problems {
+  const known = checked.get(form);
+  if (known) return known;
+  const found = findProblems(form);
+  checked.set(form, found);
+  return found;
+}
+
+function findProblems(form: Form): Problems {
   const byPath = runConfigProblems(configOf(form));
-  const found: Partial<Record<TextField, string>> = {};
+  const found: Problems = {};
   for (const [name, { path }] of Object.entries(fields)) {
     if (!byPath[path]) continue;
     const raw = form[name as TextField].trim();

@@ -23,8 +23,11 @@ export async function unknownColumns(sources: readonly ByteSource[]): Promise<Co
 
 function header(text: string): string[] {
   const line = text.replace(/^\ufeff/, '').replace(/\r\n?/g, '\n');
-  const names = Papa.parse<string[]>(line, { preview: 1, delimitersToGuess: [',', ';', '\t', '|'] }).data[0] ?? [];
-  const trimmed = names.map((name) => name.trim()).filter((name) => name !== '');
+  const split = (delimiter: string) =>
+    (Papa.parse<string[]>(line, { delimiter, newline: '\n', preview: 1 }).data[0] ?? [])
+      .map((name) => name.trim())
+      .filter((name) => name !== '');
+  const trimmed = [',', ';', '\t', '|'].map(split).reduce((most, names) => (names.length > most.length ? names : most));
   return [...new Set(trimmed)];
 }
 

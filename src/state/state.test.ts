@@ -1,0 +1,175 @@
+// The page's state: what events make of it.
+import { describe, expect, test } from 'vitest';
+import { defaultRunConfig } from '../train/config.ts';
+import type { DatasetReport, ModelReport, RunReport, StepSeries } from '../worker/api.ts';
+import { type AppEvent, hasAdapter, initialState, isGoing, isOpen, reduce, type State } from './state.ts';
+import { createAppStore } from './store.ts';
+
+const model: ModelReport = {
+  name: 'tiny',
+  architecture: 'Llama',
+  parameters: 1000,
+  layers: 2,
+  hidden: 32,
+  heads: 4,
+  kvHeads: 2,
+  headDim: 8,
+  feedForward: 64,
+  vocab: 97,
+  bytes: 4000,
+  dtype: 'f32',
+  hasTokenizer: true,
+  hasTemplate: false,
+  maxPositions: 512,
+};
+const dataset: DatasetReport = {
+  files: ['rows.jsonl'],
+  rows: 10,
+  examples: 9,
+  badRows: 1,
+  bad: [{ file: 'rows.jsonl', line: 3, reason: 'not valid JSON', raw: '{' }],
+  truncated: 0,
+  tokens: 90,
+  trainedTokens: 30,
+  longest: 12,
+  sample: [],
+  sampleMore: 0,
+  heldOut: null,
+};
+const runReport: RunReport = { config: defaultRunConfig(), parameters: 500, steps: 40, trainRows: 8, validationRows: 1 };
+const series = (...steps: number[]): StepSeries => {
+  const column = (f: (s: number) => number) => Float64Array.from(steps, f);
+  return {
+    step: column((s) => s),
+    loss: column((s) => 10 / s),
+    ce: column((s) => 10 / s),
+    balance: column(() => 1),
+    lr: column(() => 0.1),
+    gradNorm: column(() => 2),
+    tokens: column(() => 50),
+    seconds: column((s) => s / 2),
+  };
+};
+const following = (...events: AppEvent[]): State => events.reduce(reduce, initialState());
+const trained: AppEvent[] = [
+  { type: 'model-ready', report: model, demo: false },
+  { type: 'data-ready', report: dataset, demo: false },
+  { type: 'run-asked' },
+  { type: 'run-began', report: runReport },
+  { type: 'phase', phase: 'training' },
+  { type: 'steps', series: series(1, 2, 3), total: 40 },
+];
+
+describe('model and data', () => {
+  test('a new model forgets data, run, answers and export', () => {
+    const state = following(
+      ...trained,
+      { type: 'phase', phase: 'stopped' },
+      { type: 'model-ready', report: { ...model, name: 'other' }, demo: true },
+    );
+    expect(state.model).toEqual({ status: 'ready', report: { ...model, name: 'other' }, demo: true });
+    expect(state.data.report).toBeNull();
+    expect(state.run.phase).toBe('idle');
+    expect(state.run.step).toBe(0);
+  });
+
+  test('a model that cannot be used leaves the one before in place', () => {
+    expect(following({ type: 'model-loading' }, { type: 'model-failed' }).model.status).toBe('none');
+    const state = following(...trained.slice(0, 2), { type: 'model-loading' }, { type: 'model-failed' });
+    expect(state.model.status).toBe('ready');
+    expect(state.model.report?.name).toBe('tiny');
+    expect(state.data.report).toBe(dataset);
+  });
+
+  test('columns are asked for instead of data, and the answer replaces the question', () => {
+    const asked = following(trained[0], { type: 'data-columns', columns: { file: 'a.csv', columns: ['x', 'y'] } });
+    expect(asked.data.columns?.columns).toEqual(['x', 'y']);
+    expect(asked.data.report).toBeNull();
+    expect(reduce(asked, trained[1]).data.columns).toBeNull();
+  });
+});
+
+describe('the run', () => {
+  test('follows its events', () => {
+    const state = following(
+      ...trained,
+      { type: 'speed', tokensPerSecond: 120, secondsLeft: 9 },
+      { type: 'validation', step: 3, loss: 4.5 },
+    );
+    expect(state.run).toMatchObject({
+      phase: 'training',
+      step: 3,
+      total: 40,
+      loss: 10 / 3,
+      seconds: 1.5,
+      tokensPerSecond: 120,
+      secondsLeft: 9,
+    });
+    expect(state.run.validation).toBe(4.5);
+  });
+
+  test('an adapter is there once a step is done and the device is free', () => {
+    const going = following(...trained);
+    expect([isOpen('training'), isGoing('training'), hasAdapter(going.run)]).toEqual([true, true, false]);
+    const paused = reduce(going, { type: 'phase', phase: 'paused' });
+    expect([isOpen('paused'), isGoing('paused'), hasAdapter(paused.run)]).toEqual([true, false, true]);
+    expect(hasAdapter(following(...trained.slice(0, 4), { type: 'phase', phase: 'paused' }).run)).toBe(false);
+    expect(hasAdapter(reduce(going, { type: 'phase', phase: 'failed' }).run)).toBe(false);
+  });
+
+  test('a refused start leaves no run; a new start forgets the old run', () => {
+    expect(following(...trained.slice(0, 3), { type: 'run-refused' }).run.phase).toBe('idle');
+    const again = following(...trained, { type: 'phase', phase: 'finished' }, { type: 'run-asked' });
+    expect(again.run).toMatchObject({ phase: 'loading', step: 0, loss: null, report: null });
+  });
+
+  test('milestones are announced, steps are not', () => {
+    const state = following(...trained);
+    expect(state.announcement).toBe('');
+    expect(reduce(state, { type: 'phase', phase: 'paused' }).announcement).toBe('Paused at step 3 of 40.');
+  });
+});
+
+describe('answers', () => {
+  test('come side by side, and those of an earlier question are left out', () => {
+    const state = following(
+      { type: 'asked', id: 1, prompt: 'old' },
+      { type: 'asked', id: 2, prompt: 'new' },
+      { type: 'answer', id: 1, which: 'base', text: 'late', tokens: 1, done: true },
+      { type: 'answer', id: 2, which: 'base', text: 'a', tokens: 1, done: false },
+      { type: 'answer', id: 2, which: 'base', text: 'a b', tokens: 2, done: true },
+      { type: 'answer', id: 2, which: 'tuned', text: 'c', tokens: 1, done: false },
+    );
+    expect(state.chat.exchange?.answers).toEqual({
+      base: { text: 'a b', tokens: 2, done: true },
+      tuned: { text: 'c', tokens: 1, done: false },
+    });
+  });
+});
+
+describe('notices', () => {
+  const failure = (message: string): AppEvent => ({ type: 'failure', code: 'bad-data', message });
+  test('have a title by code, are shown once, at most four, and can be dismissed', () => {
+    const state = following(failure('a'), failure('a'), failure('b'), failure('c'), failure('d'), failure('e'));
+    expect(state.notices.map((n) => n.message)).toEqual(['b', 'c', 'd', 'e']);
+    expect(state.notices[0].title).toBe('This data cannot be used');
+    const left = reduce(state, { type: 'dismiss', id: state.notices[1].id });
+    expect(left.notices.map((n) => n.message)).toEqual(['b', 'd', 'e']);
+    expect(following({ type: 'failure', code: 'internal', message: 'x' }).notices[0].title).toBe('Something went wrong');
+  });
+});
+
+describe('the store', () => {
+  test('keeps the series beside the state, and clears it when a run is asked for', () => {
+    const app = createAppStore();
+    for (const event of trained) app.dispatch(event);
+    app.dispatch({ type: 'steps', series: series(4), total: 40 });
+    app.dispatch({ type: 'validation', step: 4, loss: 2 });
+    expect(Array.from(app.series.steps.step)).toEqual([1, 2, 3, 4]);
+    expect(app.series.validation).toEqual([{ step: 4, loss: 2 }]);
+    expect(app.getState().run.step).toBe(4);
+    app.dispatch({ type: 'run-asked' });
+    expect(app.series.length).toBe(0);
+    expect(app.series.validation).toEqual([]);
+  });
+});

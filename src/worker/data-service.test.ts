@@ -1,0 +1,78 @@
+// The data worker's service on the demo's tokenizer: reports, previews, columns, what is handed over.
+import { readFileSync } from 'node:fs';
+import { beforeAll, describe, expect, test } from 'vitest';
+import type { DataOptions, DatasetReport } from './api.ts';
+import { unknownColumns } from './columns.ts';
+import { DataService } from './data-service.ts';
+
+const file = (name: string, content: string) => new File([content], name);
+const model = {
+  kind: 'files' as const,
+  name: 'demo',
+  files: ['tokenizer.json', 'tokenizer_config.json'].map((name) => file(name, readFileSync(`public/demo/${name}`, 'utf8'))),
+};
+const options: DataOptions = { maxLength: 64, completionOnly: true, template: 'auto', columns: null };
+const service = new DataService('https://example.invalid/');
+const read = (name: string, content: string, change: Partial<DataOptions> = {}) =>
+  service.read({ kind: 'files', files: [file(name, content)] }, { ...options, ...change });
+
+beforeAll(async () => {
+  expect(await service.openTokenizer(model, 784)).toEqual({ tokenizer: true, template: true });
+});
+
+const rows = '{"prompt":"Who bit Zoe?","completion":"Ida"}\nnot json\n{"prompt":"Where is Sam?","completion":"in the cave"}\n';
+
+describe('a dataset', () => {
+  test('is reported with bad rows, shares and a first row whose mask covers the answer and its end', async () => {
+    const report = (await read('rows.jsonl', rows)) as DatasetReport;
+    expect(report).toMatchObject({ rows: 3, examples: 2, badRows: 1, truncated: 0, heldOut: null, files: ['rows.jsonl'] });
+    expect(report.bad[0]).toMatchObject({ line: 2, raw: 'not json' });
+    expect(report.sample.filter((t) => t.trained).map((t) => t.text)).toEqual([' Ida', '<|end|>']);
+    expect(report.sample[0]).toEqual({ text: '<|bos|>', trained: false });
+    expect(report.trainedTokens).toBe(2 + 4);
+  });
+
+  test('is handed over end to end, held-out rows by number', async () => {
+    const report = (await read('rows.jsonl', rows)) as DatasetReport;
+    const { ids, labels, starts } = service.examples();
+    expect(starts[2]).toBe(report.tokens);
+    expect([ids.length, labels.length]).toEqual([report.tokens, report.tokens]);
+    expect(labels.filter((l) => l !== -100)).toHaveLength(report.trainedTokens);
+    const [row] = service.heldOut(Int32Array.of(1));
+    expect(row).toMatchObject({ expected: 'in the cave', answer: 'in the cave' });
+    expect(row.prompt).toContain('Where is Sam?');
+  });
+
+  test('of another model is forgotten', async () => {
+    await read('rows.jsonl', rows);
+    await service.openTokenizer(model, 784);
+    expect(() => service.examples()).toThrow('There is no data to train on.');
+  });
+});
+
+describe('columns', () => {
+  const source = (name: string, content: string) => {
+    const bytes = new TextEncoder().encode(content);
+    return { name, size: bytes.length, read: async (a: number, b: number) => bytes.slice(a, b) };
+  };
+  test.each([
+    ['a.csv', '\ufeffquestion;answer\r\nx;y\r\n', ['question', 'answer']],
+    ['a.tsv', 'question\tanswer\tid\nx\ty\t1\n', ['question', 'answer', 'id']],
+    ['a.jsonl', '\n{"instruction":"x","output":"y","n":3}\n', ['instruction', 'output']],
+    ['a.csv', 'prompt,completion\nx,y\n', undefined],
+    ['a.csv', 'only\nx\n', undefined],
+    ['a.jsonl', '{"messages":[]}\n', undefined],
+    ['a.jsonl', 'no json\n', undefined],
+    ['a.csv', 'a,b\0\0,c\n', undefined],
+    ['a.txt', 'question,answer\n', undefined],
+  ])('%s %j', async (name, content, columns) => {
+    expect((await unknownColumns([source(name, content)]))?.columns).toEqual(columns);
+  });
+
+  test('are asked for, and read as chosen', async () => {
+    const table = 'question,answer\nWho bit Zoe?,Ida\n';
+    expect(await read('t.csv', table)).toEqual({ file: 't.csv', columns: ['question', 'answer'] });
+    const report = await read('t.csv', table, { columns: { prompt: 'question', completion: 'answer' } });
+    expect(report).toMatchObject({ rows: 1, examples: 1 });
+  });
+});
