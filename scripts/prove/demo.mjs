@@ -18,5 +18,5 @@ export default async function demo() {
   const result = JSON.parse(stdout.trim().split('\n').at(-1));
   const passed =
     result.exactMatchBefore <= limits.exactMatchBefore && result.exactMatchAfter >= limits.exactMatchAfter && seconds <= limits.seconds;
-  return { ...result, processSeconds: seconds, limits, adapter: cliEnvironment().GUILOMO_DAWN ?? process.env.GUILOMO_DAWN, passed };
+  return { ...result, processSeconds: seconds, limits, adapter: cliEnvironment().GUILOMO_DAWN, passed };
 }

@@ -1,6 +1,7 @@
 // Picks the command, and turns failures into messages and exit codes: 2 for bad input, 1 for a defect.
 import { InputError, isInputError } from '../util/error.ts';
 import type { Command } from './command.ts';
+import { bench } from './commands/bench.ts';
 import { demo } from './commands/demo.ts';
 import { evaluate } from './commands/evaluate.ts';
 import { generate } from './commands/generate.ts';
@@ -10,7 +11,7 @@ import { train } from './commands/train.ts';
 import type { Io } from './io.ts';
 import { Progress } from './progress.ts';
 
-const commands: readonly Command[] = [train, evaluate, generate, logits, gradients, demo];
+const commands: readonly Command[] = [train, evaluate, generate, logits, gradients, demo, bench];
 
 function help(): string {
   const width = Math.max(...commands.map((c) => c.name.length));

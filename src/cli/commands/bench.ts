@@ -1,0 +1,86 @@
+// bench: how fast the products and whole training steps are on this device, as a table and as JSON.
+
+import { chooseVariants } from '../../ops/linear/choose.ts';
+import { PRODUCTS, type ProductResult, randomModel, SMOLLM2_135M, type StepResult, timeProduct, timeSteps } from '../../train/bench.ts';
+import { command } from '../command.ts';
+import { shared } from '../inputs.ts';
+import { flag, whole } from '../options.ts';
+
+const cell = (v: number, digits: number, width: number): string => v.toFixed(digits).padStart(width);
+
+function productTable(rows: readonly ProductResult[]): string {
+  const head = 'product      M     N     K   variant          ms   GFLOP/s';
+  return [
+    head,
+    ...rows.map(
+      (r) =>
+        `${r.name.padEnd(8)}${cell(r.m, 0, 6)}${cell(r.n, 0, 6)}${cell(r.k, 0, 6)}   ${r.variant.padEnd(9)}${cell(r.milliseconds, 1, 10)}${cell(r.gflops, 2, 10)}`,
+    ),
+  ].join('\n');
+}
+
+function stepTable(rows: readonly StepResult[], best: number): string {
+  const head = 'step       parameters     ms   tokens/s   GFLOP   GFLOP/s   of best product';
+  return [
+    head,
+    ...rows.map(
+      (r) =>
+        `${r.method.padEnd(9)}${String(r.parameters).padStart(12)}${cell(r.milliseconds, 0, 7)}${cell(r.tokensPerSecond, 1, 11)}${cell(r.flops / 1e9, 1, 8)}${cell(r.gflops, 2, 10)}${cell((100 * r.gflops) / best, 0, 15)} %`,
+    ),
+  ].join('\n');
+}
+
+function profileTable(r: StepResult): string {
+  const total = r.profile!.reduce((a, p) => a + p.milliseconds, 0);
+  const rows = r
+    .profile!.slice(0, 25)
+    .map(
+      (p) =>
+        `${p.label.padEnd(24)}${String(p.count).padStart(5)}${cell(p.milliseconds, 1, 10)}${cell((100 * p.milliseconds) / total, 1, 7)}${cell(p.flops / p.milliseconds / 1e6, 2, 9)}   ${p.kernel}`,
+    );
+  return [`${r.method}, by dispatch        count        ms      %  GFLOP/s   kernel`, ...rows].join('\n');
+}
+
+export const bench = command({
+  name: 'bench',
+  summary: 'how fast products and training steps are on this device',
+  details: `Products in every variant that the device can run; then training steps at SmolLM2-135M's shape (random weights, one row):
+plain LoRA of rank 8, and LoRA-MoE with 8 experts of rank 8, top-2, at all sites. Steps are medians, products the best of five.`,
+  options: {
+    layers: whole('layers of the model; 30 by default', 1, 1000),
+    tokens: whole('tokens of the row; 128 by default', 2, 4096),
+    repeats: whole('steps timed; 3 by default', 1, 1000),
+    kernels: shared.kernels,
+    profile: flag('time by dispatch too, where the device has timestamp queries'),
+    json: flag('one JSON line instead of tables'),
+  },
+  run: async (o, { io, progress }) => {
+    const gpu = await io.openGpu();
+    progress.note(`WebGPU: ${gpu.name}`);
+    const variants = { ...(await chooseVariants(gpu)), ...(o.kernels && { product: o.kernels }) };
+    const four = gpu.subgroup?.min === 4 && gpu.subgroup.max === 4;
+    const products: ProductResult[] = [];
+    for (const p of PRODUCTS) {
+      for (const product of four ? (['subgroup', 'register', 'tile'] as const) : (['register', 'tile'] as const)) {
+        products.push(await timeProduct(gpu, p, { ...variants, product }));
+        progress.update('Products', products.length, PRODUCTS.length * (four ? 3 : 2));
+      }
+    }
+    const model = randomModel(gpu, { ...SMOLLM2_135M, layers: o.layers ?? SMOLLM2_135M.layers }, variants);
+    const steps: StepResult[] = [];
+    for (const method of ['lora', 'lora-moe'] as const) {
+      progress.update('Steps', steps.length, 2);
+      steps.push(await timeSteps(model, method, o.tokens ?? 128, o.repeats ?? 3, o.profile));
+    }
+    const best = Math.max(...products.map((p) => p.gflops));
+    const ratio = steps[1].milliseconds / steps[0].milliseconds;
+    if (o.json) io.out(`${JSON.stringify({ device: gpu.name, kernels: variants, products, steps, bestProduct: best, ratio })}\n`);
+    else {
+      const profiles = steps.filter((s) => s.profile).map(profileTable);
+      io.out(
+        `${[gpu.name, productTable(products), stepTable(steps, best), `LoRA-MoE step / LoRA step: ${ratio.toFixed(2)}`, ...profiles].join('\n\n')}\n`,
+      );
+    }
+    return 0;
+  },
+});
