@@ -38,7 +38,7 @@ export default async function bench(options) {
     logLevel: 'error',
     server: { port: 0, host: '127.0.0.1' },
     resolve: { alias: Object.keys(PEERS).map((name) => ({ find: name, replacement: join(peers, 'node_modules', name) })) },
-    optimizeDeps: { entries: ['scripts/prove/bench-page.html'] },
+    optimizeDeps: { entries: ['scripts/prove/_bench-page.html'] },
   });
   await server.listen();
   const browser = await chromium.launch({ executablePath: ensureChromium(), args: chromiumFlags });
@@ -46,7 +46,7 @@ export default async function bench(options) {
     const page = await browser.newPage();
     page.on('pageerror', (e) => say(`page: ${e.message}`));
     page.setDefaultTimeout(1_800_000);
-    await page.goto(`${server.resolvedUrls.local[0]}scripts/prove/bench-page.html`);
+    await page.goto(`${server.resolvedUrls.local[0]}scripts/prove/_bench-page.html`);
     await page.waitForFunction('globalThis.ready === true');
     const rounds = option(options, 'rounds', 5);
     const { device, kernels, times } = await page.evaluate((n) => globalThis.compareProducts(n), rounds);

@@ -7,11 +7,12 @@ interface Slot {
   pending: Promise<void> | null;
 }
 
-/** Copies buffers out of order of computation, delivers them in order. */
+/** Copies buffers while the device computes on; delivers in the order of pushes. */
 export class StatisticsRing {
   private readonly slots: Slot[];
   private next = 0;
   private readonly sizes: number[];
+  private delivered: Promise<void> = Promise.resolve();
 
   /** @param sources buffers to copy, whole, at each push */
   constructor(
@@ -42,7 +43,8 @@ export class StatisticsRing {
     });
     encoder.clearBuffer(this.sources[0]);
     this.gpu.device.queue.submit([encoder.finish()]);
-    slot.pending = idle(slot.buffer.mapAsync(GPUMapMode.READ)).then(() => {
+    const before = this.delivered;
+    slot.pending = idle(slot.buffer.mapAsync(GPUMapMode.READ)).then(async () => {
       const all = slot.buffer.getMappedRange().slice(0);
       slot.buffer.unmap();
       let at = 0;
@@ -50,8 +52,10 @@ export class StatisticsRing {
         at += size;
         return new Float32Array(all, at - size, size / 4);
       });
+      await before; // the waits for several slots may end in any order
       this.deliver(values, tag);
     });
+    this.delivered = slot.pending;
     // A failure is reported where it is awaited; this keeps it from being unhandled meanwhile.
     slot.pending.catch(() => undefined);
   }
