@@ -110,6 +110,11 @@ test('a local model: settings, start, pause, resume, stop, held-out rows, export
   await fill(page, { Length: '6' });
   await page.getByRole('button', { name: 'Start a new run' }).click();
   await waitForPhase(page, 'finished');
+  await page.getByText('Log', { exact: true }).click();
+  await page.getByText('The same as a table').click();
+  const lines = page.getByRole('region', { name: 'Metrics by step' }).locator('tbody tr');
+  await lines.first().waitFor();
+  expect(await lines.count()).toBe(6);
   const second = await unzip(await download(page));
   expect(second.adapter).toMatchObject({ peft_type: 'LORA', r: 4 });
   expect(second.metrics.filter((m) => m.loss !== undefined)).toHaveLength(6);

@@ -31,12 +31,23 @@ function usePauseKey() {
   }, [phase, pause, resume]);
 }
 
+/** Leaving the page during a run would lose it: the browser asks first. */
+function useLeaveQuestion(running: boolean) {
+  useEffect(() => {
+    if (!running) return;
+    const ask = (e: BeforeUnloadEvent) => e.preventDefault();
+    window.addEventListener('beforeunload', ask);
+    return () => window.removeEventListener('beforeunload', ask);
+  }, [running]);
+}
+
 export function App() {
-  usePauseKey();
   const running = useApp((s) => isOpen(s.run.phase));
+  usePauseKey();
+  useLeaveQuestion(running);
   return (
     <div className="mx-auto max-w-[76rem] lg:grid lg:grid-cols-[13rem_minmax(0,1fr)]">
-      <a href="#model" className="btn btn-primary fixed top-2 left-2 z-40 -translate-y-20 focus:translate-y-0">
+      <a href="#model" className="btn btn-primary fixed -top-40 left-2 z-40 focus:top-2">
         Skip to the tool
       </a>
       <Rail />

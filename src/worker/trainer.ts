@@ -2,15 +2,14 @@
 import type { Remote } from 'comlink';
 import { countParameters } from '../adapters/layout.ts';
 import { splitValidation } from '../data/batches.ts';
-import type { Example } from '../data/example.ts';
 import { loadTokenizer, type Tokenizer } from '../data/tokenizer.ts';
 import { createGpu, type Gpu } from '../gpu/device.ts';
 import { generate } from '../model/generate.ts';
 import { type LoadedModel, loadModel } from '../model/load.ts';
 import { parseRunConfig, type RunConfig, type RunConfigInput } from '../train/config.ts';
 import { RunControl } from '../train/control.ts';
-import { answerText, exactMatches } from '../train/evaluate.ts';
-import { type Row, Session, type StepMetrics, type ValidationMetrics } from '../train/session.ts';
+import { answerText } from '../train/evaluate.ts';
+import { Session, type StepMetrics, type ValidationMetrics } from '../train/session.ts';
 import { InputError, isInputError } from '../util/error.ts';
 import type {
   DeviceReport,
@@ -27,10 +26,10 @@ import { describeDevice, describeModel } from './describe.ts';
 import type { EventSender } from './events.ts';
 import { modelFolder } from './folder.ts';
 import { packageAdapter } from './package-adapter.ts';
+import { answerHeldOut, rowsOf } from './rows.ts';
 import { Speed } from './speed.ts';
 
 const heldOutAtMost = 128;
-const shownRows = 12;
 
 interface Run {
   session: Session;
@@ -48,6 +47,7 @@ class Stopped extends Error {}
 /** Everything that the page can ask of the device. */
 export class Trainer {
   #gpu: Gpu | null = null;
+  #failed = false;
   #model: LoadedModel | null = null;
   #tokenizer: Tokenizer | null = null;
   #run: Run | null = null;
@@ -60,9 +60,18 @@ export class Trainer {
     private readonly base: string,
   ) {}
 
+  /** The device; a new one when the one before has failed, whose model and run are gone with it. */
   async openDevice(): Promise<DeviceReport> {
+    if (this.#gpu && this.#failed) {
+      this.#gpu.destroy();
+      this.#gpu = this.#model = this.#run = null;
+      this.#failed = false;
+    }
     this.#gpu ??= await createGpu(navigator.gpu);
-    this.#gpu.onError = (message) => this.events.send({ type: 'failure', code: 'internal', message });
+    this.#gpu.onError = (message) => {
+      this.#failed = true;
+      this.#fail(new Error(`${message} Load the model again to go on.`));
+    };
     return describeDevice(this.#gpu);
   }
 
@@ -116,7 +125,7 @@ export class Trainer {
     return this.#alone('preparing a run', async () => {
       const model = this.#needModel();
       const config = parseRunConfig(input, 'settings');
-      const rows = await this.#rows(model);
+      const rows = rowsOf(await this.data.examples(), model.config.maxPositions);
       this.#endRun();
       const control = new RunControl();
       const metrics: Run['metrics'] = [];
@@ -154,23 +163,6 @@ export class Trainer {
         validationRows: split.validation.length,
       };
     });
-  }
-
-  async #rows(model: LoadedModel): Promise<Row[]> {
-    const { ids, labels, starts } = await this.data.examples();
-    const rows = Array.from({ length: starts.length - 1 }, (_, i) => ({
-      ids: ids.subarray(starts[i], starts[i + 1]),
-      labels: labels.subarray(starts[i], starts[i + 1]),
-    }));
-    const long = rows.find((row) => row.ids.length > model.config.maxPositions);
-    if (long) {
-      const { maxPositions } = model.config;
-      throw new InputError(
-        'bad-data',
-        `A row has ${long.ids.length} tokens, the model's context ${maxPositions}: read the data with a max length of ${maxPositions} or less.`,
-      );
-    }
-    return rows;
   }
 
   #split({ rows, config }: Pick<Run, 'rows' | 'config'>) {
@@ -257,36 +249,18 @@ export class Trainer {
       const step = run.session.done;
       const rows = (await this.data.heldOut(this.#split(run).validation.slice(0, heldOutAtMost))).slice(0, heldOutAtMost);
       if (rows.length === 0) throw new InputError('bad-data', 'No held-out row has a prompt and an answer to compare with.');
-      const examples = rows.map(
-        ({ promptIds, answer, answerIds }, i): Example => ({
-          ids: promptIds,
-          labels: promptIds,
-          promptIds,
-          answer,
-          answerIds,
-          file: '',
-          line: i + 1,
-          truncated: false,
-        }),
-      );
       const abort = new AbortController();
       this.#abort = abort;
-      const report = (done: number, total: number) => {
+      const onProgress = (done: number, total: number) => {
         if (abort.signal.aborted) throw new Stopped();
         this.events.send({ type: 'progress', task: 'Answering', done, total, unit: 'rows' });
       };
-      report(0, rows.length);
-      const results = await exactMatches(model, layout, examples, this.#tokenizer, report).catch((error) => {
+      onProgress(0, rows.length);
+      const found = await answerHeldOut({ model, layout, rows, tokenizer: this.#tokenizer, onProgress }).catch((error) => {
         if (error instanceof Stopped) throw new InputError('bad-option', 'The check of held-out rows was stopped.');
         throw error;
       });
-      const byLine = new Map(results.map((r) => [r.example.line, r]));
-      const shown = rows.slice(0, shownRows).map(({ prompt, expected }, i) => {
-        const result = byLine.get(i + 1)!;
-        const { answerIds } = result.example;
-        return { prompt, expected, answer: result.answer ?? result.ids.slice(0, answerIds.length).join(' '), exact: result.correct };
-      });
-      return { which, step, rows: results.length, exact: results.filter((r) => r.correct).length, shown };
+      return { which, step, ...found };
     });
   }
 

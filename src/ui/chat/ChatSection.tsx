@@ -91,7 +91,7 @@ function Ask() {
       <details className="text-sm">
         <summary className="w-fit text-muted">Answer settings</summary>
         <div className="grid gap-4 pt-3 sm:grid-cols-3">
-          <Field label="Length" help="New tokens at most" value={length} error={lengthError} onChange={setLength} />
+          <Field label="Answer length" help="New tokens at most" value={length} error={lengthError} onChange={setLength} />
           <Field
             label="Temperature"
             help="0: always the likeliest token"

@@ -34,7 +34,8 @@ export function duration(seconds: number): string {
 }
 
 /** A loss with three or four digits that matter. */
-export const loss = (n: number): string => (n >= 100 ? n.toFixed(1) : n >= 0.01 ? n.toFixed(3) : n.toExponential(2));
+export const loss = (n: number): string =>
+  n >= 100 ? n.toFixed(1) : n >= 0.1 ? n.toFixed(3) : n >= 1e-4 ? String(Number(n.toPrecision(3))) : n.toExponential(1);
 
 /** A share as a percentage. */
 export const percent = (part: number, of: number): string => {

@@ -55,9 +55,9 @@ function DeviceCheck() {
   if (device.status === 'missing') return <NoWebGpu message={device.message} />;
   const { name, software, maxBindingBytes } = device.report;
   return (
-    <p className="mt-5 flex flex-wrap items-center gap-x-2 gap-y-1 text-sm text-muted" data-testid="device">
-      <ChipIcon />
-      <span className="min-w-0 break-words">
+    <p className="mt-5 flex flex-wrap items-center gap-x-3 gap-y-2 text-sm text-muted" data-testid="device">
+      <span className="flex min-w-0 items-center gap-2 break-words">
+        <ChipIcon />
         {name} · buffers up to {Math.floor(maxBindingBytes / 2 ** 20)} MiB
       </span>
       {software && <span className="rounded-md bg-warn-soft px-2 py-0.5 text-warn">Software adapter: slow, for the demo only</span>}

@@ -62,8 +62,11 @@ export function Rail() {
     chooseTheme(choice);
     setTheme(choice);
   };
+  const running = useApp((s) => isOpen(s.run.phase));
   return (
-    <header className="sticky top-0 z-20 flex flex-wrap items-center gap-x-4 border-b border-line bg-page/95 px-3 py-2 backdrop-blur sm:px-6 lg:h-dvh lg:flex-col lg:flex-nowrap lg:items-stretch lg:gap-6 lg:border-0 lg:px-4 lg:py-10">
+    <header
+      className={`sticky top-0 z-20 flex flex-wrap items-center gap-x-4 border-b border-line bg-page/95 px-3 py-2 backdrop-blur sm:px-6 lg:h-dvh lg:flex-col lg:flex-nowrap lg:items-stretch lg:gap-6 lg:border-0 lg:px-4 lg:pt-10 ${running ? 'lg:pb-28' : 'lg:pb-10'}`}
+    >
       <div className="flex items-center gap-2.5">
         <Mark />
         <span className="leading-tight font-semibold tracking-tight">GuiLoMo Studio</span>

@@ -1,13 +1,18 @@
 // The run as it goes: what it does now, its figures, the chart.
-import { lazy, Suspense } from 'react';
+import { lazy, Suspense, useState } from 'react';
 import type { RunState } from '../../state/state.ts';
 import { useApp } from '../context.ts';
-import { Progress } from '../shared/controls.tsx';
+import { Choice, Progress } from '../shared/controls.tsx';
 import { duration, loss, short, whole } from '../shared/format.ts';
 import { Stat, Stats } from '../shared/Section.tsx';
 import { SeriesTable } from './SeriesTable.tsx';
 
 const LossChart = lazy(() => import('./LossChart.tsx'));
+
+const scales = [
+  { value: 'linear', label: 'Linear' },
+  { value: 'log', label: 'Log' },
+] as const;
 
 function sentence(run: RunState): string {
   const at = `step ${run.step} of ${run.total}`;
@@ -36,6 +41,7 @@ function sentence(run: RunState): string {
 export function Live() {
   const run = useApp((s) => s.run);
   const progress = useApp((s) => s.progress);
+  const [scale, setScale] = useState<'linear' | 'log'>('linear');
   const { report } = run;
   const counting = progress !== null && (run.phase === 'compiling' || run.phase === 'evaluating');
   return (
@@ -80,14 +86,15 @@ export function Live() {
       <figure>
         <figcaption className="mb-2 flex flex-wrap items-center justify-between gap-x-4 gap-y-1 text-sm">
           <span className="font-semibold">Loss by step</span>
-          <span className="flex flex-wrap gap-4 text-muted">
+          <span className="flex grow flex-wrap gap-4 text-muted">
             <Key label="training" line="solid" />
             <Key label="smoothed" line="thick" />
             <Key label="validation" line="dots" />
           </span>
+          <Choice label="Axis of losses" hideLabel value={scale} options={scales} onChange={(value) => setScale(value)} />
         </figcaption>
-        <Suspense fallback={<div className="h-64" />}>
-          <LossChart />
+        <Suspense fallback={<div className="h-62" />}>
+          <LossChart log={scale === 'log'} />
         </Suspense>
         <SeriesTable />
       </figure>
@@ -105,7 +112,7 @@ function Key({ label, line }: { label: string; line: 'solid' | 'thick' | 'dots' 
             <circle cx="11" cy="5" r="3.5" fill="var(--second)" />
           </>
         ) : (
-          <path d="M0 5h22" stroke="var(--accent)" strokeWidth={line === 'thick' ? 3 : 1.2} opacity={line === 'thick' ? 1 : 0.5} />
+          <path d="M0 5h22" stroke="var(--accent)" strokeWidth={line === 'thick' ? 3 : 1.2} opacity={line === 'thick' ? 1 : 0.6} />
         )}
       </svg>
       {label}

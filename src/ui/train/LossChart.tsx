@@ -5,7 +5,7 @@ import 'uplot/dist/uPlot.min.css';
 import { type Series, smooth } from '../../state/series.ts';
 import { useSeries } from '../context.ts';
 
-const height = 264;
+const height = 248;
 
 /** Steps, loss, smoothed loss and validation loss on one axis of steps; null where there is none. */
 export function chartData(series: Series): [number[], (number | null)[], (number | null)[], (number | null)[]] {
@@ -22,7 +22,7 @@ export function chartData(series: Series): [number[], (number | null)[], (number
   return [steps, column(0), column(1), column(2)];
 }
 
-function options(width: number): uPlot.Options {
+function options(width: number, log: boolean): uPlot.Options {
   const style = getComputedStyle(document.documentElement);
   const color = (name: string) => style.getPropertyValue(name).trim();
   const axis = { stroke: color('--muted'), grid: { stroke: color('--line'), width: 1 }, ticks: { show: false }, font: '12px system-ui' };
@@ -32,16 +32,16 @@ function options(width: number): uPlot.Options {
     padding: [8, 12, 0, 0],
     legend: { show: false },
     cursor: { y: false, drag: { x: false, y: false } },
-    scales: { x: { time: false }, y: { range: (_, low, high) => [Math.min(0, low), high * 1.05 || 1] } },
+    scales: { x: { time: false }, y: log ? { distr: 3, log: 10 } : { range: (_, low, high) => [Math.min(0, low), high * 1.05 || 1] } },
     axes: [
-      { ...axis, incrs: [1, 2, 5, 10, 20, 50, 100, 200, 500, 1000, 2000, 5000, 10000] },
-      { ...axis, size: 52, values: (_, ticks) => ticks.map((t) => String(Number(t.toPrecision(4)))) },
+      { ...axis, size: 28, incrs: [1, 2, 5, 10, 20, 50, 100, 200, 500, 1000, 2000, 5000, 10000] },
+      { ...axis, size: 52, values: (_, ticks) => ticks.map((t) => (t === null ? '' : String(Number(t.toPrecision(4))))) },
     ],
     series: [
       {},
       {
         label: 'training',
-        stroke: `color-mix(in srgb, ${color('--accent')} 45%, transparent)`,
+        stroke: `color-mix(in srgb, ${color('--accent')} 60%, transparent)`,
         width: 1,
         points: { show: false },
         spanGaps: true,
@@ -59,7 +59,8 @@ function options(width: number): uPlot.Options {
   };
 }
 
-export default function LossChart() {
+/** `log`: a logarithmic axis of losses. */
+export default function LossChart({ log }: { log: boolean }) {
   const box = useRef<HTMLDivElement>(null);
   const series = useSeries(false);
   useEffect(() => {
@@ -68,7 +69,7 @@ export default function LossChart() {
     let frame = 0;
     const make = () => {
       plot?.destroy();
-      plot = new uPlot(options(element.clientWidth || 320), chartData(series), element);
+      plot = new uPlot(options(element.clientWidth || 320, log), chartData(series), element);
     };
     const update = () => {
       cancelAnimationFrame(frame);
@@ -87,6 +88,6 @@ export default function LossChart() {
       theme.disconnect();
       plot?.destroy();
     };
-  }, [series]);
+  }, [series, log]);
   return <div ref={box} aria-hidden="true" className="w-full overflow-hidden" style={{ height }} data-testid="chart" />;
 }

@@ -1,0 +1,56 @@
+// Rows as the data worker hands them over: for training, and for checking answers.
+import type { AdapterLayout } from '../adapters/layout.ts';
+import type { Example } from '../data/example.ts';
+import type { Tokenizer } from '../data/tokenizer.ts';
+import type { LoadedModel } from '../model/load.ts';
+import { exactMatches } from '../train/evaluate.ts';
+import type { Row } from '../train/session.ts';
+import { InputError } from '../util/error.ts';
+import type { HandOver, HeldOutReport, HeldOutRow } from './api.ts';
+
+const shownRows = 12;
+
+/** Views of the rows that were handed over end to end. @throws InputError for a row that is longer than the model's context */
+export function rowsOf({ ids, labels, starts }: HandOver, maxPositions: number): Row[] {
+  return Array.from({ length: starts.length - 1 }, (_, i) => {
+    const [from, to] = [starts[i], starts[i + 1]];
+    if (to - from > maxPositions) {
+      throw new InputError(
+        'bad-data',
+        `A row has ${to - from} tokens, the model's context ${maxPositions}: read the data with a max length of ${maxPositions} or less.`,
+      );
+    }
+    return { ids: ids.subarray(from, to), labels: labels.subarray(from, to) };
+  });
+}
+
+/** Greedy answers to held-out rows: how many are exact, and the first of them to show. */
+export async function answerHeldOut(check: {
+  model: LoadedModel;
+  layout: AdapterLayout | null;
+  tokenizer: Tokenizer | null;
+  rows: readonly HeldOutRow[];
+  /** May throw to stop. */
+  onProgress(done: number, total: number): void;
+}): Promise<Pick<HeldOutReport, 'rows' | 'exact' | 'shown'>> {
+  const { model, layout, tokenizer, rows, onProgress } = check;
+  const examples = rows.map(
+    ({ promptIds, answer, answerIds }, i): Example => ({
+      ids: promptIds,
+      labels: promptIds,
+      promptIds,
+      answer,
+      answerIds,
+      file: '',
+      line: i + 1,
+      truncated: false,
+    }),
+  );
+  const results = await exactMatches(model, layout, examples, tokenizer, onProgress);
+  const byLine = new Map(results.map((r) => [r.example.line, r]));
+  const shown = rows.slice(0, shownRows).map(({ prompt, expected, answerIds }, i) => {
+    const { answer, ids, correct } = byLine.get(i + 1)!;
+    return { prompt, expected, answer: answer ?? ids.slice(0, answerIds.length).join(' '), exact: correct };
+  });
+  return { rows: results.length, exact: results.filter((r) => r.correct).length, shown };
+}
