@@ -1,8 +1,9 @@
 // The page for everyone: axe in both themes, phone width, keyboard, a browser without WebGPU.
+import { gzipSync } from 'node:zlib';
 import { AxeBuilder } from '@axe-core/playwright';
 import type { Page } from 'playwright';
 import { afterEach, expect, test } from 'vitest';
-import { type OpenPage, openApp } from './launch.ts';
+import { address, type OpenPage, openApp } from './launch.ts';
 import { chooseData, fill, loadModel, nanoFolder, textOf, waitForDevice, waitForPhase } from './steps.ts';
 
 let open: OpenPage | null = null;
@@ -87,4 +88,28 @@ test('without WebGPU the page says which browser and flag, and stays readable', 
   expect(await page.getByRole('button', { name: 'Try the demo' }).count()).toBe(0);
   expect(await page.getByRole('heading', { name: 'Model', exact: true }).count()).toBe(1);
   expect(await violations(page)).toEqual([]);
+});
+
+test('the scripts that the page needs before it shows are at most 170 KB, gzipped', async () => {
+  const html = await (await fetch(address())).text();
+  const scripts = [...html.matchAll(/(?:src|href)="(\.\/[^"]+\.js)"/g)].map(([, path]) => path);
+  expect(scripts.length).toBeGreaterThan(0);
+  let size = 0;
+  for (const path of scripts) size += gzipSync(await (await fetch(new URL(path, address()))).arrayBuffer()).length;
+  expect(size).toBeGreaterThan(20_000);
+  expect(size).toBeLessThanOrEqual(170_000);
+});
+
+test('the page may fetch from where it lies only, and says so to the browser', async () => {
+  open = await openApp();
+  const { page } = open;
+  await waitForDevice(page);
+  const refused = await page.evaluate(() =>
+    fetch('https://example.com/').then(
+      () => 'fetched',
+      (error: Error) => error.name,
+    ),
+  );
+  expect(refused).toBe('TypeError');
+  expect(open.errors.join()).toContain('Content Security Policy');
 });

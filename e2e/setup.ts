@@ -10,7 +10,10 @@ declare module 'vitest' {
 
 /** vitest's global set-up: returns the tear-down. */
 export default async function setup(project: TestProject): Promise<() => Promise<void>> {
+  const environment = process.env.NODE_ENV;
+  process.env.NODE_ENV = 'production'; // vitest says "test", which would take React's development build
   await build({ logLevel: 'warn' });
+  process.env.NODE_ENV = environment;
   const server = await preview({ logLevel: 'warn', preview: { host: '127.0.0.1', port: 4273 } });
   project.provide('address', server.resolvedUrls!.local[0]);
   return () => server.close();

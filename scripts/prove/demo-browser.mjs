@@ -70,7 +70,8 @@ export default async function demoBrowser(options) {
     const after = await exact(page, 'tuned');
     const picture = options.indexOf('--screenshot') + 1;
     if (picture > 0) {
-      await page.locator('#train').scrollIntoViewIfNeeded();
+      await page.setViewportSize({ width: 1280, height: 1560 });
+      await page.locator('h1').click(); // takes the focus off the buttons
       await page.evaluate(() => document.getElementById('train').scrollIntoView({ behavior: 'instant' }));
       await page.screenshot({ path: options[picture] });
     }
