@@ -9,7 +9,7 @@ const ENTRY = `@compute @workgroup_size(32)
 fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(num_workgroups) groups: vec3<u32>, @builtin(local_invocation_index) thread: u32) {`;
 
 /** A per-query prologue: (b, h, t) of this thread, and offsets of its query row. q, o (rows·time, heads, D); k, v (rows, capacity, kv_heads, D). */
-const query = (d: number): string => `${PLACE}
+const query = ({ count: d }: Lanes): string => `${PLACE}
 if (index >= params.rows * params.heads * params.time) { return; }
 let t = index % params.time;
 let head = (index / params.time) % params.heads;
@@ -19,40 +19,48 @@ let kv = (row * params.capacity * params.kv_heads + head / (params.heads / param
 let stride = params.kv_heads * ${d}u;
 let last = min(start[row] + t, params.capacity - 1u);`;
 
-const load = (name: string, from: string, at: string, d: number): string =>
-  range(d)
-    .map((i) => `let ${name}${i} = ${from}[${at} + ${i}u];`)
-    .join('\n');
-const dot = (a: string, b: string, d: number): string =>
-  range(d)
-    .map((i) => `${a}${i} * ${b}${i}`)
+/** A head as registers: `count` of them, each four elements where the head size allows, else one. */
+interface Lanes {
+  count: number;
+  type: 'vec4<f32>' | 'f32';
+}
+
+const lanesOf = (headDim: number): Lanes =>
+  headDim % 4 === 0 ? { count: headDim / 4, type: 'vec4<f32>' } : { count: headDim, type: 'f32' };
+
+const load = (name: string, from: string, at: string, { count }: Lanes): string =>
+  each(count, (i) => `let ${name}${i} = ${from}[${at} + ${i}u];`);
+const zeros = (name: string, { count, type }: Lanes): string => each(count, (i) => `var ${name}${i} = ${type}();`);
+/** Σ over the head of a·b, where both name an element by its number. */
+const dot = (a: (i: number) => string, b: (i: number) => string, { count, type }: Lanes): string =>
+  range(count)
+    .map((i) => (type === 'f32' ? `${a(i)} * ${b(i)}` : `dot(${a(i)}, ${b(i)})`))
     .join(' + ');
-const zeros = (name: string, d: number): string =>
-  range(d)
-    .map((i) => `var ${name}${i} = 0.0;`)
-    .join('\n');
+const named = (name: string) => (i: number) => `${name}${i}`;
+const inside = (array: string, at: string) => (i: number) => `${array}[${at} + ${i}u]`;
 const each = (d: number, f: (i: number) => string): string => range(d).map(f).join('\n');
 
-function forward(d: number): string {
+function forward(l: Lanes): string {
+  const d = l.count;
   return `// Causal grouped attention with online softmax (Milakov & Gimelshein 2018; Dao 2022), keeping log-sum-exp. One thread a query.
-@group(0) @binding(0) var<storage, read> q: array<f32>;
-@group(0) @binding(1) var<storage, read> k: array<f32>;
-@group(0) @binding(2) var<storage, read> v: array<f32>;
+@group(0) @binding(0) var<storage, read> q: array<${l.type}>;
+@group(0) @binding(1) var<storage, read> k: array<${l.type}>;
+@group(0) @binding(2) var<storage, read> v: array<${l.type}>;
 @group(0) @binding(3) var<storage, read> start: array<u32>;
-@group(0) @binding(4) var<storage, read_write> o: array<f32>;
+@group(0) @binding(4) var<storage, read_write> o: array<${l.type}>;
 @group(0) @binding(5) var<storage, read_write> lse: array<f32>;
 ${PARAMS}
 @group(0) @binding(6) var<uniform> params: Params;
 ${ENTRY}
-${query(d)}
-${load('q_', 'q', 'at', d)}
-${zeros('o_', d)}
+${query(l)}
+${load('q_', 'q', 'at', l)}
+${zeros('o_', l)}
 var top = -3.4e38;
 var sum = 0.0;
 for (var j = 0u; j <= last; j++) {
 let key = kv + j * stride;
-${load('k_', 'k', 'key', d)}
-let s = params.scale * (${dot('q_', 'k_', d)});
+${load('k_', 'k', 'key', l)}
+let s = params.scale * (${dot(named('q_'), named('k_'), l)});
 if (s > top) {
 let shrink = exp(top - s);
 sum *= shrink;
@@ -68,35 +76,32 @@ lse[index] = top + log(sum);
 }`;
 }
 
-function backwardQuery(d: number): string {
+function backwardQuery(l: Lanes): string {
+  const d = l.count;
   return `// Attention's gradient by query: delta = Σ dO ⊙ O, p = exp(s − lse), dS = p (dO·v − delta), dQ = scale Σ dS k. One thread a query.
-@group(0) @binding(0) var<storage, read> q: array<f32>;
-@group(0) @binding(1) var<storage, read> k: array<f32>;
-@group(0) @binding(2) var<storage, read> v: array<f32>;
-@group(0) @binding(3) var<storage, read> o: array<f32>;
-@group(0) @binding(4) var<storage, read> d_o: array<f32>;
+@group(0) @binding(0) var<storage, read> q: array<${l.type}>;
+@group(0) @binding(1) var<storage, read> k: array<${l.type}>;
+@group(0) @binding(2) var<storage, read> v: array<${l.type}>;
+@group(0) @binding(3) var<storage, read> o: array<${l.type}>;
+@group(0) @binding(4) var<storage, read> d_o: array<${l.type}>;
 @group(0) @binding(5) var<storage, read> lse: array<f32>;
 @group(0) @binding(6) var<storage, read_write> delta: array<f32>;
-@group(0) @binding(7) var<storage, read_write> d_q: array<f32>;
+@group(0) @binding(7) var<storage, read_write> d_q: array<${l.type}>;
 ${PARAMS}
 @group(0) @binding(8) var<uniform> params: Params;
 ${ENTRY}
-${query(d).replace('start[row] + t', 't')}
-${load('q_', 'q', 'at', d)}
-${load('g_', 'd_o', 'at', d)}
-let total = ${range(d)
-    .map((i) => `g_${i} * o[at + ${i}u]`)
-    .join(' + ')};
+${query(l).replace('start[row] + t', 't')}
+${load('q_', 'q', 'at', l)}
+${load('g_', 'd_o', 'at', l)}
+let total = ${dot(named('g_'), inside('o', 'at'), l)};
 delta[index] = total;
 let log_sum = lse[index];
-${zeros('r_', d)}
+${zeros('r_', l)}
 for (var j = 0u; j <= last; j++) {
 let key = kv + j * stride;
-${load('k_', 'k', 'key', d)}
-let s = params.scale * (${dot('q_', 'k_', d)});
-let dp = ${range(d)
-    .map((i) => `g_${i} * v[key + ${i}u]`)
-    .join(' + ')};
+${load('k_', 'k', 'key', l)}
+let s = params.scale * (${dot(named('q_'), named('k_'), l)});
+let dp = ${dot(named('g_'), inside('v', 'key'), l)};
 let ds = exp(s - log_sum) * (dp - total) * params.scale;
 ${each(d, (i) => `r_${i} += ds * k_${i};`)}
 }
@@ -104,16 +109,17 @@ ${each(d, (i) => `d_q[at + ${i}u] = r_${i};`)}
 }`;
 }
 
-function backwardKey(d: number): string {
+function backwardKey(l: Lanes): string {
+  const d = l.count;
   return `// Attention's gradients by key: dK = scale Σ dS q, dV = Σ p dO over the queries at or after the key, of every head of the group. One thread a key.
-@group(0) @binding(0) var<storage, read> q: array<f32>;
-@group(0) @binding(1) var<storage, read> k: array<f32>;
-@group(0) @binding(2) var<storage, read> v: array<f32>;
-@group(0) @binding(3) var<storage, read> d_o: array<f32>;
+@group(0) @binding(0) var<storage, read> q: array<${l.type}>;
+@group(0) @binding(1) var<storage, read> k: array<${l.type}>;
+@group(0) @binding(2) var<storage, read> v: array<${l.type}>;
+@group(0) @binding(3) var<storage, read> d_o: array<${l.type}>;
 @group(0) @binding(4) var<storage, read> lse: array<f32>;
 @group(0) @binding(5) var<storage, read> delta: array<f32>;
-@group(0) @binding(6) var<storage, read_write> d_k: array<f32>;
-@group(0) @binding(7) var<storage, read_write> d_v: array<f32>;
+@group(0) @binding(6) var<storage, read_write> d_k: array<${l.type}>;
+@group(0) @binding(7) var<storage, read_write> d_v: array<${l.type}>;
 ${PARAMS}
 @group(0) @binding(8) var<uniform> params: Params;
 ${ENTRY}
@@ -124,18 +130,18 @@ let kv_head = (index / params.time) % params.kv_heads;
 let row = index / (params.time * params.kv_heads);
 let key = ((row * params.time + t) * params.kv_heads + kv_head) * ${d}u;
 let shared_by = params.heads / params.kv_heads;
-${load('k_', 'k', 'key', d)}
-${load('v_', 'v', 'key', d)}
-${zeros('a_', d)}
-${zeros('b_', d)}
+${load('k_', 'k', 'key', l)}
+${load('v_', 'v', 'key', l)}
+${zeros('a_', l)}
+${zeros('b_', l)}
 for (var head = kv_head * shared_by; head < (kv_head + 1u) * shared_by; head++) {
 for (var i = t; i < params.time; i++) {
 let at = ((row * params.time + i) * params.heads + head) * ${d}u;
 let query = (row * params.heads + head) * params.time + i;
-${load('q_', 'q', 'at', d)}
-${load('g_', 'd_o', 'at', d)}
-let p = exp(params.scale * (${dot('q_', 'k_', d)}) - lse[query]);
-let ds = p * (${dot('g_', 'v_', d)} - delta[query]) * params.scale;
+${load('q_', 'q', 'at', l)}
+${load('g_', 'd_o', 'at', l)}
+let p = exp(params.scale * (${dot(named('q_'), named('k_'), l)}) - lse[query]);
+let ds = p * (${dot(named('g_'), named('v_'), l)} - delta[query]) * params.scale;
 ${each(d, (i) => `a_${i} += ds * q_${i};\nb_${i} += p * g_${i};`)}
 }
 }
@@ -156,10 +162,11 @@ const made = new Map<number, AttentionKernels>();
 export function attentionKernels(d: number): AttentionKernels {
   let known = made.get(d);
   if (!known) {
+    const lanes = lanesOf(d);
     known = {
-      forward: defineKernel(`attention_${d}`, forward(d)),
-      backwardQuery: defineKernel(`attention_dq_${d}`, backwardQuery(d)),
-      backwardKey: defineKernel(`attention_dkv_${d}`, backwardKey(d)),
+      forward: defineKernel(`attention_${d}`, forward(lanes)),
+      backwardQuery: defineKernel(`attention_dq_${d}`, backwardQuery(lanes)),
+      backwardKey: defineKernel(`attention_dkv_${d}`, backwardKey(lanes)),
     };
     made.set(d, known);
   }

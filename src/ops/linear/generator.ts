@@ -78,8 +78,8 @@ function store(form: Form, block: Block): string {
 function registerText(form: Form, block: Block, shared: boolean): string {
   const threads = shared ? 4 : 16;
   const place = shared
-    ? `let lane = lane_id; let m0 = group.y * ${block.rows}u; let n0 = group.x * ${4 * block.columns}u + lane * ${block.columns}u;`
-    : `let m0 = group.y * ${block.rows}u; let n0 = (group.x * ${threads}u + local.x) * ${block.columns}u;\nif (n0 >= params.n) { return; }`;
+    ? `let lane = lane_id; let m0 = group.x * ${block.rows}u; let n0 = group.y * ${4 * block.columns}u + lane * ${block.columns}u;`
+    : `let m0 = group.x * ${block.rows}u; let n0 = (group.y * ${threads}u + local.x) * ${block.columns}u;\nif (n0 >= params.n) { return; }`;
   const builtins = `@builtin(workgroup_id) group: vec3<u32>, ${shared ? '@builtin(subgroup_invocation_id) lane_id: u32' : '@builtin(local_invocation_id) local: vec3<u32>'}`;
   return `${shared ? 'enable subgroups;\n' : ''}${header(form)}
 @compute @workgroup_size(${threads}) fn main(${builtins}) {
@@ -127,7 +127,7 @@ workgroupBarrier();
 var<workgroup> tile_a: array<f32, ${TILE * DEPTH}>;
 var<workgroup> tile_b: array<f32, ${TILE * DEPTH}>;
 @compute @workgroup_size(256) fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index) thread: u32) {
-let m_tile = group.y * ${TILE}u; let n_tile = group.x * ${TILE}u; let tx = thread % 16u; let ty = thread / 16u;
+let m_tile = group.x * ${TILE}u; let n_tile = group.y * ${TILE}u; let tx = thread % 16u; let ty = thread / 16u;
 let m0 = m_tile + ty * 4u; let n0 = n_tile + tx * 4u;
 let add = params.accumulate != 0u;
 ${declare(block)}

@@ -108,7 +108,8 @@ export function product(rec: Recorder, p: Product): void {
     kernel,
     tensors,
     params,
-    workgroups: [Math.ceil(p.n / tile.columns), Math.ceil(p.m / tile.rows), 1],
+    // Rows first: a block of weights stays in cache while all rows pass it.
+    workgroups: [Math.ceil(p.m / tile.rows), Math.ceil(p.n / tile.columns), 1],
     flops: 2 * p.m * p.n * (p.k + (p.second?.k ?? 0)),
     label: p.label ?? kernel.name,
   });
