@@ -6,8 +6,6 @@ const round4 = (bytes: number): number => Math.max(4, Math.ceil(bytes / 4) * 4);
 /** A zero-filled storage buffer of at least `bytes` bytes that can be copied from and to. */
 export function createBuffer(gpu: Gpu, label: string, bytes: number, usage = 0): GPUBuffer {
   const size = round4(bytes);
-  gpu.created.buffers++;
-  gpu.created.bytes += size;
   return gpu.device.createBuffer({
     label,
     size,
@@ -32,15 +30,26 @@ export function writeBuffer(gpu: Gpu, buffer: GPUBuffer, data: ArrayBufferView, 
   gpu.device.queue.writeBuffer(buffer, offset + whole, rest);
 }
 
-/** Reads bytes [offset, offset + size) back. Waits for all work submitted before. */
-export async function readBuffer(gpu: Gpu, buffer: GPUBuffer, offset = 0, size = buffer.size - offset): Promise<ArrayBuffer> {
-  const staging = gpu.device.createBuffer({ size: round4(size), usage: GPUBufferUsage.MAP_READ | GPUBufferUsage.COPY_DST });
+/** A buffer that `readBuffer` can copy into; callers that read often keep one. */
+export const createStaging = (gpu: Gpu, bytes: number): GPUBuffer =>
+  createBuffer(gpu, 'staging', bytes, GPUBufferUsage.MAP_READ | GPUBufferUsage.COPY_DST);
+
+/** Reads bytes [offset, offset + size) back, through `kept` staging where given. Waits for all work submitted before. */
+export async function readBuffer(
+  gpu: Gpu,
+  buffer: GPUBuffer,
+  offset = 0,
+  size = buffer.size - offset,
+  kept?: GPUBuffer,
+): Promise<ArrayBuffer> {
+  const staging = kept ?? createStaging(gpu, size);
   const encoder = gpu.device.createCommandEncoder();
   encoder.copyBufferToBuffer(buffer, offset, staging, 0, round4(size));
   gpu.device.queue.submit([encoder.finish()]);
   await idle(staging.mapAsync(GPUMapMode.READ));
   const copy = staging.getMappedRange().slice(0, size);
-  staging.destroy();
+  staging.unmap();
+  if (!kept) staging.destroy();
   gpu.check();
   return copy;
 }

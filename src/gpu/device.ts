@@ -10,7 +10,7 @@ export interface Gpu {
   timestamps: boolean;
   /** Bytes of one storage binding at most. */
   maxBinding: number;
-  /** GPU buffers created so far, and their bytes: tests count them. */
+  /** GPU buffers created so far by anyone, and their bytes: tests count them. */
   created: { buffers: number; bytes: number };
   /** Throws the first error that the device reported outside a scope, or that it is lost. */
   check(): void;
@@ -50,6 +50,13 @@ export async function createGpu(provider: GPU | undefined): Promise<Gpu> {
   const requiredLimits = Object.fromEntries(Object.entries(WANTED).map(([k, v]) => [k, Math.min(limits[k], v)]));
   const device = await adapter.requestDevice({ requiredFeatures: features, requiredLimits });
   const info = adapter.info as GPUAdapterInfo & { subgroupMinSize?: number; subgroupMaxSize?: number };
+  const created = { buffers: 0, bytes: 0 };
+  const createBuffer = device.createBuffer.bind(device);
+  device.createBuffer = (descriptor) => {
+    created.buffers++;
+    created.bytes += descriptor.size;
+    return createBuffer(descriptor);
+  };
   let failure: string | null = null;
   const gpu: Gpu = {
     device,
@@ -58,7 +65,7 @@ export async function createGpu(provider: GPU | undefined): Promise<Gpu> {
     subgroup: device.features.has('subgroups') ? { min: info.subgroupMinSize ?? 4, max: info.subgroupMaxSize ?? 128 } : null,
     timestamps: device.features.has('timestamp-query'),
     maxBinding: Math.min(device.limits.maxStorageBufferBindingSize, SAFE_BINDING),
-    created: { buffers: 0, bytes: 0 },
+    created,
     onError: null,
     check: () => {
       if (failure) throw new Error(failure);

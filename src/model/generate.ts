@@ -1,6 +1,6 @@
 // Generation with a key–value cache: one program reads the prompts, one adds a token to every row.
 import type { AdapterLayout } from '../adapters/layout.ts';
-import { bufferOf, createBuffer, readF32, writeBuffer } from '../gpu/buffers.ts';
+import { bufferOf, createBuffer, createStaging, readBuffer, writeBuffer } from '../gpu/buffers.ts';
 import { Memory, Program } from '../graph/program.ts';
 import { Recorder } from '../graph/recorder.ts';
 import { type Tensor, tensor } from '../graph/tensor.ts';
@@ -48,6 +48,7 @@ export class Generator {
     private readonly logits: Tensor,
     private readonly prefill: Pass,
     private readonly decode: Pass,
+    private readonly staging: GPUBuffer,
   ) {}
 
   /**
@@ -114,7 +115,18 @@ export class Generator {
       });
       return { program: await Program.compile(rec, memory), ids, time: steps };
     };
-    return new Generator(model, memory, rows, capacity, start, index, logits, await record(time), await record(1));
+    return new Generator(
+      model,
+      memory,
+      rows,
+      capacity,
+      start,
+      index,
+      logits,
+      await record(time),
+      await record(1),
+      createStaging(gpu, rows * config.vocab * 4),
+    );
   }
 
   private async run(
@@ -132,7 +144,8 @@ export class Generator {
       Uint32Array.from({ length: this.rows }, (_, r) => r * time + last(r)),
     );
     program.replay();
-    return readF32(gpu, this.memory.get(this.logits));
+    const logits = this.memory.get(this.logits);
+    return new Float32Array(await readBuffer(gpu, logits, 0, logits.size, this.staging));
   }
 
   /** Answers of at most `rows` prompts, as token ids. */
@@ -166,6 +179,7 @@ export class Generator {
     this.prefill.program.destroy();
     this.decode.program.destroy();
     this.memory.destroy();
+    this.staging.destroy();
   }
 }
 

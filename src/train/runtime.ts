@@ -1,6 +1,6 @@
 // A model with an adapter on a device: the states that programs share, and the programs of a training run.
 import type { AdapterLayout } from '../adapters/layout.ts';
-import { readF32, writeBuffer } from '../gpu/buffers.ts';
+import { createStaging, readBuffer, writeBuffer } from '../gpu/buffers.ts';
 import { Memory, Program } from '../graph/program.ts';
 import { Recorder } from '../graph/recorder.ts';
 import { type Tensor, tensor } from '../graph/tensor.ts';
@@ -84,6 +84,7 @@ export interface RuntimeOptions {
 export class Runtime {
   readonly memory: Memory;
   private readonly states: Record<'ids' | 'lengths' | 'start' | 'index' | 'targets' | 'statistics' | 'routing' | 'halt', Tensor>;
+  private readonly staging: GPUBuffer;
   private programs: { micro: Program | null; update: Program | null; evaluate: Program };
 
   private constructor(
@@ -109,6 +110,7 @@ export class Runtime {
       routing: state('routing', 2 * experts + 1, 'f32'),
       halt: state('halt', 1, 'u32'),
     };
+    this.staging = createStaging(model.gpu, STATISTICS.size * 4);
     this.programs = { micro: null, update: null, evaluate: null as unknown as Program };
   }
 
@@ -217,8 +219,8 @@ export class Runtime {
 
   /** Reads the statistics and zeroes them. Waits for the work before. */
   async readStatistics(): Promise<Float32Array> {
-    const buffer = this.statistics.statistics;
-    const values = await readF32(this.model.gpu, buffer);
+    const { statistics } = this.statistics;
+    const values = new Float32Array(await readBuffer(this.model.gpu, statistics, 0, statistics.size, this.staging));
     this.clearStatistics();
     return values;
   }
@@ -232,5 +234,6 @@ export class Runtime {
   destroy(): void {
     for (const p of Object.values(this.programs)) p?.destroy();
     this.memory.destroy();
+    this.staging.destroy();
   }
 }
