@@ -1,5 +1,5 @@
 // In the browser: our product beside jax-js's and tfjs's, in turn, and training steps. Driven by scripts/prove/bench.mjs.
-import { init, numpy as np, defaultDevice } from '@jax-js/jax';
+import { defaultDevice, init, numpy as np } from '@jax-js/jax';
 import * as tf from '@tensorflow/tfjs-core';
 import '@tensorflow/tfjs-backend-webgpu';
 import { createGpu } from '/src/gpu/device.ts';
@@ -57,7 +57,13 @@ globalThis.compareProducts = async (rounds) => {
   const times = { ours: [], jax: [], tfjs: [] };
   for (let i = 0; i < rounds; i++) {
     times.ours.push((await timeProduct(gpu, PRODUCTS[0], variants, 3)).milliseconds);
-    times.jax.push(Math.min(await timeOnce(jax, (c) => c.dispose?.()), await timeOnce(jax, (c) => c.dispose?.()), await timeOnce(jax, (c) => c.dispose?.())));
+    times.jax.push(
+      Math.min(
+        await timeOnce(jax, (c) => c.dispose?.()),
+        await timeOnce(jax, (c) => c.dispose?.()),
+        await timeOnce(jax, (c) => c.dispose?.()),
+      ),
+    );
     times.tfjs.push(await timeOnce(tfjs, (c) => c.dispose()));
   }
   return { device: gpu.name, kernels: variants, times };

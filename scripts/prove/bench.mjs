@@ -5,7 +5,8 @@ import { join } from 'node:path';
 import { chromiumFlags, ensureChromium } from '../chromium.mjs';
 import { root, say } from '../setup.mjs';
 
-export const about = 'product speed against jax-js and tfjs, and step costs at the SmolLM2-135M shape, in Chromium [--layers N] [--rounds N]';
+export const about =
+  'product speed against jax-js and tfjs, and step costs at the SmolLM2-135M shape, in Chromium [--layers N] [--rounds N]';
 
 const PEERS = { '@jax-js/jax': '0.1.25', '@tensorflow/tfjs-core': '4.22.0', '@tensorflow/tfjs-backend-webgpu': '4.22.0' };
 
@@ -16,7 +17,10 @@ function installPeers() {
   if (Object.keys(PEERS).some((name) => !existsSync(join(folder, 'node_modules', name)))) {
     say('Installing jax-js and tfjs for the comparison…');
     const names = Object.entries(PEERS).map(([name, version]) => `${name}@${version}`);
-    const done = spawnSync('npm', ['install', '--silent', '--no-save', '--prefix', folder, ...names], { stdio: ['ignore', 2, 2], shell: process.platform === 'win32' });
+    const done = spawnSync('npm', ['install', '--silent', '--no-save', '--prefix', folder, ...names], {
+      stdio: ['ignore', 2, 2],
+      shell: process.platform === 'win32',
+    });
     if (done.status !== 0) throw new Error('jax-js and tfjs could not be installed');
   }
   return folder;
@@ -54,7 +58,9 @@ export default async function bench(options) {
     const products = Object.fromEntries(Object.entries(times).map(([name, t]) => [name, { milliseconds: t, gflops: gflops(median(t)) }]));
     const overJax = median(times.ours.map((t, i) => times.jax[i] / t));
     const overTfjs = median(times.ours.map((t, i) => times.tfjs[i] / t));
-    say(`ours ${products.ours.gflops.toFixed(2)}, jax-js ${products.jax.gflops.toFixed(2)}, tfjs ${products.tfjs.gflops.toFixed(2)} GFLOP/s`);
+    say(
+      `ours ${products.ours.gflops.toFixed(2)}, jax-js ${products.jax.gflops.toFixed(2)}, tfjs ${products.tfjs.gflops.toFixed(2)} GFLOP/s`,
+    );
     const layers = option(options, 'layers', 30);
     const { steps, best } = await page.evaluate((a) => globalThis.trainingSteps(...a), [layers, 128, 3]);
     const ratio = steps[1].milliseconds / steps[0].milliseconds;
