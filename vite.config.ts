@@ -18,7 +18,9 @@ const policy = [
 const contentSecurity: Plugin = {
   name: 'content-security-policy',
   apply: 'build',
-  transformIndexHtml: () => [{ tag: 'meta', attrs: { 'http-equiv': 'Content-Security-Policy', content: policy }, injectTo: 'head-prepend' }],
+  transformIndexHtml: () => [
+    { tag: 'meta', attrs: { 'http-equiv': 'Content-Security-Policy', content: policy }, injectTo: 'head-prepend' },
+  ],
 };
 
 export default defineConfig({
@@ -26,4 +28,5 @@ export default defineConfig({
   plugins: [react(), tailwindcss(), contentSecurity],
   build: { outDir: 'dist/web', target: 'es2023', chunkSizeWarningLimit: 2000 },
   worker: { format: 'es' },
+  optimizeDeps: { entries: ['index.html'] },
 });

@@ -1,4 +1,5 @@
 // The run, on every part of the page: phase, step, speed, time left, pause and stop.
+import { useEffect, useState } from 'react';
 import { isOpen, type RunState } from '../../state/state.ts';
 import type { Phase } from '../../worker/api.ts';
 import { useActions, useApp } from '../context.ts';
@@ -27,6 +28,9 @@ export function runLine(run: RunState): string {
 export function RunBar() {
   const run = useApp((s) => s.run);
   const { pause, resume, stop } = useActions();
+  const [asked, setAsked] = useState<'pause' | 'stop' | null>(null); // obeyed once the step under way is done
+  // biome-ignore lint/correctness/useExhaustiveDependencies: every new phase answers what was asked
+  useEffect(() => setAsked(null), [run.phase]);
   if (!isOpen(run.phase)) return null;
   const canPause = run.report !== null;
   const share = run.total > 0 ? run.step / run.total : 0;
@@ -53,14 +57,26 @@ export function RunBar() {
               Resume
             </Button>
           ) : (
-            <Button isDisabled={!canPause} onPress={() => void pause()}>
+            <Button
+              isDisabled={!canPause || asked !== null}
+              onPress={() => {
+                setAsked('pause');
+                void pause();
+              }}
+            >
               <PauseIcon />
-              Pause
+              {asked === 'pause' ? 'Pausing …' : 'Pause'}
             </Button>
           )}
-          <Button isDisabled={!canPause} onPress={() => void stop()}>
+          <Button
+            isDisabled={!canPause || asked === 'stop'}
+            onPress={() => {
+              setAsked('stop');
+              void stop();
+            }}
+          >
             <StopIcon />
-            Stop
+            {asked === 'stop' ? 'Stopping …' : 'Stop'}
           </Button>
         </div>
       </div>
