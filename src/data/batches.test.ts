@@ -1,6 +1,6 @@
-// Validation split, batch order and padding.
+// Validation split, batch order and length buckets.
 import { describe, expect, test } from 'vitest';
-import { BatchOrder, bucketLength, padBatch, splitValidation } from './batches.ts';
+import { BatchOrder, bucketLength, splitValidation } from './batches.ts';
 
 const list = (a: Iterable<number>) => [...a];
 
@@ -48,13 +48,8 @@ describe('BatchOrder', () => {
   });
 });
 
-test('padding: id 0, label -100, lengths, empty rows', () => {
-  const row = (...ids: number[]) => ({ ids: Int32Array.from(ids), labels: Int32Array.from(ids, (v, i) => (i === 0 ? -100 : v)) });
-  const { ids, labels, lengths } = padBatch([row(5, 6), row(7, 8, 9)], 4, 3);
-  expect(list(ids)).toEqual([5, 6, 0, 0, 7, 8, 9, 0, 0, 0, 0, 0]);
-  expect(list(labels)).toEqual([-100, 6, -100, -100, -100, 8, 9, -100, -100, -100, -100, -100]);
-  expect(list(lengths)).toEqual([2, 3, 0]);
-  expect(() => padBatch([row(1, 2, 3)], 2)).toThrow('3 tokens for a length of 2');
-  expect(bucketLength([row(1), row(...Array(17).fill(1))])).toBe(32);
-  expect(bucketLength([row(...Array(16).fill(1))])).toBe(16);
+test('a length bucket holds the longest row, rounded up to 16', () => {
+  const row = (n: number) => ({ ids: new Int32Array(n) });
+  expect(bucketLength([row(1), row(17)])).toBe(32);
+  expect(bucketLength([row(16)])).toBe(16);
 });

@@ -1,7 +1,6 @@
-// Which rows go into which batch, and batches as padded arrays (method, section 1 "Training, exactly").
-import { InputError, invariant } from '../util/error.ts';
+// Which rows go into which batch, and how long a batch is (method, section 1 "Training, exactly").
+import { InputError } from '../util/error.ts';
 import { permutation } from '../util/random.ts';
-import { type Example, IGNORE } from './example.ts';
 
 /** Row numbers for training and for validation, each ascending. */
 export interface Split {
@@ -61,26 +60,4 @@ export function bucketLength(examples: Iterable<{ ids: { length: number } }>): n
   let longest = 1;
   for (const { ids } of examples) longest = Math.max(longest, ids.length);
   return Math.ceil(longest / 16) * 16;
-}
-
-/** Rows padded on the right: ids and labels (B·T), lengths (B). Padding has id 0 and no loss. */
-export interface Batch {
-  ids: Int32Array<ArrayBuffer>;
-  labels: Int32Array<ArrayBuffer>;
-  lengths: Int32Array<ArrayBuffer>;
-}
-
-/** Pads rows to T tokens each; with fewer examples than `rows`, the rest are empty rows of length 0. */
-export function padBatch(examples: readonly Pick<Example, 'ids' | 'labels'>[], T: number, rows: number = examples.length): Batch {
-  invariant(examples.length <= rows, `${examples.length} rows for a batch of ${rows}`);
-  const ids = new Int32Array(rows * T);
-  const labels = new Int32Array(rows * T).fill(IGNORE);
-  const lengths = new Int32Array(rows);
-  for (const [b, example] of examples.entries()) {
-    invariant(example.ids.length <= T, `a row of ${example.ids.length} tokens for a length of ${T}`);
-    ids.set(example.ids, b * T);
-    labels.set(example.labels, b * T);
-    lengths[b] = example.ids.length;
-  }
-  return { ids, labels, lengths };
 }

@@ -4,10 +4,8 @@ import { bufferOf, readF32 } from '../gpu/buffers.ts';
 import { Memory, Program } from '../graph/program.ts';
 import { Recorder } from '../graph/recorder.ts';
 import { tensor } from '../graph/tensor.ts';
-import { product } from '../ops/linear/product.ts';
-import { rmsNorm } from '../ops/norm.ts';
 import { InputError } from '../util/error.ts';
-import { decoder, ropeConstants } from './decoder.ts';
+import { decoder, headLogits, ropeConstants } from './decoder.ts';
 import type { LoadedModel } from './load.ts';
 import { ropeTables } from './rope.ts';
 
@@ -56,22 +54,12 @@ export async function forwardLogits(
       context: { store: layout.store, lengths, routing, routedExperts: layout.routedExperts, time, dropout: false },
     },
   });
-  const normed = rmsNorm(rec, x, weights.norm, config.normEps);
   const logits = tensor('logits', [tokens, config.vocab]);
-  const { hidden, vocab } = config;
-  product(rec, {
-    m: tokens,
-    n: vocab,
-    k: hidden,
-    left: { tensor: normed, stride: hidden, order: 'row' },
-    right: { tensor: weights.head, stride: hidden, order: 'row' },
-    out: { tensor: logits, stride: vocab },
-    label: 'head',
-  });
+  headLogits(rec, x, model, logits);
   const program = await Program.compile(rec, memory);
   try {
     program.replay();
-    return await readF32(gpu, program.bufferOf(logits), 0, tokens * vocab);
+    return await readF32(gpu, program.bufferOf(logits), 0, tokens * config.vocab);
   } finally {
     program.destroy();
     memory.destroy();

@@ -5,11 +5,9 @@ import { Memory, Program } from '../graph/program.ts';
 import { Recorder } from '../graph/recorder.ts';
 import { type Tensor, tensor } from '../graph/tensor.ts';
 import { gatherRows } from '../ops/embed.ts';
-import { product } from '../ops/linear/product.ts';
-import { rmsNorm } from '../ops/norm.ts';
 import { InputError } from '../util/error.ts';
 import { Random } from '../util/random.ts';
-import { decoder, type LayerCache } from './decoder.ts';
+import { decoder, headLogits, type LayerCache } from './decoder.ts';
 import type { LoadedModel } from './load.ts';
 import { ropeTables } from './rope.ts';
 import { sample } from './sampler.ts';
@@ -102,17 +100,7 @@ export class Generator {
         context: { store: layout.store, lengths, routing, routedExperts: layout.routedExperts, time: steps, dropout: false },
       };
       const x = decoder(rec, { config, weights, ids, span: { rows, time: steps, start }, tables: { cosines, sines }, adapter, caches });
-      const last = rmsNorm(rec, gatherRows(rec, x, index), weights.norm, config.normEps);
-      const { hidden, vocab } = config;
-      product(rec, {
-        m: rows,
-        n: vocab,
-        k: hidden,
-        left: { tensor: last, stride: hidden, order: 'row' },
-        right: { tensor: weights.head, stride: hidden, order: 'row' },
-        out: { tensor: logits, stride: vocab },
-        label: 'head',
-      });
+      headLogits(rec, gatherRows(rec, x, index), model, logits);
       return { program: await Program.compile(rec, memory), ids, time: steps };
     };
     return new Generator(

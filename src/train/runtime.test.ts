@@ -1,0 +1,39 @@
+// Micro-batches on the host: padding, and which position predicts which trained token.
+import { expect, test } from 'vitest';
+import { NO_ROW } from '../ops/embed.ts';
+import { NO_TARGET } from '../ops/loss.ts';
+import { microBatch } from './runtime.ts';
+import { shapeOf } from './session.ts';
+
+const shape = { rows: 3, time: 4, targets: 6 };
+
+test('logits at t predict labels[t + 1]; labels[0] never counts; missing rows are empty', () => {
+  const batch = microBatch(
+    [
+      { ids: [5, 6], labels: [5, 6] },
+      { ids: [7, 8, 9], labels: [-100, -100, 9] },
+    ],
+    shape,
+  );
+  expect([...batch.ids]).toEqual([5, 6, 0, 0, 7, 8, 9, 0, 0, 0, 0, 0]);
+  expect([...batch.lengths]).toEqual([2, 3, 0]);
+  expect([...batch.index]).toEqual([0, 5, NO_ROW, NO_ROW, NO_ROW, NO_ROW]);
+  expect([...batch.targets]).toEqual([6, 9, NO_TARGET, NO_TARGET, NO_TARGET, NO_TARGET]);
+  expect([batch.lossTokens, batch.tokens]).toEqual([2, 5]);
+});
+
+test('what does not fit the program is a defect, not a truncation', () => {
+  const row = { ids: [1, 2, 3], labels: [1, 2, 3] };
+  expect(() => microBatch([row], { ...shape, time: 2 })).toThrow('longer');
+  expect(() => microBatch([row, row, row, row], shape)).toThrow('more rows');
+  expect(() => microBatch([row], { ...shape, targets: 1 })).toThrow('loss-carrying');
+});
+
+test('a shape holds any micro-batch of its rows', () => {
+  const rows = [
+    { ids: [1, 2, 3], labels: [1, 2, 3] },
+    { ids: new Array(20).fill(1), labels: new Array(20).fill(1) },
+    { ids: [1, 2], labels: [-100, 2] },
+  ];
+  expect(shapeOf(rows, 2)).toEqual({ rows: 2, time: 32, targets: 19 + 2 });
+});
