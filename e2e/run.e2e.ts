@@ -8,6 +8,7 @@ import { type OpenPage, openApp } from './launch.ts';
 import {
   chooseData,
   download,
+  dropOn,
   fill,
   loadModel,
   nanoFolder,
@@ -119,6 +120,20 @@ test('a local model: settings, start, pause, resume, stop, held-out rows, export
   expect(second.adapter).toMatchObject({ peft_type: 'LORA', r: 4 });
   expect(second.metrics.filter((m) => m.loss !== undefined)).toHaveLength(6);
   expect(second.tensors.size).toBe(2 * 7 * 2);
+  expect(errors).toEqual([]);
+});
+
+test('a model folder and data files can be dropped; a drop beside the zones changes nothing', async () => {
+  open = await openApp();
+  const { page, errors, address } = open;
+  await waitForDevice(page);
+  await dropOn(page, page.locator('h1'), [`${nanoFolder}/data.jsonl`]);
+  await dropOn(page, page.getByText('Drop a model folder here'), [nanoFolder]);
+  await page.getByTestId('model-facts').waitFor({ timeout: 60_000 });
+  expect(await textOf(page.getByTestId('model-facts'))).toContain('train-moe');
+  await dropOn(page, page.getByText('Drop dataset files here'), [`${nanoFolder}/data.jsonl`]);
+  await page.getByTestId('data-facts').waitFor();
+  expect(page.url()).toBe(address);
   expect(errors).toEqual([]);
 });
 

@@ -1,7 +1,7 @@
 // What the end-to-end tests do again and again on the page.
 import { cpSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { join, resolve } from 'node:path';
 import type { Locator, Page } from 'playwright';
 
 /** The tiny random model of the goldens (no tokenizer), and the demo's model. */
@@ -45,6 +45,16 @@ export async function loadModel(page: Page, folder: string): Promise<void> {
 
 export const chooseData = (page: Page, files: string | string[]): Promise<void> =>
   page.locator('#data input[type=file]').setInputFiles(files);
+
+/** Drags files or a folder from outside the browser onto an element. */
+export async function dropOn(page: Page, target: Locator, paths: string[]): Promise<void> {
+  await target.scrollIntoViewIfNeeded();
+  const box = (await target.boundingBox())!;
+  const session = await page.context().newCDPSession(page);
+  const data = { items: [], files: paths.map((path) => resolve(path)), dragOperationsMask: 1 };
+  for (const type of ['dragEnter', 'dragOver', 'drop'] as const)
+    await session.send('Input.dispatchDragEvent', { type, x: box.x + box.width / 2, y: box.y + box.height / 2, data });
+}
 
 /** The text of the newest notice, which is then dismissed. */
 export async function takeNotice(page: Page): Promise<string> {
