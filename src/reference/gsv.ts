@@ -1,0 +1,96 @@
+// GuidedSelection Vectors in float64: sizes, masks and both gradient estimators (method §2), as plain loops.
+import { gateOf } from './adapter.ts';
+
+const sigmoid = (v: number): number => 1 / (1 + Math.exp(-v));
+
+/** softmax(g). */
+export function distribution(g: ArrayLike<number>): number[] {
+  const top = Math.max(...Array.from(g));
+  const e = Array.from(g, (v) => Math.exp(v - top));
+  const sum = e.reduce((a, b) => a + b, 0);
+  return e.map((v) => v / sum);
+}
+
+/** The index of the largest entry; ties go to the lower one. */
+export const argmax = (g: ArrayLike<number>): number => Array.from(g).reduce((best, v, i) => (v > g[best] ? i : best), 0);
+
+/** Open experts of a site: max(K, argmax + 1); with `closable` g has E + 1 entries and the index itself is the count. */
+export const openExperts = (g: ArrayLike<number>, kept: number, closable = false): number =>
+  closable ? argmax(g) : Math.max(kept, argmax(g) + 1);
+
+/** The gate of one token among the first `open` experts: weights of all, 0 for closed ones. */
+export function prefixGate(z: readonly number[], open: number, kept: number): number[] {
+  return gateAmong(
+    z,
+    z.map((_, i) => i < open),
+    kept,
+  );
+}
+
+/** The gate of one token among a set of experts: min(K, |S|) kept, renormalised. */
+export function gateAmong(z: readonly number[], member: readonly boolean[], kept: number): number[] {
+  const members = z.map((_, i) => i).filter((i) => member[i]);
+  const w = z.map(() => 0);
+  if (members.length === 0) return w;
+  const inner = gateOf(
+    members.map((i) => z[i]),
+    Math.min(kept, members.length),
+  ).w;
+  members.forEach((i, n) => {
+    w[i] = inner[n];
+  });
+  return w;
+}
+
+/** ∂L/∂mask_j of the `paper` expert mask for one token, from ∂L/∂w: the mask adds to the logits, so it is the gate's own logit gradient. */
+export function paperExpertMask(w: readonly number[], dw: readonly number[]): number[] {
+  const mean = w.reduce((a, v, i) => a + v * dw[i], 0);
+  return w.map((v, i) => v * (dw[i] - mean));
+}
+
+/**
+ * Estimator `paper`: ∂L/∂g from d_j = ∂L/∂mask_j. With k* the open prefix's last index: ∂L/∂σ_{k*} = Σ_{i≤k*} d_i σ_i, and `closed`·d_j
+ * elsewhere (0 for experts, 1e-4 for ranks); then through the sigmoid.
+ */
+export function paperGradient(g: ArrayLike<number>, last: number, d: ArrayLike<number>, closed: 0 | 1e-4): Float64Array {
+  const s = Array.from(g, sigmoid);
+  return Float64Array.from(s, (v, j) => {
+    let slope = closed * d[j];
+    if (j === last) {
+      slope = 0;
+      for (let i = 0; i <= last; i++) slope += d[i] * s[i];
+    }
+    return slope * v * (1 - v);
+  });
+}
+
+/** P(size > j) for every j: Σ_{k≥j} π_k, or Σ_{k>j} π_k with `closable`; the first `floor` are 1. */
+export function survival(g: ArrayLike<number>, floor = 0, closable = false): number[] {
+  const p = distribution(g);
+  const sizes = closable ? p.length - 1 : p.length;
+  return Array.from({ length: sizes }, (_, j) => (j < floor ? 1 : p.slice(closable ? j + 1 : j).reduce((a, v) => a + v, 0)));
+}
+
+/** Estimator `survival`: ∂L/∂g_k = Σ_j ∂L/∂m_j · π_k([k ≥ j] − soft_j), straight through; the first `floor` sizes are constant. */
+export function survivalGradient(g: ArrayLike<number>, dm: ArrayLike<number>, floor = 0, closable = false): Float64Array {
+  const p = distribution(g);
+  const soft = survival(g, floor, closable);
+  return Float64Array.from(p, (v, k) => {
+    let sum = 0;
+    for (let j = floor; j < soft.length; j++) sum += dm[j] * v * ((closable ? k > j : k >= j) ? 1 - soft[j] : -soft[j]);
+    return sum;
+  });
+}
+
+/** Δ_j = gate(S ∪ {j}) − gate(S \ {j}) of one token, S the open prefix. */
+export function counterfactual(z: readonly number[], open: number, kept: number, j: number): number[] {
+  const member = z.map((_, i) => i < open);
+  const with_ = gateAmong(z, Object.assign([...member], { [j]: true }), kept);
+  const without = gateAmong(z, Object.assign([...member], { [j]: false }), kept);
+  return with_.map((v, i) => v - without[i]);
+}
+
+/** ∂L/∂m_j of one token for the experts, from ∂L/∂w of all of them: Σ_i ∂L/∂w_i · Δ_{j,i}; 0 below `floor`. */
+export function survivalExpertMask(z: readonly number[], dw: readonly number[], open: number, kept: number, floor: number): number[] {
+  return z.map((_, j) => (j < floor ? 0 : counterfactual(z, open, kept, j).reduce((a, v, i) => a + v * dw[i], 0)));
+}
