@@ -25,7 +25,12 @@ export const rules = {
   '': ['ui', 'state', ...seen], // entry files directly in src/
 };
 // Modules that the page loads without the engine: these folders and packages alone.
-export const pure = { 'train/config': ['util', 'adapters/allocation'], 'train/demo': ['train/config'], 'adapters/allocation': ['util'] };
+export const pure = {
+  'train/config': ['util', 'adapters/allocation', 'adapters/presets'],
+  'train/demo': ['train/config'],
+  'adapters/allocation': ['util'],
+  'adapters/presets': ['util', 'adapters/allocation'],
+};
 const purePackages = ['zod'];
 
 const patterns = [

@@ -57,6 +57,22 @@ describe('parseAllocation', () => {
     expect(parseAllocation(experts, theirs, limits)).toEqual({ experts, ranks });
   });
 
+  test('counts below top-k, 0 included', () => {
+    const none = { experts: { [q]: 0, [v]: 1 }, ranks: { [`${v}.experts.0`]: 4 } };
+    expect(parseAllocation(none.experts, none.ranks, limits)).toEqual(none);
+    expect(parseAllocation({ [q]: 0, [v]: 0 }, {}, limits)).toEqual({ experts: { [q]: 0, [v]: 0 }, ranks: {} });
+  });
+
+  test('of a deeper model, and of a shallower one', () => {
+    const deep = uniformAllocation(2, limits.targets, 1, 8);
+    expect(() => parseAllocation(deep.experts, deep.ranks, limits)).toThrow(
+      'expert.json: "model.layers.1.self_attn.q_proj" is no adapted linear of this model (1 layers; q_proj, v_proj)',
+    );
+    expect(() => parseAllocation(experts, ranks, { ...limits, layers: 2 })).toThrow(
+      'expert.json: "model.layers.1.self_attn.q_proj" is missing',
+    );
+  });
+
   const cases: [string, unknown, unknown, string][] = [
     ['experts is a list', [], ranks, 'expert.json: expected an object'],
     ['ranks is null', experts, null, 'rank.json: expected an object'],
@@ -71,6 +87,9 @@ describe('parseAllocation', () => {
     ['fractional', { ...experts, [q]: 1.5 }, ranks, `"${q}" is 1.5`],
     ['text', { ...experts, [q]: '2' }, ranks, `"${q}" is "2"`],
     ['above the maximum', { ...experts, [q]: 5 }, ranks, 'from 0 to 4 (adapter.experts)'],
+    ['null', { ...experts, [q]: null }, ranks, `"${q}" is null`],
+    ['rank of a closed linear', { ...experts, [v]: 0 }, ranks, 'not there: the linear has 0'],
+    ['rank fractional', experts, { ...ranks, [`${q}.experts.1`]: 2.5 }, 'is 2.5, not a whole number from 1 to 8'],
     ['rank missing', experts, { ...ranks, [`${q}.experts.1`]: undefined }, `"${q}.experts.1" is undefined`],
     ['rank not there', experts, { [`${q}.experts.0`]: 8, [`${v}.experts.0`]: 4 }, `"${q}.experts.1" is missing`],
     ['rank 0', experts, { ...ranks, [`${q}.experts.1`]: 0 }, 'is 0, not a whole number from 1 to 8 (adapter.rank)'],

@@ -14,6 +14,7 @@ import { checkpointWeights } from '../model/weights.ts';
 import { chooseVariants } from '../ops/linear/choose.ts';
 import { readAdapter } from '../train/adapter-files.ts';
 import { parseRunConfig, type RunConfig } from '../train/config.ts';
+import { resolveAllocation } from '../train/resolve-allocation.ts';
 import { InputError, isInputError } from '../util/error.ts';
 import { decodeText, parseJson } from '../util/json.ts';
 import type { Context } from './command.ts';
@@ -62,15 +63,16 @@ export async function readRunConfig(path: string | undefined): Promise<RunConfig
   return parseRunConfig(await readJson(path, 'bad-config'), path);
 }
 
-/** The allocation that a run's settings name by files beside run.json; undefined where it is uniform. */
-export async function readAllocation(config: RunConfig, path: string | undefined, layers: number): Promise<Allocation | undefined> {
-  if (config.allocation === 'uniform' || config.adapter.method === 'lora') return undefined;
+/** The allocation that a run's settings come to on a model; where they name files, those lie beside run.json at `path`. */
+export async function readAllocation(config: RunConfig, path: string | undefined, model: ModelConfig): Promise<Allocation> {
+  if (typeof config.allocation === 'string' || config.adapter.method === 'lora') return resolveAllocation(config, model);
   const { experts, ranks } = config.allocation;
   const beside = (name: string) => resolve(path === undefined ? '.' : dirname(path), name);
   const files = { experts: relative('.', beside(experts)), ranks: relative('.', beside(ranks)) };
   const { targets, experts: maxExperts, rank: maxRank } = config.adapter;
   const [expertsJson, ranksJson] = [await readJson(files.experts, 'bad-adapter'), await readJson(files.ranks, 'bad-adapter')];
-  return parseAllocation(expertsJson, ranksJson, { layers, targets, maxExperts, maxRank, files });
+  const limits = { layers: model.layers, targets, maxExperts, maxRank, files };
+  return resolveAllocation(config, model, parseAllocation(expertsJson, ranksJson, limits));
 }
 
 /** The parsed contents of a JSON file. */

@@ -1,7 +1,7 @@
 // What commands write: single files, and the folder of a run.
 import { closeSync, mkdirSync, openSync, readdirSync, rmSync, statSync, writeFileSync, writeSync } from 'node:fs';
 import { dirname, isAbsolute, join, relative, resolve } from 'node:path';
-import type { AdapterLayout } from '../adapters/layout.ts';
+import { type AdapterLayout, countParameters } from '../adapters/layout.ts';
 import type { LoadedModel } from '../model/load.ts';
 import { adapterFiles } from '../train/adapter-files.ts';
 import type { RunConfig } from '../train/config.ts';
@@ -31,7 +31,7 @@ export class RunFolder {
   }
 
   /** Creates the folder, takes a former run's files away, and writes config.json. `configFolder` is what paths in the settings are relative to. */
-  begin(config: RunConfig, configFolder: string, steps: number, model: LoadedModel): void {
+  begin(config: RunConfig, configFolder: string, steps: number, model: LoadedModel, layout: AdapterLayout): void {
     if (this.force)
       for (const name of ['config.json', 'metrics.jsonl', 'adapter']) rmSync(join(this.path, name), { recursive: true, force: true });
     mkdirSync(this.path, { recursive: true });
@@ -39,8 +39,10 @@ export class RunFolder {
     const { allocation } = config;
     const settings = {
       ...config,
-      allocation: allocation === 'uniform' ? allocation : { experts: moved(allocation.experts), ranks: moved(allocation.ranks) },
+      allocation: typeof allocation === 'string' ? allocation : { experts: moved(allocation.experts), ranks: moved(allocation.ranks) },
       train: { ...config.train, steps },
+      parameters: countParameters(layout),
+      ...(config.adapter.method === 'lora-moe' && layout.spec.allocation),
       model: model.name,
       device: model.gpu.name,
       kernels: model.variants,

@@ -227,6 +227,16 @@ describe('settings', () => {
     ],
   ])('%s', (_, c, message) => refused(train({ config: c() }), message));
 
+  test('built-in allocations and a budget; what does not fit is named', async () => {
+    const batch = { train: { batch: 2, microBatch: 2 } };
+    for (const allocation of ['mola-2468', 'hilo', 'random'])
+      await accepted(train({ config: settings({ ...batch, allocation, adapter: { parameters: 5000 } }) }));
+    await refused(train({ config: settings({ ...batch, allocation: 'mola-5554' }) }), /allocation is "mola-5554": expected "uniform"/);
+    await refused(train({ config: settings({ ...batch, allocation: 'mola-8888', adapter: { experts: 4 } }) }), /needs adapter\.experts 8/);
+    await refused(train({ config: settings({ ...batch, adapter: { parameters: 10 } }) }), /adapter\.parameters is 10: this allocation can/);
+    await accepted(train({ config: settings({ ...batch, adapter: { method: 'lora', parameters: 10 } }) }));
+  });
+
   test('allocation files lie beside run.json; a wrong value in them is named', async () => {
     await accepted(train({ config: join(moe, 'run.json') }));
     const c = settings({ ...runConfig });

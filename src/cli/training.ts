@@ -31,7 +31,7 @@ export async function trainRun(
       },
     },
   });
-  folder?.begin(input.config, configFolder, session.steps, input.model);
+  folder?.begin(input.config, configFolder, session.steps, input.model, session.layout);
   const release = io.onInterrupt(() => {
     progress.note('Stopping after this step; what was trained is kept. Ctrl-C again quits at once.');
     control.stop();

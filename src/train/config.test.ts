@@ -21,6 +21,7 @@ describe('run.json', () => {
         dropout: 0.05,
         scale: 'constant',
         balance: 0.001,
+        parameters: null,
       },
       allocation: 'uniform',
       search: false,
@@ -51,6 +52,15 @@ describe('run.json', () => {
     config.adapter.targets.pop();
     expect(defaultRunConfig().adapter.targets.length).toBe(7);
   });
+
+  test.each(['uniform', 'mola-2468', 'mola-8642', 'mola-5555', 'mola-8888', 'mola-2882', 'hilo', 'random'])(
+    'allocation %s',
+    (allocation) => {
+      const config = parse({ allocation, adapter: { parameters: 12_345 } });
+      expect(config).toMatchObject({ allocation, adapter: { parameters: 12_345 } });
+      expect(parse(JSON.parse(JSON.stringify(config)))).toEqual(config);
+    },
+  );
 
   test('targets come out in the order of a layer', () => {
     expect(parse({ adapter: { targets: ['down_proj', 'q_proj'] } }).adapter.targets).toEqual(['q_proj', 'down_proj']);
@@ -85,7 +95,12 @@ describe('run.json', () => {
     [{ adapter: { targets: ['q_proj', 'q_proj'] } }, 'names a linear twice'],
     [{ adapter: { dropout: 1 } }, 'adapter.dropout is 1'],
     [{ adapter: { method: 'dora' } }, 'adapter.method is "dora"'],
-    [{ allocation: 'mola' }, 'allocation is "mola": expected "uniform" or {"experts": FILE, "ranks": FILE}'],
+    [{ allocation: 'mola' }, 'allocation is "mola": expected "uniform", "mola-2468", '],
+    [{ allocation: 'mola' }, '"hilo", "random" or {"experts": FILE, "ranks": FILE}'],
+    [{ allocation: 'mola-2468', adapter: { experts: 6 } }, 'allocation is "mola-2468": needs adapter.experts 8 or more, not 6'],
+    [{ allocation: 'hilo', adapter: { rank: 4 } }, 'allocation is "hilo": needs adapter.rank 8 or more, not 4'],
+    [{ adapter: { parameters: 0 } }, 'adapter.parameters is 0'],
+    [{ adapter: { parameters: 1.5 } }, 'adapter.parameters is 1.5'],
     [{ allocation: { experts: 'e.json' } }, 'allocation'],
     [{ search: true }, 'search is true: only false is possible'],
     [{ data: { maxLength: 1 } }, 'data.maxLength is 1'],

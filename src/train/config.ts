@@ -1,6 +1,7 @@
 // run.json: every setting of a run with its default, checked; unknown keys are errors.
 import { z } from 'zod';
 import { targetNames } from '../adapters/allocation.ts';
+import { presetNames, presetNeeds } from '../adapters/presets.ts';
 import { InputError } from '../util/error.ts';
 
 z.config({ jitless: true }); // zod's probe of `new Function` breaks a strict content security policy
@@ -34,11 +35,15 @@ const adapter = z.strictObject({
   dropout: z.number().min(0).lt(1).default(0.05).describe("Dropout of the experts' input"),
   scale: z.enum(['constant', 'per-expert']).default('constant').describe('alpha / rank, or alpha / the rank of each expert'),
   balance: z.number().min(0).default(0.001).describe('Coefficient of the balance loss'),
+  parameters: count(Number.MAX_SAFE_INTEGER)
+    .nullable()
+    .default(null)
+    .describe('Trainable parameters that the allocation is scaled to, its shape kept; null: as it is'),
 });
 
 const allocation = z.union(
-  [z.literal('uniform'), z.strictObject({ experts: z.string().min(1), ranks: z.string().min(1) })],
-  'expected "uniform" or {"experts": FILE, "ranks": FILE}',
+  [z.enum(['uniform', ...presetNames]), z.strictObject({ experts: z.string().min(1), ranks: z.string().min(1) })],
+  `expected ${['uniform', ...presetNames].map((name) => `"${name}"`).join(', ')} or {"experts": FILE, "ranks": FILE}`,
 );
 
 const train = z.strictObject({
@@ -60,7 +65,9 @@ const runConfig = z
     seed: z.number().int().min(0).max(Number.MAX_SAFE_INTEGER).default(1),
     data: data.prefault({}),
     adapter: adapter.prefault({}),
-    allocation: allocation.default('uniform').describe('Experts and ranks of every linear: all alike, or from two files'),
+    allocation: allocation
+      .default('uniform')
+      .describe('Experts and ranks of every linear: all alike, a built-in pattern over the layers, drawn by the seed, or from two files'),
     search: z.literal(false, 'only false is possible').default(false),
     train: train.prefault({}),
   })
@@ -70,6 +77,11 @@ const runConfig = z
       fail(['train', 'batch'], `must be a multiple of train.microBatch (${c.train.microBatch})`);
     if (c.adapter.topK > c.adapter.experts) fail(['adapter', 'topK'], `must not be above adapter.experts (${c.adapter.experts})`);
     if (new Set(c.adapter.targets).size !== c.adapter.targets.length) fail(['adapter', 'targets'], 'names a linear twice');
+    if (typeof c.allocation === 'string' && c.allocation !== 'uniform') {
+      const needs = presetNeeds(c.allocation);
+      for (const key of ['experts', 'rank'] as const)
+        if (needs[key] > c.adapter[key]) fail(['allocation'], `needs adapter.${key} ${needs[key]} or more, not ${c.adapter[key]}`);
+    }
   });
 
 /** Every setting of a run, resolved. */
@@ -78,7 +90,7 @@ export type RunConfig = Omit<z.output<typeof runConfig>, '$schema'>;
 export type RunConfigInput = z.input<typeof runConfig>;
 
 /** Keys of `adapter` that plain LoRA has no use for. */
-const moeKeys = ['experts', 'topK', 'scale', 'balance'] as const;
+const moeKeys = ['experts', 'topK', 'scale', 'balance', 'parameters'] as const;
 
 /**
  * Checks the parsed contents of run.json and fills in the defaults. With method "lora" the keys of LoRA-MoE are ignored and

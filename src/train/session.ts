@@ -1,5 +1,5 @@
 // One training run: order of rows, micro-batches and accumulation, schedule, evaluation, statistics (method §1 "Training, exactly").
-import { type Allocation, siteDims, uniformAllocation } from '../adapters/allocation.ts';
+import { type Allocation, siteDims } from '../adapters/allocation.ts';
 import { initialValues } from '../adapters/init.ts';
 import { type AdapterLayout, layoutAdapter } from '../adapters/layout.ts';
 import { BatchOrder, bucketLength, splitValidation } from '../data/batches.ts';
@@ -9,6 +9,7 @@ import { InputError, invariant } from '../util/error.ts';
 import { streamKey } from '../util/random.ts';
 import type { RunConfig } from './config.ts';
 import { RunControl } from './control.ts';
+import { resolveAllocation } from './resolve-allocation.ts';
 import { StatisticsRing } from './ring.ts';
 import { type BatchShape, microBatch, Runtime } from './runtime.ts';
 import { learningRate, totalSteps } from './schedule.ts';
@@ -59,7 +60,7 @@ export interface RunInput {
   model: LoadedModel;
   rows: readonly Row[];
   config: RunConfig;
-  /** Where config.allocation names files, their contents. */
+  /** Experts and ranks (method "lora-moe"); by default what config comes to, which then names no files. */
   allocation?: Allocation;
   /** Starting values of the store (--init); by default the standard initialisation from the seed. */
   init?: (layout: AdapterLayout) => Promise<Float32Array<ArrayBuffer>>;
@@ -247,13 +248,8 @@ export class Session {
   }
 }
 
-function allocationOf({ model, config, allocation }: RunInput): Allocation {
-  const { method, targets, experts, rank } = config.adapter;
-  if (method === 'lora') return uniformAllocation(model.config.layers, targets, 1, rank);
-  if (allocation) return allocation;
-  invariant(config.allocation === 'uniform', 'the allocation files have not been read');
-  return uniformAllocation(model.config.layers, targets, experts, rank);
-}
+const allocationOf = ({ model, config, allocation }: RunInput): Allocation =>
+  (config.adapter.method === 'lora-moe' && allocation) || resolveAllocation(config, model.config);
 
 /** The program shape that holds any micro-batch of these rows. */
 export function shapeOf(rows: readonly Row[], perBatch: number): BatchShape {

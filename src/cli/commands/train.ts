@@ -1,6 +1,6 @@
 // train: fine-tunes an adapter and writes its files, the settings and the metrics.
 import { dirname } from 'node:path';
-import { siteDims, uniformAllocation } from '../../adapters/allocation.ts';
+import { type Allocation, siteDims } from '../../adapters/allocation.ts';
 import { type AdapterLayout, layoutAdapter } from '../../adapters/layout.ts';
 import { BatchOrder, splitValidation } from '../../data/batches.ts';
 import { openSafetensors } from '../../data/safetensors.ts';
@@ -18,7 +18,7 @@ import { trainRun } from '../training.ts';
 export const train = command({
   name: 'train',
   summary: 'fine-tune a LoRA or LoRA-MoE adapter',
-  details: `DIR gets config.json (every setting, and the kernels used), metrics.jsonl (one line a step) and adapter/.
+  details: `DIR gets config.json (every setting, the experts and ranks that they came to, and the kernels used), metrics.jsonl (one line a step) and adapter/.
 Ctrl-C stops after the step and keeps what was trained; the exit code is then 130.
 docs/run.schema.json lists the settings of run.json.`,
   options: {
@@ -34,7 +34,7 @@ docs/run.schema.json lists the settings of run.json.`,
     const folder = new RunFolder(o.out, o.force);
     const config = await readRunConfig(o.config);
     const model = await checkModel(o.model);
-    const allocation = await readAllocation(config, o.config, model.config.layers);
+    const allocation = await readAllocation(config, o.config, model.config);
     const init = o.init === undefined ? undefined : await initialTensors(o.init, config, model.config, allocation);
     const { dataset } = await openData(context, model, o.data, config.data);
     checkBatches(dataset.examples.length, config);
@@ -50,12 +50,10 @@ async function initialTensors(
   path: string,
   { adapter }: RunConfig,
   model: ModelConfig,
-  allocation: RunInput['allocation'],
+  allocation: Allocation,
 ): Promise<(layout: AdapterLayout) => Promise<Float32Array<ArrayBuffer>>> {
-  const experts = adapter.method === 'lora' ? 1 : adapter.experts;
-  const spec = { ...adapter, allocation: allocation ?? uniformAllocation(model.layers, adapter.targets, experts, adapter.rank) };
   const { entries } = await openSafetensors(fileSource(path));
-  const values = await storeValues(layoutAdapter(spec, model.layers, siteDims(model)), entries, path);
+  const values = await storeValues(layoutAdapter({ ...adapter, allocation }, model.layers, siteDims(model)), entries, path);
   return async () => values;
 }
 

@@ -1,0 +1,51 @@
+// config.json of a run: its settings, and the experts, ranks and parameters that they came to.
+import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterAll, expect, test } from 'vitest';
+import { parameterCount, siteDims } from '../adapters/allocation.ts';
+import { layoutAdapter } from '../adapters/layout.ts';
+import type { LoadedModel } from '../model/load.ts';
+import { parseRunConfig } from '../train/config.ts';
+import { resolveAllocation } from '../train/resolve-allocation.ts';
+import { RunFolder } from './outputs.ts';
+
+const dir = mkdtempSync(join(tmpdir(), 'outputs-'));
+afterAll(() => rmSync(dir, { recursive: true }));
+
+const shape = { layers: 4, hidden: 32, heads: 4, kvHeads: 2, headDim: 8, feedForward: 48 };
+const dims = siteDims(shape);
+const model = { name: 'nano', gpu: { name: 'none' }, variants: { product: 'tile' } } as unknown as LoadedModel;
+
+function written(name: string, json: unknown) {
+  const config = parseRunConfig(json, 'run.json');
+  const allocation = resolveAllocation(config, shape);
+  const layout = layoutAdapter({ ...config.adapter, allocation }, shape.layers, dims);
+  const folder = new RunFolder(join(dir, name), false);
+  folder.begin(config, '.', 7, model, layout);
+  folder.close();
+  return { settings: JSON.parse(readFileSync(join(dir, name, 'config.json'), 'utf8')), allocation };
+}
+
+test('a preset by name, with its experts, ranks and exact parameters', () => {
+  const { settings, allocation } = written('moe', { adapter: { parameters: 60_000 }, allocation: 'mola-2468' });
+  expect(settings).toMatchObject({
+    allocation: 'mola-2468',
+    adapter: { parameters: 60_000 },
+    train: { steps: 7 },
+    model: 'nano',
+    kernels: { product: 'tile' },
+  });
+  expect(settings.experts).toEqual(allocation.experts);
+  expect(settings.experts['model.layers.3.mlp.down_proj']).toBe(8);
+  expect(settings.ranks).toEqual(allocation.ranks);
+  expect(settings.parameters).toBe(parameterCount(allocation, dims));
+  expect(Math.abs(settings.parameters / 60_000 - 1)).toBeLessThan(0.01);
+});
+
+test('plain LoRA: parameters alone', () => {
+  const { settings } = written('lora', { adapter: { method: 'lora', rank: 2, targets: ['q_proj'] } });
+  expect(settings.parameters).toBe(4 * 2 * (32 + 32));
+  expect(settings).not.toHaveProperty('experts');
+  expect(settings).not.toHaveProperty('ranks');
+});
