@@ -17,11 +17,12 @@ interface Result {
   entries: ReadonlyMap<string, TensorEntry>;
   ce: number;
   balance: number;
+  recompute: Recompute;
 }
 
 async function gradients(
   name: string,
-  options: { recompute?: Recompute; share?: boolean; variants?: Variants; dropout?: number } = {},
+  options: { recompute?: Recompute; activationBudget?: number; share?: boolean; variants?: Variants; dropout?: number } = {},
 ): Promise<Result> {
   const folder = await goldenFolder(name);
   const gpu = await testGpu();
@@ -41,6 +42,7 @@ async function gradients(
   const runtime = await Runtime.create(model, layout, shape, {
     dropout: (options.dropout ?? 0) > 0,
     recompute: options.recompute,
+    activationBudget: options.activationBudget,
     share: options.share,
   });
   const batch = microBatch(rows, shape);
@@ -54,11 +56,12 @@ async function gradients(
   const store = await layout.store.read(gpu, 'grad');
   expect(statistics[STATISTICS.tokens]).toBe(batch.lossTokens);
   const { entries } = await openSafetensors(bytesSource(storeFile(layout, store), 'gradients'));
+  const { recompute } = runtime;
   runtime.destroy();
   layout.store.destroy();
   model.memory.destroy();
   gpu.check();
-  return { store, entries, ce: statistics[STATISTICS.crossEntropy] / batch.lossTokens, balance: statistics[STATISTICS.balance] };
+  return { store, entries, recompute, ce: statistics[STATISTICS.crossEntropy] / batch.lossTokens, balance: statistics[STATISTICS.balance] };
 }
 
 for (const name of ['train-moe', 'train-lora']) {
@@ -92,6 +95,11 @@ test('recomputing the MLPs or whole blocks, with dropout on, gives the same bits
     expect(other.ce).toBe(plain.ce);
     expect(other.balance).toBe(plain.balance);
   }
+  // Without a policy given, the least that fits the budget.
+  expect(plain.recompute).toBe('none');
+  const tight = await gradients('train-moe', { dropout: 0.1, activationBudget: 1 });
+  expect(tight.recompute).toBe('block');
+  expect(tight.store).toEqual(plain.store);
   const without = await gradients('train-moe');
   expect(without.store).not.toEqual(plain.store);
 });

@@ -1,6 +1,7 @@
 // A model with an adapter on a device: the states that programs share, and the programs of a training run.
 import type { AdapterLayout } from '../adapters/layout.ts';
 import { createStaging, readBuffer, writeBuffer } from '../gpu/buffers.ts';
+import { plan } from '../graph/plan.ts';
 import { Memory, Program } from '../graph/program.ts';
 import { Recorder } from '../graph/recorder.ts';
 import { type Tensor, tensor } from '../graph/tensor.ts';
@@ -69,10 +70,15 @@ export function microBatch(rows: readonly { ids: ArrayLike<number>; labels: Arra
   return { ids, lengths, index, targets, lossTokens: count, tokens };
 }
 
+const ACTIVATION_BUDGET = 2 * 2 ** 30;
+
 /** Options of a runtime. */
 export interface RuntimeOptions {
   dropout: boolean;
+  /** By default the least recomputation whose planned activations fit the budget. It changes no bit. */
   recompute?: Recompute;
+  /** Bytes of activations at most, where any policy reaches it; 2 GiB by default. */
+  activationBudget?: number;
   /** No `micro` and no `update`. */
   evaluateOnly?: boolean;
   /** false gives every activation a buffer of its own, to bisect aliasing. */
@@ -85,6 +91,8 @@ export class Runtime {
   readonly memory: Memory;
   private readonly states: Record<'ids' | 'lengths' | 'start' | 'index' | 'targets' | 'statistics' | 'routing' | 'halt', Tensor>;
   private readonly staging: GPUBuffer;
+  /** The policy of `micro`. */
+  recompute: Recompute = 'none';
   private programs: { micro: Program | null; update: Program | null; evaluate: Program };
 
   private constructor(
@@ -119,7 +127,7 @@ export class Runtime {
     const runtime = new Runtime(model, layout, shape);
     const compile = (rec: Recorder) => Program.compile(rec, runtime.memory, { share: options.share, onProgress: options.onProgress });
     if (layout && !options.evaluateOnly) {
-      runtime.programs.micro = await compile(runtime.recordMicro(options));
+      runtime.programs.micro = await compile(runtime.chooseMicro(options));
       runtime.programs.update = await compile(runtime.recordUpdate());
     }
     runtime.programs.evaluate = await compile(runtime.recordForward(new Recorder(model.variants, false), { dropout: false }).rec);
@@ -140,6 +148,18 @@ export class Runtime {
     const rows = rmsNorm(rec, gatherRows(rec, x, states.index), weights.norm, config.normEps);
     headCrossEntropy(rec, rows, weights.head, states.targets, states.statistics);
     return { rec, rows };
+  }
+
+  /** Records `micro` with more and more recomputation until its plan fits the budget. */
+  private chooseMicro(options: RuntimeOptions): Recorder {
+    const policies: Recompute[] = options.recompute ? [options.recompute] : ['none', 'mlp', 'block'];
+    const budget = options.activationBudget ?? ACTIVATION_BUDGET;
+    let rec: Recorder;
+    do {
+      this.recompute = policies.shift()!;
+      rec = this.recordMicro({ ...options, recompute: this.recompute });
+    } while (policies.length > 0 && plan(rec.commands).slotBytes.reduce((a, b) => a + b, 0) > budget);
+    return rec;
   }
 
   private recordMicro(options: RuntimeOptions): Recorder {
