@@ -27,11 +27,11 @@ def write_json(file, value):
     Path(file).write_text(json.dumps(value, indent=2) + "\n")
 
 
-def write_rows(file, vocab, seed):
+def write_rows(file, vocab, seed, lengths=LENGTHS):
     """Rows that can be learnt: the answer repeats the prompt's first tokens. Prompts are masked, one row has a gap, one none."""
     rng = random.Random(seed)
     lines = []
-    for index, length in enumerate(LENGTHS):
+    for index, length in enumerate(lengths):
         ids = [rng.randrange(3, vocab) for _ in range(length)]
         prompt = [0, length // 3, length // 2][index % 3]
         period = max(prompt + 1, 5)

@@ -8,6 +8,7 @@ import torch
 import fixtures
 import lora_moe
 import models
+import search_fixtures
 
 if __name__ == "__main__":
     out = Path(sys.argv[1]) if len(sys.argv) > 1 else Path(__file__).resolve().parents[2] / "src/testing/golden"
@@ -15,4 +16,5 @@ if __name__ == "__main__":
     lora_moe.check_worked_example()
     models.make(out)
     fixtures.make(out)
+    search_fixtures.make(out)
     print(f"{sum(f.stat().st_size for f in out.rglob('*') if f.is_file()) / 1e6:.2f} MB in {out}")
