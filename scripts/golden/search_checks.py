@@ -2,8 +2,7 @@
 
 import torch
 
-import lora_moe
-from search import Mask, counterfactuals, expert_mask, gate, rank_mask, split
+from search import Mask, counterfactuals, expert_mask, gate, rank_mask
 
 
 def near(got, want, limit=1e-7):

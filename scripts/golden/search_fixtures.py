@@ -1,6 +1,5 @@
 """The fixtures of the search: search-*/ beside train-moe, whose base model they use. See README.md."""
 
-import json
 import shutil
 
 import torch
