@@ -75,6 +75,9 @@ interface Compiled {
   group: GPUBindGroup | null;
 }
 
+/** Work per submit until a speed is known: 10 ms at 200 GFLOP/s, and far from a watchdog's seconds on anything slower. */
+const CAUTIOUS_FLOPS = 2e9;
+
 /** A program that can be replayed. */
 export class Program {
   private constructor(
@@ -153,7 +156,7 @@ export class Program {
    */
   replay(options: { flopsPerSubmit?: number; timestamps?: readonly GPUQuerySet[] } = {}): void {
     const { device } = this.gpu;
-    const limit = options.flopsPerSubmit ?? Number.POSITIVE_INFINITY;
+    const limit = options.flopsPerSubmit ?? CAUTIOUS_FLOPS;
     let encoder = device.createCommandEncoder();
     let pass: GPUComputePassEncoder | null = null;
     let flops = 0;
