@@ -94,3 +94,47 @@ export function counterfactual(z: readonly number[], open: number, kept: number,
 export function survivalExpertMask(z: readonly number[], dw: readonly number[], open: number, kept: number, floor: number): number[] {
   return z.map((_, j) => (j < floor ? 0 : counterfactual(z, open, kept, j).reduce((a, v, i) => a + v * dw[i], 0)));
 }
+
+/** One site of the search: `experts` of rank `rank`, their sizes, and how many are kept. */
+export interface SearchSite {
+  experts: number;
+  rank: number;
+  kept: number;
+  scale: number;
+  /** Mask value of closed rows: 0, or 1e-4 with `paper`. */
+  closed: number;
+  open: number;
+  ranks: readonly number[];
+  /** Row scales e, one a column. */
+  rowScale: readonly number[];
+}
+
+const maskOf = (s: SearchSite, c: number): number => (c % s.rank < s.ranks[Math.floor(c / s.rank)] ? 1 : s.closed);
+
+/** u of one token: w_i s m_j e_c h_c. */
+export function searchGate(h: readonly number[], z: readonly number[], s: SearchSite): { w: number[]; u: number[] } {
+  const w = prefixGate(z, s.open, s.kept);
+  return { w, u: h.map((v, c) => w[Math.floor(c / s.rank)] * s.scale * maskOf(s, c) * s.rowScale[c] * v) };
+}
+
+/**
+ * Gradients of one token at one site, the balance loss left out: of h and z, of the row scales and the rank mask (to be summed over
+ * tokens), and of the expert mask by either estimator.
+ */
+export function searchGateBackward(
+  h: readonly number[],
+  z: readonly number[],
+  du: readonly number[],
+  s: SearchSite,
+  estimator: 'paper' | 'survival',
+  floor: number,
+) {
+  const { w } = searchGate(h, z, s);
+  const owner = (c: number) => Math.floor(c / s.rank);
+  const dh = du.map((d, c) => w[owner(c)] * s.scale * maskOf(s, c) * s.rowScale[c] * d);
+  const dRow = du.map((d, c) => maskOf(s, c) * w[owner(c)] * s.scale * d * h[c]);
+  const dRankMask = du.map((d, c) => s.rowScale[c] * w[owner(c)] * s.scale * d * h[c]);
+  const dw = w.map((_, i) => du.reduce((a, d, c) => a + (owner(c) === i ? d * s.scale * maskOf(s, c) * s.rowScale[c] * h[c] : 0), 0));
+  const dz = paperExpertMask(w, dw);
+  return { dh, dz, dRow, dRankMask, dExpertMask: estimator === 'paper' ? dz : survivalExpertMask(z, dw, s.open, s.kept, floor) };
+}

@@ -1,0 +1,141 @@
+// The gate of the search, its gradients, and both GSV estimators against float64; every Δ from two gates computed from scratch.
+import { expect, test } from 'vitest';
+import { tensor } from '../graph/tensor.ts';
+import {
+  argmax,
+  openExperts,
+  paperGradient,
+  searchGate as reference,
+  type SearchSite,
+  searchGateBackward,
+  survivalGradient,
+} from '../reference/gsv.ts';
+import { expectClose, runOp, values } from '../testing/gpu.ts';
+import { expectGradient, inner } from '../testing/gradient.ts';
+import { argmaxSizes, gsvGradients, type SearchGroup, searchGate } from './gsv.ts';
+
+const slice = (x: ArrayLike<number>, from: number, count: number): number[] => Array.from({ length: count }, (_, i) => x[from + i]);
+
+test('reference: dh, dz, the row scales and the rank mask are the derivatives', () => {
+  const site: SearchSite = {
+    experts: 3,
+    rank: 2,
+    kept: 2,
+    scale: 2,
+    closed: 0.1,
+    open: 3,
+    ranks: [1, 2, 1],
+    rowScale: [1, 0.5, 2, 1, 1.5, 1],
+  };
+  const [h, z, du] = [values(1, 6), values(2, 3, 2), values(3, 6)].map((x) => Array.from(x));
+  const got = searchGateBackward(h, z, du, site, 'paper', 2);
+  expectGradient((at) => inner(reference(Array.from(at), z, site).u, du), h, got.dh);
+  expectGradient((at) => inner(reference(h, Array.from(at), site).u, du), z, got.dz);
+  expectGradient((at) => inner(reference(h, z, { ...site, rowScale: Array.from(at) }).u, du), site.rowScale, got.dRow);
+});
+
+for (const estimator of ['paper', 'survival'] as const) {
+  for (const closable of estimator === 'paper' ? [false] : [false, true]) {
+    test(`search gate and GSV gradients, ${estimator}${closable ? ', closable' : ''}`, async () => {
+      const [rows, time, sites, experts, rank, kept] = [2, 9, 3, 4, 3, 2];
+      const tokens = rows * time;
+      const all = sites * experts;
+      const columns = all * rank;
+      const width = columns + all;
+      const length = experts + (closable ? 1 : 0);
+      const group: SearchGroup = { sites, experts, rank, kept, scale: 1.5, estimator, closable, start: 2 };
+      const h = values(1, tokens * width, 2);
+      const du = values(2, tokens * columns);
+      const rowScale = values(3, columns).map((v) => 1 + v / 2);
+      const expertGsv = values(4, sites * length);
+      // One site with its first entry largest: one expert, or none where sites can close.
+      expertGsv[length] = 2;
+      const rankGsv = values(5, all * rank);
+      const before = values(6, columns);
+      const out = await runOp({
+        training: true,
+        inputs: {
+          h: { shape: [tokens, width], data: h },
+          du: { shape: [tokens, columns], data: du },
+          rowScale: { shape: [columns], data: rowScale },
+          expertGsv: { shape: [sites, length], data: expertGsv },
+          rankGsv: { shape: [all, rank], data: rankGsv },
+          dRow: { shape: [columns], data: before },
+          dExperts: { shape: [sites, length], data: new Float32Array(sites * length) },
+          dRanks: { shape: [all, rank], data: new Float32Array(all * rank) },
+          lengths: { shape: [rows], data: Uint32Array.from([time, time]) },
+        },
+        record: (rec, t) => {
+          const sizes = tensor('sizes', [2 + sites * (experts + 1)], { dtype: 'u32' });
+          const routing = tensor('routing', [2 * all + 1]);
+          const masks = tensor('masks', [width]);
+          rec.clear(routing);
+          argmaxSizes(rec, group, t.expertGsv, t.rankGsv, sizes);
+          const state = { state: routing, total: all, start: 0, lengths: t.lengths, time };
+          const { u, gates, dh } = searchGate(rec, t.h, t.rowScale, sizes, group, state, { rowScale: t.dRow, masks });
+          rec.aliasGrad(u, t.du);
+          rec.backward();
+          gsvGradients(rec, group, masks, { experts: t.expertGsv, ranks: t.rankGsv }, { experts: t.dExperts, ranks: t.dRanks });
+          return { u, gates, dh, masks, dRow: t.dRow, dExperts: t.dExperts, dRanks: t.dRanks };
+        },
+      });
+      const floor = closable ? 0 : kept;
+      const closed = estimator === 'paper' ? 1e-4 : 0;
+      const want = { u: [] as number[], dh: [] as number[], dz: [] as number[], w: [] as number[] };
+      const got = { u: [] as number[], dh: [] as number[], dz: [] as number[], w: [] as number[] };
+      const dRow = Float64Array.from(before);
+      const masks = new Float64Array(width);
+      const list = Array.from({ length: sites }, (_, s): SearchSite => {
+        const ranks = Array.from({ length: experts }, (_, e) => argmax(slice(rankGsv, (s * experts + e) * rank, rank)) + 1);
+        const open = openExperts(slice(expertGsv, s * length, length), kept, closable);
+        return { experts, rank, kept, scale: 1.5, closed, open, ranks, rowScale: slice(rowScale, s * experts * rank, experts * rank) };
+      });
+      expect(list[1].open).toBe(closable ? 0 : kept);
+      const per = experts * rank;
+      for (let n = 0; n < tokens; n++) {
+        list.forEach((site, s) => {
+          const [hs, z] = [slice(h, n * width + s * per, per), slice(h, n * width + columns + s * experts, experts)];
+          const ds = slice(du, n * columns + s * per, per);
+          const forward = reference(hs, z, site);
+          const back = searchGateBackward(hs, z, ds, site, estimator, floor);
+          want.u.push(...forward.u);
+          want.w.push(...forward.w);
+          want.dh.push(...back.dh);
+          want.dz.push(...back.dz);
+          const at = n * (columns + 2 * all);
+          got.u.push(...slice(out.u, n * columns + s * per, per));
+          got.w.push(...slice(out.gates, n * 2 * all + all + s * experts, experts));
+          got.dh.push(...slice(out.dh, at + s * per, per));
+          got.dz.push(...slice(out.dh, at + columns + s * experts, experts));
+          back.dRow.forEach((v, c) => {
+            dRow[s * per + c] += v;
+          });
+          back.dRankMask.forEach((v, c) => {
+            masks[s * per + c] += v;
+          });
+          back.dExpertMask.forEach((v, e) => {
+            masks[columns + s * experts + e] += v;
+          });
+        });
+      }
+      for (const key of ['u', 'w', 'dh', 'dz'] as const) expectClose(got[key], want[key], 3e-6, key);
+      expectClose(out.dRow, dRow, 3e-6, 'row scales');
+      expectClose(out.masks, masks, 1e-5, 'masks');
+      list.forEach((site, s) => {
+        const g = slice(expertGsv, s * length, length);
+        const d = slice(masks, columns + s * experts, experts);
+        const expertWant = estimator === 'paper' ? paperGradient(g, site.open - 1, d, 0) : survivalGradient(g, d, floor, closable);
+        expectClose(slice(out.dExperts, s * length, length), expertWant, 2e-5, `expert GSV of site ${s}`);
+        for (let e = 0; e < experts; e++) {
+          const at = (s * experts + e) * rank;
+          const r = slice(rankGsv, at, rank);
+          const rankWant =
+            estimator === 'paper' ? paperGradient(r, argmax(r), slice(masks, at, rank), 1e-4) : survivalGradient(r, slice(masks, at, rank));
+          // A closed expert's rows get exactly nothing.
+          if (Array.from(rankWant).every((v) => v === 0)) expect(Math.max(...slice(out.dRanks, at, rank).map(Math.abs))).toBe(0);
+          else expectClose(slice(out.dRanks, at, rank), rankWant, 2e-5, `rank GSV ${e} of site ${s}`);
+        }
+      });
+    });
+  }
+}

@@ -1,0 +1,152 @@
+// The gate during the search, with its masks, and the gradients of the GuidedSelection Vectors by either estimator.
+import gradientCode from '../../shaders/gsv/gsv_gradient.wgsl?raw';
+import sumsCode from '../../shaders/gsv/mask_sums.wgsl?raw';
+import gateCode from '../../shaders/gsv/search_gate.wgsl?raw';
+import backwardCode from '../../shaders/gsv/search_gate_backward.wgsl?raw';
+import sizesCode from '../../shaders/gsv/sizes.wgsl?raw';
+import { defineKernel } from '../gpu/kernel.ts';
+import type { Recorder } from '../graph/recorder.ts';
+import { sizeOf, type Tensor, tensor } from '../graph/tensor.ts';
+import { invariant } from '../util/error.ts';
+import type { Routing } from './adapter.ts';
+
+const sizesKernel = defineKernel('gsv_sizes', sizesCode);
+const gateKernel = defineKernel('search_gate', gateCode);
+const backwardKernel = defineKernel('search_gate_backward', backwardCode);
+const sumsKernel = defineKernel('mask_sums', sumsCode);
+const gradientKernel = defineKernel('gsv_gradient', gradientCode);
+
+/** A group of sites during the search: every site has E_max experts of rank R_max. */
+export interface SearchGroup {
+  sites: number;
+  experts: number; // E_max
+  rank: number; // R_max
+  kept: number; // K
+  /** s = α / R_max. */
+  scale: number;
+  estimator: 'paper' | 'survival';
+  closable: boolean;
+  /** Where the group's sizes start: per site the open experts, then each expert's rank. */
+  start: number;
+}
+
+const closedOf = (g: SearchGroup): number => (g.estimator === 'paper' ? 1e-4 : 0);
+const floorOf = (g: SearchGroup): number => (g.closable ? 0 : g.kept);
+
+/** Writes a group's sizes by argmax (method §2). expertGsv (sites, E_max or E_max + 1), rankGsv (sites·E_max, R_max), sizes u32. */
+export function argmaxSizes(rec: Recorder, group: SearchGroup, expertGsv: Tensor, rankGsv: Tensor, sizes: Tensor): void {
+  const { sites, experts, rank, kept, start } = group;
+  rec.launch({
+    kernel: sizesKernel,
+    tensors: { expert_gsv: expertGsv, rank_gsv: rankGsv, sizes },
+    params: { sites, experts, rank, kept, closable: group.closable ? 1 : 0, start },
+    workgroups: [Math.ceil(sites / 64), 1, 1],
+  });
+}
+
+/** The level that a backward pass serves: gradients of the row scales, and of the masks (ΣER rows, then ΣE experts). */
+export interface MaskGradients {
+  rowScale: Tensor;
+  masks: Tensor;
+}
+
+/**
+ * u of a group during the search (method §2). Its gradient with respect to h is (N, ΣER + ΣE) with ΣE more columns a row, which hold the
+ * expert masks per token; the product that reads it goes by the stride.
+ * @param h (N, ΣER + ΣE) @param rowScale e (ΣER) @param sizes u32, by `argmaxSizes` or drawn
+ * @returns u (N, ΣER) and gates (N, 2·ΣE): p, then w
+ */
+export function searchGate(
+  rec: Recorder,
+  h: Tensor,
+  rowScale: Tensor,
+  sizes: Tensor,
+  group: SearchGroup,
+  routing: Routing,
+  out: MaskGradients,
+) {
+  const { sites, experts, rank, kept, scale, start } = group;
+  const [tokens, width] = h.shape;
+  const all = sites * experts;
+  const columns = all * rank;
+  invariant(width === columns + all && sizeOf(rowScale) === columns, 'search gate: columns do not match the group');
+  const gates = tensor('search gates', [tokens, 2 * all]);
+  const u = tensor(`masked ${h.name}`, [tokens, columns], { requiresGrad: true });
+  const closed = closedOf(group);
+  const workgroups = Math.ceil((tokens * sites) / 64);
+  rec.launch({
+    kernel: gateKernel,
+    tensors: { h, sizes, row_scale: rowScale, gates, u },
+    params: { tokens, sites, experts, rank, kept, start, scale, closed },
+    workgroups,
+    flops: 3 * tokens * columns,
+  });
+  const dh = tensor(`d ${h.name}`, [tokens, columns + 2 * all]);
+  rec.onBackward(() => {
+    const du = rec.gradOf(u);
+    if (!du) return;
+    rec.launch({
+      kernel: backwardKernel,
+      tensors: { h, sizes, row_scale: rowScale, gates, du, routing: routing.state, lengths: routing.lengths, dh },
+      params: {
+        tokens,
+        time: routing.time,
+        sites,
+        experts,
+        rank,
+        kept,
+        start,
+        scale,
+        closed,
+        survival: group.estimator === 'survival' ? 1 : 0,
+        first_free: floorOf(group),
+        routing_start: routing.start,
+        routing_tokens: 2 * routing.total,
+      },
+      workgroups,
+      flops: 6 * tokens * columns,
+    });
+    rec.launch({
+      kernel: sumsKernel,
+      tensors: { h, sizes, row_scale: rowScale, gates, du, dh, d_row_scale: out.rowScale, d_masks: out.masks },
+      params: { tokens, sites, experts, rank, start, scale, closed },
+      workgroups: columns + all,
+      flops: 3 * tokens * columns,
+    });
+  });
+  return { u, gates, dh };
+}
+
+/** Adds ∂L/∂g of a group's expert and rank GSVs to their gradients, from the mask gradients of one backward pass (method §2). */
+export function gsvGradients(
+  rec: Recorder,
+  group: SearchGroup,
+  masks: Tensor,
+  gsv: { experts: Tensor; ranks: Tensor },
+  grad: { experts: Tensor; ranks: Tensor },
+): void {
+  const { sites, experts, rank } = group;
+  const survival = group.estimator === 'survival' ? 1 : 0;
+  const closable = group.closable ? 1 : 0;
+  const all = sites * experts;
+  const launch = (
+    g: Tensor,
+    d: Tensor,
+    count: number,
+    params: { length: number; start: number; first_free: number; closable: number; closed: number },
+  ) =>
+    rec.launch({
+      kernel: gradientKernel,
+      tensors: { g, d_masks: masks, grad: d },
+      params: { count, survival, ...params },
+      workgroups: Math.ceil(count / 64),
+    });
+  launch(gsv.experts, grad.experts, sites, {
+    length: experts + closable,
+    start: all * rank,
+    first_free: floorOf(group),
+    closable,
+    closed: 0,
+  });
+  launch(gsv.ranks, grad.ranks, all, { length: rank, start: 0, first_free: 0, closable: 0, closed: closedOf(group) });
+}
