@@ -5,6 +5,7 @@ import type { Recorder } from '../graph/recorder.ts';
 import { type Tensor, tensor } from '../graph/tensor.ts';
 import { gate } from '../ops/adapter.ts';
 import { dropout } from '../ops/elementwise.ts';
+import { type MaskGradients, type SearchGroup, searchGate } from '../ops/gsv.ts';
 import { type Product, product } from '../ops/linear/product.ts';
 import { invariant } from '../util/error.ts';
 import type { Target } from './allocation.ts';
@@ -29,6 +30,17 @@ export interface AdapterContext {
   time: number;
   /** Whether dropout is recorded (its rate comes with the step). */
   dropout: boolean;
+  /** During the search: the masks and row scales of each group. */
+  search?: SearchContext;
+}
+
+/** What the search adds to a recording. */
+export interface SearchContext {
+  /** Open experts and ranks of all sites, u32. */
+  sizes: Tensor;
+  of(group: Group): { group: SearchGroup; rowScale: Tensor; out: MaskGradients };
+  /** True in upper passes: gradients of the lower level's parameters are not recorded. */
+  upper: boolean;
 }
 
 const row = 'row' as const;
@@ -109,6 +121,7 @@ function upBackward(rec: Recorder, { group, context, bases, outputs, u }: Parts)
       out: { tensor: du, start: column, stride: width },
       label: `${label} du`,
     });
+    if (context.search?.upper) return;
     product(rec, {
       m: columns,
       n: o,
@@ -127,12 +140,13 @@ function upBackward(rec: Recorder, { group, context, bases, outputs, u }: Parts)
 function downBackward(rec: Recorder, { group, context, bases, outputs, x, dropped, h }: Parts): void {
   const dh = rec.gradOf(h);
   invariant(dh, 'adapter: no gradient of the down-projection');
-  const [tokens, width] = h.shape;
+  const tokens = h.shape[0];
+  const width = dh.shape[1];
   const [rows, inputs] = group.down.shape;
   const { columns } = group.layout;
   const bank = context.store.gradOf(group.down);
   const bankGradient = (from: number, count: number, seen: Tensor) => {
-    if (count === 0) return;
+    if (count === 0 || context.search?.upper) return;
     product(rec, {
       m: count,
       n: inputs,
@@ -217,7 +231,12 @@ export function adaptedLinears(
   rec.onBackward(() => downBackward(rec, parts));
   if (group.routed) {
     const { routing: state, routedExperts: total, lengths, time } = context;
-    parts.u = gate(rec, h, group.layout, { state, total, start: group.routingStart, lengths, time });
+    const routing = { state, total, start: group.routingStart, lengths, time };
+    const { search } = context;
+    if (search) {
+      const { group: masked, rowScale, out } = search.of(group);
+      parts.u = searchGate(rec, h, rowScale, search.sizes, masked, routing, out).u;
+    } else parts.u = gate(rec, h, group.layout, routing);
   }
   bases.forEach((base, i) => {
     const site = siteOf(group, base);

@@ -118,6 +118,12 @@ export class Recorder {
     return true;
   }
 
+  /** Gives ∂L/∂t as an op has laid it out itself, with columns of its own; its readers go by the stride. */
+  provideGrad(t: Tensor, grad: Tensor): void {
+    invariant(!this.grads.has(t), `${t.name} has a gradient already`);
+    this.grads.set(t, grad);
+  }
+
   /** Records the backward pass of everything on the tape. */
   backward(): void {
     const tape = this.tape;

@@ -1,6 +1,7 @@
 // The gate of the search, its gradients, and both GSV estimators against float64; every Δ from two gates computed from scratch.
 import { expect, test } from 'vitest';
 import { tensor } from '../graph/tensor.ts';
+import { balanceOf, gateOf } from '../reference/adapter.ts';
 import {
   argmax,
   openExperts,
@@ -12,7 +13,8 @@ import {
 } from '../reference/gsv.ts';
 import { expectClose, runOp, values } from '../testing/gpu.ts';
 import { expectGradient, inner } from '../testing/gradient.ts';
-import { argmaxSizes, gsvGradients, type SearchGroup, searchGate } from './gsv.ts';
+import { argmaxSizes, gsvGradients, type SearchGroup, searchBalance, searchGate } from './gsv.ts';
+import { STATISTICS } from './loss.ts';
 
 const slice = (x: ArrayLike<number>, from: number, count: number): number[] => Array.from({ length: count }, (_, i) => x[from + i]);
 
@@ -43,7 +45,7 @@ for (const estimator of ['paper', 'survival'] as const) {
       const columns = all * rank;
       const width = columns + all;
       const length = experts + (closable ? 1 : 0);
-      const group: SearchGroup = { sites, experts, rank, kept, scale: 1.5, estimator, closable, start: 2 };
+      const group: SearchGroup = { sites, experts, rank, kept, scale: 1.5, estimator, closable, start: 0 };
       const h = values(1, tokens * width, 2);
       const du = values(2, tokens * columns);
       const rowScale = values(3, columns).map((v) => 1 + v / 2);
@@ -66,17 +68,20 @@ for (const estimator of ['paper', 'survival'] as const) {
           lengths: { shape: [rows], data: Uint32Array.from([time, time]) },
         },
         record: (rec, t) => {
-          const sizes = tensor('sizes', [2 + sites * (experts + 1)], { dtype: 'u32' });
+          const sizes = tensor('sizes', [sites * (experts + 1)], { dtype: 'u32' });
           const routing = tensor('routing', [2 * all + 1]);
           const masks = tensor('masks', [width]);
           rec.clear(routing);
           argmaxSizes(rec, group, t.expertGsv, t.rankGsv, sizes);
           const state = { state: routing, total: all, start: 0, lengths: t.lengths, time };
+          const statistics = tensor('statistics', [STATISTICS.size]);
+          rec.clear(statistics);
           const { u, gates, dh } = searchGate(rec, t.h, t.rowScale, sizes, group, state, { rowScale: t.dRow, masks });
+          searchBalance(rec, routing, sizes, sites, experts, statistics);
           rec.aliasGrad(u, t.du);
           rec.backward();
           gsvGradients(rec, group, masks, { experts: t.expertGsv, ranks: t.rankGsv }, { experts: t.dExperts, ranks: t.dRanks });
-          return { u, gates, dh, masks, dRow: t.dRow, dExperts: t.dExperts, dRanks: t.dRanks };
+          return { u, gates, dh, masks, routing, statistics, dRow: t.dRow, dExperts: t.dExperts, dRanks: t.dRanks };
         },
       });
       const floor = closable ? 0 : kept;
@@ -119,6 +124,14 @@ for (const estimator of ['paper', 'survival'] as const) {
         });
       }
       for (const key of ['u', 'w', 'dh', 'dz'] as const) expectClose(got[key], want[key], 3e-6, key);
+      const balance = list.reduce((sum, site, s) => {
+        if (site.open === 0) return sum;
+        const among = Array.from({ length: tokens }, (_, n) =>
+          gateOf(slice(h, n * width + columns + s * experts, site.open), Math.min(kept, site.open)),
+        );
+        return sum + balanceOf(among, Math.min(kept, site.open)).loss;
+      }, 0);
+      expect(out.statistics[STATISTICS.balance]).toBeCloseTo(balance, 4);
       expectClose(out.dRow, dRow, 3e-6, 'row scales');
       expectClose(out.masks, masks, 1e-5, 'masks');
       list.forEach((site, s) => {

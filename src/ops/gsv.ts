@@ -1,8 +1,10 @@
 // The gate during the search, with its masks, and the gradients of the GuidedSelection Vectors by either estimator.
 import gradientCode from '../../shaders/gsv/gsv_gradient.wgsl?raw';
 import sumsCode from '../../shaders/gsv/mask_sums.wgsl?raw';
+import balanceCode from '../../shaders/gsv/search_balance.wgsl?raw';
 import gateCode from '../../shaders/gsv/search_gate.wgsl?raw';
 import backwardCode from '../../shaders/gsv/search_gate_backward.wgsl?raw';
+import routingCode from '../../shaders/gsv/search_routing.wgsl?raw';
 import sizesCode from '../../shaders/gsv/sizes.wgsl?raw';
 import { defineKernel } from '../gpu/kernel.ts';
 import type { Recorder } from '../graph/recorder.ts';
@@ -14,6 +16,8 @@ const sizesKernel = defineKernel('gsv_sizes', sizesCode);
 const gateKernel = defineKernel('search_gate', gateCode);
 const backwardKernel = defineKernel('search_gate_backward', backwardCode);
 const sumsKernel = defineKernel('mask_sums', sumsCode);
+const routingKernel = defineKernel('search_routing', routingCode);
+const balanceKernel = defineKernel('search_balance', balanceCode);
 const gradientKernel = defineKernel('gsv_gradient', gradientCode);
 
 /** A group of sites during the search: every site has E_max experts of rank R_max. */
@@ -81,10 +85,19 @@ export function searchGate(
     workgroups,
     flops: 3 * tokens * columns,
   });
+  if (!rec.recomputing) {
+    rec.launch({
+      kernel: routingKernel,
+      tensors: { gates, sizes, lengths: routing.lengths, routing: routing.state },
+      params: { tokens, time: routing.time, experts, all, kept, sizes_start: start, start: routing.start, total: routing.total },
+      workgroups: [all, 1, 1],
+    });
+  }
   const dh = tensor(`d ${h.name}`, [tokens, columns + 2 * all]);
   rec.onBackward(() => {
     const du = rec.gradOf(u);
     if (!du) return;
+    rec.provideGrad(h, dh);
     rec.launch({
       kernel: backwardKernel,
       tensors: { h, sizes, row_scale: rowScale, gates, du, routing: routing.state, lengths: routing.lengths, dh },
@@ -149,4 +162,9 @@ export function gsvGradients(
     closed: 0,
   });
   launch(gsv.ranks, grad.ranks, all, { length: rank, start: 0, first_free: 0, closable: 0, closed: closedOf(group) });
+}
+
+/** Adds Σ over all sites of L_bal to the statistics: the search counts open experts only (method §2). `sizes` starts at 0. */
+export function searchBalance(rec: Recorder, routing: Tensor, sizes: Tensor, sites: number, experts: number, statistics: Tensor): void {
+  rec.launch({ kernel: balanceKernel, tensors: { routing, sizes, statistics }, params: { sites, experts }, workgroups: 1 });
 }
