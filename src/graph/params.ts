@@ -20,6 +20,7 @@ export class ParamStore {
   size = 0;
   readonly banks = new Map<string, Tensor>();
   private readonly gradViews = new Map<Tensor, Tensor>();
+  private readonly views = new Map<Tensor, keyof ParamBuffers>();
   buffers: ParamBuffers | null = null;
 
   /** Adds a bank of the given shape; its gradient view comes with it. */
@@ -27,7 +28,10 @@ export class ParamStore {
     invariant(!this.banks.has(name), `bank ${name} exists`);
     const bank = tensor(name, shape, { kind: 'param', requiresGrad: true, offset: this.size });
     this.banks.set(name, bank);
-    this.gradViews.set(bank, tensor(`d ${name}`, shape, { kind: 'grad', offset: this.size }));
+    const grad = tensor(`d ${name}`, shape, { kind: 'grad', offset: this.size });
+    this.gradViews.set(bank, grad);
+    this.views.set(bank, 'value');
+    this.views.set(grad, 'grad');
     const floats = shape.reduce((a, b) => a * b, 1);
     this.size += Math.ceil(floats / ALIGN) * ALIGN;
     return bank;
@@ -40,13 +44,21 @@ export class ParamStore {
     return view;
   }
 
-  /** Whole-buffer views, for the optimizer. */
-  readonly flat = {
-    value: () => tensor('params', [this.size], { kind: 'param' }),
-    grad: () => tensor('grads', [this.size], { kind: 'grad' }),
-    m: () => tensor('adam m', [this.size], { kind: 'state' }),
-    v: () => tensor('adam v', [this.size], { kind: 'state' }),
-  };
+  /** Whole-buffer views, for the optimizer. The store is complete by then. */
+  flat(): Record<keyof ParamBuffers, Tensor> {
+    const view = (name: keyof ParamBuffers) => {
+      const t = tensor(`all ${name}`, [this.size], { kind: name === 'grad' ? 'grad' : 'param' });
+      this.views.set(t, name);
+      return t;
+    };
+    return { value: view('value'), grad: view('grad'), m: view('m'), v: view('v') };
+  }
+
+  /** The buffer that holds a bank, a gradient view or a whole-buffer view of this store. */
+  bufferOf(t: Tensor): GPUBuffer | undefined {
+    const name = this.views.get(t);
+    return name && this.buffers?.[name];
+  }
 
   /** Makes the buffers, zero-filled. */
   allocate(gpu: Gpu): ParamBuffers {

@@ -18,7 +18,7 @@ export class Memory {
 
   constructor(
     readonly gpu: Gpu,
-    readonly params: ParamStore | null = null,
+    private readonly stores: readonly ParamStore[] = [],
   ) {
     this.step = createBuffer(gpu, 'step', 64, GPUBufferUsage.UNIFORM | GPUBufferUsage.COPY_DST);
   }
@@ -41,9 +41,10 @@ export class Memory {
 
   /** The buffer of a tensor that is no activation. */
   get(t: Tensor): GPUBuffer {
-    const buffers = this.params?.buffers;
-    if (t.kind === 'param' && buffers) return buffers.value;
-    if (t.kind === 'grad' && buffers) return buffers.grad;
+    for (const store of this.stores) {
+      const held = store.bufferOf(t);
+      if (held) return held;
+    }
     const buffer = this.bound.get(t) ?? this.shared.get(t);
     invariant(buffer, `${t.name} has no buffer`);
     return buffer;

@@ -32,7 +32,7 @@ export async function forwardLogits(
   const tokens = ids.length * time;
   if (tokens * config.vocab * 4 > gpu.maxBinding)
     throw new InputError('bad-data', `${where}: the logits of ${tokens} tokens do not fit in one binding; use fewer or shorter rows.`);
-  const memory = new Memory(gpu, layout?.store ?? null);
+  const memory = new Memory(gpu, layout ? [layout.store] : []);
   for (const t of weights.all) memory.share(t, model.memory.get(t));
   const state = (name: string, shape: number[], data: Uint32Array<ArrayBuffer> | Float32Array<ArrayBuffer>) => {
     const t = tensor(name, shape, { kind: 'state', dtype: data instanceof Uint32Array ? 'u32' : 'f32' });

@@ -71,7 +71,7 @@ export class Generator {
     }
     const time = round16(promptTokens);
     const capacity = round16(time + newTokens);
-    const memory = new Memory(gpu, layout?.store ?? null);
+    const memory = new Memory(gpu, layout ? [layout.store] : []);
     for (const t of weights.all) memory.share(t, model.memory.get(t));
     const state = (name: string, shape: number[], dtype: 'u32' | 'f32' = 'u32') => {
       const t = tensor(name, shape, { kind: 'state', dtype });

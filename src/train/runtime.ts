@@ -100,7 +100,7 @@ export class Runtime {
     readonly layout: AdapterLayout | null,
     readonly shape: BatchShape,
   ) {
-    this.memory = new Memory(model.gpu, layout?.store ?? null);
+    this.memory = new Memory(model.gpu, layout ? [layout.store] : []);
     for (const t of model.weights.all) this.memory.share(t, model.memory.get(t));
     const experts = layout?.routedExperts ?? 0;
     const state = (name: string, size: number, dtype: 'u32' | 'f32') => {
@@ -173,11 +173,7 @@ export class Runtime {
 
   private recordUpdate(): Recorder {
     const rec = new Recorder(this.model.variants, false);
-    const store = this.layout!.store;
-    const flat = { value: store.flat.value(), grad: store.flat.grad(), m: store.flat.m(), v: store.flat.v(), halt: this.states.halt };
-    this.memory.share(flat.m, store.buffers!.m);
-    this.memory.share(flat.v, store.buffers!.v);
-    adamw(rec, flat, this.states.statistics);
+    adamw(rec, { ...this.layout!.store.flat(), halt: this.states.halt }, this.states.statistics);
     return rec;
   }
 
