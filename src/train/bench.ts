@@ -14,7 +14,8 @@ import type { LoadedModel } from '../model/load.ts';
 import { symbolicWeights } from '../model/weights.ts';
 import { product } from '../ops/linear/product.ts';
 import { Random } from '../util/random.ts';
-import { type BatchShape, microBatch, Runtime } from './runtime.ts';
+import { type BatchShape, microBatch } from './batch.ts';
+import { Runtime } from './runtime.ts';
 
 /** A product's speed. */
 export interface ProductResult {

@@ -10,7 +10,8 @@ import { STATISTICS } from '../ops/loss.ts';
 import { goldenFolder, goldenJson } from '../testing/golden.ts';
 import { allVariants, relativeError, testGpu } from '../testing/gpu.ts';
 import { readAdapter, storeFile } from './adapter-files.ts';
-import { type BatchShape, microBatch, Runtime } from './runtime.ts';
+import { type BatchShape, microBatch } from './batch.ts';
+import { Runtime } from './runtime.ts';
 
 interface Result {
   store: Float32Array<ArrayBuffer>;

@@ -7,11 +7,12 @@ import type { LoadedModel } from '../model/load.ts';
 import { STATISTICS } from '../ops/loss.ts';
 import { InputError, invariant } from '../util/error.ts';
 import { streamKey } from '../util/random.ts';
+import { type BatchShape, microBatch } from './batch.ts';
 import type { RunConfig } from './config.ts';
 import { RunControl } from './control.ts';
 import { resolveAllocation } from './resolve-allocation.ts';
 import { StatisticsRing } from './ring.ts';
-import { type BatchShape, microBatch, Runtime } from './runtime.ts';
+import { Runtime } from './runtime.ts';
 import { learningRate, totalSteps } from './schedule.ts';
 
 /** A row to train on: labels aligned with ids, negative where no loss is carried. */

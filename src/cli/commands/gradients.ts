@@ -2,7 +2,8 @@
 import { writeFileSync } from 'node:fs';
 import { STATISTICS } from '../../ops/loss.ts';
 import { storeFile } from '../../train/adapter-files.ts';
-import { microBatch, Runtime } from '../../train/runtime.ts';
+import { microBatch } from '../../train/batch.ts';
+import { Runtime } from '../../train/runtime.ts';
 import { shapeOf } from '../../train/session.ts';
 import { invariant } from '../../util/error.ts';
 import { command } from '../command.ts';
