@@ -1,5 +1,5 @@
 // The memory plan: which activations share a buffer. A pure function of the list of commands; needs no GPU.
-import type { Command } from './recorder.ts';
+import { type Command, operandsOf } from './recorder.ts';
 import { bytesOf, type Tensor } from './tensor.ts';
 
 /** Buffers for activations: `slot` of each tensor, and the bytes of each slot. */
@@ -20,7 +20,7 @@ interface Life {
 function lives(commands: readonly Command[]): Life[] {
   const found = new Map<Tensor, Life>();
   commands.forEach((c, i) => {
-    for (const t of c.type === 'clear' ? [c.tensor] : c.tensors) {
+    for (const t of operandsOf(c)) {
       if (t.kind !== 'activation') continue;
       const life = found.get(t);
       if (life) life.last = i;

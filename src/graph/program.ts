@@ -6,7 +6,7 @@ import { type Pipeline, pipelineOf } from '../gpu/pipelines.ts';
 import { invariant } from '../util/error.ts';
 import type { ParamStore } from './params.ts';
 import { type Plan, plan } from './plan.ts';
-import type { Command, Dispatch, Recorder } from './recorder.ts';
+import type { Clear, Command, Copy, Dispatch, Recorder } from './recorder.ts';
 import { bytesOf, type Tensor } from './tensor.ts';
 
 /** Buffers that several programs share: weights, states, parameters, the step uniform, and slots for activations. */
@@ -71,7 +71,8 @@ export class Memory {
 
 interface Compiled {
   dispatch: Dispatch | null;
-  clear: GPUBuffer | null;
+  /** Clears and copies, on an encoder between passes. */
+  transfer: ((encoder: GPUCommandEncoder) => void) | null;
   pipeline: Pipeline | null;
   group: GPUBindGroup | null;
 }
@@ -132,7 +133,7 @@ export class Program {
     gpu.device.pushErrorScope('validation');
     let index = 0;
     const compiled = commands.map((c): Compiled => {
-      if (c.type === 'clear') return { dispatch: null, clear: resolve(c.tensor), pipeline: null, group: null };
+      if (c.type !== 'dispatch') return { dispatch: null, transfer: transferOf(c, resolve), pipeline: null, group: null };
       const pipeline = pipelines.get(kernelKey(c.kernel))!;
       const entries = c.tensors.map((t, binding) => ({ binding, resource: binding_(resolve(t), t) }));
       if (c.kernel.params.length > 0)
@@ -141,7 +142,7 @@ export class Program {
       index++;
       return {
         dispatch: c,
-        clear: null,
+        transfer: null,
         pipeline,
         group: gpu.device.createBindGroup({ label: c.label, layout: pipeline.layout, entries }),
       };
@@ -166,9 +167,9 @@ export class Program {
       pass = null;
     };
     this.compiled.forEach((c, i) => {
-      if (c.clear) {
+      if (c.transfer) {
         endPass();
-        encoder.clearBuffer(c.clear);
+        c.transfer(encoder);
         return;
       }
       const { dispatch, pipeline, group } = c;
@@ -199,6 +200,16 @@ export class Program {
   destroy(): void {
     for (const b of this.own) b.destroy();
   }
+}
+
+function transferOf(c: Clear | Copy, resolve: (t: Tensor) => GPUBuffer): (encoder: GPUCommandEncoder) => void {
+  const place = (t: Tensor) => ({ buffer: resolve(t), offset: t.offset * 4, size: bytesOf(t) });
+  if (c.type === 'clear') {
+    const { buffer, offset, size } = place(c.tensor);
+    return (encoder) => encoder.clearBuffer(buffer, offset, size);
+  }
+  const [from, to] = [place(c.from), place(c.to)];
+  return (encoder) => encoder.copyBufferToBuffer(from.buffer, from.offset, to.buffer, to.offset, from.size);
 }
 
 const binding_ = (buffer: GPUBuffer, t: Tensor): GPUBufferBinding =>

@@ -22,8 +22,19 @@ export interface Clear {
   tensor: Tensor;
 }
 
+/** Copies a whole tensor over another of its size. */
+export interface Copy {
+  type: 'copy';
+  from: Tensor;
+  to: Tensor;
+}
+
 /** A step of a program. */
-export type Command = Dispatch | Clear;
+export type Command = Dispatch | Clear | Copy;
+
+/** The tensors that a command touches. */
+export const operandsOf = (c: Command): readonly Tensor[] =>
+  c.type === 'dispatch' ? c.tensors : c.type === 'clear' ? [c.tensor] : [c.from, c.to];
 
 /** What a kernel launch needs. `workgroups` counts them in one dimension (folded to two when many) or gives all three. */
 export interface Launch {
@@ -86,6 +97,12 @@ export class Recorder {
   /** Zeroes a tensor at this point of the program. */
   clear(t: Tensor): void {
     this.commands.push({ type: 'clear', tensor: t });
+  }
+
+  /** Copies a tensor over another of the same size at this point of the program. */
+  copy(from: Tensor, to: Tensor): void {
+    invariant(sizeOf(from) === sizeOf(to), `copy of ${from.name} to ${to.name}: sizes differ`);
+    this.commands.push({ type: 'copy', from, to });
   }
 
   /** Pushes an op's backward; it runs, in reverse order, while `backward` records. */

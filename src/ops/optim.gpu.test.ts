@@ -4,7 +4,7 @@ import { tensor } from '../graph/tensor.ts';
 import { adamw as reference } from '../reference/optim.ts';
 import { expectClose, runOp, values } from '../testing/gpu.ts';
 import { STATISTICS } from './loss.ts';
-import { ADAMW, adamw } from './optim.ts';
+import { ADAMW, adamw, axpy, globalNorm } from './optim.ts';
 
 for (const clipNorm of [0.5, 1000, 0]) {
   test(`AdamW, clip ${clipNorm}`, async () => {
@@ -54,5 +54,31 @@ test('a gradient that is not finite changes no parameter and no moment', async (
     expect(out.m).toEqual(m);
     expect(out.v).toEqual(v);
     expect(out.halt[0]).not.toBe(0);
+  }
+});
+
+test('axpy by each rule of the bilevel step, the norm taken on the device', async () => {
+  const n = 300;
+  const [x, out] = [values(1, n), values(2, n)];
+  const norm = Math.sqrt(x.reduce((a, v) => a + v * v, 0));
+  const epsilon = 0.01 / norm;
+  const factors = { plain: 1, xi: 0.2, epsilon, difference: 0.2 / (2 * epsilon) } as const;
+  for (const [rule, factor] of Object.entries(factors) as [keyof typeof factors, number][]) {
+    const got = await runOp({
+      step: { learning_rate: 0.2 },
+      inputs: { x: { shape: [n], data: x }, out: { shape: [n], data: out }, halt: { shape: [1], data: new Uint32Array(1) } },
+      record: (rec, t) => {
+        const statistics = tensor('statistics', [STATISTICS.size]);
+        globalNorm(rec, t.x, statistics, t.halt);
+        axpy(rec, t.x, t.out, -1.5, rule, statistics);
+        return { out: t.out };
+      },
+    });
+    expectClose(
+      got.out,
+      out.map((v, i) => v - 1.5 * factor * x[i]),
+      2e-6,
+      rule,
+    );
   }
 });

@@ -1,5 +1,6 @@
 // The optimizer over a flat parameter store: global norm, clip, AdamW.
 import adamwCode from '../../shaders/optim/adamw.wgsl?raw';
+import axpyCode from '../../shaders/optim/axpy.wgsl?raw';
 import clipCode from '../../shaders/optim/clip_factor.wgsl?raw';
 import squareCode from '../../shaders/optim/square_sum.wgsl?raw';
 import { defineKernel } from '../gpu/kernel.ts';
@@ -7,6 +8,7 @@ import type { Recorder } from '../graph/recorder.ts';
 import { sizeOf, type Tensor, tensor } from '../graph/tensor.ts';
 
 const adamwKernel = defineKernel('adamw', adamwCode);
+const axpyKernel = defineKernel('axpy', axpyCode);
 const clipKernel = defineKernel('clip_factor', clipCode);
 const squareKernel = defineKernel('square_sum', squareCode);
 
@@ -36,9 +38,31 @@ export interface Flat {
  */
 export function adamw(rec: Recorder, flat: Flat, statistics: Tensor, { beta1, beta2, eps }: AdamW = ADAMW): void {
   const n = sizeOf(flat.value);
-  const partials = tensor('norm partials', [128]);
-  rec.launch({ kernel: squareKernel, tensors: { x: flat.grad, partials }, params: { n }, workgroups: [128, 1, 1], flops: 2 * n });
-  rec.launch({ kernel: clipKernel, tensors: { partials, statistics, halt: flat.halt }, workgroups: 1 });
+  globalNorm(rec, flat.grad, statistics, flat.halt);
   const params = { n, beta1, beta2, one_minus_beta1: 1 - beta1, one_minus_beta2: 1 - beta2, eps };
   rec.launch({ kernel: adamwKernel, tensors: { statistics, ...flat }, params, workgroups: Math.ceil(n / 64), flops: 16 * n });
+}
+
+/** ‖x‖₂ to statistic 3 and the clip factor to statistic 4; raises `halt` where it is not finite. */
+export function globalNorm(rec: Recorder, x: Tensor, statistics: Tensor, halt: Tensor): void {
+  const n = sizeOf(x);
+  const partials = tensor('norm partials', [128]);
+  rec.launch({ kernel: squareKernel, tensors: { x, partials }, params: { n }, workgroups: [128, 1, 1], flops: 2 * n });
+  rec.launch({ kernel: clipKernel, tensors: { partials, statistics, halt }, workgroups: 1 });
+}
+
+/** What multiplies an axpy's factor (method §3): nothing, ξ (the step's learning rate), ε = 0.01/‖v‖, or ξ/(2ε), with ‖v‖ in statistic 3. */
+export type AxpyRule = 'plain' | 'xi' | 'epsilon' | 'difference';
+
+/** out += factor·rule·x over whole flat buffers. */
+export function axpy(rec: Recorder, x: Tensor, out: Tensor, factor: number, rule: AxpyRule, statistics: Tensor): void {
+  const n = sizeOf(out);
+  const number = ['plain', 'xi', 'epsilon', 'difference'].indexOf(rule);
+  rec.launch({
+    kernel: axpyKernel,
+    tensors: { x, statistics, out },
+    params: { n, rule: number, factor },
+    workgroups: Math.ceil(n / 64),
+    flops: 2 * n,
+  });
 }

@@ -21,7 +21,8 @@ export function extract(t: NamedTensor, store: Float32Array): Float32Array<Array
   return out;
 }
 
-function insert(t: NamedTensor, values: Float32Array, store: Float32Array): void {
+/** Puts a named tensor's values, as in its file, into the flat store. */
+export function insert(t: NamedTensor, values: Float32Array, store: Float32Array): void {
   const width = t.bank.shape[1];
   const from = t.bank.offset + t.row * width;
   if (!t.transposed) store.set(values, from);
