@@ -149,6 +149,12 @@ describe('answers', () => {
 
 describe('notices', () => {
   const failure = (message: string): AppEvent => ({ type: 'failure', code: 'bad-data', message });
+  test('of a failed attempt go when a later one succeeds; others stay', () => {
+    const both = following(failure('a'), { type: 'failure', code: 'internal', message: 'x' });
+    expect(reduce(both, { type: 'data-ready', report: dataset, demo: false }).notices.map((n) => n.message)).toEqual(['x']);
+    const refused = following({ type: 'failure', code: 'bad-model', message: 'm' });
+    expect(reduce(refused, { type: 'model-ready', report: model, demo: false }).notices).toEqual([]);
+  });
   test('have a title by code, are shown once, at most four, and can be dismissed', () => {
     const state = following(failure('a'), failure('a'), failure('b'), failure('c'), failure('d'), failure('e'));
     expect(state.notices.map((n) => n.message)).toEqual(['b', 'c', 'd', 'e']);

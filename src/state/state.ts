@@ -148,6 +148,7 @@ export function reduce(state: State, event: AppEvent): State {
         heldOut: noHeldOut,
         exported: noExport,
         progress: null,
+        notices: [], // of attempts before it
         announcement: `Model ${event.report.name} is ready.`,
       };
     case 'model-failed': // the trainer keeps the model that it had
@@ -159,6 +160,7 @@ export function reduce(state: State, event: AppEvent): State {
         ...state,
         data: { status: 'ready', report: event.report, columns: null, demo: event.demo },
         heldOut: noHeldOut,
+        notices: state.notices.filter((n) => n.title !== titles['bad-data']),
         announcement: `${event.report.examples} of ${event.report.rows} rows can be used.`,
       };
     case 'data-columns':
