@@ -57,7 +57,7 @@ export async function openModel({ io, progress }: Context, { folder }: CheckedMo
   });
 }
 
-/** The settings of a run.json, and the contents of the allocation files that it names. */
+/** The settings of a run.json. */
 export async function readRunConfig(path: string | undefined): Promise<RunConfig> {
   if (path === undefined) return parseRunConfig({}, 'run.json');
   return parseRunConfig(await readJson(path, 'bad-config'), path);

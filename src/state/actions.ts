@@ -1,6 +1,6 @@
 // What a person can do, as commands to the workers and events for the store. Every expected failure becomes a notice.
 
-import { parseRunConfig } from '../train/config.ts';
+import { parseTrainingConfig } from '../train/config.ts';
 import { DEMO_RUN } from '../train/demo.ts';
 import type { ColumnsWanted, DataOptions, DataSource, DatasetReport, ModelSource, Which } from '../worker/api.ts';
 import { type Client, failureOf } from '../worker/client.ts';
@@ -84,7 +84,7 @@ export function createActions(app: AppStore, client: Client) {
 
     /** The built-in model and data with their own settings, and the run begun. */
     async tryDemo() {
-      setForm(formOf(parseRunConfig(DEMO_RUN, 'demo')));
+      setForm(formOf(parseTrainingConfig(DEMO_RUN, 'demo')));
       if (!(await openModel({ kind: 'demo' }))) return;
       if (!(await readData({ kind: 'demo' }, dataOptionsOf(getState().form)))) return;
       await start();

@@ -1,6 +1,6 @@
 // The settings form: to run.json and back, mistakes by field, trainable parameters.
 import { describe, expect, test } from 'vitest';
-import { parseRunConfig } from '../train/config.ts';
+import { parseRunConfig, parseTrainingConfig } from '../train/config.ts';
 import { DEMO_RUN } from '../train/demo.ts';
 import type { ModelReport } from '../worker/api.ts';
 import { configOf, defaultForm, fields, formOf, formProblems, trainableParameters } from './form.ts';
@@ -14,7 +14,7 @@ describe('form and run.json', () => {
   });
 
   test('a configuration survives the way through the form', () => {
-    const config = parseRunConfig({ ...DEMO_RUN, seed: 7, train: { ...DEMO_RUN.train, clipNorm: null } }, 'test');
+    const config = parseTrainingConfig({ ...DEMO_RUN, seed: 7, train: { ...DEMO_RUN.train, clipNorm: null } }, 'test');
     expect(parseRunConfig(configOf(formOf(config)), 'form')).toEqual(config);
   });
 

@@ -1,6 +1,6 @@
 // The settings form: raw text of every field, and how it becomes run.json.
 import { parameterCount, siteDims, uniformAllocation } from '../adapters/allocation.ts';
-import { defaultRunConfig, type RunConfig, type RunConfigInput, runConfigProblems } from '../train/config.ts';
+import { defaultRunConfig, type RunConfigInput, runConfigProblems, type TrainingConfig } from '../train/config.ts';
 import type { DataOptions, ModelReport } from '../worker/api.ts';
 
 /** What stands in the fields; numbers as they were typed. */
@@ -70,7 +70,7 @@ const number = (text: string, optional = false): unknown => {
 };
 
 /** The form that shows a configuration. */
-export function formOf(config: RunConfig): Form {
+export function formOf(config: TrainingConfig): Form {
   const text = (v: number | null) => (v === null ? '' : String(v));
   const { seed, data, adapter, train } = config;
   return {

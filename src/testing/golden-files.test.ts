@@ -11,7 +11,7 @@ import { readDataset } from '../data/formats.ts';
 import { readF32 } from '../data/safetensors.ts';
 import { loadTokenizer } from '../data/tokenizer.ts';
 import { parseModelConfig } from '../model/config.ts';
-import { parseRunConfig } from '../train/config.ts';
+import { parseTrainingConfig } from '../train/config.ts';
 import { learningRate } from '../train/schedule.ts';
 
 const golden = join(import.meta.dirname, 'golden');
@@ -37,7 +37,7 @@ test.each(models)('model folder %s: config and tensors agree', async (name) => {
 });
 
 test.each(['train-moe', 'train-lora'])('run %s: settings, allocation, learning rate and tokens of every step', async (name) => {
-  const run = parseRunConfig(json(name, 'run.json'), 'run.json');
+  const run = parseTrainingConfig(json(name, 'run.json'), 'run.json');
   const model = parseModelConfig(json(name, 'config.json'), name);
   if (typeof run.allocation !== 'string') {
     const limits = { layers: model.layers, targets: run.adapter.targets, maxExperts: run.adapter.experts, maxRank: run.adapter.rank };
@@ -64,7 +64,7 @@ test.each(['train-moe', 'train-lora'])('run %s: settings, allocation, learning r
 test('the demo: every row of its data is used, and its answers end the turn', async () => {
   const demo = join(import.meta.dirname, '../../public/demo');
   const tokenizer = await loadTokenizer(folderSource(demo));
-  const data = parseRunConfig({}, 'defaults').data;
+  const data = parseTrainingConfig({}, 'defaults').data;
   for (const file of ['train.jsonl', 'heldout.jsonl']) {
     const { examples, bad, truncated } = await readDataset([fileSource(join(demo, file))], { tokenizer, vocab: tokenizer.vocabSize, data });
     expect([bad, truncated]).toEqual([[], 0]);

@@ -41,10 +41,44 @@ const adapter = z.strictObject({
     .describe('Trainable parameters that the allocation is scaled to, its shape kept; null: as it is'),
 });
 
+const allocationNames = ['uniform', 'search', ...presetNames] as const;
+
 const allocation = z.union(
-  [z.enum(['uniform', ...presetNames]), z.strictObject({ experts: z.string().min(1), ranks: z.string().min(1) })],
-  `expected ${['uniform', ...presetNames].map((name) => `"${name}"`).join(', ')} or {"experts": FILE, "ranks": FILE}`,
+  [z.enum(allocationNames), z.strictObject({ experts: z.string().min(1), ranks: z.string().min(1) })],
+  `expected ${allocationNames.map((name) => `"${name}"`).join(', ')} or {"experts": FILE, "ranks": FILE}`,
 );
+
+const search = z.strictObject({
+  estimator: z.enum(['survival', 'paper']).default('survival').describe('How the GSVs get their gradient'),
+  sizes: z
+    .enum(['argmax', 'sampled'])
+    .default('argmax')
+    .describe('Sizes during the search: the likeliest, or drawn for each pair of micro-batches'),
+  order: z.enum(['first-order', 'second-order']).default('first-order').describe('Of the bilevel gradient'),
+  split: z
+    .enum(['disjoint', 'paired'])
+    .default('disjoint')
+    .describe('Rows of the two levels: halves of the data, or alternating micro-batches'),
+  steps: count(10_000_000).default(200).describe('Upper steps, each with a pair of micro-batches'),
+  batch: count(65_536).default(64).describe('Rows a lower update; a multiple of microBatch'),
+  microBatch: count(4096).default(16).describe('Rows at a time'),
+  learningRate: z.number().min(0).default(3e-4).describe('Of the lower level'),
+  schedule: z.enum(['linear', 'cosine', 'constant']).default('linear'),
+  warmupSteps: z.number().int().min(0).default(0).describe('Lower updates until the full learning rate'),
+  lowerOnlySteps: z.number().int().min(0).max(10_000_000).default(0).describe('Pairs at the start without an upper step'),
+  weightDecay: z.number().min(0).default(0),
+  clipNorm: z.number().positive().nullable().default(1).describe('Largest norm of the lower gradient; null: no limit'),
+  upperLearningRate: z.number().min(0).default(3e-3).describe('Of the GSVs'),
+  cost: z.number().min(0).default(0).describe('Weight of the expected parameters, as a share of the largest allocation, in the upper loss'),
+  budget: z
+    .number()
+    .positive()
+    .max(1)
+    .nullable()
+    .default(null)
+    .describe('Share of the largest allocation that the expected parameters are to stay below; null: none'),
+  closable: z.boolean().default(false).describe('A linear may end without any expert'),
+});
 
 const train = z.strictObject({
   steps: count(10_000_000).default(100).describe('Optimizer steps'),
@@ -59,6 +93,25 @@ const train = z.strictObject({
   evaluateEvery: count(10_000_000).nullable().default(null).describe('Steps between validations; null: at the end only'),
 });
 
+type Fail = (path: string[], message: string) => void;
+
+/** What a search cannot be combined with. */
+function checkSearch(
+  s: z.output<typeof search>,
+  method: 'lora-moe' | 'lora',
+  given: z.output<typeof allocation> | undefined,
+  fail: Fail,
+): void {
+  if (method === 'lora') fail(['search'], 'needs adapter.method "lora-moe"');
+  if (given !== undefined && given !== 'search') fail(['allocation'], 'is what the search finds: leave it out, or set search to false');
+  if (s.budget !== null && s.cost > 0) fail(['search', 'cost'], 'is set by the budget itself: leave one of the two out');
+  if (s.estimator === 'survival') return;
+  if (s.sizes === 'sampled') fail(['search', 'sizes'], 'must be "argmax" with estimator "paper"');
+  if (s.cost > 0) fail(['search', 'cost'], 'needs estimator "survival"');
+  if (s.budget !== null) fail(['search', 'budget'], 'needs estimator "survival"');
+  if (s.closable) fail(['search', 'closable'], 'needs estimator "survival"');
+}
+
 const runConfig = z
   .strictObject({
     $schema: z.string().optional(),
@@ -66,18 +119,26 @@ const runConfig = z
     data: data.prefault({}),
     adapter: adapter.prefault({}),
     allocation: allocation
-      .default('uniform')
-      .describe('Experts and ranks of every linear: all alike, a built-in pattern over the layers, drawn by the seed, or from two files'),
-    search: z.literal(false, 'only false is possible').default(false),
-    train: train.prefault({}),
+      .optional()
+      .describe(
+        'Experts and ranks of every linear: all alike (the default without a search), what the search finds (the default with one), a built-in pattern over the layers, drawn by the seed, or from two files',
+      ),
+    search: z.union([z.literal(false), search], 'expected false or the settings of a search').default(false),
+    train: z.union([z.literal(false), train], 'expected false or the settings of the training').prefault({}),
   })
   .superRefine((c, ctx) => {
-    const fail = (path: string[], message: string) => ctx.addIssue({ code: 'custom', path, message });
-    if (c.train.batch % c.train.microBatch !== 0)
-      fail(['train', 'batch'], `must be a multiple of train.microBatch (${c.train.microBatch})`);
+    const fail: Fail = (path, message) => ctx.addIssue({ code: 'custom', path, message });
+    for (const key of ['train', 'search'] as const) {
+      const level = c[key];
+      if (level && level.batch % level.microBatch !== 0)
+        fail([key, 'batch'], `must be a multiple of ${key}.microBatch (${level.microBatch})`);
+    }
+    if (c.search) checkSearch(c.search, c.adapter.method, c.allocation, fail);
+    else if (c.allocation === 'search') fail(['allocation'], 'needs the settings of a search');
+    if (!c.train && !c.search) fail(['train'], 'there is nothing to do without a search and without training');
     if (c.adapter.topK > c.adapter.experts) fail(['adapter', 'topK'], `must not be above adapter.experts (${c.adapter.experts})`);
     if (new Set(c.adapter.targets).size !== c.adapter.targets.length) fail(['adapter', 'targets'], 'names a linear twice');
-    if (typeof c.allocation === 'string' && c.allocation !== 'uniform') {
+    if (typeof c.allocation === 'string' && c.allocation !== 'uniform' && c.allocation !== 'search') {
       const needs = presetNeeds(c.allocation);
       for (const key of ['experts', 'rank'] as const)
         if (needs[key] > c.adapter[key]) fail(['allocation'], `needs adapter.${key} ${needs[key]} or more, not ${c.adapter[key]}`);
@@ -85,7 +146,12 @@ const runConfig = z
   });
 
 /** Every setting of a run, resolved. */
-export type RunConfig = Omit<z.output<typeof runConfig>, '$schema'>;
+export type RunConfig = Omit<z.output<typeof runConfig>, '$schema' | 'allocation'> & { allocation: z.output<typeof allocation> };
+export type TrainSettings = z.output<typeof train>;
+export type SearchSettings = z.output<typeof search>;
+/** Settings of a run that trains, and of one that searches. */
+export type TrainingConfig = RunConfig & { train: TrainSettings };
+export type SearchConfig = RunConfig & { search: SearchSettings };
 /** What run.json may hold: every key is optional. */
 export type RunConfigInput = z.input<typeof runConfig>;
 
@@ -103,10 +169,15 @@ export function parseRunConfig(json: unknown, where: string): RunConfig {
     const lines = result.error.issues.flatMap((issue) => describe(issue, input));
     throw new InputError('bad-config', `${where}: ${lines.join('; ')}.`);
   }
-  const { $schema: _, ...config } = result.data;
+  const { $schema: _, allocation: given, ...config } = result.data;
   config.adapter.targets = targetNames.filter((t) => config.adapter.targets.includes(t));
-  return config;
+  return { ...config, allocation: given ?? (config.search ? 'search' : 'uniform') };
 }
+
+/** Whether a run trains an adapter after whatever comes before. */
+export const trains = (config: RunConfig): config is TrainingConfig => config.train !== false;
+/** Whether a run begins with a search. */
+export const searches = (config: RunConfig): config is SearchConfig => config.search !== false;
 
 /** Mistakes by path ("train.batch"), each with what is wanted there; empty when parseRunConfig would take it. For forms. */
 export function runConfigProblems(json: unknown): Record<string, string> {
@@ -115,8 +186,15 @@ export function runConfigProblems(json: unknown): Record<string, string> {
   return Object.fromEntries(issues.map((issue) => [issue.path.map(String).join('.'), wanted(issue)]).reverse());
 }
 
+/** As parseRunConfig, where training must follow. */
+export function parseTrainingConfig(json: unknown, where: string): TrainingConfig {
+  const config = parseRunConfig(json, where);
+  if (!trains(config)) throw new InputError('bad-config', `${where}: train is false: the settings of a training are needed here.`);
+  return config;
+}
+
 /** All defaults. */
-export const defaultRunConfig = (): RunConfig => parseRunConfig({}, 'defaults');
+export const defaultRunConfig = (): TrainingConfig => parseTrainingConfig({}, 'defaults');
 
 /** The JSON Schema of run.json, as in docs/run.schema.json. */
 export const jsonSchema = (): object => ({ title: 'run.json', ...z.toJSONSchema(runConfig, { io: 'input' }) });

@@ -1,7 +1,7 @@
 // How long a run is, and its learning rate at every step (method, section 1 "Training, exactly").
-import type { RunConfig } from './config.ts';
+import type { TrainSettings } from './config.ts';
 
-type Schedule = Pick<RunConfig['train'], 'learningRate' | 'schedule' | 'warmupSteps'>;
+type Schedule = Pick<TrainSettings, 'learningRate' | 'schedule' | 'warmupSteps'>;
 
 /**
  * The learning rate of the update that follows `step` updates done (0 at the first one), of `total` in all:
@@ -20,7 +20,7 @@ export function learningRate(config: Schedule, step: number, total: number): num
  * Optimizer steps of a run over `rows` training rows: `steps`, or what `epochs` passes come to. An incomplete last batch is
  * left out, at the end of every epoch when shuffled, at the end of the run when not (it wraps around until then). At least 1.
  */
-export function totalSteps(train: Pick<RunConfig['train'], 'steps' | 'epochs' | 'batch'>, shuffle: boolean, rows: number): number {
+export function totalSteps(train: Pick<TrainSettings, 'steps' | 'epochs' | 'batch'>, shuffle: boolean, rows: number): number {
   if (train.epochs === null) return train.steps;
   const perEpoch = shuffle ? Math.floor(rows / train.batch) : rows / train.batch;
   return Math.max(1, Math.floor(train.epochs * perEpoch + 1e-9));

@@ -9,13 +9,13 @@ import { type LoadedModel, loadModel } from '../model/load.ts';
 import { goldenFolder, goldenJson } from '../testing/golden.ts';
 import { relativeError, testGpu } from '../testing/gpu.ts';
 import { adapterFiles, extract, readAdapter, storeValues } from './adapter-files.ts';
-import { parseRunConfig, type RunConfig, type RunConfigInput } from './config.ts';
+import { parseTrainingConfig, type RunConfigInput, type TrainingConfig } from './config.ts';
 import { RunControl } from './control.ts';
 import { type Row, type RunInput, Session, type StepMetrics, type ValidationMetrics } from './session.ts';
 
 interface Fixture {
   model: LoadedModel;
-  config: RunConfig;
+  config: TrainingConfig;
   rows: Row[];
   input: RunInput;
 }
@@ -24,7 +24,7 @@ async function fixture(name: string, change: RunConfigInput = {}): Promise<Fixtu
   const folder = await goldenFolder(name);
   const model = await loadModel(await testGpu(), folder);
   const given = await goldenJson<RunConfigInput>(name, 'run.json');
-  const config = parseRunConfig(
+  const config = parseTrainingConfig(
     {
       ...given,
       ...change,

@@ -8,7 +8,7 @@ import { STATISTICS } from '../ops/loss.ts';
 import { InputError, invariant } from '../util/error.ts';
 import { streamKey } from '../util/random.ts';
 import { type BatchShape, microBatch } from './batch.ts';
-import type { RunConfig } from './config.ts';
+import type { TrainingConfig } from './config.ts';
 import { RunControl } from './control.ts';
 import { resolveAllocation } from './resolve-allocation.ts';
 import { StatisticsRing } from './ring.ts';
@@ -60,7 +60,7 @@ export interface RunHooks {
 export interface RunInput {
   model: LoadedModel;
   rows: readonly Row[];
-  config: RunConfig;
+  config: TrainingConfig;
   /** Experts and ranks (method "lora-moe"); by default what config comes to, which then names no files. */
   allocation?: Allocation;
   /** Starting values of the store (--init); by default the standard initialisation from the seed. */

@@ -1,5 +1,6 @@
 // What the page and its workers say to each other: commands through comlink, events through one port. Types only.
-import type { RunConfig, RunConfigInput } from '../train/config.ts';
+import type { Target } from '../adapters/allocation.ts';
+import type { RunConfig, RunConfigInput, SearchConfig } from '../train/config.ts';
 
 /** The device, for the check on the first screen. */
 export interface DeviceReport {
@@ -106,6 +107,47 @@ export interface RunReport {
   steps: number;
   trainRows: number;
   validationRows: number;
+}
+
+/** A linear of the search. */
+export interface SearchSite {
+  /** As in the base model, e.g. model.layers.0.self_attn.q_proj. */
+  path: string;
+  layer: number;
+  target: Target;
+  /** C and O. */
+  inputs: number;
+  outputs: number;
+}
+
+/** What a search has begun with. */
+export interface SearchReport {
+  config: SearchConfig;
+  /** In the order of the values: layer by layer, q k v o gate up down within. */
+  sites: SearchSite[];
+  /** E_max and R_max. */
+  experts: number;
+  rank: number;
+  topK: number;
+  /** A site may close: its expert GSV then has one entry more, index k meaning k experts. */
+  closable: boolean;
+  /** Upper steps; pairs before the first upper step are not counted. */
+  steps: number;
+  trainRows: number;
+  validationRows: number;
+}
+
+/**
+ * Upper steps, one entry a step; step 0 is the start, whose loss is NaN. `values` has the GSVs of every step end to end: for each site
+ * g_E (experts, or one more where sites can close), then g_R of each of its experts (rank).
+ */
+export interface UpperSeries {
+  step: Float64Array;
+  loss: Float64Array;
+  /** λ, and E[params] as a share of the largest allocation; 0 without cost and budget. */
+  lambda: Float64Array;
+  share: Float64Array;
+  values: Float32Array<ArrayBuffer>;
 }
 
 /** Greedy answers to held-out prompts. */

@@ -6,7 +6,7 @@ import { loadTokenizer, type Tokenizer } from '../data/tokenizer.ts';
 import { createGpu, type Gpu } from '../gpu/device.ts';
 import { generate } from '../model/generate.ts';
 import { type LoadedModel, loadModel } from '../model/load.ts';
-import { parseRunConfig, type RunConfig, type RunConfigInput } from '../train/config.ts';
+import { parseTrainingConfig, type RunConfigInput, type TrainingConfig } from '../train/config.ts';
 import { RunControl } from '../train/control.ts';
 import { answerText } from '../train/evaluate.ts';
 import { Session, type StepMetrics, type ValidationMetrics } from '../train/session.ts';
@@ -33,7 +33,7 @@ const heldOutAtMost = 128;
 
 interface Run {
   session: Session;
-  config: RunConfig;
+  config: TrainingConfig;
   control: RunControl;
   metrics: (StepMetrics | ValidationMetrics)[];
   rows: number;
@@ -124,7 +124,7 @@ export class Trainer {
     this.#noOpenRun();
     return this.#alone('preparing a run', async () => {
       const model = this.#needModel();
-      const config = parseRunConfig(input, 'settings');
+      const config = parseTrainingConfig(input, 'settings');
       const rows = rowsOf(await this.data.examples(), model.config.maxPositions);
       this.#endRun();
       const control = new RunControl();

@@ -2,7 +2,7 @@
 import { join } from 'node:path';
 import { readDataset } from '../../data/formats.ts';
 import { loadTokenizer } from '../../data/tokenizer.ts';
-import { parseRunConfig } from '../../train/config.ts';
+import { parseTrainingConfig } from '../../train/config.ts';
 import { DEMO_RUN } from '../../train/demo.ts';
 import { exactMatches } from '../../train/evaluate.ts';
 import { command } from '../command.ts';
@@ -31,7 +31,7 @@ by the base model and by the tuned one, and the time of the whole command.`,
     const { io, progress } = context;
     const started = performance.now();
     const folder = o.out === undefined ? null : new RunFolder(o.out, o.force);
-    const config = parseRunConfig(DEMO_RUN, 'the demo');
+    const config = parseTrainingConfig(DEMO_RUN, 'the demo');
     const model = await checkModel(demoFolder);
     const tokenizer = await loadTokenizer(model.folder);
     const read = async (name: string, maxLength: number) => {

@@ -1,4 +1,5 @@
 // evaluate: loss, perplexity and exact match of greedy answers on a dataset.
+import { defaultRunConfig } from '../../train/config.ts';
 import { evaluateExamples } from '../../train/evaluate.ts';
 import { command } from '../command.ts';
 import { checkAdapter, checkModel, openData, openModel, placeAdapter, readRunConfig, shared } from '../inputs.ts';
@@ -25,7 +26,7 @@ token, trimmed, equals the completion, trimmed; for pre-tokenised rows the greed
     const { dataset, tokenizer } = await openData(context, model, o.data, config.data);
     const loaded = await openModel(context, model, o.kernels);
     const result = await evaluateExamples(loaded, placeAdapter(loaded, adapter), dataset.examples, tokenizer, {
-      microBatch: config.train.microBatch,
+      microBatch: (config.train || defaultRunConfig().train).microBatch,
       onProgress: (task, done, total) => progress.update(task, done, total),
     });
     progress.clear();
