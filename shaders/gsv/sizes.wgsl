@@ -1,24 +1,39 @@
-// Sizes by argmax (method §2): per site the number of open experts, max(K, argmax + 1) or, where sites can close, argmax itself; then the
-// rank argmax + 1 of every expert. Ties go to the lower index. sizes: per site (1 + experts). One thread a site.
-@group(0) @binding(0) var<storage, read> expert_gsv: array<f32>;
-@group(0) @binding(1) var<storage, read> rank_gsv: array<f32>;
-@group(0) @binding(2) var<storage, read_write> sizes: array<u32>;
-struct Params { sites: u32, experts: u32, rank: u32, kept: u32, closable: u32, start: u32 }
-@group(0) @binding(3) var<uniform> params: Params;
+// Sizes of a bank of GSVs (method §2), by argmax (ties to the lower index) or, with `sampled`, drawn from π = softmax(g) by a counter-based
+// hash of (seed, pair, place). Index k means the size max(floor, k + 1), or k where sites can close. sizes: per site the open experts, then
+// each expert's rank; a bank has `each` vectors a site, `first` after the site's own place. One thread a vector.
+@group(0) @binding(0) var<storage, read> g: array<f32>;
+@group(0) @binding(1) var<storage, read_write> sizes: array<u32>;
+struct Params { count: u32, length: u32, experts: u32, each: u32, first: u32, start: u32, floor: u32, closable: u32, sampled: u32 }
+@group(0) @binding(2) var<uniform> params: Params;
+@group(0) @binding(3) var<uniform> step: Step;
+
+// One round of the output permutation of PCG (O'Neill 2014) in its 32-bit form.
+fn mix(v: u32) -> u32 {
+  let state = v * 747796405u + 2891336453u;
+  let word = ((state >> ((state >> 28u) + 4u)) ^ state) * 277803737u;
+  return (word >> 22u) ^ word;
+}
 
 @compute @workgroup_size(64)
-fn main(@builtin(global_invocation_id) id: vec3<u32>) {
-  let site = id.x;
-  if (site >= params.sites) { return; }
-  let length = params.experts + params.closable;
-  var best = 0u;
-  for (var k = 1u; k < length; k++) { if (expert_gsv[site * length + k] > expert_gsv[site * length + best]) { best = k; } }
-  let out = params.start + site * (params.experts + 1u);
-  sizes[out] = select(max(params.kept, best + 1u), best, params.closable != 0u);
-  for (var e = 0u; e < params.experts; e++) {
-    let first = (site * params.experts + e) * params.rank;
-    var top = 0u;
-    for (var k = 1u; k < params.rank; k++) { if (rank_gsv[first + k] > rank_gsv[first + top]) { top = k; } }
-    sizes[out + 1u + e] = top + 1u;
+fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(num_workgroups) groups: vec3<u32>, @builtin(local_invocation_index) thread: u32) {
+  let vector = (group.x + group.y * groups.x) * 64u + thread;
+  if (vector >= params.count) { return; }
+  let at = vector * params.length;
+  let place = params.start + (vector / params.each) * (params.experts + 1u) + params.first + vector % params.each;
+  var chosen = 0u;
+  for (var k = 1u; k < params.length; k++) { if (g[at + k] > g[at + chosen]) { chosen = k; } }
+  if (params.sampled != 0u) {
+    let top = g[at + chosen];
+    var total = 0.0;
+    for (var k = 0u; k < params.length; k++) { total += exp(g[at + k] - top); }
+    let bits = mix(place ^ mix(step.number ^ mix(step.seed)));
+    let reach = (f32(bits >> 8u) + 0.5) / 16777216.0 * total;
+    var sum = exp(g[at] - top);
+    chosen = 0u;
+    while (chosen + 1u < params.length && sum <= reach) {
+      chosen++;
+      sum += exp(g[at + chosen] - top);
+    }
   }
+  sizes[place] = select(max(params.floor, chosen + 1u), chosen, params.closable != 0u);
 }

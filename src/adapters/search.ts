@@ -4,7 +4,7 @@ import type { Tensor } from '../graph/tensor.ts';
 import type { SearchGroup } from '../ops/gsv.ts';
 import { invariant } from '../util/error.ts';
 import { type SiteDims, uniformAllocation } from './allocation.ts';
-import { type AdapterLayout, type AdapterSpec, type Group, layoutAdapter } from './layout.ts';
+import { type AdapterLayout, type AdapterSpec, countParameters, type Group, layoutAdapter } from './layout.ts';
 
 /** A group of sites with its banks of the search. */
 export interface SearchBanks {
@@ -24,6 +24,10 @@ export interface SearchLayout {
   experts: number;
   sites: number;
   closable: boolean;
+  /** Whether the estimator is `survival`. */
+  survival: boolean;
+  /** params(E_max, R_max) of all sites. */
+  most: number;
 }
 
 /** Lays out a search over all sites of the targets (method §2–3). */
@@ -59,7 +63,8 @@ export function layoutSearch(
     });
     sites += count;
   }
-  return { adapter, upper, banks, experts, sites, closable: options.closable };
+  const most = countParameters(adapter);
+  return { adapter, upper, banks, experts, sites, closable: options.closable, survival: options.estimator === 'survival', most };
 }
 
 /** A vector of a search file: `count` values from `first` of a bank. */

@@ -13,7 +13,7 @@ import {
 } from '../reference/gsv.ts';
 import { expectClose, runOp, values } from '../testing/gpu.ts';
 import { expectGradient, inner } from '../testing/gradient.ts';
-import { argmaxSizes, gsvGradients, type SearchGroup, searchBalance, searchGate } from './gsv.ts';
+import { gsvGradients, type SearchGroup, searchBalance, searchGate, writeSizes } from './gsv.ts';
 import { STATISTICS } from './loss.ts';
 
 const slice = (x: ArrayLike<number>, from: number, count: number): number[] => Array.from({ length: count }, (_, i) => x[from + i]);
@@ -72,7 +72,7 @@ for (const estimator of ['paper', 'survival'] as const) {
           const routing = tensor('routing', [2 * all + 1]);
           const masks = tensor('masks', [width]);
           rec.clear(routing);
-          argmaxSizes(rec, group, t.expertGsv, t.rankGsv, sizes);
+          writeSizes(rec, group, { experts: t.expertGsv, ranks: t.rankGsv }, sizes, 'argmax');
           const state = { state: routing, total: all, start: 0, lengths: t.lengths, time };
           const statistics = tensor('statistics', [STATISTICS.size]);
           rec.clear(statistics);

@@ -1,6 +1,8 @@
 // The gate during the search, with its masks, and the gradients of the GuidedSelection Vectors by either estimator.
+import dualCode from '../../shaders/gsv/dual_step.wgsl?raw';
 import gradientCode from '../../shaders/gsv/gsv_gradient.wgsl?raw';
 import sumsCode from '../../shaders/gsv/mask_sums.wgsl?raw';
+import costCode from '../../shaders/gsv/parameter_cost.wgsl?raw';
 import balanceCode from '../../shaders/gsv/search_balance.wgsl?raw';
 import gateCode from '../../shaders/gsv/search_gate.wgsl?raw';
 import backwardCode from '../../shaders/gsv/search_gate_backward.wgsl?raw';
@@ -19,6 +21,14 @@ const sumsKernel = defineKernel('mask_sums', sumsCode);
 const routingKernel = defineKernel('search_routing', routingCode);
 const balanceKernel = defineKernel('search_balance', balanceCode);
 const gradientKernel = defineKernel('gsv_gradient', gradientCode);
+const costKernel = defineKernel('parameter_cost', costCode);
+const dualKernel = defineKernel('dual_step', dualCode);
+
+/** The GSVs of a group: experts (sites, E_max, or E_max + 1 where sites can close) and ranks (sites·E_max, R_max). Also their gradients. */
+export interface Gsvs {
+  experts: Tensor;
+  ranks: Tensor;
+}
 
 /** A group of sites during the search: every site has E_max experts of rank R_max. */
 export interface SearchGroup {
@@ -34,18 +44,30 @@ export interface SearchGroup {
   start: number;
 }
 
+/** λ's start and its rate with a budget (method §2). */
+export const DUAL_START = 0.1;
+export const DUAL_RATE = 0.05;
+
 const closedOf = (g: SearchGroup): number => (g.estimator === 'paper' ? 1e-4 : 0);
 const floorOf = (g: SearchGroup): number => (g.closable ? 0 : g.kept);
 
-/** Writes a group's sizes by argmax (method §2). expertGsv (sites, E_max or E_max + 1), rankGsv (sites·E_max, R_max), sizes u32. */
-export function argmaxSizes(rec: Recorder, group: SearchGroup, expertGsv: Tensor, rankGsv: Tensor, sizes: Tensor): void {
-  const { sites, experts, rank, kept, start } = group;
-  rec.launch({
-    kernel: sizesKernel,
-    tensors: { expert_gsv: expertGsv, rank_gsv: rankGsv, sizes },
-    params: { sites, experts, rank, kept, closable: group.closable ? 1 : 0, start },
-    workgroups: [Math.ceil(sites / 64), 1, 1],
-  });
+/**
+ * Writes a group's sizes (u32): by argmax, or drawn from softmax(g) by a hash of the step's seed and number, of which each is a pure
+ * function (method §2).
+ */
+export function writeSizes(rec: Recorder, group: SearchGroup, gsvs: Gsvs, sizes: Tensor, mode: 'argmax' | 'sampled'): void {
+  const { sites, experts, rank, start } = group;
+  const sampled = mode === 'sampled' ? 1 : 0;
+  const closable = group.closable ? 1 : 0;
+  const launch = (g: Tensor, count: number, params: { length: number; each: number; first: number; floor: number; closable: number }) =>
+    rec.launch({
+      kernel: sizesKernel,
+      tensors: { g, sizes },
+      params: { count, experts, start, sampled, ...params },
+      workgroups: Math.ceil(count / 64),
+    });
+  launch(gsvs.experts, sites, { length: experts + closable, each: 1, first: 0, floor: floorOf(group), closable });
+  launch(gsvs.ranks, sites * experts, { length: rank, each: experts, first: 1, floor: 1, closable: 0 });
 }
 
 /** The level that a backward pass serves: gradients of the row scales, and of the masks (ΣER rows, then ΣE experts). */
@@ -57,7 +79,7 @@ export interface MaskGradients {
 /**
  * u of a group during the search (method §2). Its gradient with respect to h is (N, ΣER + ΣE) with ΣE more columns a row, which hold the
  * expert masks per token; the product that reads it goes by the stride.
- * @param h (N, ΣER + ΣE) @param rowScale e (ΣER) @param sizes u32, by `argmaxSizes` or drawn
+ * @param h (N, ΣER + ΣE) @param rowScale e (ΣER) @param sizes u32, by `writeSizes`
  * @returns u (N, ΣER) and gates (N, 2·ΣE): p, then w
  */
 export function searchGate(
@@ -131,13 +153,7 @@ export function searchGate(
 }
 
 /** Adds ∂L/∂g of a group's expert and rank GSVs to their gradients, from the mask gradients of one backward pass (method §2). */
-export function gsvGradients(
-  rec: Recorder,
-  group: SearchGroup,
-  masks: Tensor,
-  gsv: { experts: Tensor; ranks: Tensor },
-  grad: { experts: Tensor; ranks: Tensor },
-): void {
+export function gsvGradients(rec: Recorder, group: SearchGroup, masks: Tensor, gsv: Gsvs, grad: Gsvs): void {
   const { sites, experts, rank } = group;
   const survival = group.estimator === 'survival' ? 1 : 0;
   const closable = group.closable ? 1 : 0;
@@ -162,6 +178,63 @@ export function gsvGradients(
     closed: 0,
   });
   launch(gsv.ranks, grad.ranks, all, { length: rank, start: 0, first_free: 0, closable: 0, closed: closedOf(group) });
+}
+
+/** What the cost of parameters needs (method §2): [λ, share], each site's expected parameters, and params(E_max, R_max) of all sites. */
+export interface CostState {
+  cost: Tensor;
+  expected: Tensor;
+  most: number;
+}
+
+/**
+ * Writes the expected parameters of a group's sites, and where `grad` is to be changed adds λ·∂(E[params]/params(E_max, R_max))/∂g.
+ * @param dims each site's C + O and C @param first the group's first site
+ */
+export function parameterCost(
+  rec: Recorder,
+  group: SearchGroup,
+  dims: readonly (readonly [number, number])[],
+  first: number,
+  gsv: Gsvs,
+  grad: Gsvs,
+  state: CostState,
+  addGradient: boolean,
+): void {
+  const { sites, experts, rank } = group;
+  const data = Float32Array.from(dims.flat());
+  rec.launch({
+    kernel: costKernel,
+    tensors: {
+      expert_gsv: gsv.experts,
+      rank_gsv: gsv.ranks,
+      dims: tensor('site dims', [sites, 2], { kind: 'constant', data }),
+      cost: state.cost,
+      expected: state.expected,
+      d_experts: grad.experts,
+      d_ranks: grad.ranks,
+    },
+    params: {
+      sites,
+      experts,
+      rank,
+      floor: floorOf(group),
+      closable: group.closable ? 1 : 0,
+      first,
+      rate: addGradient ? 1 / state.most : 0,
+    },
+    workgroups: Math.ceil(sites / 64),
+  });
+}
+
+/** share = E[params]/params(E_max, R_max); with a budget b also λ ← max(0, λ + 0.05·(share − b)) (method §2). */
+export function dualStep(rec: Recorder, { cost, expected, most }: CostState, budget: number | null): void {
+  rec.launch({
+    kernel: dualKernel,
+    tensors: { expected, cost },
+    params: { sites: expected.shape[0], inverse: 1 / most, rate: budget === null ? 0 : DUAL_RATE, budget: budget ?? 0 },
+    workgroups: 1,
+  });
 }
 
 /** Adds Σ over all sites of L_bal to the statistics: the search counts open experts only (method §2). `sizes` starts at 0. */

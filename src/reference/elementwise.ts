@@ -1,6 +1,7 @@
 // Dropout's mask and addition in plain loops: the specification of src/ops/elementwise.
 
-const mix = (v: number): number => {
+/** One round of PCG's output permutation in its 32-bit form: the hash of every counter-based draw on the device. */
+export const mix = (v: number): number => {
   const state = (Math.imul(v, 747796405) + 2891336453) >>> 0;
   const word = Math.imul(((state >>> ((state >>> 28) + 4)) ^ state) >>> 0, 277803737) >>> 0;
   return ((word >>> 22) ^ word) >>> 0;

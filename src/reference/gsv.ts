@@ -1,5 +1,6 @@
 // GuidedSelection Vectors in float64: sizes, masks and both gradient estimators (method §2), as plain loops.
 import { gateOf } from './adapter.ts';
+import { mix } from './elementwise.ts';
 
 const sigmoid = (v: number): number => 1 / (1 + Math.exp(-v));
 
@@ -17,6 +18,18 @@ export const argmax = (g: ArrayLike<number>): number => Array.from(g).reduce((be
 /** Open experts of a site: max(K, argmax + 1); with `closable` g has E + 1 entries and the index itself is the count. */
 export const openExperts = (g: ArrayLike<number>, kept: number, closable = false): number =>
   closable ? argmax(g) : Math.max(kept, argmax(g) + 1);
+
+/** The index drawn from softmax(g) for one vector: a pure function of (seed, pair, place among the sizes). */
+export function drawIndex(g: ArrayLike<number>, seed: number, pair: number, place: number): number {
+  const bits = mix((place ^ mix((pair ^ mix(seed)) >>> 0)) >>> 0);
+  const reach = ((bits >>> 8) + 0.5) / 16777216;
+  let sum = 0;
+  const found = distribution(g).findIndex((v) => {
+    sum += v;
+    return sum > reach;
+  });
+  return found < 0 ? g.length - 1 : found;
+}
 
 /** The gate of one token among the first `open` experts: weights of all, 0 for closed ones. */
 export function prefixGate(z: readonly number[], open: number, kept: number): number[] {
@@ -80,6 +93,33 @@ export function survivalGradient(g: ArrayLike<number>, dm: ArrayLike<number>, fl
     for (let j = floor; j < soft.length; j++) sum += dm[j] * v * ((closable ? k > j : k >= j) ? 1 - soft[j] : -soft[j]);
     return sum;
   });
+}
+
+/** A site's GSVs and dimensions: E[params] = Σ_i P(n>i)·(Σ_j P(r_i>j)·(C+O) + C) (method §2). */
+export interface CostSite {
+  experts: ArrayLike<number>;
+  ranks: readonly ArrayLike<number>[];
+  inputs: number;
+  outputs: number;
+}
+
+/** Expected parameters of one site, term by term as the method writes them; the first `floor` experts are always there. */
+export function expectedParameters(site: CostSite, floor: number, closable: boolean): number {
+  const alive = survival(site.experts, floor, closable);
+  const total = (v: readonly number[]) => v.reduce((a, b) => a + b, 0);
+  return total(alive.map((p, i) => p * (total(survival(site.ranks[i])) * (site.inputs + site.outputs) + site.inputs)));
+}
+
+/** ∂E[params]/∂g of one site's expert and rank GSVs. */
+export function expectedParametersGradient(site: CostSite, floor: number, closable: boolean) {
+  const { inputs, outputs } = site;
+  const alive = survival(site.experts, floor, closable);
+  const ones = (g: ArrayLike<number>) => Array.from(g, () => 1);
+  const sizes = alive.map((_, i) => survival(site.ranks[i]).reduce((a, b) => a + b, 0) * (inputs + outputs) + inputs);
+  return {
+    experts: survivalGradient(site.experts, sizes, floor, closable),
+    ranks: site.ranks.map((g, i) => survivalGradient(g, ones(g)).map((v) => v * alive[i] * (inputs + outputs))),
+  };
 }
 
 /** Δ_j = gate(S ∪ {j}) − gate(S \ {j}) of one token, S the open prefix. */

@@ -1,60 +1,41 @@
 // The bilevel search on the device (method §2–3): programs of both levels over the flat buffers, and the steps that replay them.
-import type { Group } from '../adapters/layout.ts';
 import type { SearchLayout } from '../adapters/search.ts';
 import { createStaging, readBuffer, writeBuffer } from '../gpu/buffers.ts';
 import { Memory, Program } from '../graph/program.ts';
-import { Recorder } from '../graph/recorder.ts';
 import { type Tensor, tensor } from '../graph/tensor.ts';
 import type { LoadedModel } from '../model/load.ts';
-import { argmaxSizes, gsvGradients, searchBalance } from '../ops/gsv.ts';
+import { DUAL_START } from '../ops/gsv.ts';
 import { STATISTICS } from '../ops/loss.ts';
-import { type AdamW, adamw, axpy, globalNorm } from '../ops/optim.ts';
+import type { AdamW } from '../ops/optim.ts';
 import { invariant } from '../util/error.ts';
-import { type BatchShape, type BatchStates, batchStates, type MicroBatch, recordLoss, type StepScalars, stepBytes } from './batch.ts';
-
-/** The upper level's AdamW (method §3). */
-export const UPPER_ADAMW: AdamW = { beta1: 0.5, beta2: 0.999, eps: 1e-8 };
-
-/** How the gradient of the GSVs is taken. */
-export type Order = 'first-order' | 'second-order';
-
-type Name =
-  | 'sizes'
-  | 'lower'
-  | 'lowerUpdate'
-  | 'upper'
-  | 'upperUpdate'
-  | 'before'
-  | 'after'
-  | 'save'
-  | 'virtual'
-  | 'perturb'
-  | 'across'
-  | 'finish';
+import { type BatchShape, batchStates, type MicroBatch, type StepScalars, stepBytes } from './batch.ts';
+import { recordSearch, type SearchOptions, type SearchProgram, type SearchStates, UPPER_ADAMW, upperSteps } from './search-programs.ts';
 
 /** A search: both stores, their programs, and the states between. Parameters of both stores must be allocated. */
 export class SearchRuntime {
   private readonly memory: Memory;
-  private readonly states: BatchStates;
-  private readonly sizes: Tensor;
-  /** Statistics of the upper pass that gives the upper loss, and those of the lower level meanwhile. */
-  private readonly noted: Tensor;
-  private readonly kept: Tensor;
+  private readonly states: SearchStates;
   private readonly staging: GPUBuffer;
-  private readonly programs = new Map<Name, Program>();
+  private readonly programs = new Map<SearchProgram, Program>();
+  private pair = 0;
+  /** Work per submit, once a speed is known. */
+  flopsPerSubmit: number | undefined;
 
   private constructor(
     readonly model: LoadedModel,
     readonly layout: SearchLayout,
     readonly shape: BatchShape,
+    private readonly options: SearchOptions,
   ) {
     this.memory = new Memory(model.gpu, [layout.adapter.store, layout.upper]);
     for (const t of model.weights.all) this.memory.share(t, model.memory.get(t));
-    this.states = batchStates(this.memory, shape, layout.adapter.routedExperts);
-    this.sizes = this.state('sizes', layout.sites * (layout.experts + 1), 'u32');
-    this.noted = this.state('noted statistics', STATISTICS.size);
-    this.kept = this.state('kept statistics', STATISTICS.size);
-    this.staging = createStaging(model.gpu, STATISTICS.size * 4);
+    this.states = {
+      batch: batchStates(this.memory, shape, layout.adapter.routedExperts),
+      sizes: this.state('sizes', layout.sites * (layout.experts + 1), 'u32'),
+      noted: this.state('noted statistics', STATISTICS.size),
+      cost: { cost: this.state('cost', 2), expected: this.state('expected parameters', layout.sites), most: layout.most },
+    };
+    this.staging = createStaging(model.gpu, Math.max(STATISTICS.size, this.states.sizes.shape[0]) * 4);
   }
 
   private state(name: string, size: number, dtype: 'u32' | 'f32' = 'f32'): Tensor {
@@ -63,132 +44,41 @@ export class SearchRuntime {
     return t;
   }
 
-  /** Records and compiles everything that the order needs, and sets the sizes. */
-  static async create(model: LoadedModel, layout: SearchLayout, shape: BatchShape, order: Order): Promise<SearchRuntime> {
-    const runtime = new SearchRuntime(model, layout, shape);
-    const recordings = runtime.record(order);
-    for (const [name, rec] of recordings) runtime.programs.set(name, await Program.compile(rec, runtime.memory));
-    runtime.replay('sizes');
+  /** Records and compiles everything that the options need, and sets λ and the sizes. */
+  static async create(model: LoadedModel, layout: SearchLayout, shape: BatchShape, options: SearchOptions): Promise<SearchRuntime> {
+    const { cost, budget, onProgress } = options;
+    invariant(
+      layout.survival || (cost === 0 && budget === null && options.sizes === 'argmax'),
+      'cost, budget and drawn sizes need survival',
+    );
+    const runtime = new SearchRuntime(model, layout, shape, options);
+    const recordings = recordSearch(model, layout, shape, runtime.states, options, (name, size) => runtime.state(name, size));
+    for (const [name, rec] of recordings) runtime.programs.set(name, await Program.compile(rec, runtime.memory, { onProgress }));
+    runtime.writeLambda(budget === null ? cost : DUAL_START);
+    runtime.refreshSizes();
     return runtime;
   }
 
-  private record(order: Order): Map<Name, Recorder> {
-    const { layout, states, sizes } = this;
-    const made = new Map<Name, Recorder>();
-    const add = (name: Name, record: (rec: Recorder) => void, training = false) => {
-      const rec = new Recorder(this.model.variants, training);
-      record(rec);
-      made.set(name, rec);
-    };
-    const masks = new Map<Group, Tensor>();
-    const unused = new Map<Group, Tensor>();
-    for (const [g, b] of layout.banks) {
-      masks.set(g, this.state('masks', b.rowScale.shape[1] + g.layout.experts));
-      unused.set(g, this.state('unused', b.rowScale.shape[1]));
-    }
-    const lower = layout.adapter.store.flat();
-    const upper = layout.upper.flat();
-    const { statistics, halt } = states;
-    add('sizes', (rec) => {
-      for (const b of layout.banks.values()) argmaxSizes(rec, b.group, b.experts, b.ranks, sizes);
-    });
-    add('lower', (rec) => this.recordPass(rec, masks, (g) => layout.adapter.store.gradOf(layout.banks.get(g)!.rowScale), false), true);
-    add(
-      'upper',
-      (rec) => {
-        this.recordPass(rec, masks, (g) => unused.get(g)!, true);
-        for (const [g, b] of layout.banks) {
-          const grad = { experts: layout.upper.gradOf(b.experts), ranks: layout.upper.gradOf(b.ranks) };
-          gsvGradients(rec, b.group, masks.get(g)!, b, grad);
-        }
-      },
-      true,
-    );
-    add('lowerUpdate', (rec) => adamw(rec, { ...lower, halt }, statistics));
-    add('upperUpdate', (rec) => adamw(rec, { ...upper, halt }, statistics, UPPER_ADAMW));
-    if (order === 'first-order') {
-      add('before', (rec) => {
-        rec.copy(statistics, this.kept);
-        rec.clear(statistics);
-      });
-      add('after', (rec) => {
-        rec.copy(statistics, this.noted);
-        rec.copy(this.kept, statistics);
-      });
-      return made;
-    }
-    const kept = { w: this.state('kept w', layout.adapter.store.size), grad: this.state('kept gradient', layout.adapter.store.size) };
-    const [base, plus] = [this.state('G at w′', layout.upper.size), this.state('G at w + εv', layout.upper.size)];
-    add('save', (rec) => {
-      rec.copy(statistics, this.kept);
-      rec.copy(lower.value, kept.w);
-      rec.copy(lower.grad, kept.grad);
-      rec.clear(lower.grad);
-    });
-    // w′ = w − ξ ∇L(b1; w), and room for v.
-    add('virtual', (rec) => {
-      axpy(rec, lower.grad, lower.value, -1, 'xi', statistics);
-      rec.clear(lower.grad);
-    });
-    // v is in the lower gradient, ∇_a L(b2; w′) in the upper one: to w + εv.
-    add('perturb', (rec) => {
-      rec.copy(statistics, this.noted);
-      rec.copy(upper.grad, base);
-      rec.clear(upper.grad);
-      globalNorm(rec, lower.grad, statistics, halt);
-      rec.copy(kept.w, lower.value);
-      axpy(rec, lower.grad, lower.value, 1, 'epsilon', statistics);
-    });
-    // ∇_a L(b1; w + εv) is in the upper gradient: to w − εv.
-    add('across', (rec) => {
-      rec.copy(upper.grad, plus);
-      rec.clear(upper.grad);
-      globalNorm(rec, lower.grad, statistics, halt);
-      rec.copy(kept.w, lower.value);
-      axpy(rec, lower.grad, lower.value, -1, 'epsilon', statistics);
-    });
-    // G = base − ξ (plus − minus) / 2ε, and w and the accumulated gradient as they were, bit for bit.
-    add('finish', (rec) => {
-      globalNorm(rec, lower.grad, statistics, halt);
-      axpy(rec, plus, base, -1, 'difference', statistics);
-      axpy(rec, upper.grad, base, 1, 'difference', statistics);
-      rec.copy(base, upper.grad);
-      rec.copy(kept.w, lower.value);
-      rec.copy(kept.grad, lower.grad);
-      rec.copy(this.kept, statistics);
-    });
-    return made;
-  }
-
-  private recordPass(rec: Recorder, masks: ReadonlyMap<Group, Tensor>, rowGradient: (g: Group) => Tensor, upper: boolean): void {
-    const { layout, states, shape, sizes } = this;
-    const { adapter } = layout;
-    const of = (g: Group) => {
-      const { group, rowScale } = layout.banks.get(g)!;
-      return { group, rowScale, out: { rowScale: rowGradient(g), masks: masks.get(g)! } };
-    };
-    const context = {
-      store: adapter.store,
-      lengths: states.lengths,
-      routing: states.routing,
-      routedExperts: adapter.routedExperts,
-      time: shape.time,
-      dropout: false,
-      search: { sizes, of, upper },
-    };
-    recordLoss(rec, this.model, shape, states, { layout: adapter, context });
-    searchBalance(rec, states.routing, sizes, layout.sites, layout.experts, states.statistics);
-    rec.backward();
-  }
-
-  private replay(name: Name, batch?: MicroBatch, scalars: StepScalars = {}, optimizer?: AdamW): void {
+  private replay(name: SearchProgram, batch?: MicroBatch, scalars: StepScalars = {}, optimizer?: AdamW): void {
     const { gpu } = this.model;
     if (batch)
-      for (const key of ['ids', 'lengths', 'index', 'targets'] as const) writeBuffer(gpu, this.memory.get(this.states[key]), batch[key]);
+      for (const key of ['ids', 'lengths', 'index', 'targets'] as const)
+        writeBuffer(gpu, this.memory.get(this.states.batch[key]), batch[key]);
     gpu.device.queue.writeBuffer(this.memory.step, 0, stepBytes(scalars, optimizer));
     const program = this.programs.get(name);
     invariant(program, `the search has no program ${name}`);
-    program.replay();
+    program.replay({ flopsPerSubmit: this.flopsPerSubmit });
+  }
+
+  /** Begins a pair of micro-batches, counted from 1: drawn sizes are drawn, a pure function of the seed, the pair and the GSVs. */
+  beginPair(pair: number): void {
+    this.pair = pair;
+    if (this.options.sizes === 'sampled') this.refreshSizes();
+  }
+
+  /** Sets the sizes from the GSVs as they stand: after GSVs were written from outside. */
+  refreshSizes(): void {
+    this.replay('sizes', undefined, { seed: this.options.seed, number: this.pair });
   }
 
   /** One lower micro-step on b1: adds ∇_w L into the lower gradient. */
@@ -202,25 +92,23 @@ export class SearchRuntime {
   }
 
   /**
-   * The upper gradient G of a pair of micro-batches, added to the upper gradient; w, the lower gradient and all moments stay as they are.
+   * The upper gradient G of a pair of micro-batches with the cost's, added to the upper gradient; w, the lower gradient and all moments stay
+   * as they are. First order does not look at b1, ξ and balance.
    * @param xi ξ, the learning rate of the coming lower update
    * @param balance the balance coefficient, part of the lower gradients at w and w′
    */
-  hypergradient(b1: MicroBatch, b2: MicroBatch, order: Order, xi: number, balance: number): void {
-    const alone = (b: MicroBatch): StepScalars => ({ inverseTokens: 1 / b.lossTokens });
-    if (order === 'first-order') {
-      this.replay('before');
+  hypergradient(b1: MicroBatch, b2: MicroBatch, xi: number, balance: number): void {
+    const alone = (b: MicroBatch): StepScalars => ({ inverseTokens: 1 / b.lossTokens, number: this.pair });
+    if (this.options.order === 'first-order') {
       this.replay('upper', b2, alone(b2));
-      this.replay('after');
       return;
     }
     const scale = { learningRate: xi };
     this.replay('save');
-    this.replay('lower', b1, { ...alone(b1), balanceScale: balance });
+    this.replay('slope', b1, { ...alone(b1), balanceScale: balance });
     this.replay('virtual', undefined, scale);
-    this.replay('lower', b2, { ...alone(b2), balanceScale: balance });
+    this.replay('slope', b2, { ...alone(b2), balanceScale: balance });
     // The upper loss is that of the pass at w′.
-    this.clearStatistics();
     this.replay('upper', b2, alone(b2));
     this.replay('perturb', undefined, scale);
     this.replay('upper', b1, alone(b1));
@@ -229,31 +117,67 @@ export class SearchRuntime {
     this.replay('finish', undefined, scale);
   }
 
-  /** The upper optimizer's update, and the sizes that follow from it. `step` counts from 1. */
+  /** The upper optimizer's update with λ and the share that follow, and sizes by argmax; drawn sizes stay until the next pair. `step` counts from 1. */
   upperUpdate(learningRate: number, step: number): void {
     this.replay('upperUpdate', undefined, { learningRate, number: step }, UPPER_ADAMW);
-    this.replay('sizes');
+    if (this.options.sizes === 'argmax') this.refreshSizes();
   }
 
-  private async read(t: Tensor): Promise<Float32Array> {
+  /**
+   * To copy from after an upper step: statistics of the pass that gives ∇_a L(b2), its balance loss counted though it moves no GSV, with the
+   * pair as sentinel and the norm of G; [λ, E[params]/params(E_max, R_max)]; and the GSVs.
+   */
+  get upperSources(): GPUBuffer[] {
+    return [this.memory.get(this.states.noted), this.memory.get(this.states.cost.cost), this.layout.upper.buffers!.value];
+  }
+
+  /** To copy from after a lower update: the lower level's statistics, and f and P of all experts. */
+  get lowerSources(): GPUBuffer[] {
+    return [this.memory.get(this.states.batch.statistics), this.memory.get(this.states.batch.routing)];
+  }
+
+  /** Flops of a lower micro-step, a lower update, and an upper step with its update. */
+  get flops(): { lower: number; lowerUpdate: number; upper: number } {
+    const of = (...names: SearchProgram[]) => names.reduce((sum, n) => sum + this.programs.get(n)!.flops, 0);
+    return { lower: of('lower'), lowerUpdate: of('lowerUpdate'), upper: of(...upperSteps(this.options.order), 'upperUpdate', 'sizes') };
+  }
+
+  /** Sets λ: when a search goes on from where another stood. */
+  writeLambda(lambda: number): void {
+    writeBuffer(this.model.gpu, this.memory.get(this.states.cost.cost), Float32Array.of(lambda));
+  }
+
+  private async read(t: Tensor): Promise<ArrayBuffer> {
     const buffer = this.memory.get(t);
-    return new Float32Array(await readBuffer(this.model.gpu, buffer, 0, buffer.size, this.staging));
+    return readBuffer(this.model.gpu, buffer, 0, buffer.size, this.staging);
   }
 
   /** Reads the lower level's statistics and zeroes them. */
   async readStatistics(): Promise<Float32Array> {
-    const values = await this.read(this.states.statistics);
+    const values = new Float32Array(await this.read(this.states.batch.statistics));
     this.clearStatistics();
     return values;
   }
 
-  /** Statistics of the last upper step: of the pass that gives ∇_a L(b2), its balance loss counted though it moves no GSV. */
-  readUpperStatistics(): Promise<Float32Array> {
-    return this.read(this.noted);
+  /** The first of `upperSources`. */
+  async readUpperStatistics(): Promise<Float32Array> {
+    return new Float32Array(await this.read(this.states.noted));
   }
 
-  private clearStatistics(): void {
-    writeBuffer(this.model.gpu, this.memory.get(this.states.statistics), new Float32Array(STATISTICS.size));
+  /** λ, and the share of params(E_max, R_max) that is expected after the last upper step. */
+  async readCost(): Promise<{ lambda: number; share: number }> {
+    const [lambda, share] = new Float32Array(await this.read(this.states.cost.cost));
+    return { lambda, share };
+  }
+
+  /** The sizes as they stand: per site the open experts, then each expert's rank. */
+  async readSizes(): Promise<Uint32Array> {
+    return new Uint32Array(await this.read(this.states.sizes));
+  }
+
+  /** Zeroes the lower level's statistics. */
+  clearStatistics(): void {
+    writeBuffer(this.model.gpu, this.memory.get(this.states.batch.statistics), new Float32Array(STATISTICS.size));
   }
 
   /** Frees programs and states; the stores stay. */

@@ -12,7 +12,8 @@ import { relativeError, testGpu } from '../testing/gpu.ts';
 import { extract, insert } from './adapter-files.ts';
 import { type BatchShape, microBatch } from './batch.ts';
 import { learningRate } from './schedule.ts';
-import { type Order, SearchRuntime } from './search-runtime.ts';
+import type { Order, SearchOptions } from './search-programs.ts';
+import { SearchRuntime } from './search-runtime.ts';
 import type { Row } from './session.ts';
 
 interface SearchRun {
@@ -29,8 +30,20 @@ interface SearchRun {
     weightDecay: number;
     clipNorm: number;
     upperLearningRate: number;
+    cost: number;
+    budget: number | null;
+    closable: boolean;
   };
 }
+
+const optionsOf = ({ search: { order, cost, budget } }: SearchRun): SearchOptions => ({
+  order,
+  sizes: 'argmax',
+  cost,
+  budget,
+  dropout: false,
+  seed: 0,
+});
 
 interface Setup {
   model: LoadedModel;
@@ -51,9 +64,9 @@ async function setup(name: string, file: string): Promise<Setup> {
   const run = await goldenJson<SearchRun>(name, file);
   const common = await goldenFolder('search-common');
   const { experts, ...spec } = run.adapter;
-  const options = { estimator: run.search.estimator, closable: false };
+  const options = { estimator: run.search.estimator, closable: run.search.closable };
   const layout = layoutSearch({ ...spec, dropout: 0 }, experts, options, model.config.layers, siteDims(model.config));
-  const entries = await entriesOf(common, 'init.safetensors');
+  const entries = await entriesOf(common, run.search.closable ? 'init-closable.safetensors' : 'init.safetensors');
   const vectors = namedVectors(layout);
   const [lower, upper] = [new Float32Array(layout.adapter.store.size), new Float32Array(layout.upper.size)];
   for (const t of namedTensors(layout.adapter)) insert(t, await readF32(entries.get(t.name)!), lower);
@@ -77,13 +90,13 @@ const free = ({ model, layout }: Setup, runtime: SearchRuntime) => {
   model.memory.destroy();
 };
 
-for (const name of ['search-paper-first', 'search-paper-second', 'search-survival-first', 'search-survival-second']) {
+for (const name of ['search-paper-first', 'search-paper-second', 'search-survival-first', 'search-survival-second', 'search-budget']) {
   test(`${name}: G of every GSV equals PyTorch's (1e-4), and leaves w, its gradient and the moments bitwise unchanged`, async () => {
     const s = await setup(name, 'gradients.run.json');
     const { gpu } = s.model;
     const half = Math.ceil(s.rows.length / 2);
     const shape: BatchShape = { rows: half, time: 32, targets: 160 };
-    const runtime = await SearchRuntime.create(s.model, s.layout, shape, s.run.search.order);
+    const runtime = await SearchRuntime.create(s.model, s.layout, shape, optionsOf(s.run));
     const [b1, b2] = [microBatch(s.rows.slice(0, half), shape), microBatch(s.rows.slice(half), shape)];
     // Something in the accumulated gradient, to see that it is kept.
     runtime.lower(b2, { inverseTokens: 0.01 });
@@ -91,7 +104,7 @@ for (const name of ['search-paper-first', 'search-paper-second', 'search-surviva
     const before = [];
     for (const k of kinds) before.push(await s.layout.adapter.store.read(gpu, k));
     await runtime.readStatistics();
-    runtime.hypergradient(b1, b2, s.run.search.order, s.run.search.learningRate, s.run.adapter.balance);
+    runtime.hypergradient(b1, b2, s.run.search.learningRate, s.run.adapter.balance);
     const got = await s.layout.upper.read(gpu, 'grad');
     for (const [i, k] of kinds.entries()) expect(await s.layout.adapter.store.read(gpu, k), k).toEqual(before[i]);
     const golden = await entriesOf(s.folder, 'gradients.safetensors');
@@ -109,14 +122,14 @@ for (const name of ['search-paper-first', 'search-paper-second', 'search-surviva
     const { search, adapter } = s.run;
     const { gpu } = s.model;
     const golden = await goldenJson<{
-      upper: { upper_loss: number }[];
+      upper: { upper_loss: number; lambda: number; share: number }[];
       lower: { loss: number; ce: number; balance: number; lr: number; grad_norm: number }[];
     }>(name, 'run.golden.json');
     const history = await entriesOf(s.folder, 'gsv.safetensors');
     const half = Math.ceil(s.rows.length / 2);
     const levels = [s.rows.slice(0, half), s.rows.slice(half)];
     const shape: BatchShape = { rows: search.microBatch, time: 32, targets: 48 };
-    const runtime = await SearchRuntime.create(s.model, s.layout, shape, search.order);
+    const runtime = await SearchRuntime.create(s.model, s.layout, shape, optionsOf(s.run));
     const accumulate = search.batch / search.microBatch;
     const updates = (search.steps * search.microBatch) / search.batch;
     const batchOf = (level: number, pair: number) =>
@@ -128,12 +141,18 @@ for (const name of ['search-paper-first', 'search-paper-second', 'search-surviva
       const [b1, b2] = [batchOf(0, pair), batchOf(1, pair)];
       const update = Math.floor(pair / accumulate);
       const lr = learningRate(search, update, updates);
-      runtime.hypergradient(b1, b2, search.order, lr, adapter.balance);
+      runtime.beginPair(pair + 1);
+      runtime.hypergradient(b1, b2, lr, adapter.balance);
       const u = await runtime.readUpperStatistics();
       expect(u[STATISTICS.tokens]).toBe(b2.lossTokens);
       const upperLoss = u[STATISTICS.crossEntropy] / b2.lossTokens + adapter.balance * u[STATISTICS.balance];
       expect(Math.abs(upperLoss - golden.upper[pair].upper_loss), `upper loss of step ${pair + 1}`).toBeLessThan(1e-3);
+      expect(u[STATISTICS.sentinel]).toBe(pair + 1);
+      if (search.cost > 0 || search.budget !== null) expect((await runtime.readCost()).lambda).toBeCloseTo(golden.upper[pair].lambda, 6);
       runtime.upperUpdate(search.upperLearningRate, pair + 1);
+      const { share } = await runtime.readCost();
+      if (search.estimator === 'survival') expect(share).toBeCloseTo(golden.upper[pair].share, 5);
+      else expect(share).toBe(0);
       const values = await s.layout.upper.read(gpu, 'value');
       for (const v of s.vectors.upper) {
         const want = (await readF32(history.get(v.name)!)).slice((pair + 1) * v.count, (pair + 2) * v.count);

@@ -1,0 +1,181 @@
+// What a search records (method §2–3): the passes of both levels, the copies and sums of the bilevel step between them, and the updates.
+import type { Group } from '../adapters/layout.ts';
+import type { SearchBanks, SearchLayout } from '../adapters/search.ts';
+import { Recorder } from '../graph/recorder.ts';
+import type { Tensor } from '../graph/tensor.ts';
+import type { LoadedModel } from '../model/load.ts';
+import { type CostState, dualStep, gsvGradients, parameterCost, searchBalance, writeSizes } from '../ops/gsv.ts';
+import { STATISTICS } from '../ops/loss.ts';
+import { type AdamW, adamw, axpy, globalNorm } from '../ops/optim.ts';
+import { type BatchShape, type BatchStates, recordLoss } from './batch.ts';
+
+/** The upper level's AdamW (method §3). */
+export const UPPER_ADAMW: AdamW = { beta1: 0.5, beta2: 0.999, eps: 1e-8 };
+
+/** How the gradient of the GSVs is taken. */
+export type Order = 'first-order' | 'second-order';
+
+/** What a search's programs depend on. */
+export interface SearchOptions {
+  order: Order;
+  /** Whether sizes are the GSVs' argmax, or drawn from them for each pair. */
+  sizes: 'argmax' | 'sampled';
+  /** λ of the parameters' cost; with a budget (a share of params(E_max, R_max)) λ finds itself. Only with `survival`. */
+  cost: number;
+  budget: number | null;
+  /** Whether the pair's lower micro-step records dropout; no other pass has any. */
+  dropout: boolean;
+  /** Stream key of the drawn sizes, u32. */
+  seed: number;
+  onProgress?: (done: number, of: number) => void;
+}
+
+/** States that a search's programs share. */
+export interface SearchStates {
+  batch: BatchStates;
+  sizes: Tensor;
+  /** Statistics of the upper pass that gives the upper loss, with the norm of the upper gradient. */
+  noted: Tensor;
+  cost: CostState;
+}
+
+/** The programs by name; `slope` is a lower gradient within an upper step. */
+export type SearchProgram =
+  | 'sizes'
+  | 'lower'
+  | 'lowerUpdate'
+  | 'upper'
+  | 'upperUpdate'
+  | 'save'
+  | 'slope'
+  | 'virtual'
+  | 'perturb'
+  | 'across'
+  | 'finish';
+
+/** The programs of an upper step before its update, in order. */
+export const upperSteps = (order: Order): SearchProgram[] =>
+  order === 'first-order' ? ['upper'] : ['save', 'slope', 'virtual', 'slope', 'upper', 'perturb', 'upper', 'across', 'upper', 'finish'];
+
+/** Records every program that the options need. `state` allocates further states, in f32. */
+export function recordSearch(
+  model: LoadedModel,
+  layout: SearchLayout,
+  shape: BatchShape,
+  states: SearchStates,
+  options: SearchOptions,
+  state: (name: string, size: number) => Tensor,
+): Map<SearchProgram, Recorder> {
+  const made = new Map<SearchProgram, Recorder>();
+  const { store } = layout.adapter;
+  const [lower, upper] = [store.flat(), layout.upper.flat()];
+  const { halt } = states.batch;
+  const masks = new Map([...layout.banks].map(([g, b]) => [g, state('masks', b.rowScale.shape[1] + g.layout.experts)]));
+  const unused = new Map([...layout.banks].map(([g, b]) => [g, state('unused', b.rowScale.shape[1])]));
+  const banksOf = (g: Group): SearchBanks => layout.banks.get(g)!;
+  const gradientsOf = (b: SearchBanks) => ({ experts: layout.upper.gradOf(b.experts), ranks: layout.upper.gradOf(b.ranks) });
+
+  const add = (name: SearchProgram, record: (rec: Recorder) => void, training = false) => {
+    const rec = new Recorder(model.variants, training);
+    record(rec);
+    made.set(name, rec);
+  };
+
+  /** Forward and backward of the batch in the states: the lower level's gradients, or only what the masks need. */
+  const pass = (rec: Recorder, statistics: Tensor, level: 'lower' | 'upper', dropout: boolean) => {
+    const batch = { ...states.batch, statistics };
+    const of = (g: Group) => {
+      const { group, rowScale } = banksOf(g);
+      const out = { rowScale: level === 'lower' ? store.gradOf(rowScale) : unused.get(g)!, masks: masks.get(g)! };
+      return { group, rowScale, out };
+    };
+    const { lengths, routing } = batch;
+    const { routedExperts } = layout.adapter;
+    const search = { sizes: states.sizes, of, upper: level === 'upper' };
+    const context = { store, lengths, routing, routedExperts, time: shape.time, dropout, search };
+    recordLoss(rec, model, shape, batch, { layout: layout.adapter, context });
+    searchBalance(rec, routing, states.sizes, layout.sites, layout.experts, statistics);
+    rec.backward();
+  };
+
+  const upperPass = (rec: Recorder, statistics: Tensor) => {
+    pass(rec, statistics, 'upper', false);
+    for (const [g, b] of layout.banks) gsvGradients(rec, b.group, masks.get(g)!, b, gradientsOf(b));
+  };
+
+  /** The expected parameters of all sites; with `addGradient` λ times their gradient goes to the upper one, where λ can be above 0. */
+  const cost = (rec: Recorder, addGradient: boolean) => {
+    if (addGradient && options.cost === 0 && options.budget === null) return;
+    let first = 0;
+    for (const [g, b] of layout.banks) {
+      const dims = g.sites.map((s) => [s.inputs + s.outputs, s.inputs] as const);
+      parameterCost(rec, b.group, dims, first, b, gradientsOf(b), states.cost, addGradient);
+      first += g.sites.length;
+    }
+  };
+
+  add('sizes', (rec) => {
+    for (const b of layout.banks.values()) writeSizes(rec, b.group, b, states.sizes, options.sizes);
+  });
+  add('lower', (rec) => pass(rec, states.batch.statistics, 'lower', options.dropout), true);
+  add('lowerUpdate', (rec) => adamw(rec, { ...lower, halt }, states.batch.statistics));
+  add('upperUpdate', (rec) => {
+    adamw(rec, { ...upper, halt }, states.noted, UPPER_ADAMW);
+    if (!layout.survival) return;
+    cost(rec, false);
+    dualStep(rec, states.cost, options.budget);
+  });
+  if (options.order === 'first-order') {
+    const record = (rec: Recorder) => {
+      rec.clear(states.noted);
+      upperPass(rec, states.noted);
+      cost(rec, true);
+    };
+    add('upper', record, true);
+    return made;
+  }
+
+  const kept = { w: state('kept w', store.size), grad: state('kept gradient', store.size) };
+  const [base, plus] = [state('G at w′', layout.upper.size), state('G at w + εv', layout.upper.size)];
+  // Statistics of the passes at w′ and beside w, and ‖v‖; those of the slopes are not used.
+  const [scratch, discarded] = [state('upper statistics', STATISTICS.size), state('discarded statistics', STATISTICS.size)];
+  add('upper', (rec) => upperPass(rec, scratch), true);
+  add('slope', (rec) => pass(rec, discarded, 'lower', false), true);
+  add('save', (rec) => {
+    rec.clear(scratch);
+    rec.copy(lower.value, kept.w);
+    rec.copy(lower.grad, kept.grad);
+    rec.clear(lower.grad);
+  });
+  // w′ = w − ξ ∇L(b1; w), and room for v.
+  add('virtual', (rec) => {
+    axpy(rec, lower.grad, lower.value, -1, 'xi', scratch);
+    rec.clear(lower.grad);
+  });
+  // v is in the lower gradient, ∇_a L(b2; w′) in the upper one: to w + εv.
+  add('perturb', (rec) => {
+    rec.copy(scratch, states.noted);
+    rec.copy(upper.grad, base);
+    rec.clear(upper.grad);
+    globalNorm(rec, lower.grad, scratch, halt);
+    rec.copy(kept.w, lower.value);
+    axpy(rec, lower.grad, lower.value, 1, 'epsilon', scratch);
+  });
+  // ∇_a L(b1; w + εv) is in the upper gradient: to w − εv.
+  add('across', (rec) => {
+    rec.copy(upper.grad, plus);
+    rec.clear(upper.grad);
+    rec.copy(kept.w, lower.value);
+    axpy(rec, lower.grad, lower.value, -1, 'epsilon', scratch);
+  });
+  // G = base − ξ (plus − minus) / 2ε, and w and the accumulated gradient as they were, bit for bit.
+  add('finish', (rec) => {
+    axpy(rec, plus, base, -1, 'difference', scratch);
+    axpy(rec, upper.grad, base, 1, 'difference', scratch);
+    rec.copy(base, upper.grad);
+    cost(rec, true);
+    rec.copy(kept.w, lower.value);
+    rec.copy(kept.grad, lower.grad);
+  });
+  return made;
+}
