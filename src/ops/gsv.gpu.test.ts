@@ -4,6 +4,10 @@ import { tensor } from '../graph/tensor.ts';
 import { balanceOf, gateOf } from '../reference/adapter.ts';
 import {
   argmax,
+  type CostSite,
+  drawIndex,
+  expectedParameters,
+  expectedParametersGradient,
   openExperts,
   paperGradient,
   searchGate as reference,
@@ -11,9 +15,9 @@ import {
   searchGateBackward,
   survivalGradient,
 } from '../reference/gsv.ts';
-import { expectClose, runOp, values } from '../testing/gpu.ts';
+import { expectClose, relativeError, runOp, values } from '../testing/gpu.ts';
 import { expectGradient, inner } from '../testing/gradient.ts';
-import { gsvGradients, type SearchGroup, searchBalance, searchGate, writeSizes } from './gsv.ts';
+import { dualStep, gsvGradients, parameterCost, type SearchGroup, searchBalance, searchGate, writeSizes } from './gsv.ts';
 import { STATISTICS } from './loss.ts';
 
 const slice = (x: ArrayLike<number>, from: number, count: number): number[] => Array.from({ length: count }, (_, i) => x[from + i]);
@@ -38,7 +42,7 @@ test('reference: dh, dz, the row scales and the rank mask are the derivatives', 
 
 for (const estimator of ['paper', 'survival'] as const) {
   for (const closable of estimator === 'paper' ? [false] : [false, true]) {
-    test(`search gate and GSV gradients, ${estimator}${closable ? ', closable' : ''}`, async () => {
+    test(`search gate and GSV gradients, ${estimator}${closable ? ', closable' : ''}; every Δ from two gates computed from scratch`, async () => {
       const [rows, time, sites, experts, rank, kept] = [2, 9, 3, 4, 3, 2];
       const tokens = rows * time;
       const all = sites * experts;
@@ -152,3 +156,146 @@ for (const estimator of ['paper', 'survival'] as const) {
     });
   }
 }
+
+for (const closable of [false, true]) {
+  const [sites, experts, rank, kept] = [3, 4, 3, 2];
+  const [all, length] = [sites * experts, experts + (closable ? 1 : 0)];
+  const group: SearchGroup = { sites, experts, rank, kept, scale: 1, estimator: 'survival', closable, start: 0 };
+  const expertGsv = values(11, sites * length, 2);
+  const rankGsv = values(12, all * rank, 2);
+  const inputs = {
+    experts: { shape: [sites, length], data: expertGsv },
+    ranks: { shape: [all, rank], data: rankGsv },
+  };
+
+  test(`drawn sizes${closable ? ', closable' : ''}`, async () => {
+    for (const [seed, number] of [
+      [5, 1],
+      [5, 2],
+      [0xfffffff0, 77],
+    ]) {
+      const { sizes } = await runOp({
+        inputs,
+        step: { seed, number },
+        record: (rec, t) => {
+          const drawn = tensor('sizes', [sites * (experts + 1)], { dtype: 'u32' });
+          writeSizes(rec, group, { experts: t.experts, ranks: t.ranks }, drawn, 'sampled');
+          return { sizes: drawn };
+        },
+      });
+      const want: number[] = [];
+      for (let s = 0; s < sites; s++) {
+        const place = s * (experts + 1);
+        const k = drawIndex(slice(expertGsv, s * length, length), seed, number, place);
+        want.push(closable ? k : Math.max(kept, k + 1));
+        for (let e = 0; e < experts; e++)
+          want.push(drawIndex(slice(rankGsv, (s * experts + e) * rank, rank), seed, number, place + 1 + e) + 1);
+      }
+      expect(Array.from(new Uint32Array(sizes.buffer))).toEqual(want);
+    }
+  });
+
+  test(`cost of parameters and the budget's λ${closable ? ', closable' : ''}`, async () => {
+    const dims = [
+      [12, 5],
+      [9, 4],
+      [20, 11],
+    ] as const;
+    const most = dims.reduce((a, [sum, c]) => a + experts * (rank * sum + c), 0);
+    const [before, beforeRanks] = [values(13, sites * length), values(14, all * rank)];
+    const out = await runOp({
+      inputs: {
+        ...inputs,
+        dExperts: { shape: [sites, length], data: before },
+        dRanks: { shape: [all, rank], data: beforeRanks },
+        cost: { shape: [2], data: Float32Array.of(0.7, 0) },
+      },
+      record: (rec, t) => {
+        const state = { cost: t.cost, expected: tensor('expected', [sites]), most };
+        const [gsv, grad] = [
+          { experts: t.experts, ranks: t.ranks },
+          { experts: t.dExperts, ranks: t.dRanks },
+        ];
+        parameterCost(rec, group, dims, 0, gsv, grad, state, true);
+        parameterCost(rec, group, dims, 0, gsv, grad, state, false);
+        dualStep(rec, state, 0.9);
+        return { expected: state.expected, cost: t.cost, dExperts: t.dExperts, dRanks: t.dRanks };
+      },
+    });
+    const floor = closable ? 0 : kept;
+    const list = dims.map(([sum, c], s): CostSite => {
+      const ranks = Array.from({ length: experts }, (_, e) => slice(rankGsv, (s * experts + e) * rank, rank));
+      return { experts: slice(expertGsv, s * length, length), ranks, inputs: c, outputs: sum - c };
+    });
+    const want = list.map((s) => expectedParameters(s, floor, closable));
+    expectClose(out.expected, want, 1e-6, 'expected parameters');
+    const share = want.reduce((a, b) => a + b, 0) / most;
+    expect(out.cost[1]).toBeCloseTo(share, 6);
+    expect(out.cost[0]).toBeCloseTo(0.7 + 0.05 * (share - 0.9), 6);
+    const gradients = list.map((s) => expectedParametersGradient(s, floor, closable));
+    const added = (g: readonly number[], to: Float32Array) => g.map((v, i) => to[i] + (0.7 / most) * v);
+    expectClose(
+      out.dExperts,
+      added(
+        gradients.flatMap((g) => Array.from(g.experts)),
+        before,
+      ),
+      1e-6,
+      'expert GSVs',
+    );
+    expectClose(
+      out.dRanks,
+      added(
+        gradients.flatMap((g) => g.ranks.flatMap((r) => Array.from(r))),
+        beforeRanks,
+      ),
+      1e-6,
+      'rank GSVs',
+    );
+  });
+}
+
+test('λ never falls below 0', async () => {
+  const { cost } = await runOp({
+    inputs: { cost: { shape: [2], data: Float32Array.of(0.001, 0) }, expected: { shape: [2], data: Float32Array.of(1, 1) } },
+    record: (rec, t) => {
+      dualStep(rec, { cost: t.cost, expected: t.expected, most: 10 }, 0.5);
+      return { cost: t.cost };
+    },
+  });
+  expect(Array.from(cost)).toEqual([0, Math.fround(0.2)]);
+});
+
+test.each(['paper', 'survival'] as const)(
+  'the balance term gives the masks exactly nothing, and the router something: %s',
+  async (estimator) => {
+    const [rows, time, sites, experts, rank, kept] = [1, 7, 2, 4, 2, 2];
+    const columns = sites * experts * rank;
+    const width = columns + sites * experts;
+    const at = async (balance_scale: number) =>
+      runOp({
+        training: true,
+        step: { balance_scale },
+        inputs: {
+          h: { shape: [time, width], data: values(1, time * width, 2) },
+          du: { shape: [time, columns], data: values(2, time * columns) },
+          rowScale: { shape: [columns], data: values(3, columns) },
+          dRow: { shape: [columns], data: new Float32Array(columns) },
+          sizes: { shape: [sites * (experts + 1)], data: Uint32Array.from([3, 1, 2, 1, 2, 4, 2, 2, 1, 1]) },
+          lengths: { shape: [rows], data: Uint32Array.from([time]) },
+        },
+        record: (rec, t) => {
+          const group: SearchGroup = { sites, experts, rank, kept, scale: 1, estimator, closable: false, start: 0 };
+          const [routing, masks] = [tensor('routing', [2 * sites * experts + 1]), tensor('masks', [width])];
+          const state = { state: routing, total: sites * experts, start: 0, lengths: t.lengths, time };
+          const { u, dh } = searchGate(rec, t.h, t.rowScale, t.sizes, group, state, { rowScale: t.dRow, masks });
+          rec.aliasGrad(u, t.du);
+          rec.backward();
+          return { masks, dh };
+        },
+      });
+    const [without, strong] = [await at(0), await at(10)];
+    expect(strong.masks).toEqual(without.masks);
+    expect(relativeError(strong.dh, without.dh)).toBeGreaterThan(0.01);
+  },
+);

@@ -5,6 +5,9 @@ import {
   argmax,
   counterfactual,
   distribution,
+  drawIndex,
+  expectedParameters,
+  expectedParametersGradient,
   gateAmong,
   openExperts,
   paperExpertMask,
@@ -119,4 +122,39 @@ test('a closable site: the empty set has gate 0, and its first expert is judged 
   expect(openExperts([0.9, 0.1, 0.2], 2, true)).toBe(0);
   close(counterfactual([1, 2], 0, 2, 0), [1, 0]);
   close(counterfactual([1, 2], 0, 2, 1), [0, 1]);
+});
+
+test('expected parameters: the gradient is the derivative, and peaked distributions give the exact count', () => {
+  const [inputs, outputs, kept] = [5, 7, 2];
+  const ranks = [
+    [0.3, -0.1, 0.7],
+    [0.2, 0.05, -0.4],
+    [1, 0, 0.5],
+  ];
+  for (const closable of [false, true]) {
+    const floor = closable ? 0 : kept;
+    const experts = [0.4, -0.3, 0.6, 0.1].slice(closable ? 0 : 1);
+    const got = expectedParametersGradient({ experts, ranks, inputs, outputs }, floor, closable);
+    expectGradient((at) => expectedParameters({ experts: at, ranks, inputs, outputs }, floor, closable), experts, got.experts);
+    ranks.forEach((g, i) => {
+      const with_ = (at: Float64Array) => ranks.map((r, j) => (j === i ? at : r));
+      expectGradient((at) => expectedParameters({ experts, ranks: with_(at), inputs, outputs }, floor, closable), g, got.ranks[i]);
+    });
+    // Two experts, of ranks 3 and 1.
+    const peak = (length: number, k: number) => Array.from({ length }, (_, i) => (i === k ? 100 : 0));
+    const site = { experts: peak(experts.length, closable ? 2 : 0), ranks: [peak(3, 2), peak(3, 0), peak(3, 1)], inputs, outputs };
+    expect(expectedParameters(site, floor, closable)).toBeCloseTo(4 * (inputs + outputs) + 2 * inputs, 9);
+  }
+});
+
+test('drawn indices: a pure function of seed, pair and place, as likely as π says', () => {
+  const g = [0.5, -1, 0, 1];
+  const pairs = 4000;
+  const counts = g.map(() => 0);
+  for (let pair = 1; pair <= pairs; pair++) counts[drawIndex(g, 7, pair, 3)]++;
+  const chi = distribution(g).reduce((a, p, k) => a + (counts[k] - pairs * p) ** 2 / (pairs * p), 0);
+  expect(chi).toBeLessThan(16.3); // 99.9 % of χ² with 3 degrees of freedom
+  expect(drawIndex(g, 7, 1, 3)).toBe(drawIndex(g, 7, 1, 3));
+  const drawn = (seed: number, place: number) => Array.from({ length: 40 }, (_, i) => drawIndex(g, seed, i, place)).join('');
+  expect(new Set([drawn(7, 3), drawn(8, 3), drawn(7, 4)]).size).toBe(3);
 });
