@@ -7,7 +7,12 @@ import { root } from './setup.mjs';
 // Folder of src/ → what it may import besides itself: folders, or single modules.
 const engine = ['util', 'gpu', 'graph', 'ops', 'adapters', 'model', 'train'];
 const below = (folder) => engine.slice(0, engine.indexOf(folder));
-const seen = ['util', 'worker/api', 'worker/client', 'train/config', 'train/demo', 'adapters/allocation'];
+const seen = [
+  'util',
+  ...['worker/api', 'worker/client'],
+  ...['train/config', 'train/demo', 'train/presets'],
+  ...['adapters/allocation', 'adapters/presets', 'adapters/review'],
+];
 export const rules = {
   util: [],
   data: ['util'],
@@ -28,8 +33,10 @@ export const rules = {
 export const pure = {
   'train/config': ['util', 'adapters/allocation', 'adapters/presets'],
   'train/demo': ['train/config'],
+  'train/presets': ['train/config'],
   'adapters/allocation': ['util'],
   'adapters/presets': ['util', 'adapters/allocation'],
+  'adapters/review': ['util', 'adapters/allocation', 'adapters/presets'],
 };
 const purePackages = ['zod'];
 
