@@ -1,0 +1,129 @@
+// One linear of the search: what its GSVs say at the shown step, how that came about, and what it costs.
+import { memo, type ReactNode } from 'react';
+import type { SearchFrame, SearchHistory } from '../../state/search-history.ts';
+import { whole } from '../shared/format.ts';
+import { Distribution, HistoryChart, RankStrips } from './charts.tsx';
+import { expertsText, siteName, sureText } from './words.ts';
+
+export interface InspectorProps {
+  history: SearchHistory;
+  frame: SearchFrame | null;
+  site: number | null;
+  /** Changes as the history grows. */
+  version: number;
+}
+
+export const Inspector = memo(function Inspector({ history, frame, site }: InspectorProps) {
+  if (site === null || !frame) {
+    return (
+      <p className="rounded-xl border border-dashed border-line-strong px-4 py-5 text-center text-muted" data-testid="inspector">
+        {frame
+          ? 'Choose a cell to see its GuidedSelection Vectors.'
+          : 'Nothing is known yet: the first values come with the start of the search.'}
+      </p>
+    );
+  }
+  const { report } = history;
+  const at = report.sites[site];
+  const { experts, ranks } = history.distributions(history.indexOf(frame.step), site);
+  const count = frame.counts[site];
+  const before = history.moved(site, frame.step);
+  const first = report.closable ? 0 : 1;
+  const rankOf = (i: number) => frame.ranks[site * report.experts + i];
+  return (
+    <section className="rounded-xl border border-line p-4" aria-label={`Inspector: ${siteName(at)}`} data-testid="inspector">
+      <div className="flex flex-wrap items-baseline gap-x-3">
+        <h4 className="font-semibold">{siteName(at)}</h4>
+        <code className="text-sm break-all text-muted">{at.path}</code>
+      </div>
+      <dl className="mt-2 flex flex-wrap gap-x-6 gap-y-1 text-sm tabular-nums">
+        <Fact name="Experts">
+          {expertsText(count)}, {sureText(frame.confidence[site])}
+        </Fact>
+        <Fact name="Moved">{before ? `at step ${before.since}, from ${before.was}` : 'never'}</Fact>
+        <Fact name="Settled">{frame.settled[site] ? 'yes' : 'not yet'}</Fact>
+        <Fact name="Features">
+          {whole(at.inputs)} → {whole(at.outputs)}
+        </Fact>
+        <Fact name="Parameters">{whole(history.siteParameters(frame, site))}</Fact>
+      </dl>
+      <div className="mt-4 grid gap-x-8 gap-y-5 md:grid-cols-2 xl:grid-cols-3">
+        <Panel title="Number of experts">
+          <Distribution
+            probabilities={experts}
+            first={first}
+            chosen={count}
+            label={`Probability of each number of experts; chosen: ${count}`}
+          />
+        </Panel>
+        <Panel title="Rank of each expert">
+          <RankStrips ranks={ranks} chosen={rankOf} open={count} />
+        </Panel>
+        <Panel title="Over the steps">
+          <HistoryChart
+            series={history.siteHistory(site)}
+            most={report.experts}
+            last={Math.max(report.steps, history.lastStep)}
+            step={frame.step}
+          />
+        </Panel>
+      </div>
+      <details className="mt-3 text-sm">
+        <summary className="w-fit py-0.5 text-muted">Probabilities as a table</summary>
+        <Probabilities experts={experts} ranks={ranks} first={first} />
+      </details>
+    </section>
+  );
+});
+
+const Fact = ({ name, children }: { name: string; children: ReactNode }) => (
+  <div className="flex gap-1.5">
+    <dt className="text-muted">{name}</dt>
+    <dd className="font-medium">{children}</dd>
+  </div>
+);
+
+const Panel = ({ title, children }: { title: string; children: ReactNode }) => (
+  <div className="min-w-0">
+    <h5 className="mb-1.5 text-sm text-muted">{title}</h5>
+    {children}
+  </div>
+);
+
+const cellText = (p: number | undefined) => (p === undefined ? '' : `${(100 * p).toFixed(1)} %`);
+
+/** Sizes down, GSVs across. */
+function Probabilities({ experts, ranks, first }: { experts: Float64Array; ranks: Float64Array[]; first: number }) {
+  const last = Math.max(first + experts.length - 1, ranks[0].length);
+  return (
+    // biome-ignore lint/a11y/noNoninteractiveTabindex: a scrolling region must be reachable by keyboard
+    <section className="max-h-80 overflow-auto" aria-label="Probabilities" tabIndex={0}>
+      <table className="table tabular-nums whitespace-nowrap">
+        <thead>
+          <tr>
+            <th scope="col">Size</th>
+            <th scope="col">Experts</th>
+            {ranks.map((_, i) => (
+              // biome-ignore lint/suspicious/noArrayIndexKey: an expert is its index
+              <th key={i} scope="col">
+                Rank of {i + 1}
+              </th>
+            ))}
+          </tr>
+        </thead>
+        <tbody>
+          {Array.from({ length: last - first + 1 }, (_, k) => first + k).map((size) => (
+            <tr key={size}>
+              <th scope="row">{size}</th>
+              <td>{cellText(experts[size - first])}</td>
+              {ranks.map((p, i) => (
+                // biome-ignore lint/suspicious/noArrayIndexKey: an expert is its index
+                <td key={i}>{cellText(p[size - 1])}</td>
+              ))}
+            </tr>
+          ))}
+        </tbody>
+      </table>
+    </section>
+  );
+}
