@@ -6,7 +6,7 @@ import { afterAll, expect, test } from 'vitest';
 import { parameterCount, siteDims } from '../adapters/allocation.ts';
 import { layoutAdapter } from '../adapters/layout.ts';
 import type { LoadedModel } from '../model/load.ts';
-import { parseRunConfig } from '../train/config.ts';
+import { parseTrainingConfig } from '../train/config.ts';
 import { resolveAllocation } from '../train/resolve-allocation.ts';
 import { RunFolder } from './outputs.ts';
 
@@ -18,11 +18,12 @@ const dims = siteDims(shape);
 const model = { name: 'nano', gpu: { name: 'none' }, variants: { product: 'tile' } } as unknown as LoadedModel;
 
 function written(name: string, json: unknown) {
-  const config = parseRunConfig(json, 'run.json');
+  const config = parseTrainingConfig(json, 'run.json');
   const allocation = resolveAllocation(config, shape);
   const layout = layoutAdapter({ ...config.adapter, allocation }, shape.layers, dims);
   const folder = new RunFolder(join(dir, name), false);
-  folder.begin(config, '.', 7, model, layout);
+  folder.begin(config, '.', model);
+  folder.describe({ config, steps: 7, layout });
   folder.close();
   return { settings: JSON.parse(readFileSync(join(dir, name, 'config.json'), 'utf8')), allocation };
 }

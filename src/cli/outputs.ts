@@ -4,7 +4,7 @@ import { dirname, isAbsolute, join, relative, resolve } from 'node:path';
 import { type AdapterLayout, countParameters } from '../adapters/layout.ts';
 import type { LoadedModel } from '../model/load.ts';
 import { adapterFiles } from '../train/adapter-files.ts';
-import type { RunConfig } from '../train/config.ts';
+import type { RunConfig, TrainingConfig } from '../train/config.ts';
 import { InputError } from '../util/error.ts';
 
 /** Refuses a path that no file can be written to, before anything is computed. */
@@ -15,9 +15,13 @@ export function checkOutputFile(path: string): void {
     throw new InputError('bad-option', `--out ${path}: there is no folder ${dirname(path)}.`);
 }
 
-/** The folder that `train` writes: config.json, metrics.jsonl, adapter/. */
+/** What a run's folder can hold. */
+const RUN_FILES = ['config.json', 'metrics.jsonl', 'gsv.jsonl', 'allocation', 'search', 'adapter'];
+
+/** The folder that `train` writes: config.json, metrics.jsonl, adapter/, and what a search leaves. */
 export class RunFolder {
-  private metrics: number | null = null;
+  private readonly open = new Map<string, number>();
+  private settings: object = {};
 
   /** @throws InputError where `path` is a file, or a folder with something in it and not `force` */
   constructor(
@@ -31,40 +35,51 @@ export class RunFolder {
   }
 
   /** Creates the folder, takes a former run's files away, and writes config.json. `configFolder` is what paths in the settings are relative to. */
-  begin(config: RunConfig, configFolder: string, steps: number, model: LoadedModel, layout: AdapterLayout): void {
-    if (this.force)
-      for (const name of ['config.json', 'metrics.jsonl', 'adapter']) rmSync(join(this.path, name), { recursive: true, force: true });
+  begin(config: RunConfig, configFolder: string, model: LoadedModel): void {
+    if (this.force) for (const name of RUN_FILES) rmSync(join(this.path, name), { recursive: true, force: true });
     mkdirSync(this.path, { recursive: true });
     const moved = (file: string) => (isAbsolute(file) ? file : relative(this.path, resolve(configFolder, file)));
     const { allocation } = config;
-    const settings = {
+    this.settings = {
       ...config,
       allocation: typeof allocation === 'string' ? allocation : { experts: moved(allocation.experts), ranks: moved(allocation.ranks) },
-      train: { ...config.train, steps },
-      parameters: countParameters(layout),
-      ...(config.adapter.method === 'lora-moe' && layout.spec.allocation),
       model: model.name,
       device: model.gpu.name,
       kernels: model.variants,
     };
-    writeFileSync(join(this.path, 'config.json'), `${JSON.stringify(settings, null, 2)}\n`);
-    this.metrics = openSync(join(this.path, 'metrics.jsonl'), 'w');
+    this.write('config.json', `${JSON.stringify(this.settings, null, 2)}\n`);
   }
 
-  /** Adds a line to metrics.jsonl. */
-  log(line: object): void {
-    if (this.metrics !== null) writeSync(this.metrics, `${JSON.stringify(line)}\n`);
+  /** Adds to config.json what the training came to: its steps, parameters, experts and ranks. */
+  describe({ config, steps, layout }: { config: TrainingConfig; steps: number; layout: AdapterLayout }): void {
+    const found = {
+      train: { ...config.train, steps },
+      parameters: countParameters(layout),
+      ...(config.adapter.method === 'lora-moe' && layout.spec.allocation),
+    };
+    this.write('config.json', `${JSON.stringify({ ...this.settings, ...found }, null, 2)}\n`);
+  }
+
+  /** Adds a line to a file such as metrics.jsonl. */
+  log(name: string, line: string): void {
+    if (!this.open.has(name)) this.open.set(name, openSync(join(this.path, name), 'w'));
+    writeSync(this.open.get(name)!, `${line}\n`);
+  }
+
+  /** Writes a file, in a folder of the run's own where its name has one. */
+  write(name: string, contents: string | Uint8Array): void {
+    const path = join(this.path, name);
+    mkdirSync(dirname(path), { recursive: true });
+    writeFileSync(path, contents);
   }
 
   /** Writes adapter/. */
   save(layout: AdapterLayout, values: Float32Array, base: string): void {
-    const folder = join(this.path, 'adapter');
-    mkdirSync(folder, { recursive: true });
-    for (const [name, bytes] of Object.entries(adapterFiles(layout, values, base))) writeFileSync(join(folder, name), bytes);
+    for (const [name, bytes] of Object.entries(adapterFiles(layout, values, base))) this.write(`adapter/${name}`, bytes);
   }
 
   close(): void {
-    if (this.metrics !== null) closeSync(this.metrics);
-    this.metrics = null;
+    for (const file of this.open.values()) closeSync(file);
+    this.open.clear();
   }
 }

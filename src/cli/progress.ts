@@ -28,9 +28,9 @@ export class Progress {
     private readonly now: () => number = () => performance.now(),
   ) {}
 
-  /** A line that stays. */
+  /** A line that stays; the task goes on. */
   note(text: string): void {
-    this.clear();
+    this.erase();
     this.io.err(`${text}\n`);
   }
 
@@ -59,9 +59,13 @@ export class Progress {
 
   /** Takes the updating line away. */
   clear(): void {
+    this.erase();
+    this.task = '';
+  }
+
+  private erase(): void {
     if (this.line) this.io.err('\r\x1b[2K');
     this.line = false;
-    this.task = '';
     this.written = '';
   }
 }

@@ -31,10 +31,15 @@ export class BatchOrder {
     readonly batch: number,
     readonly shuffle: boolean,
     readonly seed: number,
+    /** Whose order: its shuffling, and the setting that errors name. */
+    private readonly of: 'training' | 'lower level' | 'upper level' = 'training',
   ) {
     if (n < 1) throw new InputError('bad-data', 'There are no rows to train on.');
     if (shuffle && n < batch) {
-      throw new InputError('bad-data', `There are ${n} training rows, fewer than train.batch ${batch}: use a smaller batch or more rows.`);
+      throw new InputError(
+        'bad-data',
+        `There are ${n} ${of} rows, fewer than ${of === 'training' ? 'train.batch' : 'search.microBatch'} ${batch}: use a smaller batch or more rows.`,
+      );
     }
   }
 
@@ -48,7 +53,7 @@ export class BatchOrder {
     const epoch = Math.floor(step / this.stepsPerEpoch);
     if (this.#cached.epoch !== epoch) {
       this.#cached.epoch = epoch;
-      this.#cached.order = permutation(this.n, this.seed, `training order of epoch ${epoch}`);
+      this.#cached.order = permutation(this.n, this.seed, `${this.of} order of epoch ${epoch}`);
     }
     const start = (step % this.stepsPerEpoch) * this.batch;
     return this.#cached.order.slice(start, start + this.batch) as Int32Array<ArrayBuffer>;
@@ -60,4 +65,34 @@ export function bucketLength(examples: Iterable<{ ids: { length: number } }>): n
   let longest = 1;
   for (const { ids } of examples) longest = Math.max(longest, ids.length);
   return Math.ceil(longest / 16) * 16;
+}
+
+/** The rows of a pair of micro-batches of the search. */
+export interface Pair {
+  b1: Int32Array<ArrayBuffer>;
+  b2: Int32Array<ArrayBuffer>;
+}
+
+/**
+ * The order of a search's pairs over `n` training rows (method §3), a pure function of its arguments.
+ * `disjoint`: b1 from one half of the rows, b2 from the other, drawn by the seed; without shuffling the first half (the larger one if n is
+ * odd) and the rest, in order, wrapping around. `paired`: micro-batches 2t and 2t + 1 of each epoch's order; a last odd one serves as both.
+ * Returns the rows of pair t, from 0. @throws InputError where the rows do not fill a micro-batch
+ */
+export function searchPairs(n: number, size: number, split: 'disjoint' | 'paired', shuffle: boolean, seed: number): (t: number) => Pair {
+  if (split === 'paired') {
+    const order = new BatchOrder(n, size, shuffle, seed, 'lower level');
+    const batches = Math.max(1, Math.floor(n / size));
+    const pairs = Math.ceil(batches / 2);
+    return (t) => {
+      const first = Math.floor(t / pairs) * batches;
+      const at = 2 * (t % pairs);
+      return { b1: order.rows(first + at), b2: order.rows(first + Math.min(at + 1, batches - 1)) };
+    };
+  }
+  const rows = shuffle ? permutation(n, seed, 'levels of the search') : Int32Array.from({ length: n }, (_, i) => i);
+  const half = Math.ceil(n / 2);
+  const lower = new BatchOrder(half, size, shuffle, seed, 'lower level');
+  const upper = new BatchOrder(n - half, size, shuffle, seed, 'upper level');
+  return (t) => ({ b1: lower.rows(t).map((i) => rows[i]), b2: upper.rows(t).map((i) => rows[half + i]) });
 }

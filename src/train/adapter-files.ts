@@ -29,26 +29,44 @@ export function insert(t: NamedTensor, values: Float32Array, store: Float32Array
   else for (let r = 0; r < t.rows; r++) for (let o = 0; o < width; o++) store[from + r * width + o] = values[o * t.rows + r];
 }
 
-/** Every tensor of a flat store (values, or gradients) as a safetensors file under its own key; `extra` scalars first. */
-export function storeFile(layout: AdapterLayout, store: Float32Array, extra: Record<string, number> = {}): Uint8Array<ArrayBuffer> {
-  const scalars = Object.entries(extra).map(([name, v]) => ({ name, dtype: 'F32' as const, shape: [], data: Float32Array.of(v) }));
-  const tensors = namedTensors(layout).map((t) => ({ name: t.name, dtype: 'F32' as const, shape: [...t.shape], data: extract(t, store) }));
-  return writeSafetensors([...scalars, ...tensors], { format: 'pt' });
+/** A tensor of a file to write. */
+export interface FileTensor {
+  name: string;
+  shape: number[];
+  data: Float32Array<ArrayBuffer>;
 }
 
-/** Values of the whole store from a file's tensors. @throws InputError naming the tensor that is missing, unknown or of another shape. */
-export async function storeValues(
-  layout: AdapterLayout,
+/** Every tensor of a flat store (values, or gradients) under its own key. */
+export const storeTensors = (layout: AdapterLayout, store: Float32Array): FileTensor[] =>
+  namedTensors(layout).map((t) => ({ name: t.name, shape: [...t.shape], data: extract(t, store) }));
+
+/** A safetensors file of f32 tensors; `scalars` come first. */
+export function tensorFile(tensors: readonly FileTensor[], scalars: Record<string, number> = {}): Uint8Array<ArrayBuffer> {
+  const first = Object.entries(scalars).map(([name, v]): FileTensor => ({ name, shape: [], data: Float32Array.of(v) }));
+  return writeSafetensors(
+    [...first, ...tensors].map((t) => ({ ...t, dtype: 'F32' as const })),
+    { format: 'pt' },
+  );
+}
+
+/** A tensor that a file must hold, and where its values go. */
+export interface ExpectedTensor {
+  name: string;
+  shape: readonly number[];
+  take(values: Float32Array): void;
+}
+
+/** Reads a file's tensors. @throws InputError naming the tensor that is missing, unknown, of another shape or not finite */
+export async function readTensors(
+  expected: readonly ExpectedTensor[],
   entries: ReadonlyMap<string, TensorEntry>,
   where: string,
-): Promise<Float32Array<ArrayBuffer>> {
-  const store = new Float32Array(layout.store.size);
-  const named = namedTensors(layout);
-  const known = new Set(named.map((t) => t.name));
+): Promise<void> {
+  const known = new Set(expected.map((t) => t.name));
   const stranger = [...entries.keys()].find((k) => !known.has(k));
   if (stranger !== undefined)
     throw new InputError('bad-adapter', `${where}: the tensor ${stranger} belongs to no site of this adapter and model.`);
-  for (const t of named) {
+  for (const t of expected) {
     const entry = entries.get(t.name);
     if (!entry) throw new InputError('bad-adapter', `${where}: the tensor ${t.name} is missing.`);
     if (entry.shape.join() !== t.shape.join())
@@ -56,8 +74,22 @@ export async function storeValues(
     const values = await readF32(entry);
     const bad = values.findIndex((v) => !Number.isFinite(v));
     if (bad >= 0) throw new InputError('bad-adapter', `${where}: ${t.name} holds ${values[bad]} at element ${bad}.`);
-    insert(t, values, store);
+    t.take(values);
   }
+}
+
+/** The tensors that a file of a layout holds; their values go into `store`. */
+export const expectedTensors = (layout: AdapterLayout, store: Float32Array): ExpectedTensor[] =>
+  namedTensors(layout).map((t) => ({ name: t.name, shape: t.shape, take: (values) => insert(t, values, store) }));
+
+/** Values of the whole store from a file's tensors. @throws InputError as readTensors */
+export async function storeValues(
+  layout: AdapterLayout,
+  entries: ReadonlyMap<string, TensorEntry>,
+  where: string,
+): Promise<Float32Array<ArrayBuffer>> {
+  const store = new Float32Array(layout.store.size);
+  await readTensors(expectedTensors(layout, store), entries, where);
   return store;
 }
 
@@ -106,7 +138,7 @@ export function adapterConfig({ spec }: AdapterLayout, base: string): Json {
 /** The two files of an adapter folder. */
 export function adapterFiles(layout: AdapterLayout, store: Float32Array, base: string): Record<string, Uint8Array<ArrayBuffer>> {
   const config = new TextEncoder().encode(`${JSON.stringify(adapterConfig(layout, base), null, 2)}\n`);
-  return { [ADAPTER_FILES.config]: config, [ADAPTER_FILES.weights]: storeFile(layout, store) };
+  return { [ADAPTER_FILES.config]: config, [ADAPTER_FILES.weights]: tensorFile(storeTensors(layout, store)) };
 }
 
 /** PEFT settings that would change the mathematics, and the values that leave it alone. */

@@ -1,4 +1,4 @@
-// Pause, resume and stop of a run: asked from outside, obeyed by the step loop between steps.
+// Pause, resume and stop of a run: asked from outside, obeyed by the step loop between steps; and the time that a run has worked.
 
 /** Handed to a run; the loop calls `gate` between steps. */
 export class RunControl {
@@ -38,5 +38,25 @@ export class RunControl {
       onPause?.(false);
     }
     return !this.stopped;
+  }
+}
+
+/** Seconds of work since a run began, pauses left out. */
+export class Clock {
+  private started = performance.now();
+  private pausedSince = 0;
+
+  start(): void {
+    this.started = performance.now();
+  }
+
+  get seconds(): number {
+    return (performance.now() - this.started) / 1000;
+  }
+
+  /** Leaves out what lies between paused(true) and paused(false). */
+  paused(begins: boolean): void {
+    if (begins) this.pausedSince = performance.now();
+    else this.started += performance.now() - this.pausedSince;
   }
 }

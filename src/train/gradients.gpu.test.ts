@@ -9,7 +9,7 @@ import { loadModel } from '../model/load.ts';
 import { STATISTICS } from '../ops/loss.ts';
 import { goldenFolder, goldenJson } from '../testing/golden.ts';
 import { allVariants, relativeError, testGpu } from '../testing/gpu.ts';
-import { readAdapter, storeFile } from './adapter-files.ts';
+import { readAdapter, storeTensors, tensorFile } from './adapter-files.ts';
 import { type BatchShape, microBatch } from './batch.ts';
 import { Runtime } from './runtime.ts';
 
@@ -56,7 +56,7 @@ async function gradients(
   const statistics = await runtime.readStatistics();
   const store = await layout.store.read(gpu, 'grad');
   expect(statistics[STATISTICS.tokens]).toBe(batch.lossTokens);
-  const { entries } = await openSafetensors(bytesSource(storeFile(layout, store), 'gradients'));
+  const { entries } = await openSafetensors(bytesSource(tensorFile(storeTensors(layout, store)), 'gradients'));
   const { recompute } = runtime;
   runtime.destroy();
   layout.store.destroy();

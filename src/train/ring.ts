@@ -1,6 +1,8 @@
 // Statistics leave the device through a ring of small staging buffers; the step loop waits only when all of them are in flight.
 import { idle } from '../gpu/buffers.ts';
 import type { Gpu } from '../gpu/device.ts';
+import { STATISTICS } from '../ops/loss.ts';
+import { invariant } from '../util/error.ts';
 
 interface Slot {
   buffer: GPUBuffer;
@@ -67,5 +69,37 @@ export class StatisticsRing {
 
   destroy(): void {
     for (const s of this.slots) s.buffer.destroy();
+  }
+}
+
+/** What the host knows of a step whose statistics are on their way. */
+export interface Expected {
+  sentinel: number;
+  /** Loss-carrying tokens, and tokens without padding, of the batch. */
+  lossTokens: number;
+  tokens: number;
+  lr: number;
+}
+
+/** Steps whose statistics are on their way. */
+export class Expectations {
+  private readonly steps = new Map<number, Expected>();
+
+  constructor(private readonly what: string) {}
+
+  add(step: number, expected: Expected): void {
+    this.steps.set(step, expected);
+  }
+
+  /** What was expected of a step that has arrived with statistics `s`, or the error if the device did not finish it. */
+  take(step: number, s: Float32Array): Expected | Error {
+    const want = this.steps.get(step);
+    invariant(want, `statistics of ${this.what} ${step} came twice`);
+    this.steps.delete(step);
+    const { sentinel, tokens } = STATISTICS;
+    if (s[sentinel] === want.sentinel && s[tokens] === want.lossTokens) return want;
+    return new Error(
+      `The GPU did not finish ${this.what} ${step}: it counted ${s[tokens]} loss-carrying tokens of ${want.lossTokens} and left step number ${s[sentinel]}.`,
+    );
   }
 }

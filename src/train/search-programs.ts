@@ -2,9 +2,9 @@
 import type { Group } from '../adapters/layout.ts';
 import type { SearchBanks, SearchLayout } from '../adapters/search.ts';
 import { Recorder } from '../graph/recorder.ts';
-import type { Tensor } from '../graph/tensor.ts';
+import { type Tensor, tensor } from '../graph/tensor.ts';
 import type { LoadedModel } from '../model/load.ts';
-import { type CostState, dualStep, gsvGradients, parameterCost, searchBalance, writeSizes } from '../ops/gsv.ts';
+import { type CostState, dualStep, gsvGradients, type Level, parameterCost, searchBalance, writeSizes } from '../ops/gsv.ts';
 import { STATISTICS } from '../ops/loss.ts';
 import { type AdamW, adamw, axpy, globalNorm } from '../ops/optim.ts';
 import { type BatchShape, type BatchStates, recordLoss } from './batch.ts';
@@ -39,7 +39,7 @@ export interface SearchStates {
   cost: CostState;
 }
 
-/** The programs by name; `slope` is a lower gradient within an upper step. */
+/** The programs by name; `slope` is ∇_w L(b1; w) of an upper step, `both` ∇_a and ∇_w L(b2; w′), `beside` ∇_a L(b1; w ± εv). */
 export type SearchProgram =
   | 'sizes'
   | 'lower'
@@ -49,13 +49,15 @@ export type SearchProgram =
   | 'save'
   | 'slope'
   | 'virtual'
+  | 'both'
   | 'perturb'
+  | 'beside'
   | 'across'
   | 'finish';
 
 /** The programs of an upper step before its update, in order. */
 export const upperSteps = (order: Order): SearchProgram[] =>
-  order === 'first-order' ? ['upper'] : ['save', 'slope', 'virtual', 'slope', 'upper', 'perturb', 'upper', 'across', 'upper', 'finish'];
+  order === 'first-order' ? ['upper'] : ['save', 'slope', 'virtual', 'both', 'perturb', 'beside', 'across', 'beside', 'finish'];
 
 /** Records every program that the options need. `state` allocates further states, in f32. */
 export function recordSearch(
@@ -70,8 +72,7 @@ export function recordSearch(
   const { store } = layout.adapter;
   const [lower, upper] = [store.flat(), layout.upper.flat()];
   const { halt } = states.batch;
-  const masks = new Map([...layout.banks].map(([g, b]) => [g, state('masks', b.rowScale.shape[1] + g.layout.experts)]));
-  const unused = new Map([...layout.banks].map(([g, b]) => [g, state('unused', b.rowScale.shape[1])]));
+  const unused = state('unused statistics', STATISTICS.size);
   const banksOf = (g: Group): SearchBanks => layout.banks.get(g)!;
   const gradientsOf = (b: SearchBanks) => ({ experts: layout.upper.gradOf(b.experts), ranks: layout.upper.gradOf(b.ranks) });
 
@@ -81,26 +82,29 @@ export function recordSearch(
     made.set(name, rec);
   };
 
-  /** Forward and backward of the batch in the states: the lower level's gradients, or only what the masks need. */
-  const pass = (rec: Recorder, statistics: Tensor, level: 'lower' | 'upper', dropout: boolean) => {
-    const batch = { ...states.batch, statistics };
+  /**
+   * Forward of the batch in the states, and a backward for each level: gradients of the lower level's parameters, or of the GSVs.
+   * @param statistics none: neither losses nor routing are wanted
+   */
+  const pass = (rec: Recorder, levels: readonly Level[], statistics: Tensor | null, dropout = false) => {
+    const batch = { ...states.batch, statistics: statistics ?? unused };
+    const masks = new Map([...layout.banks].map(([g, b]) => [g, tensor('masks', [b.rowScale.shape[1] + g.layout.experts])]));
     const of = (g: Group) => {
       const { group, rowScale } = banksOf(g);
-      const out = { rowScale: level === 'lower' ? store.gradOf(rowScale) : unused.get(g)!, masks: masks.get(g)! };
-      return { group, rowScale, out };
+      return { group, rowScale, out: { rowScale: store.gradOf(rowScale), masks: masks.get(g)! } };
     };
     const { lengths, routing } = batch;
     const { routedExperts } = layout.adapter;
-    const search = { sizes: states.sizes, of, upper: level === 'upper' };
+    const search = { sizes: states.sizes, of, level: levels[0], routing: statistics !== null };
     const context = { store, lengths, routing, routedExperts, time: shape.time, dropout, search };
     recordLoss(rec, model, shape, batch, { layout: layout.adapter, context });
-    searchBalance(rec, routing, states.sizes, layout.sites, layout.experts, statistics);
-    rec.backward();
-  };
-
-  const upperPass = (rec: Recorder, statistics: Tensor) => {
-    pass(rec, statistics, 'upper', false);
-    for (const [g, b] of layout.banks) gsvGradients(rec, b.group, masks.get(g)!, b, gradientsOf(b));
+    if (statistics) searchBalance(rec, routing, states.sizes, layout.sites, layout.experts, statistics);
+    for (const level of levels) {
+      search.level = level;
+      rec.backward(true);
+      if (level === 'lower') continue;
+      for (const [g, b] of layout.banks) gsvGradients(rec, b.group, masks.get(g)!, b, gradientsOf(b));
+    }
   };
 
   /** The expected parameters of all sites; with `addGradient` λ times their gradient goes to the upper one, where λ can be above 0. */
@@ -117,7 +121,7 @@ export function recordSearch(
   add('sizes', (rec) => {
     for (const b of layout.banks.values()) writeSizes(rec, b.group, b, states.sizes, options.sizes);
   });
-  add('lower', (rec) => pass(rec, states.batch.statistics, 'lower', options.dropout), true);
+  add('lower', (rec) => pass(rec, ['lower'], states.batch.statistics, options.dropout), true);
   add('lowerUpdate', (rec) => adamw(rec, { ...lower, halt }, states.batch.statistics));
   add('upperUpdate', (rec) => {
     adamw(rec, { ...upper, halt }, states.noted, UPPER_ADAMW);
@@ -128,7 +132,7 @@ export function recordSearch(
   if (options.order === 'first-order') {
     const record = (rec: Recorder) => {
       rec.clear(states.noted);
-      upperPass(rec, states.noted);
+      pass(rec, ['upper'], states.noted);
       cost(rec, true);
     };
     add('upper', record, true);
@@ -137,41 +141,43 @@ export function recordSearch(
 
   const kept = { w: state('kept w', store.size), grad: state('kept gradient', store.size) };
   const [base, plus] = [state('G at w′', layout.upper.size), state('G at w + εv', layout.upper.size)];
-  // Statistics of the passes at w′ and beside w, and ‖v‖; those of the slopes are not used.
-  const [scratch, discarded] = [state('upper statistics', STATISTICS.size), state('discarded statistics', STATISTICS.size)];
-  add('upper', (rec) => upperPass(rec, scratch), true);
-  add('slope', (rec) => pass(rec, discarded, 'lower', false), true);
+  add('slope', (rec) => pass(rec, ['lower'], unused), true);
+  add('beside', (rec) => pass(rec, ['upper'], null), true);
+  // ∇_a L(b2; w′) has no balance term anywhere on its way and v has: two backward passes of one forward.
+  const both = (rec: Recorder) => {
+    rec.clear(states.noted);
+    pass(rec, ['upper', 'lower'], states.noted);
+  };
+  add('both', both, true);
   add('save', (rec) => {
-    rec.clear(scratch);
     rec.copy(lower.value, kept.w);
     rec.copy(lower.grad, kept.grad);
     rec.clear(lower.grad);
   });
   // w′ = w − ξ ∇L(b1; w), and room for v.
   add('virtual', (rec) => {
-    axpy(rec, lower.grad, lower.value, -1, 'xi', scratch);
+    axpy(rec, lower.grad, lower.value, -1, 'xi', states.noted);
     rec.clear(lower.grad);
   });
   // v is in the lower gradient, ∇_a L(b2; w′) in the upper one: to w + εv.
   add('perturb', (rec) => {
-    rec.copy(scratch, states.noted);
     rec.copy(upper.grad, base);
     rec.clear(upper.grad);
-    globalNorm(rec, lower.grad, scratch, halt);
+    globalNorm(rec, lower.grad, states.noted, halt);
     rec.copy(kept.w, lower.value);
-    axpy(rec, lower.grad, lower.value, 1, 'epsilon', scratch);
+    axpy(rec, lower.grad, lower.value, 1, 'epsilon', states.noted);
   });
   // ∇_a L(b1; w + εv) is in the upper gradient: to w − εv.
   add('across', (rec) => {
     rec.copy(upper.grad, plus);
     rec.clear(upper.grad);
     rec.copy(kept.w, lower.value);
-    axpy(rec, lower.grad, lower.value, -1, 'epsilon', scratch);
+    axpy(rec, lower.grad, lower.value, -1, 'epsilon', states.noted);
   });
   // G = base − ξ (plus − minus) / 2ε, and w and the accumulated gradient as they were, bit for bit.
   add('finish', (rec) => {
-    axpy(rec, plus, base, -1, 'difference', scratch);
-    axpy(rec, upper.grad, base, 1, 'difference', scratch);
+    axpy(rec, plus, base, -1, 'difference', states.noted);
+    axpy(rec, upper.grad, base, 1, 'difference', states.noted);
     rec.copy(base, upper.grad);
     cost(rec, true);
     rec.copy(kept.w, lower.value);

@@ -107,13 +107,11 @@ export class SearchRuntime {
     this.replay('save');
     this.replay('slope', b1, { ...alone(b1), balanceScale: balance });
     this.replay('virtual', undefined, scale);
-    this.replay('slope', b2, { ...alone(b2), balanceScale: balance });
-    // The upper loss is that of the pass at w′.
-    this.replay('upper', b2, alone(b2));
+    this.replay('both', b2, { ...alone(b2), balanceScale: balance });
     this.replay('perturb', undefined, scale);
-    this.replay('upper', b1, alone(b1));
+    this.replay('beside', b1, alone(b1));
     this.replay('across', undefined, scale);
-    this.replay('upper', b1, alone(b1));
+    this.replay('beside', b1, alone(b1));
     this.replay('finish', undefined, scale);
   }
 
@@ -140,6 +138,11 @@ export class SearchRuntime {
   get flops(): { lower: number; lowerUpdate: number; upper: number } {
     const of = (...names: SearchProgram[]) => names.reduce((sum, n) => sum + this.programs.get(n)!.flops, 0);
     return { lower: of('lower'), lowerUpdate: of('lowerUpdate'), upper: of(...upperSteps(this.options.order), 'upperUpdate', 'sizes') };
+  }
+
+  /** The compiled programs, for the profiler. */
+  get compiled(): ReadonlyMap<SearchProgram, Program> {
+    return this.programs;
   }
 
   /** Sets λ: when a search goes on from where another stood. */

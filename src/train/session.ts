@@ -9,9 +9,9 @@ import { InputError, invariant } from '../util/error.ts';
 import { streamKey } from '../util/random.ts';
 import { type BatchShape, microBatch } from './batch.ts';
 import type { TrainingConfig } from './config.ts';
-import { RunControl } from './control.ts';
+import { Clock, RunControl } from './control.ts';
 import { resolveAllocation } from './resolve-allocation.ts';
-import { StatisticsRing } from './ring.ts';
+import { Expectations, StatisticsRing } from './ring.ts';
 import { Runtime } from './runtime.ts';
 import { learningRate, totalSteps } from './schedule.ts';
 
@@ -75,8 +75,7 @@ export class Session {
   done = 0;
   private readonly control: RunControl;
   private readonly hooks: RunHooks;
-  private started = 0;
-  private pausedFor = 0;
+  private readonly clock = new Clock();
   private failure: Error | null = null;
   private constructor(
     private readonly input: RunInput,
@@ -112,19 +111,14 @@ export class Session {
     return new Session(input, layout, runtime, split, order, steps);
   }
 
-  /** Seconds of work since the first step, pauses left out. */
-  private get seconds(): number {
-    return (performance.now() - this.started - this.pausedFor) / 1000;
-  }
-
   /** Trains to the end, or until stopped. Evaluates at the end where there are validation rows. */
   async run(): Promise<void> {
     const { train, data } = this.input.config;
     const { gpu } = this.input.model;
-    this.started = performance.now();
+    this.clock.start();
     this.hooks.onPhase?.('training');
     const { statistics, routing } = this.runtime.statistics;
-    const expected = new Map<number, { tokens: number; lossTokens: number; lr: number }>();
+    const expected = new Expectations('step');
     const ring = new StatisticsRing(gpu, [statistics, routing], ([s, r], step) => this.report(step, s, r, expected));
     this.runtime.clearStatistics();
     try {
@@ -144,15 +138,13 @@ export class Session {
   }
 
   private async pausable(): Promise<boolean> {
-    let since = 0;
     return this.control.gate((paused) => {
-      if (paused) since = performance.now();
-      else this.pausedFor += performance.now() - since;
+      this.clock.paused(paused);
       this.hooks.onPhase?.(paused ? 'paused' : 'training');
     });
   }
 
-  private async step(expected: Map<number, { tokens: number; lossTokens: number; lr: number }>, ring: StatisticsRing): Promise<void> {
+  private async step(expected: Expectations, ring: StatisticsRing): Promise<void> {
     const { train, adapter, seed } = this.input.config;
     const rows = this.order.rows(this.done);
     const batches = [];
@@ -177,7 +169,7 @@ export class Session {
       seed: streamKey(seed, 'dropout'),
       number,
     };
-    expected.set(number, { lossTokens, lr, tokens: batches.reduce((a, b) => a + b.tokens, 0) });
+    expected.add(number, { sentinel: number, lossTokens, lr, tokens: batches.reduce((a, b) => a + b.tokens, 0) });
     batches.forEach((b, micro) => {
       this.runtime.micro(b, { ...scalars, micro }, this.flopsPerSubmit);
     });
@@ -190,23 +182,14 @@ export class Session {
   private get flopsPerSubmit(): number | undefined {
     if (this.done === 0) return undefined;
     const perStep = this.runtime.flops.micro * (this.input.config.train.batch / this.input.config.train.microBatch);
-    return Math.max(1e6, ((perStep * this.done) / this.seconds) * 0.015);
+    return Math.max(1e6, ((perStep * this.done) / this.clock.seconds) * 0.015);
   }
 
-  private report(
-    step: number,
-    s: Float32Array,
-    routing: Float32Array,
-    expected: Map<number, { tokens: number; lossTokens: number; lr: number }>,
-  ): void {
+  private report(step: number, s: Float32Array, routing: Float32Array, expected: Expectations): void {
     const { train, adapter } = this.input.config;
-    const want = expected.get(step);
-    invariant(want, `statistics of step ${step} came twice`);
-    expected.delete(step);
-    if (s[STATISTICS.sentinel] !== step || s[STATISTICS.tokens] !== want.lossTokens) {
-      this.failure ??= new Error(
-        `The GPU did not finish step ${step}: it counted ${s[STATISTICS.tokens]} loss-carrying tokens of ${want.lossTokens} and left step number ${s[STATISTICS.sentinel]}.`,
-      );
+    const want = expected.take(step, s);
+    if (want instanceof Error) {
+      this.failure ??= want;
       return;
     }
     const ce = s[STATISTICS.crossEntropy] / want.lossTokens;
@@ -220,7 +203,7 @@ export class Session {
       return;
     }
     this.hooks.onStep?.(
-      { stage: 'train', step, loss, ce, balance, lr: want.lr, grad_norm, tokens: want.tokens, seconds: this.seconds },
+      { stage: 'train', step, loss, ce, balance, lr: want.lr, grad_norm, tokens: want.tokens, seconds: this.clock.seconds },
       this.steps,
     );
     this.hooks.onRouting?.(routing.slice(0, this.layout.routedExperts));
@@ -233,7 +216,7 @@ export class Session {
     const validation_loss = await meanLoss(this.runtime, this.split.validation, (done, of) =>
       this.hooks.onProgress?.('Validating', done, of),
     );
-    this.hooks.onValidation?.({ stage: 'train', step: this.done, validation_loss, seconds: this.seconds });
+    this.hooks.onValidation?.({ stage: 'train', step: this.done, validation_loss, seconds: this.clock.seconds });
     this.hooks.onPhase?.('training');
   }
 

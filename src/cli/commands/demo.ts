@@ -1,9 +1,10 @@
 // demo: tunes the built-in model on the built-in task, and counts held-out answers before and after.
 import { join } from 'node:path';
+import { countParameters } from '../../adapters/layout.ts';
 import { readDataset } from '../../data/formats.ts';
 import { loadTokenizer } from '../../data/tokenizer.ts';
 import { parseTrainingConfig } from '../../train/config.ts';
-import { DEMO_RUN } from '../../train/demo.ts';
+import { DEMO_RUN, DEMO_SEARCH_RUN } from '../../train/demo.ts';
 import { exactMatches } from '../../train/evaluate.ts';
 import { command } from '../command.ts';
 import { demoFolder } from '../demo-folder.ts';
@@ -11,7 +12,7 @@ import { fileSource } from '../files.ts';
 import { checkModel, openModel, shared } from '../inputs.ts';
 import { flag, text } from '../options.ts';
 import { RunFolder } from '../outputs.ts';
-import { trainRun } from '../training.ts';
+import { wholeRun } from '../training.ts';
 
 /** Held-out rows whose answers are shown. */
 const SHOWN = 5;
@@ -20,10 +21,11 @@ export const demo = command({
   name: 'demo',
   summary: 'tune the built-in model on the built-in task',
   details: `The last line on stdout is {"exactMatchBefore", "exactMatchAfter", "steps", "seconds"}: shares of held-out rows answered exactly
-by the base model and by the tuned one, and the time of the whole command.`,
+by the base model and by the tuned one, and the time of the whole command; with --search also the upper steps and the parameters of what was found.`,
   options: {
     json: flag('no answers, only the last line'),
-    out: text('DIR', 'folder for config.json, metrics.jsonl and adapter/; new or empty'),
+    search: flag('search the allocation first, then train with it'),
+    out: text('DIR', 'folder for config.json, metrics.jsonl, adapter/ and what a search leaves; new or empty'),
     force: flag('write over the former run in --out'),
     kernels: shared.kernels,
   },
@@ -31,7 +33,7 @@ by the base model and by the tuned one, and the time of the whole command.`,
     const { io, progress } = context;
     const started = performance.now();
     const folder = o.out === undefined ? null : new RunFolder(o.out, o.force);
-    const config = parseTrainingConfig(DEMO_RUN, 'the demo');
+    const config = parseTrainingConfig(o.search ? DEMO_SEARCH_RUN : DEMO_RUN, 'the demo');
     const model = await checkModel(demoFolder);
     const tokenizer = await loadTokenizer(model.folder);
     const read = async (name: string, maxLength: number) => {
@@ -48,8 +50,9 @@ by the base model and by the tuned one, and the time of the whole command.`,
       return { share, byExample: new Map(matches.map((m) => [m.example, m.answer])) };
     };
     const before = await answers('Before', null);
-    const { session, stopped } = await trainRun(context, { model: loaded, rows, config }, folder, '.');
-    if (stopped) return 130;
+    folder?.begin(config, '.', loaded);
+    const { session, found, stopped } = await wholeRun(context, { model: loaded, rows, config }, null, folder);
+    if (stopped || !session) return 130;
     const after = await answers('After', session.layout);
     if (!o.json) {
       for (const example of heldOut.slice(0, SHOWN)) {
@@ -59,7 +62,10 @@ by the base model and by the tuned one, and the time of the whole command.`,
       }
     }
     const seconds = (performance.now() - started) / 1000;
-    io.out(`${JSON.stringify({ exactMatchBefore: before.share, exactMatchAfter: after.share, steps: session.done, seconds })}\n`);
+    const search = found && { searchSteps: found.steps, parameters: countParameters(session.layout) };
+    io.out(
+      `${JSON.stringify({ exactMatchBefore: before.share, exactMatchAfter: after.share, ...search, steps: session.done, seconds })}\n`,
+    );
     return 0;
   },
 });

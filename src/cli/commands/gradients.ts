@@ -1,12 +1,17 @@
 // gradients: loss and gradient of every adapter tensor on one micro-batch of all rows, as a safetensors file to check against others.
 import { writeFileSync } from 'node:fs';
+import { openSafetensors } from '../../data/safetensors.ts';
 import { STATISTICS } from '../../ops/loss.ts';
-import { storeFile } from '../../train/adapter-files.ts';
+import { storeTensors, tensorFile } from '../../train/adapter-files.ts';
 import { microBatch } from '../../train/batch.ts';
+import { searches } from '../../train/config.ts';
 import { Runtime } from '../../train/runtime.ts';
+import { gsvFile, searchStateValues } from '../../train/search-files.ts';
+import { searchGradients, searchLayout } from '../../train/search-setup.ts';
 import { shapeOf } from '../../train/session.ts';
-import { invariant } from '../../util/error.ts';
+import { InputError, invariant } from '../../util/error.ts';
 import { command } from '../command.ts';
+import { fileSource } from '../files.ts';
 import { checkAdapter, checkModel, openData, openModel, placeAdapter, readRunConfig, shared } from '../inputs.ts';
 import { required, text, texts } from '../options.ts';
 import { checkOutputFile } from '../outputs.ts';
@@ -16,10 +21,13 @@ export const gradients = command({
   summary: "loss and gradients of an adapter's tensors on one micro-batch",
   details: `All rows make one micro-batch, without dropout. The file gets the scalars loss, ce and balance (loss = ce + coefficient·balance,
 the coefficient being adapter.balance of run.json) and each tensor's gradient under its own name. Everything else about the adapter
-comes from its adapter_config.json.`,
+comes from its adapter_config.json.
+With a search in --config the file gets G of every GuidedSelection Vector under its own key, and the upper loss: the first half of the rows (the larger
+one if odd) is b1, the rest b2, and ξ is search.learningRate.`,
   options: {
     model: required(shared.model),
-    adapter: required(shared.adapter),
+    adapter: shared.adapter,
+    init: text('FILE', "a search's tensors (.safetensors), where --config has a search"),
     data: required(texts('FILE', 'datasets, as a rule pre-tokenised: {"input_ids": […], "labels": […]} a line')),
     config: shared.config,
     out: required(text('FILE', 'the safetensors file to write')),
@@ -29,16 +37,35 @@ comes from its adapter_config.json.`,
     checkOutputFile(o.out);
     const config = await readRunConfig(o.config);
     const model = await checkModel(o.model);
+    const open = async () => {
+      const rows = (await openData(context, model, o.data, config.data)).dataset.examples;
+      return { rows, loaded: await openModel(context, model, o.kernels) };
+    };
+    const onProgress = (done: number, total: number) => context.progress.update('Compiling kernels', done, total);
+    const written = (loss: number) => context.progress.note(`Written: ${o.out}, loss ${loss.toFixed(6)}`);
+    if (searches(config)) {
+      if (o.init === undefined || o.adapter !== undefined)
+        throw new InputError(
+          'bad-option',
+          'gradients: with a search in --config, --init FILE names its tensors, and there is no --adapter.',
+        );
+      const { entries } = await openSafetensors(fileSource(o.init));
+      const layout = searchLayout(config, model.config);
+      const values = await searchStateValues(layout, entries, o.init);
+      const { rows, loaded } = await open();
+      const { loss, gradient } = await searchGradients({ model: loaded, rows, config, layout, values, onProgress });
+      writeFileSync(o.out, gsvFile(layout, gradient, { loss }));
+      written(loss);
+      return 0;
+    }
+    if (o.adapter === undefined || o.init !== undefined)
+      throw new InputError('bad-option', 'gradients: --adapter DIR is needed, and --init goes with a search in --config only.');
     const adapter = await checkAdapter(o.adapter, model);
-    const rows = (await openData(context, model, o.data, config.data)).dataset.examples;
-    const loaded = await openModel(context, model, o.kernels);
+    const { rows, loaded } = await open();
     const { layout } = adapter;
     placeAdapter(loaded, adapter);
     const shape = shapeOf(rows, rows.length);
-    const runtime = await Runtime.create(loaded, layout, shape, {
-      dropout: false,
-      onProgress: (done, total) => context.progress.update('Compiling kernels', done, total),
-    });
+    const runtime = await Runtime.create(loaded, layout, shape, { dropout: false, onProgress });
     const batch = microBatch(rows, shape);
     const coefficient = layout.spec.method === 'lora-moe' ? config.adapter.balance : 0;
     runtime.micro(batch, { inverseTokens: 1 / batch.lossTokens, balanceScale: coefficient, number: 1 });
@@ -46,9 +73,9 @@ comes from its adapter_config.json.`,
     invariant(statistics[STATISTICS.tokens] === batch.lossTokens, 'the GPU did not finish the micro-batch');
     const ce = statistics[STATISTICS.crossEntropy] / batch.lossTokens;
     const balance = statistics[STATISTICS.balance];
-    const values = await layout.store.read(loaded.gpu, 'grad');
-    writeFileSync(o.out, storeFile(layout, values, { loss: ce + coefficient * balance, ce, balance }));
-    context.progress.note(`Written: ${o.out}, loss ${(ce + coefficient * balance).toFixed(6)}`);
+    const loss = ce + coefficient * balance;
+    writeFileSync(o.out, tensorFile(storeTensors(layout, await layout.store.read(loaded.gpu, 'grad')), { loss, ce, balance }));
+    written(loss);
     return 0;
   },
 });

@@ -1,24 +1,27 @@
-// train: fine-tunes an adapter and writes its files, the settings and the metrics.
+// train: searches an allocation where the settings ask for it, fine-tunes an adapter, and writes their files, the settings and the metrics.
 import { dirname } from 'node:path';
 import { type Allocation, siteDims } from '../../adapters/allocation.ts';
-import { type AdapterLayout, layoutAdapter } from '../../adapters/layout.ts';
-import { BatchOrder, splitValidation } from '../../data/batches.ts';
+import { layoutAdapter } from '../../adapters/layout.ts';
+import { BatchOrder, searchPairs, splitValidation } from '../../data/batches.ts';
 import { openSafetensors } from '../../data/safetensors.ts';
 import type { ModelConfig } from '../../model/config.ts';
 import { storeValues } from '../../train/adapter-files.ts';
-import type { RunConfig } from '../../train/config.ts';
-import type { RunInput } from '../../train/session.ts';
+import { type RunConfig, searches, trains } from '../../train/config.ts';
+import { searchStateValues } from '../../train/search-files.ts';
+import { searchLayout } from '../../train/search-setup.ts';
+import { invariant } from '../../util/error.ts';
 import { command } from '../command.ts';
 import { fileSource } from '../files.ts';
 import { checkModel, openData, openModel, readAllocation, readRunConfig, shared } from '../inputs.ts';
 import { flag, required, text, texts } from '../options.ts';
 import { RunFolder } from '../outputs.ts';
-import { trainRun } from '../training.ts';
+import { type Start, wholeRun } from '../training.ts';
 
 export const train = command({
   name: 'train',
   summary: 'fine-tune a LoRA or LoRA-MoE adapter',
   details: `DIR gets config.json (every setting, the experts and ranks that they came to, and the kernels used), metrics.jsonl (one line a step) and adapter/.
+With a search also allocation/expert.json and rank.json, gsv.jsonl (all GuidedSelection Vectors after each upper step) and search/state.safetensors.
 Ctrl-C stops after the step and keeps what was trained; the exit code is then 130.
 docs/run.schema.json lists the settings of run.json.`,
   options: {
@@ -26,7 +29,7 @@ docs/run.schema.json lists the settings of run.json.`,
     data: required(texts('FILE', 'datasets: .jsonl, .json, .csv, .tsv, .txt, .md')),
     out: required(text('DIR', 'folder for the results; new or empty')),
     config: shared.config,
-    init: text('FILE', "adapter tensors to start from (.safetensors), in the adapter files' own names"),
+    init: text('FILE', "tensors to start from (.safetensors), in the adapter files' own names; with a search, the search's"),
     force: flag('write over the former run in --out'),
     kernels: shared.kernels,
   },
@@ -34,31 +37,36 @@ docs/run.schema.json lists the settings of run.json.`,
     const folder = new RunFolder(o.out, o.force);
     const config = await readRunConfig(o.config);
     const model = await checkModel(o.model);
-    const allocation = await readAllocation(config, o.config, model.config);
-    const init = o.init === undefined ? undefined : await initialTensors(o.init, config, model.config, allocation);
+    const allocation = searches(config) ? null : await readAllocation(config, o.config, model.config);
+    const start = o.init === undefined ? {} : await initialTensors(o.init, config, model.config, allocation);
     const { dataset } = await openData(context, model, o.data, config.data);
     checkBatches(dataset.examples.length, config);
     const loaded = await openModel(context, model, o.kernels);
-    const input: RunInput = { model: loaded, rows: dataset.examples, config, allocation, init };
-    const { stopped } = await trainRun(context, input, folder, o.config === undefined ? '.' : dirname(o.config));
+    folder.begin(config, o.config === undefined ? '.' : dirname(o.config), loaded);
+    const { session, stopped } = await wholeRun(context, { model: loaded, rows: dataset.examples, config }, allocation, folder, start);
+    context.progress.note(
+      `Written: ${o.out}/${session ? 'adapter, ' : ''}${searches(config) ? 'allocation, ' : ''}config.json and metrics.jsonl`,
+    );
     return stopped ? 130 : 0;
   },
 });
 
-/** The values of --init, read and checked now; the run's own layout puts them in the same places. */
-async function initialTensors(
-  path: string,
-  { adapter }: RunConfig,
-  model: ModelConfig,
-  allocation: Allocation,
-): Promise<(layout: AdapterLayout) => Promise<Float32Array<ArrayBuffer>>> {
+/** The values of --init, read and checked now; the first stage's own layout puts them in the same places. */
+async function initialTensors(path: string, config: RunConfig, model: ModelConfig, allocation: Allocation | null): Promise<Start> {
   const { entries } = await openSafetensors(fileSource(path));
-  const values = await storeValues(layoutAdapter({ ...adapter, allocation }, model.layers, siteDims(model)), entries, path);
-  return async () => values;
+  if (searches(config)) {
+    const values = await searchStateValues(searchLayout(config, model), entries, path);
+    return { search: async () => values };
+  }
+  invariant(allocation, 'a run without a search has its allocation');
+  const values = await storeValues(layoutAdapter({ ...config.adapter, allocation }, model.layers, siteDims(model)), entries, path);
+  return { train: async () => values };
 }
 
 /** Refuses what the run would refuse, before the model is loaded. */
-function checkBatches(rows: number, { data, train: { batch }, seed }: RunConfig): void {
-  const split = splitValidation(rows, data.validation, data.shuffle, seed);
-  new BatchOrder(split.train.length, batch, data.shuffle, seed);
+function checkBatches(rows: number, config: RunConfig): void {
+  const { data, seed } = config;
+  const { train } = splitValidation(rows, data.validation, data.shuffle, seed);
+  if (trains(config)) new BatchOrder(train.length, config.train.batch, data.shuffle, seed);
+  if (searches(config)) searchPairs(train.length, config.search.microBatch, config.search.split, data.shuffle, seed);
 }

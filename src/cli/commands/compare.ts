@@ -1,0 +1,67 @@
+// compare: several methods over several seeds at equal trainable parameters, each at its own learning rate.
+
+import { InputError } from '../../util/error.ts';
+import { command } from '../command.ts';
+import { Comparison, checkOutFolder, hashFiles, modelFiles } from '../compare/comparison.ts';
+import { parsePlan } from '../compare/plan.ts';
+import { tableMarkdown } from '../compare/table.ts';
+import { fileSource } from '../files.ts';
+import { checkModel, openData, openModel, readJson, shared } from '../inputs.ts';
+import { flag, required, text, texts } from '../options.ts';
+
+const quoted = (word: string): string => (/^[\w./:@%+=,-]+$/.test(word) ? word : `'${word.replaceAll("'", `'\\''`)}'`);
+
+export const compare = command({
+  name: 'compare',
+  summary: 'compare ways of sizing adapters at equal parameters, over seeds',
+  details: `The plan is JSON: {"run": run.json of all methods, "methods": {NAME: what it changes in run.json, or {"shuffled": NAME}, …}, "seeds": […],
+"learningRates": […], "tuneSeeds": [101, 102], "baseline": NAME}. With adapter.parameters every allocation is scaled to that many, and plain LoRA
+gets the nearest rank. Of several learning rates each method gets the one with the lowest mean validation loss over tuneSeeds; then its seeds
+run. {"shuffled": NAME} permutes the layers of another method's allocation by the seed.
+DIR gets results.jsonl, one line a finished run, and table.md. Runs that are there are not done again, so the same command goes on after Ctrl-C.`,
+  options: {
+    model: required(shared.model),
+    data: required(texts('FILE', 'datasets to train on')),
+    heldOut: required(text('FILE', 'dataset to evaluate on')),
+    plan: required(text('FILE', 'plan of the comparison')),
+    out: required(text('DIR', 'folder for the results; those of the same runs are kept')),
+    json: flag('one line of JSON instead of the table'),
+    kernels: shared.kernels,
+  },
+  run: async (o, context) => {
+    const { io, progress } = context;
+    checkOutFolder(o.out);
+    const model = await checkModel(o.model);
+    const plan = parsePlan(await readJson(o.plan, 'bad-config'), o.plan, model.config);
+    for (const m of plan.methods)
+      if (m.searches) throw new InputError('bad-config', `${o.plan} method "${m.name}": searches can't be compared.`);
+    const { data } = plan.methods[0].config(plan.seeds[0], plan.learningRates[0]);
+    const { dataset } = await openData(context, model, o.data, data);
+    const { dataset: held, tokenizer } = await openData(context, model, [o.heldOut], { ...data, maxLength: model.config.maxPositions });
+    const files = await hashFiles([...modelFiles(model.folder), ...[...o.data, o.heldOut].map(fileSource)]);
+    const loaded = await openModel(context, model, o.kernels);
+    const words = ['compare', '--model', o.model, '--data', ...o.data, '--held-out', o.heldOut, '--plan', o.plan, '--out', o.out];
+    const line = `npm run cli -- ${[...words, ...(o.kernels ? ['--kernels', o.kernels] : [])].map(quoted).join(' ')}`;
+    const heldOut = { examples: held.examples, tokenizer };
+    const comparison = new Comparison({
+      plan,
+      planPath: o.plan,
+      out: o.out,
+      command: line,
+      model: loaded,
+      rows: dataset.examples,
+      heldOut,
+      files,
+      progress,
+    });
+    const release = io.onInterrupt(() => {
+      progress.note('Stopping after this step; the same command goes on. Ctrl-C again quits at once.');
+      comparison.control.stop();
+    });
+    const rows = await comparison.run().finally(release);
+    progress.clear();
+    if (!rows) return 130;
+    io.out(o.json ? `${JSON.stringify({ baseline: plan.baseline, methods: rows })}\n` : `${tableMarkdown(rows, plan.baseline)}\n`);
+    return 0;
+  },
+});

@@ -1,0 +1,150 @@
+// The plan of a comparison: which methods, seeds and learning rates, and the settings of every run that follow from it.
+import { z } from 'zod';
+import { siteDims, sitePaths, targetOf } from '../../adapters/allocation.ts';
+import type { ModelConfig } from '../../model/config.ts';
+import { parseTrainingConfig, searches, type TrainingConfig } from '../../train/config.ts';
+import { InputError } from '../../util/error.ts';
+
+type Json = Record<string, unknown>;
+
+const json = z.record(z.string(), z.unknown());
+const distinct = (what: string) => (values: readonly number[], ctx: z.RefinementCtx) => {
+  if (new Set(values).size < values.length) ctx.addIssue({ code: 'custom', message: `names a ${what} twice` });
+};
+const seed = z.number().int().min(0).max(Number.MAX_SAFE_INTEGER);
+
+const schema = z.strictObject({
+  run: json.default({}).describe('run.json of all methods'),
+  methods: z
+    .record(z.string().min(1), json)
+    .describe('Name → what it changes in run.json, or {"shuffled": NAME}: another method with its layers permuted'),
+  seeds: z.array(seed).min(1).superRefine(distinct('seed')),
+  learningRates: z
+    .array(z.number().positive())
+    .min(1)
+    .superRefine(distinct('rate'))
+    .describe('Tried by every method as train.learningRate'),
+  tuneSeeds: z.array(seed).min(1).superRefine(distinct('seed')).default([101, 102]).describe('Of the runs that choose the learning rate'),
+  baseline: z.string().describe('The method that the others are compared with'),
+});
+
+/** One method of a plan. */
+export interface Method {
+  name: string;
+  /** The name as part of a file name. */
+  slug: string;
+  /** The method whose search it uses: its own name, or that of the method whose layers it permutes. */
+  origin: string;
+  /** Its layers are permuted by the seed. */
+  shuffled: boolean;
+  /** The search comes first (its own, or that of `origin`). */
+  searches: boolean;
+  /** The settings of a run. */
+  config(seed: number, learningRate: number): TrainingConfig;
+}
+
+/** A plan, checked. */
+export interface Plan {
+  methods: Method[];
+  seeds: number[];
+  tuneSeeds: number[];
+  /** Ascending. */
+  learningRates: number[];
+  baseline: string;
+}
+
+const isRecord = (v: unknown): v is Json => typeof v === 'object' && v !== null && !Array.isArray(v);
+
+/** `base` with the values of `over`, objects merged key by key, anything else replaced. */
+export function deepMerge(base: Json, over: Json): Json {
+  const out: Json = { ...base };
+  for (const [key, v] of Object.entries(over)) {
+    const old = Object.hasOwn(out, key) ? out[key] : undefined;
+    out[key] = isRecord(v) && isRecord(old) ? deepMerge(old, v) : v;
+  }
+  return out;
+}
+
+/** A name in lower case with hyphens. */
+const slugOf = (name: string): string =>
+  name
+    .toLowerCase()
+    .replace(/[^a-z0-9.]+/g, '-')
+    .replace(/^-|-$/g, '');
+
+/** The rank of plain LoRA whose parameters come nearest to `parameters`; at least 1. */
+export function nearestRank(parameters: number, targets: TrainingConfig['adapter']['targets'], model: ModelConfig): number {
+  const dims = siteDims(model);
+  const row = sitePaths(model.layers, targets).reduce((a, path) => a + dims[targetOf(path)].inputs + dims[targetOf(path)].outputs, 0);
+  return Math.max(1, Math.round(parameters / row));
+}
+
+/** Settings that the plan has a place of its own for. */
+function checkOwn(part: Json, where: string): void {
+  const train = isRecord(part.train) ? part.train : {};
+  if (part.seed !== undefined) throw new InputError('bad-config', `${where}: "seed" is set by the plan's seeds.`);
+  if (train.learningRate !== undefined)
+    throw new InputError('bad-config', `${where}: "train.learningRate" is set by the plan's learningRates.`);
+}
+
+/**
+ * Checks the parsed contents of a plan for a model. Every method's settings are those of `run` with its own merged in. Where they have
+ * adapter.parameters, plain LoRA gets the rank that comes nearest to it, unless the method itself gives adapter.rank.
+ * @throws InputError('bad-config') naming the plan's key, or the method and the key of its run.json
+ */
+export function parsePlan(contents: unknown, where: string, model: ModelConfig): Plan {
+  const result = schema.safeParse(contents);
+  if (!result.success) {
+    const lines = result.error.issues.map((i) =>
+      i.code === 'unrecognized_keys'
+        ? `unknown key "${[...i.path, ...i.keys].join('.')}"`
+        : `${i.path.join('.') || 'the contents'}: ${i.message}`,
+    );
+    throw new InputError('bad-config', `${where}: ${lines.join('; ')}.`);
+  }
+  const plan = result.data;
+  const fail = (message: string) => new InputError('bad-config', `${where}: ${message}.`);
+  const both = plan.seeds.find((s) => plan.tuneSeeds.includes(s));
+  if (both !== undefined) throw fail(`seed ${both} is among seeds and tuneSeeds: learning rates are chosen with other seeds`);
+  if (!Object.hasOwn(plan.methods, plan.baseline)) throw fail(`baseline is "${plan.baseline}", which is no method`);
+  checkOwn(plan.run, `${where} run`);
+  const tunes = plan.learningRates.length > 1;
+
+  const method = (name: string): Method => {
+    const own = plan.methods[name];
+    const at = `${where} method "${name}"`;
+    if (own.shuffled !== undefined) return shuffledTwin(name, own, at);
+    checkOwn(own, at);
+    if (own.data !== undefined) throw new InputError('bad-config', `${at}: "data" belongs to run: it is the same for all methods.`);
+    const merged = deepMerge(plan.run, own);
+    const adapter = isRecord(merged.adapter) ? merged.adapter : {};
+    const config = (s: number, learningRate: number) => {
+      const settings = deepMerge(merged, { seed: s, train: { learningRate } });
+      const parsed = parseTrainingConfig(merged.train === false ? merged : settings, at);
+      const rankGiven = isRecord(own.adapter) && own.adapter.rank !== undefined;
+      if (parsed.adapter.method === 'lora' && typeof adapter.parameters === 'number' && !rankGiven)
+        parsed.adapter.rank = nearestRank(adapter.parameters, parsed.adapter.targets, model);
+      return parsed;
+    };
+    const first = config(plan.seeds[0], plan.learningRates[0]);
+    if (tunes && first.data.validation === 0)
+      throw new InputError('bad-config', `${at}: "data.validation" is 0: learning rates are chosen by the loss on validation rows.`);
+    return { name, slug: slugOf(name), origin: name, shuffled: false, searches: searches(first), config };
+  };
+  const shuffledTwin = (name: string, own: Json, at: string): Method => {
+    const stranger = Object.keys(own).find((key) => key !== 'shuffled');
+    if (stranger !== undefined) throw new InputError('bad-config', `${at}: "${stranger}" can't stand beside "shuffled".`);
+    const origin = typeof own.shuffled === 'string' && Object.hasOwn(plan.methods, own.shuffled) ? own.shuffled : null;
+    if (origin === null || plan.methods[origin].shuffled !== undefined)
+      throw new InputError('bad-config', `${at}: shuffled is ${JSON.stringify(own.shuffled)}, which is no method with layers of its own.`);
+    const of = method(origin);
+    if (of.config(plan.seeds[0], plan.learningRates[0]).adapter.method === 'lora' || model.layers < 2)
+      throw new InputError('bad-config', `${at}: the layers of "${origin}" are all alike.`);
+    return { ...of, name, slug: slugOf(name), shuffled: true };
+  };
+
+  const methods = Object.keys(plan.methods).map(method);
+  const twice = methods.find((m, i) => m.slug === '' || methods.findIndex((o) => o.slug === m.slug) < i);
+  if (twice) throw fail(`the name of method "${twice.name}" differs from another's by its signs alone, or has no letter`);
+  return { ...plan, methods, learningRates: [...plan.learningRates].sort((a, b) => a - b) };
+}
