@@ -5,7 +5,7 @@ import type { Recorder } from '../graph/recorder.ts';
 import { type Tensor, tensor } from '../graph/tensor.ts';
 import { gate } from '../ops/adapter.ts';
 import { dropout } from '../ops/elementwise.ts';
-import { type MaskGradients, type SearchGroup, searchGate } from '../ops/gsv.ts';
+import { type Level, type MaskGradients, type SearchGroup, searchGate } from '../ops/gsv.ts';
 import { type Product, product } from '../ops/linear/product.ts';
 import { invariant } from '../util/error.ts';
 import type { Target } from './allocation.ts';
@@ -39,8 +39,10 @@ export interface SearchContext {
   /** Open experts and ranks of all sites, u32. */
   sizes: Tensor;
   of(group: Group): { group: SearchGroup; rowScale: Tensor; out: MaskGradients };
-  /** True in upper passes: gradients of the lower level's parameters are not recorded. */
-  upper: boolean;
+  /** Asked when a backward pass is recorded: an upper one has no gradients of the lower level's parameters and no balance term. */
+  level: Level;
+  /** Whether f and P are counted, which the balance term and its loss need. */
+  routing: boolean;
 }
 
 const row = 'row' as const;
@@ -121,7 +123,7 @@ function upBackward(rec: Recorder, { group, context, bases, outputs, u }: Parts)
       out: { tensor: du, start: column, stride: width },
       label: `${label} du`,
     });
-    if (context.search?.upper) return;
+    if (context.search?.level === 'upper') return;
     product(rec, {
       m: columns,
       n: o,
@@ -146,7 +148,7 @@ function downBackward(rec: Recorder, { group, context, bases, outputs, x, droppe
   const { columns } = group.layout;
   const bank = context.store.gradOf(group.down);
   const bankGradient = (from: number, count: number, seen: Tensor) => {
-    if (count === 0 || context.search?.upper) return;
+    if (count === 0 || context.search?.level === 'upper') return;
     product(rec, {
       m: count,
       n: inputs,
@@ -235,7 +237,7 @@ export function adaptedLinears(
     const { search } = context;
     if (search) {
       const { group: masked, rowScale, out } = search.of(group);
-      parts.u = searchGate(rec, h, rowScale, search.sizes, masked, routing, out).u;
+      parts.u = searchGate(rec, h, rowScale, search.sizes, masked, routing, search, out).u;
     } else parts.u = gate(rec, h, group.layout, routing);
   }
   bases.forEach((base, i) => {

@@ -59,7 +59,7 @@ export function fold(count: number): [number, number, number] {
 export class Recorder {
   readonly commands: Command[] = [];
   private tape: (() => void)[] = [];
-  private readonly grads = new Map<Tensor, Tensor>();
+  private grads = new Map<Tensor, Tensor>();
   private replays = 0;
 
   /**
@@ -141,11 +141,18 @@ export class Recorder {
     this.grads.set(t, grad);
   }
 
-  /** Records the backward pass of everything on the tape. */
-  backward(): void {
+  /**
+   * Records the backward pass of everything on the tape.
+   * @param keep leaves tape and gradients as they were, so that another backward pass can follow from the same forward one
+   */
+  backward(keep = false): void {
     const tape = this.tape;
+    const grads = new Map(this.grads);
     this.tape = [];
     for (let i = tape.length - 1; i >= 0; i--) tape[i]();
+    if (!keep) return;
+    this.tape = tape;
+    this.grads = grads;
   }
 
   /**

@@ -84,7 +84,7 @@ export function gate(rec: Recorder, h: Tensor, layout: GateLayout, routing: Rout
       kernel: routingKernel,
       tensors: { p, w, table, lengths: routing.lengths, routing: routing.state },
       params: { tokens, time: routing.time, sites, experts, start: routing.start, total: routing.total },
-      workgroups: [experts, 1, 1],
+      workgroups: [Math.ceil(experts / 8), 1, 1],
     });
   }
   rec.onBackward(() => {

@@ -17,7 +17,7 @@ import {
 } from '../reference/gsv.ts';
 import { expectClose, relativeError, runOp, values } from '../testing/gpu.ts';
 import { expectGradient, inner } from '../testing/gradient.ts';
-import { dualStep, gsvGradients, parameterCost, type SearchGroup, searchBalance, searchGate, writeSizes } from './gsv.ts';
+import { dualStep, gsvGradients, type Level, parameterCost, type SearchGroup, searchBalance, searchGate, writeSizes } from './gsv.ts';
 import { STATISTICS } from './loss.ts';
 
 const slice = (x: ArrayLike<number>, from: number, count: number): number[] => Array.from({ length: count }, (_, i) => x[from + i]);
@@ -58,40 +58,46 @@ for (const estimator of ['paper', 'survival'] as const) {
       expertGsv[length] = 2;
       const rankGsv = values(5, all * rank);
       const before = values(6, columns);
-      const out = await runOp({
-        training: true,
-        inputs: {
-          h: { shape: [tokens, width], data: h },
-          du: { shape: [tokens, columns], data: du },
-          rowScale: { shape: [columns], data: rowScale },
-          expertGsv: { shape: [sites, length], data: expertGsv },
-          rankGsv: { shape: [all, rank], data: rankGsv },
-          dRow: { shape: [columns], data: before },
-          dExperts: { shape: [sites, length], data: new Float32Array(sites * length) },
-          dRanks: { shape: [all, rank], data: new Float32Array(all * rank) },
-          lengths: { shape: [rows], data: Uint32Array.from([time, time]) },
-        },
-        record: (rec, t) => {
-          const sizes = tensor('sizes', [sites * (experts + 1)], { dtype: 'u32' });
-          const routing = tensor('routing', [2 * all + 1]);
-          const masks = tensor('masks', [width]);
-          rec.clear(routing);
-          writeSizes(rec, group, { experts: t.expertGsv, ranks: t.rankGsv }, sizes, 'argmax');
-          const state = { state: routing, total: all, start: 0, lengths: t.lengths, time };
-          const statistics = tensor('statistics', [STATISTICS.size]);
-          rec.clear(statistics);
-          const { u, gates, dh } = searchGate(rec, t.h, t.rowScale, sizes, group, state, { rowScale: t.dRow, masks });
-          searchBalance(rec, routing, sizes, sites, experts, statistics);
-          rec.aliasGrad(u, t.du);
-          rec.backward();
-          gsvGradients(rec, group, masks, { experts: t.expertGsv, ranks: t.rankGsv }, { experts: t.dExperts, ranks: t.dRanks });
-          return { u, gates, dh, masks, routing, statistics, dRow: t.dRow, dExperts: t.dExperts, dRanks: t.dRanks };
-        },
-      });
+      const run = (level: Level) =>
+        runOp({
+          training: true,
+          inputs: {
+            h: { shape: [tokens, width], data: h },
+            du: { shape: [tokens, columns], data: du },
+            rowScale: { shape: [columns], data: rowScale },
+            expertGsv: { shape: [sites, length], data: expertGsv },
+            rankGsv: { shape: [all, rank], data: rankGsv },
+            dRow: { shape: [columns], data: before },
+            dExperts: { shape: [sites, length], data: new Float32Array(sites * length) },
+            dRanks: { shape: [all, rank], data: new Float32Array(all * rank) },
+            lengths: { shape: [rows], data: Uint32Array.from([time, time]) },
+          },
+          record: (rec, t) => {
+            const sizes = tensor('sizes', [sites * (experts + 1)], { dtype: 'u32' });
+            const routing = tensor('routing', [2 * all + 1]);
+            const masks = tensor('masks', [width]);
+            rec.clear(routing);
+            writeSizes(rec, group, { experts: t.expertGsv, ranks: t.rankGsv }, sizes, 'argmax');
+            const state = { state: routing, total: all, start: 0, lengths: t.lengths, time };
+            const statistics = tensor('statistics', [STATISTICS.size]);
+            rec.clear(statistics);
+            const pass = { level, routing: true };
+            const { u, gates } = searchGate(rec, t.h, t.rowScale, sizes, group, state, pass, { rowScale: t.dRow, masks });
+            searchBalance(rec, routing, sizes, sites, experts, statistics);
+            rec.aliasGrad(u, t.du);
+            rec.backward();
+            const dh = rec.gradOf(t.h)!;
+            const common = { u, gates, dh, routing, statistics, dRow: t.dRow };
+            if (level === 'lower') return common;
+            gsvGradients(rec, group, masks, { experts: t.expertGsv, ranks: t.rankGsv }, { experts: t.dExperts, ranks: t.dRanks });
+            return { ...common, masks, dExperts: t.dExperts, dRanks: t.dRanks };
+          },
+        });
+      const [lower, out] = [await run('lower'), await run('upper')];
       const floor = closable ? 0 : kept;
       const closed = estimator === 'paper' ? 1e-4 : 0;
-      const want = { u: [] as number[], dh: [] as number[], dz: [] as number[], w: [] as number[] };
-      const got = { u: [] as number[], dh: [] as number[], dz: [] as number[], w: [] as number[] };
+      const empty = () => ({ u: [] as number[], dh: [] as number[], dz: [] as number[], w: [] as number[] });
+      const [want, got, below] = [empty(), empty(), empty()];
       const dRow = Float64Array.from(before);
       const masks = new Float64Array(width);
       const list = Array.from({ length: sites }, (_, s): SearchSite => {
@@ -116,6 +122,8 @@ for (const estimator of ['paper', 'survival'] as const) {
           got.w.push(...slice(out.gates, n * 2 * all + all + s * experts, experts));
           got.dh.push(...slice(out.dh, at + s * per, per));
           got.dz.push(...slice(out.dh, at + columns + s * experts, experts));
+          below.dh.push(...slice(lower.dh, n * width + s * per, per));
+          below.dz.push(...slice(lower.dh, n * width + columns + s * experts, experts));
           back.dRow.forEach((v, c) => {
             dRow[s * per + c] += v;
           });
@@ -128,6 +136,10 @@ for (const estimator of ['paper', 'survival'] as const) {
         });
       }
       for (const key of ['u', 'w', 'dh', 'dz'] as const) expectClose(got[key], want[key], 3e-6, key);
+      // Both levels have the same dh where the balance term has no coefficient, and each leaves the other's gradients alone.
+      expect(below.dh).toEqual(got.dh);
+      expect(below.dz).toEqual(got.dz);
+      expect(out.dRow).toEqual(before);
       const balance = list.reduce((sum, site, s) => {
         if (site.open === 0) return sum;
         const among = Array.from({ length: tokens }, (_, n) =>
@@ -136,7 +148,7 @@ for (const estimator of ['paper', 'survival'] as const) {
         return sum + balanceOf(among, Math.min(kept, site.open)).loss;
       }, 0);
       expect(out.statistics[STATISTICS.balance]).toBeCloseTo(balance, 4);
-      expectClose(out.dRow, dRow, 3e-6, 'row scales');
+      expectClose(lower.dRow, dRow, 3e-6, 'row scales');
       expectClose(out.masks, masks, 1e-5, 'masks');
       list.forEach((site, s) => {
         const g = slice(expertGsv, s * length, length);
@@ -272,7 +284,7 @@ test.each(['paper', 'survival'] as const)(
     const [rows, time, sites, experts, rank, kept] = [1, 7, 2, 4, 2, 2];
     const columns = sites * experts * rank;
     const width = columns + sites * experts;
-    const at = async (balance_scale: number) =>
+    const at = async (level: Level, balance_scale: number) =>
       runOp({
         training: true,
         step: { balance_scale },
@@ -288,14 +300,16 @@ test.each(['paper', 'survival'] as const)(
           const group: SearchGroup = { sites, experts, rank, kept, scale: 1, estimator, closable: false, start: 0 };
           const [routing, masks] = [tensor('routing', [2 * sites * experts + 1]), tensor('masks', [width])];
           const state = { state: routing, total: sites * experts, start: 0, lengths: t.lengths, time };
-          const { u, dh } = searchGate(rec, t.h, t.rowScale, t.sizes, group, state, { rowScale: t.dRow, masks });
+          const pass = { level, routing: true };
+          const { u } = searchGate(rec, t.h, t.rowScale, t.sizes, group, state, pass, { rowScale: t.dRow, masks });
           rec.aliasGrad(u, t.du);
           rec.backward();
-          return { masks, dh };
+          return { dh: rec.gradOf(t.h)!, ...(level === 'upper' && { masks }) };
         },
       });
-    const [without, strong] = [await at(0), await at(10)];
+    const [without, strong] = [await at('upper', 0), await at('upper', 10)];
     expect(strong.masks).toEqual(without.masks);
-    expect(relativeError(strong.dh, without.dh)).toBeGreaterThan(0.01);
+    expect(strong.dh).toEqual(without.dh);
+    expect(relativeError((await at('lower', 10)).dh, (await at('lower', 0)).dh)).toBeGreaterThan(0.01);
   },
 );

@@ -70,17 +70,21 @@ export function writeSizes(rec: Recorder, group: SearchGroup, gsvs: Gsvs, sizes:
   launch(gsvs.ranks, sites * experts, { length: rank, each: experts, first: 1, floor: 1, closable: 0 });
 }
 
-/** The level that a backward pass serves: gradients of the row scales, and of the masks (ΣER rows, then ΣE experts). */
+/** The level whose gradients a backward pass is for: the lower level's parameters, or the masks alone. */
+export type Level = 'lower' | 'upper';
+
+/** Where a gate's gradients go: those of the row scales (ΣER, added to) and those of the masks (ΣER rows, then ΣE experts; written). */
 export interface MaskGradients {
   rowScale: Tensor;
   masks: Tensor;
 }
 
 /**
- * u of a group during the search (method §2). Its gradient with respect to h is (N, ΣER + ΣE) with ΣE more columns a row, which hold the
- * expert masks per token; the product that reads it goes by the stride.
+ * u of a group during the search (method §2). In an upper backward pass its gradient with respect to h has ΣE more columns a row, which
+ * hold the expert masks per token; the product that reads it goes by the stride.
  * @param h (N, ΣER + ΣE) @param rowScale e (ΣER) @param sizes u32, by `writeSizes`
- * @returns u (N, ΣER) and gates (N, 2·ΣE): p, then w
+ * @param pass `level` is asked when a backward pass is recorded, an upper one having no balance term; `routing`: whether f and P are counted
+ * @returns u (N, ΣER), and gates (N, 2·ΣE): p, then w
  */
 export function searchGate(
   rec: Recorder,
@@ -89,6 +93,7 @@ export function searchGate(
   sizes: Tensor,
   group: SearchGroup,
   routing: Routing,
+  pass: { level: Level; routing: boolean },
   out: MaskGradients,
 ) {
   const { sites, experts, rank, kept, scale, start } = group;
@@ -107,18 +112,20 @@ export function searchGate(
     workgroups,
     flops: 3 * tokens * columns,
   });
-  if (!rec.recomputing) {
+  if (pass.routing && !rec.recomputing) {
     rec.launch({
       kernel: routingKernel,
       tensors: { gates, sizes, lengths: routing.lengths, routing: routing.state },
       params: { tokens, time: routing.time, experts, all, kept, sizes_start: start, start: routing.start, total: routing.total },
-      workgroups: [all, 1, 1],
+      workgroups: [Math.ceil(all / 8), 1, 1],
     });
   }
-  const dh = tensor(`d ${h.name}`, [tokens, columns + 2 * all]);
   rec.onBackward(() => {
     const du = rec.gradOf(u);
     if (!du) return;
+    const upper = pass.level === 'upper' ? 1 : 0;
+    invariant(upper || pass.routing, 'the balance term needs routing');
+    const dh = tensor(`d ${h.name}`, [tokens, width + all * upper]);
     rec.provideGrad(h, dh);
     rec.launch({
       kernel: backwardKernel,
@@ -133,6 +140,7 @@ export function searchGate(
         start,
         scale,
         closed,
+        upper,
         survival: group.estimator === 'survival' ? 1 : 0,
         first_free: floorOf(group),
         routing_start: routing.start,
@@ -143,13 +151,13 @@ export function searchGate(
     });
     rec.launch({
       kernel: sumsKernel,
-      tensors: { h, sizes, row_scale: rowScale, gates, du, dh, d_row_scale: out.rowScale, d_masks: out.masks },
-      params: { tokens, sites, experts, rank, start, scale, closed },
-      workgroups: columns + all,
+      tensors: { h, sizes, row_scale: rowScale, gates, du, dh, out: upper ? out.masks : out.rowScale },
+      params: { tokens, sites, experts, rank, start, upper, scale, closed },
+      workgroups: Math.ceil((columns + all * upper) / 8),
       flops: 3 * tokens * columns,
     });
   });
-  return { u, gates, dh };
+  return { u, gates };
 }
 
 /** Adds ∂L/∂g of a group's expert and rank GSVs to their gradients, from the mask gradients of one backward pass (method §2). */

@@ -108,12 +108,19 @@ for (const name of ['search-paper-first', 'search-paper-second', 'search-surviva
     const got = await s.layout.upper.read(gpu, 'grad');
     for (const [i, k] of kinds.entries()) expect(await s.layout.adapter.store.read(gpu, k), k).toEqual(before[i]);
     const golden = await entriesOf(s.folder, 'gradients.safetensors');
+    const correction = s.run.search.order === 'second-order' ? await entriesOf(s.folder, 'correction.safetensors') : null;
+    const [corrected, corrections]: number[][] = [[], []];
     for (const v of s.vectors.upper) {
       const want = await readF32(golden.get(v.name)!);
       const have = take(v, got);
       if (want.every((x) => x === 0)) expect(Math.max(...have.map(Math.abs)), v.name).toBe(0);
       else expect(relativeError(have, want), v.name).toBeLessThanOrEqual(1e-4);
+      if (!correction) continue;
+      const part = await readF32(correction.get(v.name)!);
+      corrections.push(...part);
+      corrected.push(...part.map((c, i) => c + have[i] - want[i]));
     }
+    if (correction) expect(relativeError(corrected, corrections), 'second-order correction').toBeLessThanOrEqual(0.01);
     free(s, runtime);
   });
 
