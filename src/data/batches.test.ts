@@ -1,6 +1,6 @@
 // Validation split, batch order and length buckets.
 import { describe, expect, test } from 'vitest';
-import { BatchOrder, bucketLength, splitValidation } from './batches.ts';
+import { BatchOrder, bucketLength, searchPairs, splitValidation } from './batches.ts';
 
 const list = (a: Iterable<number>) => [...a];
 
@@ -45,6 +45,60 @@ describe('BatchOrder', () => {
   test('too few rows', () => {
     expect(() => new BatchOrder(7, 64, true, 1)).toThrow('There are 7 training rows, fewer than train.batch 64');
     expect(() => new BatchOrder(0, 4, false, 1)).toThrow('no rows');
+  });
+});
+
+describe('searchPairs', () => {
+  const pairs = (count: number, ...args: Parameters<typeof searchPairs>) => {
+    const pair = searchPairs(...args);
+    return Array.from({ length: count }, (_, t) => [list(pair(t).b1), list(pair(t).b2)]);
+  };
+  test('disjoint without shuffling: the first half, the larger one, and the rest, each in order and wrapping around', () => {
+    expect(pairs(3, 7, 2, 'disjoint', false, 1)).toEqual([
+      [
+        [0, 1],
+        [4, 5],
+      ],
+      [
+        [2, 3],
+        [6, 4],
+      ],
+      [
+        [0, 1],
+        [5, 6],
+      ],
+    ]);
+  });
+  test('disjoint and shuffled: no row is in both levels, all rows come, the seed decides', () => {
+    const seen = pairs(40, 11, 2, 'disjoint', true, 5);
+    const [lower, upper] = [0, 1].map((level) => new Set(seen.flatMap((p) => p[level])));
+    expect([lower.size, upper.size]).toEqual([6, 5]);
+    expect(new Set([...lower, ...upper]).size).toBe(11);
+    expect(pairs(40, 11, 2, 'disjoint', true, 5)).toEqual(seen);
+    expect(pairs(40, 11, 2, 'disjoint', true, 6)).not.toEqual(seen);
+  });
+  test('paired: neighbouring micro-batches of an epoch’s order; a last odd one serves as both', () => {
+    expect(pairs(3, 6, 2, 'paired', false, 1)).toEqual([
+      [
+        [0, 1],
+        [2, 3],
+      ],
+      [
+        [4, 5],
+        [4, 5],
+      ],
+      [
+        [0, 1],
+        [2, 3],
+      ],
+    ]);
+    const epoch = pairs(2, 8, 2, 'paired', true, 3).flat(2);
+    expect(new Set(epoch).size).toBe(8);
+    expect(pairs(4, 8, 2, 'paired', true, 3).slice(2).flat(2)).not.toEqual(epoch);
+  });
+  test('too few rows for a micro-batch', () => {
+    expect(() => searchPairs(7, 4, 'disjoint', true, 1)).toThrow('There are 3 upper level rows, fewer than search.microBatch 4');
+    expect(() => searchPairs(1, 1, 'disjoint', false, 1)).toThrow('no rows');
   });
 });
 

@@ -1,7 +1,7 @@
 // run.json: its defaults, its mistakes by path and value, its JSON Schema; and the learning-rate schedule.
 import { describe, expect, test } from 'vitest';
 import { InputError } from '../util/error.ts';
-import { defaultRunConfig, jsonSchema, parseRunConfig } from './config.ts';
+import { defaultRunConfig, jsonSchema, parseRunConfig, parseTrainingConfig } from './config.ts';
 import { learningRate, totalSteps } from './schedule.ts';
 
 const parse = (json: unknown) => parseRunConfig(json, 'run.json');
@@ -62,6 +62,32 @@ describe('run.json', () => {
     },
   );
 
+  test('a search: its defaults, its allocation, and no training after it', () => {
+    const config = parse({ search: {}, train: false });
+    expect(config).toMatchObject({ allocation: 'search', train: false });
+    expect(config.search).toEqual({
+      estimator: 'survival',
+      sizes: 'argmax',
+      order: 'first-order',
+      split: 'disjoint',
+      steps: 200,
+      batch: 64,
+      microBatch: 16,
+      learningRate: 3e-4,
+      schedule: 'linear',
+      warmupSteps: 0,
+      lowerOnlySteps: 0,
+      weightDecay: 0,
+      clipNorm: 1,
+      upperLearningRate: 3e-3,
+      cost: 0,
+      budget: null,
+      closable: false,
+    });
+    expect(parse(JSON.parse(JSON.stringify(config)))).toEqual(config);
+    expect(() => parseTrainingConfig({ search: {}, train: false }, 'run.json')).toThrow('train is false');
+  });
+
   test('targets come out in the order of a layer', () => {
     expect(parse({ adapter: { targets: ['down_proj', 'q_proj'] } }).adapter.targets).toEqual(['q_proj', 'down_proj']);
   });
@@ -80,7 +106,7 @@ describe('run.json', () => {
     [{ train: { lr: 1, foo: 2 } }, 'unknown key "train.lr"; unknown key "train.foo"'],
     [{ seed: -1 }, 'seed is -1'],
     [{ seed: 1.5 }, 'seed is 1.5'],
-    [{ train: 3 }, 'train is 3: expected object'],
+    [{ train: 3 }, 'train is 3: expected false or the settings of the training'],
     [{ train: { batch: 10, microBatch: 4 } }, 'train.batch is 10: must be a multiple of train.microBatch (4)'],
     [{ train: { batch: 8 } }, 'train.batch is 8: must be a multiple of train.microBatch (16)'],
     [{ train: { microBatch: 0 } }, 'train.microBatch is 0'],
@@ -95,14 +121,28 @@ describe('run.json', () => {
     [{ adapter: { targets: ['q_proj', 'q_proj'] } }, 'names a linear twice'],
     [{ adapter: { dropout: 1 } }, 'adapter.dropout is 1'],
     [{ adapter: { method: 'dora' } }, 'adapter.method is "dora"'],
-    [{ allocation: 'mola' }, 'allocation is "mola": expected "uniform", "mola-2468", '],
+    [{ allocation: 'mola' }, 'allocation is "mola": expected "uniform", "search", "mola-2468", '],
     [{ allocation: 'mola' }, '"hilo", "random" or {"experts": FILE, "ranks": FILE}'],
     [{ allocation: 'mola-2468', adapter: { experts: 6 } }, 'allocation is "mola-2468": needs adapter.experts 8 or more, not 6'],
     [{ allocation: 'hilo', adapter: { rank: 4 } }, 'allocation is "hilo": needs adapter.rank 8 or more, not 4'],
     [{ adapter: { parameters: 0 } }, 'adapter.parameters is 0'],
     [{ adapter: { parameters: 1.5 } }, 'adapter.parameters is 1.5'],
     [{ allocation: { experts: 'e.json' } }, 'allocation'],
-    [{ search: true }, 'search is true: only false is possible'],
+    [{ search: true }, 'search is true: expected false or the settings of a search'],
+    [{ search: { stepz: 1, lower: { lr: 2 } } }, 'unknown key "search.stepz"; unknown key "search.lower"'],
+    [{ search: { steps: 0 } }, 'search.steps is 0'],
+    [{ search: { estimator: 'darts' } }, 'search.estimator is "darts": expected one of "survival"|"paper"'],
+    [{ search: { batch: 10, microBatch: 4 } }, 'search.batch is 10: must be a multiple of search.microBatch (4)'],
+    [{ search: { budget: 1.5 } }, 'search.budget is 1.5'],
+    [{ search: { budget: 0.2, cost: 1 } }, 'search.cost is 1: is set by the budget itself'],
+    [{ search: { estimator: 'paper', sizes: 'sampled' } }, 'search.sizes is "sampled": must be "argmax" with estimator "paper"'],
+    [{ search: { estimator: 'paper', cost: 1 } }, 'search.cost is 1: needs estimator "survival"'],
+    [{ search: { estimator: 'paper', budget: 0.5 } }, 'search.budget is 0.5: needs estimator "survival"'],
+    [{ search: { estimator: 'paper', closable: true } }, 'search.closable is true: needs estimator "survival"'],
+    [{ search: {}, allocation: 'uniform' }, 'allocation is "uniform": is what the search finds'],
+    [{ allocation: 'search' }, 'allocation is "search": needs the settings of a search'],
+    [{ search: {}, adapter: { method: 'lora' } }, 'needs adapter.method "lora-moe"'],
+    [{ train: false }, 'train is false: there is nothing to do'],
     [{ data: { maxLength: 1 } }, 'data.maxLength is 1'],
     [{ data: { validation: 1 } }, 'data.validation is 1'],
     [{ data: { template: 'chatml' } }, 'data.template is "chatml"'],

@@ -166,7 +166,7 @@ export function parseRunConfig(json: unknown, where: string): RunConfig {
   const input = withoutUnused(json);
   const result = runConfig.safeParse(input);
   if (!result.success) {
-    const lines = result.error.issues.flatMap((issue) => describe(issue, input));
+    const lines = result.error.issues.flatMap((issue) => within(issue, input)).flatMap((issue) => describe(issue, input));
     throw new InputError('bad-config', `${where}: ${lines.join('; ')}.`);
   }
   const { $schema: _, allocation: given, ...config } = result.data;
@@ -181,8 +181,9 @@ export const searches = (config: RunConfig): config is SearchConfig => config.se
 
 /** Mistakes by path ("train.batch"), each with what is wanted there; empty when parseRunConfig would take it. For forms. */
 export function runConfigProblems(json: unknown): Record<string, string> {
-  const result = runConfig.safeParse(withoutUnused(json));
-  const issues = result.success ? [] : result.error.issues;
+  const input = withoutUnused(json);
+  const result = runConfig.safeParse(input);
+  const issues = result.success ? [] : result.error.issues.flatMap((issue) => within(issue, input));
   return Object.fromEntries(issues.map((issue) => [issue.path.map(String).join('.'), wanted(issue)]).reverse());
 }
 
@@ -208,15 +209,21 @@ function withoutUnused(json: unknown): unknown {
   return { ...rest, adapter: Object.fromEntries(used) };
 }
 
+/** Of a setting that is false or a group, given as a group: the mistakes inside. */
+function within(issue: z.core.$ZodIssue, input: unknown): z.core.$ZodIssue[] {
+  if (issue.code !== 'invalid_union' || issue.path[0] === 'allocation' || !isRecord(valueAt(issue.path, input))) return [issue];
+  return (issue.errors.at(-1) ?? []).map((inner) => ({ ...inner, path: [...issue.path, ...inner.path] }));
+}
+
+const valueAt = (path: readonly PropertyKey[], input: unknown): unknown =>
+  path.reduce<unknown>((v, key) => (isRecord(v) || Array.isArray(v) ? (v as Record<PropertyKey, unknown>)[key] : undefined), input);
+
 const wanted = (issue: z.core.$ZodIssue) => issue.message.replace(/^(Invalid input|Invalid option|Too small|Too big|Invalid type): /, '');
 
 function describe(issue: z.core.$ZodIssue, input: unknown): string[] {
   const path = issue.path.map(String);
   if (issue.code === 'unrecognized_keys') return issue.keys.map((key) => `unknown key "${[...path, key].join('.')}"`);
-  const value = issue.path.reduce<unknown>(
-    (v, key) => (isRecord(v) || Array.isArray(v) ? (v as Record<PropertyKey, unknown>)[key] : undefined),
-    input,
-  );
+  const value = valueAt(issue.path, input);
   const message = wanted(issue);
   const shown = value === undefined ? '' : ` is ${JSON.stringify(value)}:`;
   return [`${path.join('.') || 'the contents'}${shown} ${message}`];
