@@ -1,6 +1,5 @@
 // compare: several methods over several seeds at equal trainable parameters, each at its own learning rate.
 
-import { InputError } from '../../util/error.ts';
 import { command } from '../command.ts';
 import { Comparison, checkOutFolder, hashFiles, modelFiles } from '../compare/comparison.ts';
 import { parsePlan } from '../compare/plan.ts';
@@ -17,8 +16,8 @@ export const compare = command({
   details: `The plan is JSON: {"run": run.json of all methods, "methods": {NAME: what it changes in run.json, or {"shuffled": NAME}, …}, "seeds": […],
 "learningRates": […], "tuneSeeds": [101, 102], "baseline": NAME}. With adapter.parameters every allocation is scaled to that many, and plain LoRA
 gets the nearest rank. Of several learning rates each method gets the one with the lowest mean validation loss over tuneSeeds; then its seeds
-run. {"shuffled": NAME} permutes the layers of another method's allocation by the seed.
-DIR gets results.jsonl, one line a finished run, and table.md. Runs that are there are not done again, so the same command goes on after Ctrl-C.`,
+run. {"shuffled": NAME} permutes the layers of another method's allocation by the seed. A method with a search searches once a seed.
+DIR gets results.jsonl, one line a finished run, allocations/ with what the searches found, and table.md. Runs that are there are not done again, so the same command goes on after Ctrl-C.`,
   options: {
     model: required(shared.model),
     data: required(texts('FILE', 'datasets to train on')),
@@ -33,8 +32,6 @@ DIR gets results.jsonl, one line a finished run, and table.md. Runs that are the
     checkOutFolder(o.out);
     const model = await checkModel(o.model);
     const plan = parsePlan(await readJson(o.plan, 'bad-config'), o.plan, model.config);
-    for (const m of plan.methods)
-      if (m.searches) throw new InputError('bad-config', `${o.plan} method "${m.name}": searches can't be compared.`);
     const { data } = plan.methods[0].config(plan.seeds[0], plan.learningRates[0]);
     const { dataset } = await openData(context, model, o.data, data);
     const { dataset: held, tokenizer } = await openData(context, model, [o.heldOut], { ...data, maxLength: model.config.maxPositions });
@@ -58,10 +55,10 @@ DIR gets results.jsonl, one line a finished run, and table.md. Runs that are the
       progress.note('Stopping after this step; the same command goes on. Ctrl-C again quits at once.');
       comparison.control.stop();
     });
-    const rows = await comparison.run().finally(release);
+    const table = await comparison.run().finally(release);
     progress.clear();
-    if (!rows) return 130;
-    io.out(o.json ? `${JSON.stringify({ baseline: plan.baseline, methods: rows })}\n` : `${tableMarkdown(rows, plan.baseline)}\n`);
+    if (!table) return 130;
+    io.out(o.json ? `${JSON.stringify(table)}\n` : `${tableMarkdown(table)}\n`);
     return 0;
   },
 });

@@ -7,17 +7,19 @@ import type { Example } from '../../data/example.ts';
 import type { Folder } from '../../data/source.ts';
 import type { Tokenizer } from '../../data/tokenizer.ts';
 import type { LoadedModel } from '../../model/load.ts';
-import type { TrainingConfig } from '../../train/config.ts';
+import { type SearchConfig, searches, type TrainingConfig } from '../../train/config.ts';
 import { RunControl } from '../../train/control.ts';
-import { InputError } from '../../util/error.ts';
+import { resolveAllocation } from '../../train/resolve-allocation.ts';
+import { InputError, invariant } from '../../util/error.ts';
 import { readAllocation } from '../inputs.ts';
-import type { Progress } from '../progress.ts';
+import { duration, type Progress } from '../progress.ts';
 import type { Method, Plan } from './plan.ts';
 import { ResultLog } from './results.ts';
 import { runOnce } from './run-once.ts';
+import { type FoundAllocation, SearchFolder, type SearchKey, siteSizes } from './searches.ts';
 import { shuffleLayers } from './shuffle.ts';
-import { spread } from './statistics.ts';
-import { type Edge, type MethodResults, type TableRow, tableMarkdown, tableRows } from './table.ts';
+import { agreement, spread } from './statistics.ts';
+import { type Edge, type FoundRow, type MethodResults, type Table, tableMarkdown, tableRows } from './table.ts';
 
 /** SHA-256 of files, read in pieces. */
 export async function hashFiles(
@@ -63,6 +65,11 @@ interface Task {
   learningRate: number;
 }
 
+const digest = (value: unknown): string => createHash('sha256').update(JSON.stringify(value)).digest('hex').slice(0, 16);
+
+/** A search step, which goes through all experts at their full rank, in micro-steps of a final training: a rough measure for the time left. */
+const SEARCH_STEP = { 'first-order': 4, 'second-order': 10 } as const;
+
 /** Refuses an --out that no folder can be. */
 export function checkOutFolder(path: string): void {
   const found = statSync(path, { throwIfNoEntry: false });
@@ -73,30 +80,31 @@ export function checkOutFolder(path: string): void {
 export class Comparison {
   readonly control = new RunControl();
   private readonly log: ResultLog;
-  /** Micro-steps to do from now on, and done. */
+  private readonly searched: SearchFolder;
+  /** Work to do from now on, and done, about in micro-steps. */
   private total = 0;
   private done = 0;
 
   constructor(private readonly input: ComparisonInput) {
     mkdirSync(input.out, { recursive: true });
     this.log = new ResultLog(join(input.out, 'results.jsonl'), (text) => input.progress.note(text));
+    this.searched = new SearchFolder(join(input.out, 'allocations'), input.model);
   }
 
-  /** Does all runs that are not there yet. @returns the table's rows, or null where it was stopped */
-  async run(): Promise<TableRow[] | null> {
+  /** Does all runs that are not there yet. @returns the table, or null where it was stopped */
+  async run(): Promise<Table | null> {
     const { plan, progress } = this.input;
     this.total = await this.work();
-    const left = this.total;
-    progress.note(left === 0 ? 'All runs are there already.' : `${left} micro-steps of training are to be done.`);
+    if (this.total === 0) progress.note('All runs are there already.');
     for (const method of plan.methods) {
       for (const task of this.tuneTasks(method)) if (!(await this.ensure(task))) return null;
       const chosen = (await this.choose(method))!;
       if (plan.learningRates.length > 1)
         progress.note(`${method.name}: learning rate ${chosen.rate}${chosen.edge ? `, the ${chosen.edge} of the grid` : ''}`);
       for (const seed of plan.seeds) if (!(await this.ensure({ method, stage: 'final', seed, learningRate: chosen.rate }))) return null;
-      this.write(await this.rows());
+      this.write(await this.table());
     }
-    return this.rows();
+    return this.table();
   }
 
   private tuneTasks(method: Method): Task[] {
@@ -126,13 +134,44 @@ export class Comparison {
 
   private async key({ method, stage, seed, learningRate }: Task) {
     const config = method.config(seed, learningRate);
-    const decides = JSON.stringify([config, await this.sizes(method, config), method.shuffled, this.input.files]);
-    return { stage, method: method.name, seed, learningRate, hash: createHash('sha256').update(decides).digest('hex').slice(0, 16) };
+    const sizes = searches(config) ? null : await this.named(config);
+    return { stage, method: method.name, seed, learningRate, hash: digest([config, sizes, method.shuffled, this.input.files]) };
   }
 
-  /** The allocation before its layers are permuted. */
-  private sizes(_method: Method, config: TrainingConfig): Promise<Allocation> {
+  /** The allocation of settings without a search. */
+  private named(config: TrainingConfig): Promise<Allocation> {
     return readAllocation(config, this.input.planPath, this.input.model.config);
+  }
+
+  /** A method's search with a seed: neither the training that follows nor its size is part of it. */
+  private search(method: Method, seed: number): { key: SearchKey; config: SearchConfig } {
+    const config = method.config(seed, this.input.plan.learningRates[0]);
+    invariant(searches(config), `${method.name} has no search`);
+    const { train: _, allocation: __, ...rest } = config;
+    const hash = digest([{ ...rest, adapter: { ...rest.adapter, parameters: null } }, this.input.files]);
+    const slug = this.input.plan.methods.find((m) => m.name === method.origin)!.slug;
+    return { key: { slug, seed, hash }, config };
+  }
+
+  /** What a method's search found with a seed, searched now unless it was before; null where that was stopped. */
+  private async found(method: Method, seed: number): Promise<FoundAllocation | null> {
+    const { key, config } = this.search(method, seed);
+    const there = await this.searched.read(key, config);
+    if (there) return there;
+    const before = this.done;
+    const found = await this.searched.search(key, this.input.rows, config, this.control, (step, of, loss) => {
+      this.done = before + step * SEARCH_STEP[config.search.order];
+      this.tell(`${method.origin}, seed ${seed}, search step ${step} of ${of}: upper loss ${loss.toFixed(3)}`);
+    });
+    if (found) {
+      const { seconds, parameters } = found.record;
+      this.input.progress.note(`${method.origin}, seed ${seed}: an allocation of ${parameters} parameters, found in ${duration(seconds)}`);
+    }
+    return found;
+  }
+
+  private tell(what: string): void {
+    this.input.progress.update('Comparing: about', this.done, this.total, what);
   }
 
   private microSteps(task: Task): number {
@@ -140,18 +179,26 @@ export class Comparison {
     return (train.steps * train.batch) / train.microBatch;
   }
 
-  /** Micro-steps of all runs that are not there. */
+  /** Work of all runs and searches that are not there. */
   private async work(): Promise<number> {
     const { plan } = this.input;
+    const searchesLeft = new Map<string, number>();
     let sum = 0;
     for (const method of plan.methods) {
       const rate = (await this.choose(method))?.rate;
       const tasks = this.tuneTasks(method);
       for (const seed of plan.seeds) tasks.push({ method, stage: 'final', seed, learningRate: rate ?? plan.learningRates[0] });
-      for (const task of tasks)
-        if ((task.stage === 'final' && rate === undefined) || !(await this.find(task))) sum += this.microSteps(task);
+      for (const task of tasks) {
+        if ((task.stage === 'tune' || rate !== undefined) && (await this.find(task))) continue;
+        sum += this.microSteps(task);
+        if (!method.searches) continue;
+        const { key, config } = this.search(method, task.seed);
+        if (await this.searched.read(key, config)) continue;
+        const { order, steps } = config.search;
+        searchesLeft.set(`${key.slug} ${key.seed}`, SEARCH_STEP[order] * steps);
+      }
     }
-    return sum;
+    return [...searchesLeft.values()].reduce((a, b) => a + b, sum);
   }
 
   /** Does a run unless its result is there. False where it was stopped. */
@@ -162,6 +209,8 @@ export class Comparison {
     if (this.log.get(key)) return true;
     if (this.control.stopped) return false;
     const config = method.config(seed, learningRate);
+    const allocation = await this.allocation(method, config);
+    if (!allocation) return false;
     const perStep = config.train.batch / config.train.microBatch;
     const before = this.done;
     const what = `${method.name}, ${stage === 'tune' ? 'tuning ' : ''}seed ${seed}, learning rate ${learningRate}`;
@@ -169,12 +218,12 @@ export class Comparison {
       model,
       rows,
       config,
-      allocation: await this.allocation(method, config),
+      allocation,
       heldOut: stage === 'final' ? heldOut : null,
       control: this.control,
       onStep: (step, _, loss) => {
         this.done = before + step * perStep;
-        progress.update('Comparing: micro-step', this.done, this.total, `${what}: loss ${loss.toFixed(3)}`);
+        this.tell(`${what}: loss ${loss.toFixed(3)}`);
       },
     });
     if (!figures) return false;
@@ -186,26 +235,50 @@ export class Comparison {
     return true;
   }
 
-  private async allocation(method: Method, config: TrainingConfig): Promise<Allocation> {
-    const sizes = await this.sizes(method, config);
-    return method.shuffled ? shuffleLayers(sizes, this.input.model.config.layers, config.adapter.targets, config.seed) : sizes;
+  /** The allocation of a run; null where the search for it was stopped. */
+  private async allocation(method: Method, config: TrainingConfig): Promise<Allocation | null> {
+    const { layers } = this.input.model.config;
+    const found = method.searches ? await this.found(method, config.seed) : null;
+    if (method.searches && !found) return null;
+    const sizes = found ? resolveAllocation(config, this.input.model.config, found.allocation) : await this.named(config);
+    return method.shuffled ? shuffleLayers(sizes, layers, config.adapter.targets, config.seed) : sizes;
   }
 
-  private async rows(): Promise<TableRow[]> {
+  private async table(): Promise<Table> {
     const { plan } = this.input;
     const all: MethodResults[] = [];
+    const found: FoundRow[] = [];
     for (const method of plan.methods) {
       const chosen = await this.choose(method);
       if (!chosen) continue;
-      const found = await Promise.all(plan.seeds.map((seed) => this.find({ method, stage: 'final', seed, learningRate: chosen.rate })));
-      all.push({ name: method.name, learningRate: chosen.rate, edge: chosen.edge, results: found.filter((r) => r !== undefined) });
+      const results = await Promise.all(plan.seeds.map((seed) => this.find({ method, stage: 'final', seed, learningRate: chosen.rate })));
+      all.push({ name: method.name, learningRate: chosen.rate, edge: chosen.edge, results: results.filter((r) => r !== undefined) });
+      if (!method.searches || method.shuffled) continue;
+      const kept = await Promise.all(
+        plan.seeds.map((seed) => {
+          const { key, config } = this.search(method, seed);
+          return this.searched.read(key, config);
+        }),
+      );
+      const there = kept.filter((f) => f !== null);
+      if (there.length === 0) continue;
+      const expected = there.map((f) => f.record.expectedParameters).filter((v) => v !== null);
+      found.push({
+        name: method.name,
+        n: there.length,
+        agreement: agreement(there.map((f) => siteSizes(f.allocation))),
+        parameters: spread(there.map((f) => f.record.parameters)),
+        expectedParameters: expected.length > 0 ? spread(expected) : null,
+        closed: spread(there.map((f) => Object.values(f.allocation.experts).filter((n) => n === 0).length)),
+        seconds: spread(there.map((f) => f.record.seconds)),
+      });
     }
-    return tableRows(all, plan.baseline);
+    return { baseline: plan.baseline, methods: tableRows(all, plan.baseline), found };
   }
 
   /** Writes table.md. */
-  private write(rows: readonly TableRow[]): void {
-    const { out, plan, command } = this.input;
-    writeFileSync(join(out, 'table.md'), `${tableMarkdown(rows, plan.baseline)}\n\nMade by:\n\n    ${command}\n`);
+  private write(table: Table): void {
+    const { out, command } = this.input;
+    writeFileSync(join(out, 'table.md'), `${tableMarkdown(table)}\n\nMade by:\n\n    ${command}\n`);
   }
 }

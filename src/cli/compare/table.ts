@@ -27,6 +27,28 @@ export interface TableRow {
   difference: { exactMatch: Difference | null; loss: Difference } | null;
 }
 
+/** What a method's searches found. */
+export interface FoundRow {
+  name: string;
+  /** Searches, one a seed. */
+  n: number;
+  /** Spearman's correlation of total rank per site, mean over pairs of seeds; null where there is none. */
+  agreement: number | null;
+  /** Of the allocations before they are scaled to the comparison's number, and as expected from the GSVs. */
+  parameters: Spread;
+  expectedParameters: Spread | null;
+  /** Sites without experts. */
+  closed: Spread;
+  seconds: Spread;
+}
+
+/** A whole comparison. */
+export interface Table {
+  baseline: string;
+  methods: TableRow[];
+  found: FoundRow[];
+}
+
 const known = (values: readonly (number | null)[]): number[] => values.filter((v) => v !== null);
 
 /** The rows of the table, in the order of the methods; those without a final run are left out. */
@@ -77,7 +99,8 @@ function differenceText(d: Difference | null | undefined): string {
   return `${signed(d.mean, 3)} (${signed(d.mean - d.halfWidth, 3)} … ${signed(d.mean + d.halfWidth, 3)})`;
 }
 
-const whole = (n: number): string => n.toLocaleString('en-US');
+const whole = (n: number): string => Math.round(n).toLocaleString('en-US');
+const wholeSpread = (s: Spread): string => `${whole(s.mean)}${s.sd === null ? '' : ` ± ${whole(s.sd)}`}`;
 
 /** Rows of cells as a Markdown table; all columns but the first are set to the right. */
 export function markdownTable(head: readonly string[], rows: readonly (readonly string[])[]): string {
@@ -88,25 +111,42 @@ export function markdownTable(head: readonly string[], rows: readonly (readonly 
   return [line(head), rule, ...rows.map(line)].join('\n');
 }
 
-/** The table with what has to be said about it. */
-export function tableMarkdown(rows: readonly TableRow[], baseline: string): string {
+/** The tables with what has to be said about them. */
+export function tableMarkdown({ baseline, methods, found }: Table): string {
   const minus = `minus ${baseline} (95 %)`;
-  const table = markdownTable(
-    ['method', 'n', 'learning rate', 'parameters', 'exact match', minus, 'loss', minus],
-    rows.map((r) => [
-      r.name,
-      String(r.n),
-      `${r.learningRate}${r.edge ? ' *' : ''}`,
-      r.parameters.least === r.parameters.most ? whole(r.parameters.least) : `${whole(r.parameters.least)}–${whole(r.parameters.most)}`,
-      spreadText(r.exactMatch),
-      differenceText(r.difference?.exactMatch),
-      spreadText(r.loss),
-      differenceText(r.difference?.loss),
-    ]),
-  );
-  const notes = [
-    `Held-out rows; mean ± standard deviation over n seeds; differences are paired by seed, with the 95 % interval of Student's t.`,
+  const parts = [
+    markdownTable(
+      ['method', 'n', 'learning rate', 'parameters', 'exact match', minus, 'loss', minus],
+      methods.map((r) => [
+        r.name,
+        String(r.n),
+        `${r.learningRate}${r.edge ? ' \\*' : ''}`,
+        r.parameters.least === r.parameters.most ? whole(r.parameters.least) : `${whole(r.parameters.least)}–${whole(r.parameters.most)}`,
+        spreadText(r.exactMatch),
+        differenceText(r.difference?.exactMatch),
+        spreadText(r.loss),
+        differenceText(r.difference?.loss),
+      ]),
+    ),
+    "Held-out rows; mean ± standard deviation over n seeds; differences are paired by seed, with the 95 % interval of Student's t.",
   ];
-  if (rows.some((r) => r.edge)) notes.push('\\* at the end of the grid of learning rates: a rate beyond it may be better.');
-  return [table, ...notes].join('\n\n');
+  if (methods.some((r) => r.edge)) parts.push('\\* at the end of the grid of learning rates: a rate beyond it may be better.');
+  if (found.length > 0) {
+    parts.push(
+      markdownTable(
+        ['search', 'n', 'agreement', 'parameters found', 'expected', 'closed sites', 'seconds'],
+        found.map((f) => [
+          f.name,
+          String(f.n),
+          f.agreement === null ? '–' : signed(f.agreement, 2),
+          wholeSpread(f.parameters),
+          f.expectedParameters ? wholeSpread(f.expectedParameters) : '–',
+          wholeSpread(f.closed),
+          wholeSpread(f.seconds),
+        ]),
+      ),
+      "Agreement: Spearman's rank correlation of total rank per site, mean over pairs of seeds. Parameters are those before scaling.",
+    );
+  }
+  return parts.join('\n\n');
 }

@@ -1,0 +1,129 @@
+// The searches of a comparison: one a method and seed, whose allocation is kept in files and used by all of its runs.
+import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { z } from 'zod';
+import { type Allocation, parameterCount, parseAllocation, siteDims, siteRanks } from '../../adapters/allocation.ts';
+import type { LoadedModel } from '../../model/load.ts';
+import type { SearchConfig } from '../../train/config.ts';
+import type { RunControl } from '../../train/control.ts';
+import { SearchSession, type UpperMetrics } from '../../train/search-session.ts';
+import type { Row } from '../../train/session.ts';
+import { InputError } from '../../util/error.ts';
+import { readJson } from '../inputs.ts';
+
+const record = z.strictObject({
+  hash: z.string().describe('Of everything that decides the search: settings, data, model'),
+  seed: z.number(),
+  steps: z.number(),
+  seconds: z.number(),
+  parameters: z.number().describe('Of the allocation as found, before it is scaled to adapter.parameters'),
+  upperLoss: z.number(),
+  lambda: z.number(),
+  expectedParameters: z.number().nullable().describe('By the GSVs at the end; null where the estimator has no distribution of sizes'),
+  device: z.string(),
+  kernels: z.record(z.string(), z.unknown()),
+});
+
+/** What is kept of a search besides its allocation. */
+export type SearchRecord = z.output<typeof record>;
+
+/** What a search found. */
+export interface FoundAllocation {
+  allocation: Allocation;
+  record: SearchRecord;
+}
+
+/** Where a search's files lie and what it is. */
+export interface SearchKey {
+  /** The method's name in file names. */
+  slug: string;
+  seed: number;
+  hash: string;
+}
+
+/** Searches kept in a folder. */
+export class SearchFolder {
+  constructor(
+    private readonly folder: string,
+    private readonly model: LoadedModel,
+  ) {}
+
+  private path({ slug, seed }: SearchKey, what: 'expert' | 'rank' | 'search'): string {
+    return join(this.folder, `${slug}-${seed}-${what}.json`);
+  }
+
+  /** What a search with these settings found before; null where there is none. @throws InputError where its files are damaged */
+  async read(key: SearchKey, { adapter }: SearchConfig): Promise<FoundAllocation | null> {
+    const path = this.path(key, 'search');
+    if (!existsSync(path)) return null;
+    const read = record.safeParse(JSON.parse(readFileSync(path, 'utf8')));
+    if (!read.success) throw new InputError('bad-data', `${path} is no record of a search; take it away and the search is done again.`);
+    if (read.data.hash !== key.hash) return null;
+    const files = { experts: this.path(key, 'expert'), ranks: this.path(key, 'rank') };
+    const allocation = parseAllocation(await readJson(files.experts, 'bad-adapter'), await readJson(files.ranks, 'bad-adapter'), {
+      layers: this.model.config.layers,
+      targets: adapter.targets,
+      maxExperts: adapter.experts,
+      maxRank: adapter.rank,
+      files,
+    });
+    return { allocation, record: read.data };
+  }
+
+  /** Searches, and keeps what was found; the record is written last. Null where `control` stopped it before the end. */
+  async search(
+    key: SearchKey,
+    rows: readonly Row[],
+    config: SearchConfig,
+    control: RunControl,
+    onStep: (step: number, total: number, loss: number) => void,
+  ): Promise<FoundAllocation | null> {
+    const started = performance.now();
+    const { model } = this;
+    let last: UpperMetrics | null = null;
+    const session = await SearchSession.create({
+      model,
+      rows,
+      config,
+      control,
+      hooks: {
+        onUpper: (m, _, total) => {
+          if (!m) return;
+          last = m;
+          onStep(m.step, total, m.upper_loss);
+        },
+      },
+    });
+    try {
+      await session.run();
+      const metrics = last as UpperMetrics | null;
+      if (control.stopped || !metrics) return null;
+      const allocation = await session.selection();
+      const dims = siteDims(model.config);
+      const found: SearchRecord = {
+        hash: key.hash,
+        seed: key.seed,
+        steps: session.steps,
+        seconds: (performance.now() - started) / 1000,
+        parameters: parameterCount(allocation, dims),
+        upperLoss: metrics.upper_loss,
+        lambda: metrics.lambda,
+        expectedParameters:
+          config.search.estimator === 'paper' ? null : metrics.share * parameterCount(session.layout.adapter.spec.allocation, dims),
+        device: model.gpu.name,
+        kernels: { ...model.variants },
+      };
+      mkdirSync(this.folder, { recursive: true });
+      const contents = { expert: allocation.experts, rank: allocation.ranks, search: found };
+      for (const what of ['expert', 'rank', 'search'] as const)
+        writeFileSync(this.path(key, what), `${JSON.stringify(contents[what], null, 2)}\n`);
+      return { allocation, record: found };
+    } finally {
+      session.destroy();
+    }
+  }
+}
+
+/** Total rank of every site: what a search says about where parameters belong. */
+export const siteSizes = (allocation: Allocation): number[] =>
+  Object.keys(allocation.experts).map((path) => siteRanks(allocation, path).reduce((a, r) => a + r, 0));
