@@ -1,11 +1,16 @@
 // What a person can do, as commands to the workers and events for the store. Every expected failure becomes a notice.
 
-import { parseTrainingConfig } from '../train/config.ts';
-import { DEMO_RUN } from '../train/demo.ts';
+import { type Allocation, parseAllocation } from '../adapters/allocation.ts';
+import { parseRunConfig } from '../train/config.ts';
+import { DEMO_RUN, DEMO_SEARCH_RUN } from '../train/demo.ts';
+import type { RunPresetName } from '../train/presets.ts';
+import { InputError } from '../util/error.ts';
+import { decodeText, parseJson } from '../util/json.ts';
 import type { ColumnsWanted, DataOptions, DataSource, DatasetReport, ModelSource, Which } from '../worker/api.ts';
 import { type Client, failureOf } from '../worker/client.ts';
-import { configOf, dataOptionsOf, type Form, formOf, formProblems } from './form.ts';
-import { isOpen } from './state.ts';
+import { type Form, searching } from './fields.ts';
+import { configOf, dataOptionsOf, formOf, formProblems, withPreset } from './form.ts';
+import { isOpen } from './run.ts';
 import type { AppStore } from './store.ts';
 
 /** How answers are made. */
@@ -63,15 +68,22 @@ export function createActions(app: AppStore, client: Client) {
   async function start(): Promise<void> {
     const { form } = getState();
     if (Object.keys(formProblems(form)).length > 0) return;
-    dispatch({ type: 'run-asked' });
-    const report = await attempt(() => client.trainer.start(configOf(form)));
-    dispatch(report ? { type: 'run-began', report } : { type: 'run-refused' });
+    dispatch({ type: 'run-asked', stage: searching(form) ? 'search' : 'train' });
+    const begun = await attempt(async () => {
+      await client.trainer.start(configOf(form));
+      return true;
+    });
+    if (!begun) dispatch({ type: 'run-refused' });
   }
 
   const setForm = (change: Partial<Form>) => dispatch({ type: 'form', change });
 
   return {
     setForm,
+    choosePreset(name: RunPresetName) {
+      const { form, data } = getState();
+      setForm(withPreset(form, name, data.report?.examples ?? null));
+    },
 
     /** Asks for the device once, at the beginning. */
     async checkDevice() {
@@ -82,9 +94,10 @@ export function createActions(app: AppStore, client: Client) {
       }
     },
 
-    /** The built-in model and data with their own settings, and the run begun. */
-    async tryDemo() {
-      setForm(formOf(parseTrainingConfig(DEMO_RUN, 'demo')));
+    /** The built-in model and data with their own settings, and the run begun; with a search before the training where that is asked for. */
+    async tryDemo(withSearch: boolean) {
+      const { waitAtReview } = getState().form;
+      setForm({ ...formOf(parseRunConfig(withSearch ? DEMO_SEARCH_RUN : DEMO_RUN, 'demo')), waitAtReview });
       if (!(await openModel({ kind: 'demo' }))) return;
       if (!(await readData({ kind: 'demo' }, dataOptionsOf(getState().form)))) return;
       await start();
@@ -108,6 +121,51 @@ export function createActions(app: AppStore, client: Client) {
     pause: () => attempt(async () => client.trainer.pause()),
     resume: () => attempt(async () => client.trainer.resume()),
     stop: () => attempt(async () => client.trainer.stop()),
+
+    /** Ends the review: trains with exactly what stands there. */
+    async proceed() {
+      const { review, run } = getState();
+      if (!review || run.phase !== 'review') return;
+      dispatch({ type: 'proceed-asked' });
+      const begun = await attempt(async () => {
+        await client.trainer.proceed(review.draft.allocation);
+        return true;
+      });
+      if (!begun) dispatch({ type: 'proceed-refused' });
+    },
+    discard: () => attempt(async () => client.trainer.discard()),
+    touchReview: () => dispatch({ type: 'review-touched' }),
+    editAllocation: (allocation: Allocation) => dispatch({ type: 'review-edit', allocation }),
+    lockSites: (paths: readonly string[]) => dispatch({ type: 'review-lock', paths }),
+    undoReview: () => dispatch({ type: 'review-undo' }),
+    redoReview: () => dispatch({ type: 'review-redo' }),
+    /** The allocation of an expert.json and a rank.json, as `change` puts it into the review. What is wrong with them is shown. */
+    async importAllocation(files: readonly File[], change: (imported: Allocation) => Allocation) {
+      await attempt(async () => {
+        const { search } = getState().run;
+        const { layers } = getState().model.report!;
+        const { targets, experts: maxExperts, rank: maxRank } = search!.config.adapter;
+        const [experts, ranks] = await allocationFilesOf(files);
+        dispatch({
+          type: 'review-edit',
+          allocation: change(
+            parseAllocation(experts.json, ranks.json, {
+              layers,
+              targets,
+              maxExperts,
+              maxRank,
+              files: { experts: experts.name, ranks: ranks.name },
+            }),
+          ),
+        });
+      });
+    },
+
+    /** An adapter's folder or zip, as the tuned model beside the base model that is there. */
+    async openAdapter(files: File[]) {
+      const report = await attempt(() => client.trainer.loadAdapter(files));
+      if (report) dispatch({ type: 'adapter-ready', report });
+    },
 
     /** Asks the base model, and the tuned one where there is one. */
     async ask(prompt: string, which: readonly Which[], options: AskOptions) {
@@ -154,6 +212,21 @@ export function createActions(app: AppStore, client: Client) {
     dismiss: (id: number) => dispatch({ type: 'dismiss', id }),
     fail: (code: string, message: string) => dispatch({ type: 'failure', code, message }),
   };
+}
+
+/** expert.json and rank.json among chosen files, parsed; told apart by name. @throws InputError('bad-adapter') */
+async function allocationFilesOf(files: readonly File[]): Promise<{ name: string; json: unknown }[]> {
+  return Promise.all(
+    (['expert', 'rank'] as const).map(async (kind) => {
+      const file = files.find((f) => f.name.toLowerCase().endsWith('.json') && f.name.toLowerCase().includes(kind));
+      if (!file)
+        throw new InputError('bad-adapter', `Choose expert.json and rank.json together: there is no ${kind}.json among the files.`);
+      return {
+        name: file.name,
+        json: parseJson(decodeText(new Uint8Array(await file.arrayBuffer()), file.name, 'bad-adapter'), file.name, 'bad-adapter'),
+      };
+    }),
+  );
 }
 
 export type Actions = ReturnType<typeof createActions>;

@@ -1,11 +1,31 @@
 // The settings form: to run.json and back, mistakes by field, trainable parameters.
 import { describe, expect, test } from 'vitest';
-import { parseRunConfig, parseTrainingConfig } from '../train/config.ts';
-import { DEMO_RUN } from '../train/demo.ts';
+import { parseRunConfig, parseTrainingConfig, type RunConfigInput } from '../train/config.ts';
+import { DEMO_RUN, DEMO_SEARCH_RUN } from '../train/demo.ts';
+import { RUN_PRESETS, type RunPresetName } from '../train/presets.ts';
 import type { ModelReport } from '../worker/api.ts';
-import { configOf, defaultForm, fields, formOf, formProblems, trainableParameters } from './form.ts';
+import { type Form, fields } from './fields.ts';
+import { configOf, defaultForm, formOf, formProblems, trainableParameters, withPreset } from './form.ts';
 
 const form = defaultForm();
+const everySetting: RunConfigInput['search'] = {
+  estimator: 'survival',
+  sizes: 'sampled',
+  order: 'second-order',
+  split: 'paired',
+  steps: 30,
+  batch: 12,
+  microBatch: 4,
+  learningRate: 1e-3,
+  schedule: 'cosine',
+  warmupSteps: 3,
+  lowerOnlySteps: 5,
+  weightDecay: 0.1,
+  clipNorm: null,
+  upperLearningRate: 0.2,
+  budget: 0.4,
+  closable: true,
+};
 
 describe('form and run.json', () => {
   test('the default form is a run.json that can be taken', () => {
@@ -18,8 +38,29 @@ describe('form and run.json', () => {
     expect(parseRunConfig(configOf(formOf(config)), 'form')).toEqual(config);
   });
 
+  test.each<[string, RunConfigInput]>([
+    ['the demo with a search', DEMO_SEARCH_RUN],
+    ['every setting of the search', { search: everySetting, adapter: { parameters: 4000 }, train: { epochs: 2 } }],
+    ['the search alone', { search: { cost: 0.5 }, train: false }],
+    ['the paper’s estimator', { search: { estimator: 'paper', split: 'paired' } }],
+  ])('so does one with a search: %s', (_, input) => {
+    const config = parseRunConfig(input, 'test');
+    expect(parseRunConfig(configOf(formOf(config)), 'form')).toEqual(config);
+  });
+
+  test('without a search its fields are not looked at, nor with plain LoRA', () => {
+    expect(parseRunConfig(configOf({ ...form, searchSteps: 'x' }), 'form').search).toBe(false);
+    const lora: Form = { ...form, search: true, thenTrain: false, method: 'lora', searchSteps: 'x' };
+    expect(parseRunConfig(configOf(lora), 'form')).toMatchObject({ search: false, train: { steps: 100 } });
+  });
+
+  test('with the paper’s estimator what goes with survival alone is left out', () => {
+    const paper: Form = { ...form, search: true, estimator: 'paper', sizes: 'sampled', closable: true, budget: '0.2', cost: 'x' };
+    expect(parseRunConfig(configOf(paper), 'form').search).toMatchObject({ sizes: 'argmax', closable: false, budget: null, cost: 0 });
+  });
+
   test('every field stands in run.json', () => {
-    const config = configOf(form) as Record<string, unknown>;
+    const config = configOf({ ...form, search: true }) as Record<string, unknown>;
     for (const { path } of Object.values(fields)) {
       const value = path.split('.').reduce<unknown>((v, key) => (v as Record<string, unknown>)[key], config);
       expect(value, path).not.toBeUndefined();
@@ -49,6 +90,19 @@ describe('mistakes', () => {
     else expect(problems[name]).toBe(message);
   });
 
+  test.each([
+    ['searchSteps', '0', />=1/],
+    ['searchBatch', '12', 'must be a multiple of search micro-batch (8)'],
+    ['budget', '1.5', /<=1/],
+    ['cost', '0.1', /leave one of the two out/],
+    ['lowerOnlySteps', '', 'a number is needed here'],
+  ] as const)('of the search: %s = %j', (name, value, message) => {
+    const problems = formProblems({ ...form, search: true, budget: '0.5', [name]: value });
+    expect(Object.keys(problems)).toEqual([name]);
+    if (message instanceof RegExp) expect(problems[name]).toMatch(message);
+    else expect(problems[name]).toBe(message);
+  });
+
   test('fields that plain LoRA has no use for are not looked at', () => {
     expect(formProblems({ ...form, method: 'lora', topK: 'x', experts: '' })).toEqual({});
   });
@@ -58,7 +112,28 @@ test('trainable parameters are those of the method', () => {
   const model = { layers: 2, hidden: 32, heads: 4, kvHeads: 2, headDim: 8, feedForward: 64 } as ModelReport;
   const sites = 32 + 32 + (32 + 16) * 2 + 32 + 32 + (32 + 64) * 3; // Σ (C + O) of a layer
   const inputs = 32 * 6 + 64; // Σ C
-  expect(trainableParameters({ ...form, method: 'lora', rank: '4' }, model)).toBe(2 * 4 * sites);
-  expect(trainableParameters({ ...form, rank: '4', experts: '3' }, model)).toBe(2 * (3 * 4 * sites + 3 * inputs));
+  const uniform = 2 * (3 * 4 * sites + 3 * inputs);
+  expect(trainableParameters({ ...form, method: 'lora', rank: '4' }, model)).toEqual({ search: null, adapter: 2 * 4 * sites });
+  const moe: Form = { ...form, rank: '4', experts: '3' };
+  expect(trainableParameters(moe, model)).toEqual({ search: null, adapter: uniform });
   expect(trainableParameters({ ...form, rank: 'x' }, model)).toBeNull();
+  // The search trains a scale for every row too, and decides how many the adapter has, unless a number is asked for.
+  const searched = uniform + 2 * 7 * 3 * 4;
+  expect(trainableParameters({ ...moe, search: true }, model)).toEqual({ search: searched, adapter: null });
+  expect(trainableParameters({ ...moe, search: true, parameters: '5000' }, model)).toEqual({ search: searched, adapter: 5000 });
+});
+
+describe('presets', () => {
+  test.each(Object.keys(RUN_PRESETS) as RunPresetName[])('%s can be taken, and leaves data, seed and the review alone', (name) => {
+    const own: Form = { ...form, seed: '9', maxLength: '99', validation: '0.1', waitAtReview: true, template: 'none' };
+    const made = withPreset(own, name, 1000);
+    expect(formProblems(made)).toEqual({});
+    expect(made).toMatchObject({ seed: '9', maxLength: '99', validation: '0.1', waitAtReview: true, template: 'none' });
+    expect(made.search).toBe(name !== 'lora');
+  });
+
+  test('the paper’s search goes over the training rows four times, two micro-batches a step', () => {
+    expect(withPreset({ ...form, validation: '0.2' }, 'paper', 1000).searchSteps).toBe(String((4 * 800) / 32));
+    expect(withPreset(form, 'paper', null).searchSteps).toBe('200');
+  });
 });

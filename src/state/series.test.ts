@@ -9,20 +9,20 @@ const one = (step: number) => {
 
 test('columns grow beyond their first room and keep every value', () => {
   const series = new Series();
-  for (let i = 1; i <= 1000; i++) series.append(one(i));
-  expect(series.length).toBe(1000);
-  expect(Array.from(series.steps.gradNorm)).toEqual(Array.from({ length: 1000 }, (_, i) => i + 1));
+  for (let i = 1; i <= 1000; i++) series.append('train', one(i));
+  expect(series.length('train')).toBe(1000);
+  expect(Array.from(series.steps('train').gradNorm)).toEqual(Array.from({ length: 1000 }, (_, i) => i + 1));
 });
 
 test('listeners hear of every change until they stop', () => {
   const series = new Series();
   let heard = 0;
   const stop = series.subscribe(() => heard++);
-  series.append(one(1));
+  series.append('train', one(1));
   series.addValidation({ step: 1, loss: 2 });
   series.clear();
   stop();
-  series.append(one(1));
+  series.append('train', one(1));
   expect(heard).toBe(3);
   expect(series.version).toBe(4);
 });

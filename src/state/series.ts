@@ -1,5 +1,5 @@
 // The metrics of the current run as growing typed columns, outside React: charts and tables subscribe to it.
-import type { StepSeries } from '../worker/api.ts';
+import type { StepSeries, UpperSeries } from '../worker/api.ts';
 
 const names = ['step', 'loss', 'ce', 'balance', 'lr', 'gradNorm', 'tokens', 'seconds'] as const;
 
@@ -30,33 +30,50 @@ export interface ValidationPoint {
   loss: number;
 }
 
+/** Stages that have steps: lower updates of the search, and the training. */
+type Stage = 'search' | 'train';
+type Columns = Record<(typeof names)[number], Column>;
+
+const emptyColumns = (): Columns => Object.fromEntries(names.map((name) => [name, new Column()])) as Columns;
+
 /** The series of one run. */
 export class Series {
-  #columns = this.#empty();
+  #columns = { search: emptyColumns(), train: emptyColumns() };
+  #upper = { step: new Column(), loss: new Column() };
   #validation: ValidationPoint[] = [];
   #listeners = new Set<() => void>();
   /** Grows with every change, so that React can tell snapshots apart. */
   version = 0;
 
-  #empty(): Record<(typeof names)[number], Column> {
-    return Object.fromEntries(names.map((name) => [name, new Column()])) as Record<(typeof names)[number], Column>;
-  }
-
-  get length(): number {
-    return this.#columns.step.length;
+  /** Steps of the training, or lower updates of the search. */
+  length(stage: Stage): number {
+    return this.#columns[stage].step.length;
   }
 
   /** The filled part of every column; valid until the next append. */
-  get steps(): StepSeries {
-    return Object.fromEntries(names.map((name) => [name, this.#columns[name].view()])) as unknown as StepSeries;
+  steps(stage: Stage): StepSeries {
+    return Object.fromEntries(names.map((name) => [name, this.#columns[stage][name].view()])) as unknown as StepSeries;
+  }
+
+  /** Upper losses of the search by upper step. */
+  get upper(): Pick<UpperSeries, 'step' | 'loss'> {
+    return { step: this.#upper.step.view(), loss: this.#upper.loss.view() };
   }
 
   get validation(): readonly ValidationPoint[] {
     return this.#validation;
   }
 
-  append(series: StepSeries): void {
-    for (const name of names) this.#columns[name].append(series[name]);
+  append(stage: Stage, series: StepSeries): void {
+    for (const name of names) this.#columns[stage][name].append(series[name]);
+    this.#changed();
+  }
+
+  /** Upper steps; the start, which has no loss, is left out. */
+  appendUpper({ step, loss }: UpperSeries): void {
+    const from = step[0] === 0 ? 1 : 0;
+    this.#upper.step.append(step.subarray(from));
+    this.#upper.loss.append(loss.subarray(from));
     this.#changed();
   }
 
@@ -66,7 +83,8 @@ export class Series {
   }
 
   clear(): void {
-    this.#columns = this.#empty();
+    this.#columns = { search: emptyColumns(), train: emptyColumns() };
+    this.#upper = { step: new Column(), loss: new Column() };
     this.#validation = [];
     this.#changed();
   }

@@ -1,8 +1,11 @@
 // The page's state: what events make of it.
 import { describe, expect, test } from 'vitest';
-import { defaultRunConfig } from '../train/config.ts';
-import type { DatasetReport, ModelReport, RunReport, StepSeries } from '../worker/api.ts';
-import { type AppEvent, hasAdapter, initialState, isGoing, isOpen, reduce, type State } from './state.ts';
+import { uniformAllocation } from '../adapters/allocation.ts';
+import { defaultRunConfig, parseRunConfig, searches } from '../train/config.ts';
+import type { DatasetReport, ModelReport, RunReport, SearchReport, StepSeries, UpperSeries } from '../worker/api.ts';
+import type { AppEvent } from './events.ts';
+import { hasAdapter, isGoing, isOpen } from './run.ts';
+import { hasTuned, initialState, reduce, type State } from './state.ts';
 import { createAppStore } from './store.ts';
 
 const model: ModelReport = {
@@ -36,7 +39,7 @@ const dataset: DatasetReport = {
   sampleMore: 0,
   heldOut: null,
 };
-const runReport: RunReport = { config: defaultRunConfig(), parameters: 500, steps: 40, trainRows: 8, validationRows: 1 };
+const runReport: RunReport = { config: defaultRunConfig(), parameters: 500, steps: 40, trainRows: 8, validationRows: 1, routed: [] };
 const series = (...steps: number[]): StepSeries => {
   const column = (f: (s: number) => number) => Float64Array.from(steps, f);
   return {
@@ -54,10 +57,10 @@ const following = (...events: AppEvent[]): State => events.reduce(reduce, initia
 const trained: AppEvent[] = [
   { type: 'model-ready', report: model, demo: false },
   { type: 'data-ready', report: dataset, demo: false },
-  { type: 'run-asked' },
-  { type: 'run-began', report: runReport },
+  { type: 'run-asked', stage: 'train' },
+  { type: 'training-began', report: runReport },
   { type: 'phase', phase: 'training' },
-  { type: 'steps', series: series(1, 2, 3), total: 40 },
+  { type: 'steps', stage: 'train', series: series(1, 2, 3), total: 40 },
 ];
 
 describe('model and data', () => {
@@ -93,7 +96,7 @@ describe('the run', () => {
   test('follows its events', () => {
     const state = following(
       ...trained,
-      { type: 'speed', tokensPerSecond: 120, secondsLeft: 9 },
+      { type: 'speed', tokensPerSecond: 120, secondsPerStep: 0.5, secondsLeft: 9 },
       { type: 'validation', step: 3, loss: 4.5 },
     );
     expect(state.run).toMatchObject({
@@ -114,19 +117,112 @@ describe('the run', () => {
     const paused = reduce(going, { type: 'phase', phase: 'paused' });
     expect([isOpen('paused'), isGoing('paused'), hasAdapter(paused.run)]).toEqual([true, false, true]);
     expect(hasAdapter(following(...trained.slice(0, 4), { type: 'phase', phase: 'paused' }).run)).toBe(false);
-    expect(hasAdapter(reduce(going, { type: 'phase', phase: 'failed' }).run)).toBe(false);
+    expect(hasAdapter(reduce(going, { type: 'phase', phase: 'failed' }).run)).toBe(true); // as it was before the step that failed
+    expect(hasAdapter(following(...trained.slice(0, 4), { type: 'phase', phase: 'failed' }).run)).toBe(false);
   });
 
   test('a refused start leaves no run; a new start forgets the old run', () => {
     expect(following(...trained.slice(0, 3), { type: 'run-refused' }).run.phase).toBe('idle');
-    const again = following(...trained, { type: 'phase', phase: 'finished' }, { type: 'run-asked' });
+    const again = following(...trained, { type: 'phase', phase: 'finished' }, { type: 'run-asked', stage: 'train' });
     expect(again.run).toMatchObject({ phase: 'loading', step: 0, loss: null, report: null });
   });
 
   test('milestones are announced, steps are not', () => {
     const state = following(...trained);
-    expect(state.announcement).toBe('');
+    expect(state.announcement).toBe('Training has begun: 40 steps.');
     expect(reduce(state, { type: 'phase', phase: 'paused' }).announcement).toBe('Paused at step 3 of 40.');
+  });
+});
+
+const search = (() => {
+  const config = parseRunConfig({ search: { steps: 20 }, adapter: { experts: 2, rank: 3, targets: ['q_proj'] } }, 'test');
+  if (!searches(config)) throw new Error('no search');
+  const report: SearchReport = {
+    config,
+    sites: [0, 1].map((layer) => ({
+      path: `model.layers.${layer}.self_attn.q_proj`,
+      layer,
+      target: 'q_proj',
+      inputs: 32,
+      outputs: 32,
+    })),
+    experts: 2,
+    rank: 3,
+    topK: 2,
+    closable: false,
+    steps: 20,
+    trainRows: 8,
+    validationRows: 1,
+    parameters: 900,
+    microSteps: 2,
+  };
+  return report;
+})();
+const found = uniformAllocation(2, ['q_proj'], 2, 3);
+const upper = (...steps: number[]): UpperSeries => ({
+  step: Float64Array.from(steps),
+  loss: Float64Array.from(steps, (s) => (s === 0 ? Number.NaN : 5 / s)),
+  lambda: new Float64Array(steps.length),
+  share: new Float64Array(steps.length),
+  values: new Float32Array(steps.length * 2 * (2 + 2 * 3)),
+});
+const searched: AppEvent[] = [
+  ...trained.slice(0, 2),
+  { type: 'run-asked', stage: 'search' },
+  { type: 'search-began', report: search },
+  { type: 'phase', phase: 'searching' },
+  { type: 'upper', series: upper(0, 1, 2), total: 20 },
+  { type: 'steps', stage: 'search', series: series(1), total: 10 },
+];
+const review = (change = {}): AppEvent[] => [
+  ...searched,
+  { type: 'review', report: { found, step: 20, complete: true, problem: null, ...change } },
+  { type: 'phase', phase: 'review' },
+];
+
+describe('a run with a search', () => {
+  test('follows upper steps and lower updates, apart from those of the training', () => {
+    const { run } = following(...searched);
+    expect(run).toMatchObject({ stage: 'search', searchStep: 2, searchTotal: 20, upperLoss: 2.5, lowerLoss: 10, lowerUpdates: 1 });
+    expect([run.step, run.loss, hasAdapter({ ...run, phase: 'paused' })]).toEqual([0, null, false]);
+    expect([isOpen('searching'), isGoing('searching')]).toEqual([true, true]);
+  });
+
+  test('waits in its review with the device free, then trains', () => {
+    const state = following(...review());
+    expect(state.run).toMatchObject({ stage: 'review', phase: 'review' });
+    expect([isOpen('review'), isGoing('review')]).toEqual([true, false]);
+    expect(state.review).toMatchObject({ goesOn: true, draft: { allocation: found } });
+    expect(state.announcement).toContain('Training follows in 20 seconds');
+    const asked = reduce(state, { type: 'proceed-asked' });
+    expect(asked.run).toMatchObject({ stage: 'train', phase: 'loading', search });
+    expect(reduce(asked, { type: 'proceed-refused' }).run).toMatchObject({ stage: 'review', phase: 'review' });
+    const going = [{ type: 'training-began', report: runReport } as const, ...trained.slice(4)].reduce(reduce, asked);
+    expect(going.run).toMatchObject({ stage: 'train', phase: 'training', step: 3, searchStep: 2 });
+  });
+
+  test.each([
+    ['stopped early', { complete: false, step: 7 }, {}],
+    ['with a number of parameters out of reach', { problem: 'adapter.parameters is …' }, {}],
+    ['where a person said so', {}, { waitAtReview: true }],
+  ])('does not go on by itself %s', (_, change, form) => {
+    const state = [{ type: 'form', change: form } as const, ...review(change)].reduce<State>(reduce, initialState());
+    expect(state.review?.goesOn).toBe(false);
+    expect(state.announcement).not.toContain('seconds');
+  });
+
+  test('a new run forgets the review', () => {
+    expect(following(...review(), { type: 'run-asked', stage: 'train' }).review).toBeNull();
+  });
+});
+
+describe('an opened adapter', () => {
+  const report = { name: 'a.zip', method: 'lora-moe', parameters: 5, base: 'tiny', validation: 0.1 } as const;
+  test('takes the place of a run, and a run or a model takes its place', () => {
+    const opened = following(...trained, { type: 'phase', phase: 'finished' }, { type: 'adapter-ready', report });
+    expect([opened.adapter, opened.run.phase, hasTuned(opened), hasAdapter(opened.run)]).toEqual([report, 'idle', true, false]);
+    expect(hasTuned(reduce(opened, { type: 'run-asked', stage: 'train' }))).toBe(false);
+    expect(hasTuned(reduce(opened, { type: 'model-ready', report: model, demo: false }))).toBe(false);
   });
 });
 
@@ -169,13 +265,28 @@ describe('the store', () => {
   test('keeps the series beside the state, and clears it when a run is asked for', () => {
     const app = createAppStore();
     for (const event of trained) app.dispatch(event);
-    app.dispatch({ type: 'steps', series: series(4), total: 40 });
+    app.dispatch({ type: 'steps', stage: 'train', series: series(4), total: 40 });
     app.dispatch({ type: 'validation', step: 4, loss: 2 });
-    expect(Array.from(app.series.steps.step)).toEqual([1, 2, 3, 4]);
+    expect(Array.from(app.series.steps('train').step)).toEqual([1, 2, 3, 4]);
     expect(app.series.validation).toEqual([{ step: 4, loss: 2 }]);
     expect(app.getState().run.step).toBe(4);
-    app.dispatch({ type: 'run-asked' });
-    expect(app.series.length).toBe(0);
+    app.dispatch({ type: 'run-asked', stage: 'train' });
+    expect(app.series.length('train')).toBe(0);
     expect(app.series.validation).toEqual([]);
+  });
+
+  test('keeps the history of a search and the routing of its training', () => {
+    const app = createAppStore();
+    for (const event of review()) app.dispatch(event);
+    expect(app.history?.lastStep).toBe(2);
+    expect([...app.series.upper.step]).toEqual([1, 2]);
+    expect([...app.series.steps('search').loss]).toEqual([10]);
+    expect(app.routing).toBeNull();
+    const routed = [{ path: search.sites[0].path, experts: 2 }];
+    app.dispatch({ type: 'training-began', report: { ...runReport, routed } });
+    app.dispatch({ type: 'routing', shares: Float32Array.of(0.25, 0.75) });
+    expect([...app.routing!.shares]).toEqual([0.25, 0.75]);
+    app.dispatch({ type: 'run-asked', stage: 'search' });
+    expect([app.history, app.routing, app.series.upper.step.length]).toEqual([null, null, 0]);
   });
 });

@@ -1,17 +1,10 @@
 // The page's state and the pure function that events change it with. Metric series live in series.ts.
-import type {
-  ColumnsWanted,
-  DatasetReport,
-  DeviceReport,
-  ExportReport,
-  HeldOutReport,
-  ModelReport,
-  Phase,
-  RunReport,
-  Which,
-  WorkerEvent,
-} from '../worker/api.ts';
-import { defaultForm, type Form } from './form.ts';
+import type { AdapterReport, ColumnsWanted, DatasetReport, ExportReport, HeldOutReport, ModelReport, Which } from '../worker/api.ts';
+import type { AppEvent, DeviceState } from './events.ts';
+import type { Form } from './fields.ts';
+import { defaultForm } from './form.ts';
+import { type ReviewState, reduceReview, reviewOf } from './review.ts';
+import { hasAdapter, idleRun, type RunState, reduceRun, sayPhase } from './run.ts';
 
 /** Something that went wrong, shown until dismissed. */
 export interface Notice {
@@ -27,25 +20,17 @@ export interface Exchange {
   answers: Partial<Record<Which, { text: string; tokens: number; done: boolean }>>;
 }
 
-export interface RunState {
-  phase: Phase;
-  report: RunReport | null;
-  step: number;
-  total: number;
-  loss: number | null;
-  validation: number | null;
-  tokensPerSecond: number | null;
-  secondsLeft: number | null;
-  seconds: number;
-}
-
 export interface State {
-  device: { status: 'checking' } | { status: 'ready'; report: DeviceReport } | { status: 'missing'; message: string };
+  device: DeviceState;
   model: { status: 'none' | 'loading' | 'ready'; report: ModelReport | null; demo: boolean };
   data: { status: 'none' | 'reading' | 'ready'; report: DatasetReport | null; columns: ColumnsWanted | null; demo: boolean };
   form: Form;
   progress: { task: string; done: number; total: number; unit: string } | null;
   run: RunState;
+  /** From the end of a search on. */
+  review: ReviewState | null;
+  /** An adapter that was opened from files: the tuned model while no run has made one. */
+  adapter: AdapterReport | null;
   chat: { exchange: Exchange | null; busy: boolean };
   heldOut: { busy: Which | null; base: HeldOutReport | null; tuned: HeldOutReport | null };
   exported: { status: 'none' | 'busy' | 'ready'; report: Omit<ExportReport, 'zip'> | null; url: string };
@@ -54,41 +39,6 @@ export interface State {
   announcement: string;
 }
 
-export type UiEvent =
-  | { type: 'device'; device: State['device'] }
-  | { type: 'model-loading' }
-  | { type: 'model-ready'; report: ModelReport; demo: boolean }
-  | { type: 'model-failed' }
-  | { type: 'data-reading' }
-  | { type: 'data-ready'; report: DatasetReport; demo: boolean }
-  | { type: 'data-columns'; columns: ColumnsWanted }
-  | { type: 'data-failed' }
-  | { type: 'form'; change: Partial<Form> }
-  | { type: 'run-asked' }
-  | { type: 'run-began'; report: RunReport }
-  | { type: 'run-refused' }
-  | { type: 'asked'; id: number; prompt: string }
-  | { type: 'chat-idle' }
-  | { type: 'held-out-busy'; which: Which | null }
-  | { type: 'held-out'; report: HeldOutReport }
-  | { type: 'export-busy' }
-  | { type: 'export-ready'; report: Omit<ExportReport, 'zip'>; url: string }
-  | { type: 'export-failed' }
-  | { type: 'dismiss'; id: number };
-
-export type AppEvent = WorkerEvent | UiEvent;
-
-const idleRun: RunState = {
-  phase: 'idle',
-  report: null,
-  step: 0,
-  total: 0,
-  loss: null,
-  validation: null,
-  tokensPerSecond: null,
-  secondsLeft: null,
-  seconds: 0,
-};
 const noExport: State['exported'] = { status: 'none', report: null, url: '' };
 const noHeldOut: State['heldOut'] = { busy: null, base: null, tuned: null };
 const noChat: State['chat'] = { exchange: null, busy: false };
@@ -102,6 +52,8 @@ export const initialState = (): State => ({
   form: defaultForm(),
   progress: null,
   run: idleRun,
+  review: null,
+  adapter: null,
   chat: noChat,
   heldOut: noHeldOut,
   exported: noExport,
@@ -109,12 +61,11 @@ export const initialState = (): State => ({
   announcement: '',
 });
 
-/** True while a run holds the device: other work waits for a pause or its end. */
-export const isGoing = (phase: Phase): boolean => ['loading', 'compiling', 'training', 'evaluating'].includes(phase);
-/** True while a run has neither ended nor failed. */
-export const isOpen = (phase: Phase): boolean => isGoing(phase) || phase === 'paused';
-/** True when there is an adapter to ask and to export. */
-export const hasAdapter = (run: RunState): boolean => run.step > 0 && ['paused', 'finished', 'stopped'].includes(run.phase);
+/** True when there is a tuned model to ask: a run's, or one from files. */
+export const hasTuned = ({ run, adapter }: Pick<State, 'run' | 'adapter'>): boolean => adapter !== null || hasAdapter(run);
+
+/** Nothing of an adapter that was there before. */
+const fresh = { review: null, adapter: null, chat: noChat, heldOut: noHeldOut, exported: noExport, progress: null };
 
 const titles: Record<string, string> = {
   'bad-file': 'This file cannot be read',
@@ -131,8 +82,9 @@ const titles: Record<string, string> = {
 let lastNotice = 0;
 
 /** The next state. Pure but for the numbers of notices. */
-export function reduce(state: State, event: AppEvent): State {
-  const run = (change: Partial<RunState>): State => ({ ...state, run: { ...state.run, ...change } });
+export function reduce(before: State, event: AppEvent): State {
+  const run = reduceRun(before.run, event);
+  const state = run === before.run ? before : { ...before, run };
   switch (event.type) {
     case 'device':
       return { ...state, device: event.device };
@@ -142,12 +94,8 @@ export function reduce(state: State, event: AppEvent): State {
       return {
         ...state,
         model: { status: 'ready', report: event.report, demo: event.demo },
+        ...fresh,
         data: noData,
-        run: idleRun,
-        chat: noChat,
-        heldOut: noHeldOut,
-        exported: noExport,
-        progress: null,
         notices: [], // of attempts before it
         announcement: `Model ${event.report.name} is ready.`,
       };
@@ -170,28 +118,35 @@ export function reduce(state: State, event: AppEvent): State {
     case 'form':
       return { ...state, form: { ...state.form, ...event.change } };
     case 'run-asked':
-      return { ...state, run: { ...idleRun, phase: 'loading' }, chat: noChat, heldOut: noHeldOut, exported: noExport, progress: null };
-    case 'run-began':
+      return { ...state, ...fresh };
+    case 'adapter-ready':
       return {
-        ...run({ report: event.report, total: event.report.steps }),
-        announcement: `Training has begun: ${event.report.steps} steps.`,
+        ...state,
+        ...fresh,
+        adapter: event.report,
+        notices: state.notices.filter((n) => n.title !== titles['bad-adapter']),
+        announcement: `The adapter ${event.report.name} is ready.`,
       };
+    case 'training-began':
+      return { ...state, announcement: `Training has begun: ${event.report.steps} steps.` };
     case 'run-refused':
-      return { ...state, run: idleRun, progress: null };
+    case 'proceed-refused':
+      return { ...state, progress: null };
+    case 'review': {
+      const { problem, complete } = event.report;
+      const goesOn = complete && problem === null && !state.form.waitAtReview && state.run.search?.config.train !== false;
+      return { ...state, review: reviewOf(event.report, goesOn), announcement: sayReview(goesOn) };
+    }
+    case 'review-edit':
+    case 'review-lock':
+    case 'review-undo':
+    case 'review-redo':
+    case 'review-touched':
+      return state.review ? { ...state, review: reduceReview(state.review, event) } : state;
     case 'phase':
-      return { ...run({ phase: event.phase }), progress: null, announcement: sayPhase(event.phase, state) };
+      return { ...state, progress: null, announcement: sayPhase(event.phase, run) || state.announcement };
     case 'progress':
       return { ...state, progress: { task: event.task, done: event.done, total: event.total, unit: event.unit } };
-    case 'steps': {
-      const last = event.series.step.length - 1;
-      if (last < 0) return state;
-      const { step, loss, seconds } = event.series;
-      return run({ step: step[last], loss: loss[last], seconds: seconds[last], total: event.total });
-    }
-    case 'validation':
-      return run({ validation: event.loss });
-    case 'speed':
-      return run({ tokensPerSecond: event.tokensPerSecond, secondsLeft: event.secondsLeft });
     case 'asked':
       return { ...state, chat: { exchange: { id: event.id, prompt: event.prompt, answers: {} }, busy: true } };
     case 'answer': {
@@ -227,17 +182,13 @@ export function reduce(state: State, event: AppEvent): State {
     }
     case 'dismiss':
       return { ...state, notices: state.notices.filter((n) => n.id !== event.id) };
+    default:
+      return state; // events of the run's figures alone
   }
 }
 
-function sayPhase(phase: Phase, { run }: State): string {
-  const at = `at step ${run.step} of ${run.total}`;
-  const texts: Partial<Record<Phase, string>> = {
-    compiling: 'Preparing the GPU programs.',
-    paused: `Paused ${at}.`,
-    finished: 'Training is finished.',
-    stopped: `Stopped ${at}. The adapter is kept.`,
-    failed: `The run ended with an error ${at}.`,
-  };
-  return texts[phase] ?? '';
-}
+/** Seconds that the review waits before the training follows by itself. */
+export const REVIEW_SECONDS = 20;
+
+const sayReview = (goesOn: boolean): string =>
+  `The search is done: its allocation can be reviewed.${goesOn ? ` Training follows in ${REVIEW_SECONDS} seconds.` : ''}`;

@@ -10,6 +10,8 @@ import type { Client } from '../worker/client.ts';
 import { App } from './App.tsx';
 import { AppContext } from './context.ts';
 
+const training = { config: defaultRunConfig(), parameters: 5000, steps: 100, trainRows: 37, validationRows: 2, routed: [] };
+
 vi.mock('./train/LossChart.tsx', () => ({ default: () => <div>chart</div> })); // needs a canvas; the end-to-end tests see it
 
 const model: ModelReport = {
@@ -52,7 +54,10 @@ function open() {
   const trainer = {
     openDevice: vi.fn(async () => ({ name: 'Test GPU', software: true, maxBindingBytes: 2 ** 30, subgroups: null, timestamps: false })),
     loadModel: vi.fn(async () => model),
-    start: vi.fn(async () => ({ config: defaultRunConfig(), parameters: 5000, steps: 100, trainRows: 37, validationRows: 2 })),
+    start: vi.fn(async () => undefined),
+    proceed: vi.fn(async () => undefined),
+    discard: vi.fn(),
+    loadAdapter: vi.fn(),
     pause: vi.fn(),
     resume: vi.fn(),
     stop: vi.fn(),
@@ -173,6 +178,7 @@ describe('training', () => {
     const { ready, event, trainer, actions } = open();
     ready();
     await act(() => actions.start());
+    event({ type: 'training-began', report: training });
     event({ type: 'phase', phase: 'training' });
     fireEvent.keyDown(screen.getByLabelText('Prompt'), { key: ' ' });
     expect(trainer.pause).not.toHaveBeenCalled();
@@ -189,13 +195,14 @@ describe('training', () => {
     const { ready, event, trainer, actions, app } = open();
     ready();
     await act(() => actions.start());
+    event({ type: 'training-began', report: training });
     event({ type: 'phase', phase: 'training' });
     const prompt = screen.getByLabelText('Prompt');
     fireEvent.change(prompt, { target: { value: 'Who?' } });
     expect(button('Ask').disabled).toBe(true);
     const one = Float64Array.of(1);
     const series = { step: one, loss: one, ce: one, balance: one, lr: one, gradNorm: one, tokens: one, seconds: one };
-    event({ type: 'steps', series, total: 100 });
+    event({ type: 'steps', stage: 'train', series, total: 100 });
     event({ type: 'phase', phase: 'paused' });
     await press('Ask both');
     expect(trainer.answer.mock.calls.map(([q]: { which: string }[]) => q.which)).toEqual(['base', 'tuned']);

@@ -1,6 +1,6 @@
 // The page: rail, sections, run bar.
 import { useEffect } from 'react';
-import { isOpen } from '../state/state.ts';
+import { isOpen } from '../state/run.ts';
 import { ChatSection } from './chat/ChatSection.tsx';
 import { useActions, useApp } from './context.ts';
 import { DataSection } from './data/DataSection.tsx';
@@ -17,10 +17,11 @@ function usePauseKey() {
   const phase = useApp((s) => s.run.phase);
   const { pause, resume } = useActions();
   useEffect(() => {
-    if (!isOpen(phase)) return;
+    if (!isOpen(phase) || phase === 'review') return;
     const onKey = (e: KeyboardEvent) => {
       const busy =
-        e.target instanceof Element && e.target.closest('input, textarea, select, button, a, summary, [role=radio], [role=switch]');
+        e.target instanceof Element &&
+        e.target.closest('input, textarea, select, button, a, summary, [role=radio], [role=switch], [role=gridcell], [role=slider]');
       if (e.key !== ' ' || busy || e.ctrlKey || e.metaKey || e.altKey) return;
       e.preventDefault();
       if (phase === 'paused') resume();

@@ -2,6 +2,8 @@
 import { createContext, useContext, useSyncExternalStore } from 'react';
 import { useStore } from 'zustand';
 import type { Actions } from '../state/actions.ts';
+import type { RecentRouting } from '../state/recent-routing.ts';
+import type { SearchHistory } from '../state/search-history.ts';
 import type { Series } from '../state/series.ts';
 import type { State } from '../state/state.ts';
 import type { AppStore } from '../state/store.ts';
@@ -29,4 +31,20 @@ export function useSeries(follow = true): Series {
   const { series } = useContextValue().app;
   useSyncExternalStore(series.subscribe, () => (follow ? series.version : 0));
   return series;
+}
+
+/** The GSVs of the run's search, or null; the component renders again as they grow. */
+export function useSearchHistory(): SearchHistory | null {
+  const { app } = useContextValue();
+  useApp((s) => s.run.search);
+  useSeries();
+  return app.history;
+}
+
+/** Where the training's tokens go, or null; the component renders again as it changes. */
+export function useRouting(): RecentRouting | null {
+  const { app } = useContextValue();
+  useApp((s) => s.run.report);
+  useSeries();
+  return app.routing;
 }

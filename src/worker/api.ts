@@ -1,6 +1,6 @@
 // What the page and its workers say to each other: commands through comlink, events through one port. Types only.
-import type { Target } from '../adapters/allocation.ts';
-import type { RunConfig, RunConfigInput, SearchConfig } from '../train/config.ts';
+import type { Allocation, Target } from '../adapters/allocation.ts';
+import type { RunConfigInput, SearchConfig, TrainingConfig } from '../train/config.ts';
 
 /** The device, for the check on the first screen. */
 export interface DeviceReport {
@@ -99,14 +99,28 @@ export interface Question {
   raw: boolean;
 }
 
-/** What a run has begun with. */
+/** What a training has begun with. */
 export interface RunReport {
-  config: RunConfig;
+  config: TrainingConfig;
   /** Trainable parameters. */
   parameters: number;
   steps: number;
   trainRows: number;
   validationRows: number;
+  /** All adapted linears and their experts, in the order of the routing shares; none for plain LoRA. */
+  routed: { path: string; experts: number }[];
+}
+
+/** An adapter that was opened from files. */
+export interface AdapterReport {
+  /** Of the folder or zip. */
+  name: string;
+  method: 'lora-moe' | 'lora';
+  parameters: number;
+  /** The base model that it says it was made for. */
+  base: string;
+  /** Share of the rows that its run set aside for validation. */
+  validation: number;
 }
 
 /** A linear of the search. */
@@ -135,6 +149,20 @@ export interface SearchReport {
   steps: number;
   trainRows: number;
   validationRows: number;
+  /** Trained by the search: A, B, routers and row scales. */
+  parameters: number;
+  /** Counted work of a search step (an upper step and its lower micro-step), in micro-steps of the search's lower level. */
+  microSteps: number;
+}
+
+/** What the search has come to, for the review: experts and ranks by argmax, fitted to adapter.parameters where that is set. */
+export interface ReviewReport {
+  found: Allocation;
+  /** Upper steps done, and whether these are all of them. */
+  step: number;
+  complete: boolean;
+  /** Why adapter.parameters could not be met, or null. */
+  problem: string | null;
 }
 
 /**
@@ -153,8 +181,8 @@ export interface UpperSeries {
 /** Greedy answers to held-out prompts. */
 export interface HeldOutReport {
   which: Which;
-  /** Optimizer steps that the adapter had seen. */
-  step: number;
+  /** Optimizer steps that the adapter had seen; null for one that was opened from files. */
+  step: number | null;
   rows: number;
   exact: number;
   /** The first rows, for the table. */
@@ -179,11 +207,17 @@ export interface TrainerApi {
   openDevice(): Promise<DeviceReport>;
   loadModel(source: ModelSource): Promise<ModelReport>;
   /** Starts a run on the data that the data worker hands over; resolves once it has begun, or throws InputError for bad settings. */
-  start(config: RunConfigInput): Promise<RunReport>;
+  start(config: RunConfigInput): Promise<void>;
+  /** Ends the review: trains with exactly this allocation. Resolves once the training has begun; the review stays where it throws. */
+  proceed(allocation: Allocation): Promise<void>;
+  /** Ends the review and with it the run, without training. */
+  discard(): void;
   pause(): void;
   resume(): void;
-  /** Ends the run after the current step and keeps the adapter as it is. */
+  /** Ends the stage after the current step: a search goes to its review, a training keeps the adapter as it is. */
   stop(): void;
+  /** Opens an adapter (its folder's files, or one zip) as the tuned model. A run that has ended is given up with its adapter. */
+  loadAdapter(files: File[]): Promise<AdapterReport>;
   /** Answers one question; tokens come as events. While a run is going it must be paused. */
   answer(question: Question): Promise<void>;
   /** Greedy answers to held-out rows and how many equal the expected ones. While a run is going it must be paused. */
@@ -203,35 +237,21 @@ export interface DataApi {
   read(source: DataSource, options: DataOptions): Promise<DatasetReport | ColumnsWanted>;
 }
 
-/** What the trainer asks of the data worker over their own port. */
-export interface HandOverApi {
-  examples(): HandOver;
-  /** The held-out rows that came with the data, or else these rows of the data. Rows without an answer are left out. */
-  heldOut(rows: Int32Array<ArrayBuffer>): HeldOutRow[];
-}
-
-/** All examples end to end: ids and labels, and where each example starts (examples + 1 entries). */
-export interface HandOver {
-  ids: Int32Array<ArrayBuffer>;
-  labels: Int32Array<ArrayBuffer>;
-  starts: Int32Array<ArrayBuffer>;
-}
-
-/** A row to check answers with. */
-export interface HeldOutRow {
-  /** For people: the prompt and the expected answer. */
-  prompt: string;
-  expected: string;
-  promptIds: Int32Array<ArrayBuffer>;
-  /** Null: ids are compared. */
-  answer: string | null;
-  answerIds: Int32Array<ArrayBuffer>;
-}
-
 /** Phases of the trainer. */
-export type Phase = 'idle' | 'loading' | 'compiling' | 'training' | 'evaluating' | 'paused' | 'finished' | 'stopped' | 'failed';
+export type Phase =
+  | 'idle'
+  | 'loading'
+  | 'compiling'
+  | 'searching'
+  | 'review'
+  | 'training'
+  | 'evaluating'
+  | 'paused'
+  | 'finished'
+  | 'stopped'
+  | 'failed';
 
-/** Columns of equal length, one entry a step. */
+/** Columns of equal length, one entry a step; in a search, a lower update. */
 export interface StepSeries {
   step: Float64Array;
   loss: Float64Array;
@@ -247,8 +267,13 @@ export interface StepSeries {
 export type WorkerEvent =
   | { type: 'phase'; phase: Phase }
   | { type: 'progress'; task: string; done: number; total: number; unit: string }
-  | { type: 'steps'; series: StepSeries; total: number }
+  | { type: 'search-began'; report: SearchReport }
+  | { type: 'upper'; series: UpperSeries; total: number }
+  | { type: 'review'; report: ReviewReport }
+  | { type: 'training-began'; report: RunReport }
+  | { type: 'steps'; stage: 'search' | 'train'; series: StepSeries; total: number }
+  | { type: 'routing'; shares: Float32Array }
   | { type: 'validation'; step: number; loss: number }
-  | { type: 'speed'; tokensPerSecond: number; secondsLeft: number | null }
+  | { type: 'speed'; tokensPerSecond: number | null; secondsPerStep: number; secondsLeft: number }
   | { type: 'answer'; id: number; which: Which; text: string; tokens: number; done: boolean }
   | { type: 'failure'; code: string; message: string };

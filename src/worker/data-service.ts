@@ -4,9 +4,10 @@ import { type Dataset, readDataset } from '../data/formats.ts';
 import { type ByteSource, blobSource } from '../data/source.ts';
 import { loadTokenizer, type Tokenizer } from '../data/tokenizer.ts';
 import { InputError } from '../util/error.ts';
-import type { ColumnsWanted, DataOptions, DataSource, DatasetReport, HandOver, HeldOutRow, ModelSource, PreviewToken } from './api.ts';
+import type { ColumnsWanted, DataOptions, DataSource, DatasetReport, ModelSource, PreviewToken } from './api.ts';
 import { unknownColumns } from './columns.ts';
 import { demoFile, modelFolder, tokenizerFiles } from './folder.ts';
+import type { HandOver, HeldOutRow } from './hand-over.ts';
 
 const badRowsShown = 200;
 const tokensShown = 160;

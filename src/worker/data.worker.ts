@@ -1,7 +1,8 @@
 // The data worker: DataService behind comlink, with a second port to the trainer.
 import * as Comlink from 'comlink';
-import type { DataApi, HandOverApi } from './api.ts';
+import type { DataApi } from './api.ts';
 import { DataService } from './data-service.ts';
+import type { HandOverApi } from './hand-over.ts';
 
 let service: DataService | null = null;
 const ready = (): DataService => {

@@ -1,8 +1,12 @@
-// What the page is told of a device and of a model.
+// What the page is told of a device, a model, a search and a training.
+import { type AdapterLayout, countParameters } from '../adapters/layout.ts';
 import type { Tokenizer } from '../data/tokenizer.ts';
 import type { Gpu } from '../gpu/device.ts';
 import type { LoadedModel } from '../model/load.ts';
-import type { DeviceReport, ModelReport } from './api.ts';
+import type { SearchConfig, TrainingConfig } from '../train/config.ts';
+import type { SearchSession } from '../train/search-session.ts';
+import type { Session } from '../train/session.ts';
+import type { DeviceReport, ModelReport, RunReport, SearchReport } from './api.ts';
 
 export const describeDevice = ({ name, software, maxBinding, subgroup, timestamps }: Gpu): DeviceReport => ({
   name,
@@ -37,3 +41,44 @@ export function describeModel({ name, config, weights }: LoadedModel, tokenizer:
     maxPositions,
   };
 }
+
+interface Split {
+  train: ArrayLike<number>;
+  validation: ArrayLike<number>;
+}
+
+/** A search is counted with its row scales; its cost in micro-steps is by counted operations. */
+export function describeSearch(config: SearchConfig, { layout, steps, cost }: SearchSession, split: Split): SearchReport {
+  const { experts, adapter, sites, closable } = layout;
+  const { rank, topK } = adapter.spec;
+  return {
+    config,
+    sites: sitesOf(adapter).map(({ path, target, inputs, outputs }) => ({
+      path,
+      layer: Number(path.split('.')[2]),
+      target,
+      inputs,
+      outputs,
+    })),
+    experts,
+    rank,
+    topK,
+    closable,
+    steps,
+    trainRows: split.train.length,
+    validationRows: split.validation.length,
+    parameters: countParameters(adapter) + sites * experts * rank,
+    microSteps: (cost.upper + cost.lower) / cost.lower,
+  };
+}
+
+export const describeTraining = (config: TrainingConfig, { layout, steps }: Session, split: Split): RunReport => ({
+  config,
+  parameters: countParameters(layout),
+  steps,
+  trainRows: split.train.length,
+  validationRows: split.validation.length,
+  routed: layout.spec.method === 'lora' ? [] : Object.entries(layout.spec.allocation.experts).map(([path, experts]) => ({ path, experts })),
+});
+
+const sitesOf = ({ groups }: AdapterLayout) => [...groups.values()].flatMap((g) => g.sites);

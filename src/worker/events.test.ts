@@ -15,7 +15,7 @@ afterEach(() => vi.useRealTimers());
 
 test('at most ten batches a second, nothing lost, steps together', () => {
   for (let i = 1; i <= 100; i++) {
-    sender.step(figures(i), 100);
+    sender.step('train', figures(i), 100);
     vi.advanceTimersByTime(10);
   }
   vi.advanceTimersByTime(200);
@@ -25,9 +25,9 @@ test('at most ten batches a second, nothing lost, steps together', () => {
 });
 
 test('the order of steps and other events is kept; progress and answers are replaced by newer ones', () => {
-  sender.step(figures(1), 9);
+  sender.step('train', figures(1), 9);
   sender.send({ type: 'validation', step: 1, loss: 3 });
-  sender.step(figures(2), 9);
+  sender.step('train', figures(2), 9);
   sender.send({ type: 'progress', task: 'a', done: 1, total: 3, unit: '' });
   sender.send({ type: 'progress', task: 'a', done: 2, total: 3, unit: '' });
   sender.send({ type: 'answer', id: 1, which: 'base', text: 'x', tokens: 1, done: false });
@@ -47,4 +47,40 @@ test('the order of steps and other events is kept; progress and answers are repl
   ]);
   vi.advanceTimersByTime(1000);
   expect(sent).toHaveLength(1);
+});
+
+test('upper steps go together, their GSVs end to end; lower updates and training steps stay apart', () => {
+  const upper = (step: number) => ({
+    step,
+    loss: step === 0 ? Number.NaN : 4,
+    lambda: 0.1,
+    share: 0.5,
+    values: Float32Array.of(step, -step),
+  });
+  sender.step('search', figures(1), 5);
+  for (const step of [0, 1, 2]) {
+    sender.upper(upper(step), 9);
+    sender.send({ type: 'speed', tokensPerSecond: null, secondsPerStep: 1, secondsLeft: 9 - step });
+  }
+  sender.step('train', figures(1), 7);
+  sender.send({ type: 'routing', shares: Float32Array.of(1) });
+  sender.send({ type: 'routing', shares: Float32Array.of(0.5, 0.5) });
+  sender.upper(upper(3), 9);
+  sender.flush();
+  const [events] = sent;
+  expect(events.map((e) => (e.type === 'steps' ? `${e.type} ${e.stage} ${e.total}` : e.type))).toEqual([
+    'speed',
+    'steps search 5',
+    'upper',
+    'routing',
+    'steps train 7',
+    'upper',
+  ]);
+  const [first, last] = events.flatMap((e) => (e.type === 'upper' ? [e] : []));
+  expect([...first.series.step]).toEqual([0, 1, 2]);
+  expect(first.series.loss[0]).toBeNaN();
+  expect([...first.series.values]).toEqual([0, -0, 1, -1, 2, -2]);
+  expect(first.total).toBe(9);
+  expect([...last.series.values]).toEqual([3, -3]);
+  expect(events.flatMap((e) => (e.type === 'routing' ? [...e.shares] : []))).toEqual([0.5, 0.5]);
 });

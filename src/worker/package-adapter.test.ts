@@ -38,6 +38,8 @@ function makePackage(method: 'lora' | 'lora-moe'): Package {
     config: run,
     metrics: [{ step: 1, loss: 2 }],
     step: 1,
+    allocation: null,
+    history: null,
   };
 }
 
@@ -56,6 +58,15 @@ test.each([
   });
   expect(strFromU8(contents['metrics.jsonl'])).toBe('{"step":1,"loss":2}\n');
   for (const { name, bytes } of report.files) expect(contents[name].length).toBe(bytes);
+});
+
+test('after a search the allocation and the history of the GSVs are there too', async () => {
+  const made = makePackage('lora-moe');
+  const { allocation } = made.layout.spec;
+  const contents = unzipSync((await packageAdapter({ ...made, allocation, history: '{"step":0}\n' })).zip);
+  expect(JSON.parse(strFromU8(contents['allocation/expert.json']))).toEqual(allocation.experts);
+  expect(JSON.parse(strFromU8(contents['allocation/rank.json']))).toEqual(allocation.ranks);
+  expect(strFromU8(contents['gsv.jsonl'])).toBe('{"step":0}\n');
 });
 
 test('one bit of difference keeps the zip from being offered', async () => {

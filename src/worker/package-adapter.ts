@@ -1,11 +1,12 @@
 // An adapter as a zip, opened again and compared with what is on the device before anyone gets it.
 import { strToU8, unzipSync, type Zippable, zipSync } from 'fflate';
-import { siteDims } from '../adapters/allocation.ts';
+import { type Allocation, siteDims } from '../adapters/allocation.ts';
 import { type AdapterLayout, namedTensors } from '../adapters/layout.ts';
 import { bytesSource, folderOf } from '../data/source.ts';
 import type { LoadedModel } from '../model/load.ts';
 import { adapterFiles, extract, readAdapter } from '../train/adapter-files.ts';
 import type { RunConfig } from '../train/config.ts';
+import { allocationFiles, SEARCH_FILES } from '../train/search-files.ts';
 import { invariant } from '../util/error.ts';
 import type { ExportReport } from './api.ts';
 
@@ -19,12 +20,27 @@ export interface Package {
   /** Lines of metrics.jsonl. */
   metrics: readonly object[];
   step: number;
+  /** What was trained with after a search, and gsv.jsonl of the search; null without one. */
+  allocation: Allocation | null;
+  history: string | null;
 }
 
 const folder = 'adapter/';
 
-/** adapter/adapter_model.safetensors, adapter/adapter_config.json, config.json and metrics.jsonl. Throws when it does not read back equal. */
-export async function packageAdapter({ model, layout, values, config, metrics, step }: Package): Promise<ExportReport> {
+/**
+ * adapter/adapter_model.safetensors, adapter/adapter_config.json, config.json and metrics.jsonl; after a search also
+ * allocation/expert.json, allocation/rank.json and gsv.jsonl. Throws when it does not read back equal.
+ */
+export async function packageAdapter({
+  model,
+  layout,
+  values,
+  config,
+  metrics,
+  step,
+  allocation,
+  history,
+}: Package): Promise<ExportReport> {
   const contents: Record<string, Uint8Array> = {};
   for (const [name, data] of Object.entries(adapterFiles(layout, values as Float32Array<ArrayBuffer>, model.name)))
     contents[folder + name] = data;
@@ -32,6 +48,8 @@ export async function packageAdapter({ model, layout, values, config, metrics, s
     `${JSON.stringify({ ...config, model: model.name, kernels: model.variants, stepsDone: step }, null, 2)}\n`,
   );
   contents['metrics.jsonl'] = strToU8(metrics.map((line) => `${JSON.stringify(line)}\n`).join(''));
+  if (allocation) for (const [name, text] of Object.entries(allocationFiles(allocation))) contents[name] = strToU8(text);
+  if (history !== null) contents[SEARCH_FILES.history] = strToU8(history);
   const zippable: Zippable = Object.fromEntries(
     Object.entries(contents).map(([name, data]) => [name, [data, { level: name.endsWith('.safetensors') ? 0 : 6 }]]),
   );

@@ -6,7 +6,8 @@ import type { LoadedModel } from '../model/load.ts';
 import { exactMatches } from '../train/evaluate.ts';
 import type { Row } from '../train/session.ts';
 import { InputError } from '../util/error.ts';
-import type { HandOver, HeldOutReport, HeldOutRow } from './api.ts';
+import type { HeldOutReport } from './api.ts';
+import type { HandOver, HeldOutRow } from './hand-over.ts';
 
 const shownRows = 12;
 

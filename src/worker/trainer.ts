@@ -1,48 +1,34 @@
 // The trainer worker's work: device, model, the run, answers, export. One thing at a time uses the device.
 import type { Remote } from 'comlink';
-import { countParameters } from '../adapters/layout.ts';
+import type { Allocation } from '../adapters/allocation.ts';
+import type { AdapterLayout } from '../adapters/layout.ts';
 import { splitValidation } from '../data/batches.ts';
 import { loadTokenizer, type Tokenizer } from '../data/tokenizer.ts';
 import { createGpu, type Gpu } from '../gpu/device.ts';
 import { generate } from '../model/generate.ts';
 import { type LoadedModel, loadModel } from '../model/load.ts';
-import { parseTrainingConfig, type RunConfigInput, type TrainingConfig } from '../train/config.ts';
-import { RunControl } from '../train/control.ts';
+import { parseRunConfig, type RunConfigInput } from '../train/config.ts';
 import { answerText } from '../train/evaluate.ts';
-import { Session, type StepMetrics, type ValidationMetrics } from '../train/session.ts';
 import { InputError, isInputError } from '../util/error.ts';
-import type {
-  DeviceReport,
-  ExportReport,
-  HandOverApi,
-  HeldOutReport,
-  ModelReport,
-  ModelSource,
-  Question,
-  RunReport,
-  Which,
-} from './api.ts';
+import type { AdapterReport, DeviceReport, ExportReport, HeldOutReport, ModelReport, ModelSource, Question, Which } from './api.ts';
 import { describeDevice, describeModel } from './describe.ts';
 import type { EventSender } from './events.ts';
 import { modelFolder } from './folder.ts';
+import type { HandOverApi } from './hand-over.ts';
+import { type OpenedAdapter, openAdapter } from './open-adapter.ts';
 import { packageAdapter } from './package-adapter.ts';
 import { answerHeldOut, rowsOf } from './rows.ts';
-import { Speed } from './speed.ts';
+import { Run } from './run.ts';
 
 const heldOutAtMost = 128;
 
-interface Run {
-  session: Session;
-  config: TrainingConfig;
-  control: RunControl;
-  metrics: (StepMetrics | ValidationMetrics)[];
-  rows: number;
-  /** Resolves when the run has ended, well or not. */
-  ended: Promise<void>;
-  open: boolean;
-}
-
 class Stopped extends Error {}
+
+/** The tuned model's adapter, and how many optimizer steps it has seen (null: opened from files). */
+interface Tuned {
+  layout: AdapterLayout;
+  step: number | null;
+}
 
 /** Everything that the page can ask of the device. */
 export class Trainer {
@@ -50,7 +36,9 @@ export class Trainer {
   #failed = false;
   #model: LoadedModel | null = null;
   #tokenizer: Tokenizer | null = null;
+  /** The adapter comes from a run, or from files: never both. */
   #run: Run | null = null;
+  #opened: OpenedAdapter | null = null;
   #busy: string | null = null;
   #abort: AbortController | null = null;
 
@@ -64,7 +52,7 @@ export class Trainer {
   async openDevice(): Promise<DeviceReport> {
     if (this.#gpu && this.#failed) {
       this.#gpu.destroy();
-      this.#gpu = this.#model = this.#run = null;
+      this.#gpu = this.#model = this.#run = this.#opened = null;
       this.#failed = false;
     }
     this.#gpu ??= await createGpu(navigator.gpu);
@@ -77,7 +65,7 @@ export class Trainer {
 
   /** Runs `work` alone on the device. @throws InputError while something else does */
   async #alone<T>(what: string, work: () => Promise<T>): Promise<T> {
-    const going = this.#busy ?? (this.#run?.open && !this.#run.control.paused ? 'the run' : null);
+    const going = this.#busy ?? (this.#run && !this.#run.idle ? 'the run' : null);
     if (going) throw new InputError('bad-option', `The device is busy with ${going}: wait, pause or stop it first.`);
     this.#busy = what;
     try {
@@ -101,7 +89,7 @@ export class Trainer {
       const onProgress = (done: number, total: number) =>
         this.events.send({ type: 'progress', task: 'Loading weights', done, total, unit: 'bytes' });
       const model = await loadModel(this.#gpu!, folder, { onProgress });
-      this.#endRun();
+      this.#giveUpAdapter();
       this.#model?.memory.destroy();
       this.#model = model;
       this.#tokenizer = tokenizer;
@@ -114,75 +102,35 @@ export class Trainer {
     return this.#model;
   }
 
-  /** Gives up the run that was there, with its adapter. */
-  #endRun(): void {
-    this.#run?.session.layout.store.destroy();
-    this.#run = null;
+  /** Gives up the run that was there, or the opened adapter. */
+  #giveUpAdapter(): void {
+    this.#run?.destroy();
+    this.#opened?.layout.store.destroy();
+    this.#run = this.#opened = null;
   }
 
-  start(input: RunConfigInput): Promise<RunReport> {
+  start(input: RunConfigInput): Promise<void> {
     this.#noOpenRun();
     return this.#alone('preparing a run', async () => {
       const model = this.#needModel();
-      const config = parseTrainingConfig(input, 'settings');
+      const config = parseRunConfig(input, 'settings');
       const rows = rowsOf(await this.data.examples(), model.config.maxPositions);
-      this.#endRun();
-      const control = new RunControl();
-      const metrics: Run['metrics'] = [];
-      const speed = new Speed();
-      this.events.send({ type: 'phase', phase: 'compiling' });
-      const session = await Session.create({
-        model,
-        rows,
-        config,
-        control,
-        hooks: {
-          onPhase: (phase) => this.events.send({ type: 'phase', phase }),
-          onProgress: (task, done, total) => this.events.send({ type: 'progress', task, done, total, unit: '' }),
-          onStep: (m, total) => {
-            metrics.push(m);
-            const { step, loss, ce, balance, lr, tokens, seconds } = m;
-            this.events.step({ step, loss, ce, balance, lr, gradNorm: m.grad_norm, tokens, seconds }, total);
-            this.events.send({ type: 'speed', ...speed.add(m, total) });
-          },
-          onValidation: (m) => {
-            metrics.push(m);
-            this.events.send({ type: 'validation', step: m.step, loss: m.validation_loss });
-          },
-        },
-      });
-      const run: Run = { session, config, control, metrics, rows: rows.length, ended: Promise.resolve(), open: true };
-      this.#run = run;
-      run.ended = this.#train(run);
-      const split = this.#split(run);
-      return {
-        config,
-        parameters: countParameters(session.layout),
-        steps: session.steps,
-        trainRows: split.train.length,
-        validationRows: split.validation.length,
-      };
+      this.#giveUpAdapter();
+      this.#run = await Run.start({ model, rows, config, events: this.events, fail: (error) => this.#fail(error) });
     });
   }
 
-  #split({ rows, config }: Pick<Run, 'rows' | 'config'>) {
-    return splitValidation(rows, config.data.validation, config.data.shuffle, config.seed);
+  proceed(allocation: Allocation): Promise<void> {
+    return this.#alone('preparing the training', () => this.#needRun().proceed(allocation));
   }
 
-  /** Goes through the run; never rejects: what goes wrong is an event. */
-  async #train(run: Run): Promise<void> {
-    try {
-      await run.session.run();
-      run.open = false;
-      this.events.send({ type: 'phase', phase: run.control.stopped ? 'stopped' : 'finished' });
-    } catch (error) {
-      run.open = false;
-      this.#fail(error);
-      this.events.send({ type: 'phase', phase: 'failed' });
-    } finally {
-      run.session.destroy(true);
-      this.events.flush();
-    }
+  discard(): void {
+    this.#needRun().discard();
+  }
+
+  #needRun(): Run {
+    if (!this.#run) throw new InputError('bad-option', 'There is no run yet: train first.');
+    return this.#run;
   }
 
   #fail(error: unknown): void {
@@ -192,26 +140,40 @@ export class Trainer {
   }
 
   pause(): void {
-    if (this.#run?.open) this.#run.control.pause();
+    this.#run?.pause();
   }
 
   resume(): void {
     if (this.#busy) throw new InputError('bad-option', `The device is busy with ${this.#busy}: the run can go on after it.`);
-    this.#run?.control.resume();
+    this.#run?.resume();
   }
 
   stop(): void {
-    this.#run?.control.stop();
+    this.#run?.stop();
+  }
+
+  loadAdapter(files: readonly File[]): Promise<AdapterReport> {
+    this.#noOpenRun();
+    return this.#alone('opening an adapter', async () => {
+      const model = this.#needModel();
+      const opened = await openAdapter(files, model);
+      this.#giveUpAdapter();
+      opened.layout.store.allocate(model.gpu);
+      model.gpu.device.queue.writeBuffer(opened.layout.store.buffers!.value, 0, opened.values);
+      this.#opened = opened;
+      return opened.report;
+    });
   }
 
   stopAnswer(): void {
     this.#abort?.abort();
   }
 
-  #layoutFor(which: Which) {
-    if (which === 'base') return null;
-    if (!this.#run || this.#run.session.done === 0) throw new InputError('bad-option', 'There is no adapter yet: train first.');
-    return this.#run.session.layout;
+  #tuned(): Tuned {
+    if (this.#opened) return { layout: this.#opened.layout, step: null };
+    const session = this.#run?.session;
+    if (!session || session.done === 0) throw new InputError('bad-option', 'There is no adapter yet: train first.');
+    return { layout: session.layout, step: this.#run!.step };
   }
 
   answer({ id, prompt, which, raw, ...options }: Question): Promise<void> {
@@ -219,7 +181,7 @@ export class Trainer {
       const model = this.#needModel();
       const tokenizer = this.#tokenizer;
       if (!tokenizer) throw new InputError('missing-file', 'The model folder has no tokenizer.json: it cannot be asked in words.');
-      const layout = this.#layoutFor(which);
+      const layout = which === 'base' ? null : this.#tuned().layout;
       const template = raw ? null : tokenizer.template;
       const promptIds = template ? tokenizer.encode(template([{ role: 'user', content: prompt }], true)) : tokenizer.encodeStart(prompt);
       const ids: number[] = [];
@@ -243,11 +205,8 @@ export class Trainer {
   checkHeldOut(which: Which): Promise<HeldOutReport> {
     return this.#alone('held-out rows', async () => {
       const model = this.#needModel();
-      const run = this.#run;
-      if (!run) throw new InputError('bad-option', 'There is no run yet: train first.');
-      const layout = this.#layoutFor(which);
-      const step = run.session.done;
-      const rows = (await this.data.heldOut(this.#split(run).validation.slice(0, heldOutAtMost))).slice(0, heldOutAtMost);
+      const tuned = which === 'base' ? null : this.#tuned();
+      const rows = (await this.data.heldOut((await this.#validationRows()).slice(0, heldOutAtMost))).slice(0, heldOutAtMost);
       if (rows.length === 0) throw new InputError('bad-data', 'No held-out row has a prompt and an answer to compare with.');
       const abort = new AbortController();
       this.#abort = abort;
@@ -256,25 +215,35 @@ export class Trainer {
         this.events.send({ type: 'progress', task: 'Answering', done, total, unit: 'rows' });
       };
       onProgress(0, rows.length);
-      const found = await answerHeldOut({ model, layout, rows, tokenizer: this.#tokenizer, onProgress }).catch((error) => {
-        if (error instanceof Stopped) throw new InputError('bad-option', 'The check of held-out rows was stopped.');
-        throw error;
-      });
-      return { which, step, ...found };
+      const found = await answerHeldOut({ model, layout: tuned?.layout ?? null, rows, tokenizer: this.#tokenizer, onProgress }).catch(
+        (error) => {
+          if (error instanceof Stopped) throw new InputError('bad-option', 'The check of held-out rows was stopped.');
+          throw error;
+        },
+      );
+      return { which, step: tuned ? tuned.step : 0, ...found };
     });
+  }
+
+  /** Rows set aside by the run, or by the run that made the opened adapter. */
+  async #validationRows(): Promise<Int32Array<ArrayBuffer>> {
+    if (!this.#opened) return this.#needRun().split.validation;
+    const { data, seed } = this.#opened.settings;
+    const rows = (await this.data.examples()).starts.length - 1;
+    return splitValidation(rows, data.validation, data.shuffle, seed).validation;
   }
 
   exportAdapter(): Promise<ExportReport> {
     return this.#alone('an export', async () => {
       const model = this.#needModel();
-      const layout = this.#layoutFor('tuned')!;
-      const { session, config, metrics } = this.#run!;
+      const run = this.#needRun();
+      const { layout } = this.#tuned();
+      const session = run.session!;
       const values = await session.values();
-      const step = session.done;
-      // Figures of the last steps may still be on their way from the device.
-      for (let i = 0; i < 100 && metrics.filter((m) => 'loss' in m).length < step; i++)
-        await new Promise((resolve) => setTimeout(resolve, 20));
-      return packageAdapter({ model, layout, values, config, metrics, step });
+      // Figures of the last steps may still be on their way from the device; those of a failed step never come.
+      for (let i = 0; run.open && i < 100 && run.figures < session.done; i++) await new Promise((resolve) => setTimeout(resolve, 20));
+      const { config, metrics, step, allocation, history } = run;
+      return packageAdapter({ model, layout, values, config, metrics, step, allocation, history });
     });
   }
 }

@@ -1,7 +1,8 @@
 // The trainer worker: Trainer behind comlink. It alone owns the device.
 import * as Comlink from 'comlink';
-import type { HandOverApi, TrainerApi } from './api.ts';
+import type { TrainerApi } from './api.ts';
 import { EventSender } from './events.ts';
+import type { HandOverApi } from './hand-over.ts';
 import { Trainer } from './trainer.ts';
 
 let trainer: Trainer | null = null;
@@ -13,14 +14,17 @@ const ready = (): Trainer => {
 const api: TrainerApi = {
   connect(events, data, base) {
     const remote = Comlink.wrap<HandOverApi>(data);
-    trainer = new Trainer(new EventSender((batch) => events.postMessage(batch)), remote, base);
+    trainer = new Trainer(new EventSender((batch, transfer) => events.postMessage(batch, transfer)), remote, base);
   },
   openDevice: () => ready().openDevice(),
   loadModel: (source) => ready().loadModel(source),
   start: (config) => ready().start(config),
+  proceed: (allocation) => ready().proceed(allocation),
+  discard: () => ready().discard(),
   pause: () => ready().pause(),
   resume: () => ready().resume(),
   stop: () => ready().stop(),
+  loadAdapter: (files) => ready().loadAdapter(files),
   answer: (question) => ready().answer(question),
   checkHeldOut: (which) => ready().checkHeldOut(which),
   stopAnswer: () => ready().stopAnswer(),

@@ -1,16 +1,18 @@
 // Trying it: one prompt, the base model's answer beside the tuned one's.
 import { type KeyboardEvent, useId, useState } from 'react';
-import { hasAdapter, isGoing } from '../../state/state.ts';
+import { isGoing } from '../../state/run.ts';
+import { hasTuned } from '../../state/state.ts';
 import type { Which } from '../../worker/api.ts';
 import { useActions, useApp } from '../context.ts';
 import { Button, Field } from '../shared/controls.tsx';
 import { PlayIcon, StopIcon } from '../shared/icons.tsx';
 import { Missing, Section } from '../shared/Section.tsx';
 import { HeldOut } from './HeldOut.tsx';
+import { OpenAdapter } from './OpenAdapter.tsx';
 
 export function ChatSection() {
   const model = useApp((s) => s.model.report);
-  const tuned = useApp((s) => hasAdapter(s.run));
+  const tuned = useApp(hasTuned);
   return (
     <Section id="chat" title="Try it" lead="The same question to the base model and to the tuned one.">
       {!model ? (
@@ -25,6 +27,7 @@ export function ChatSection() {
         <div className="flex flex-col gap-8">
           {model.hasTokenizer ? <Ask /> : <p className="hint">This model folder has no tokenizer.json, so it cannot be asked in words.</p>}
           {tuned && <HeldOut />}
+          <OpenAdapter />
         </div>
       )}
     </Section>
@@ -39,7 +42,7 @@ function Ask() {
   const [temperature, setTemperature] = useState('0');
   const [seed, setSeed] = useState('1');
   const going = useApp((s) => isGoing(s.run.phase));
-  const tuned = useApp((s) => hasAdapter(s.run));
+  const tuned = useApp(hasTuned);
   const busy = useApp((s) => s.chat.busy);
   const checking = useApp((s) => s.heldOut.busy !== null);
   const { ask, stopAnswer } = useActions();
@@ -86,7 +89,7 @@ function Ask() {
             Stop the answer
           </Button>
         )}
-        {going && <span className="hint">The device is training: pause the run to ask at this very step.</span>}
+        {going && <span className="hint">The device is at work on the run: pause it to ask meanwhile.</span>}
       </div>
       <details className="text-sm">
         <summary className="w-fit text-muted">Answer settings</summary>
@@ -114,10 +117,15 @@ function Pane({ which, title }: { which: Which; title: string }) {
   const answer = useApp((s) => s.chat.exchange?.answers[which]);
   const busy = useApp((s) => s.chat.busy);
   const asked = useApp((s) => s.chat.exchange !== null);
-  const tuned = useApp((s) => hasAdapter(s.run));
+  const tuned = useApp(hasTuned);
+  const opened = useApp((s) => s.adapter?.name);
   const step = useApp((s) => s.run.step);
   const empty =
-    which === 'tuned' && !tuned ? 'There is no adapter yet: train one, or pause a run.' : asked && busy ? '…' : 'No answer yet.';
+    which === 'tuned' && !tuned
+      ? 'There is no adapter yet: train one, pause a training, or open one.'
+      : asked && busy
+        ? '…'
+        : 'No answer yet.';
   return (
     <article
       aria-label={title}
@@ -126,7 +134,7 @@ function Pane({ which, title }: { which: Which; title: string }) {
     >
       <h3 className="eyebrow mb-2 flex justify-between">
         {title}
-        <span className="font-normal normal-case">{which === 'tuned' && tuned && `after step ${step}`}</span>
+        <span className="font-normal normal-case">{which === 'tuned' && tuned && (opened ?? `after step ${step}`)}</span>
       </h3>
       {answer ? (
         <p className="break-words whitespace-pre-wrap" data-done={answer.done}>

@@ -1,6 +1,6 @@
 // Held-out rows, which training never saw: prompt, expected, base and tuned answers, and how many are exact.
 
-import { isGoing } from '../../state/state.ts';
+import { isGoing } from '../../state/run.ts';
 import type { HeldOutReport } from '../../worker/api.ts';
 import { useActions, useApp } from '../context.ts';
 import { Button, Progress } from '../shared/controls.tsx';
@@ -10,10 +10,13 @@ import { CheckIcon, StopIcon } from '../shared/icons.tsx';
 export function HeldOut() {
   const { busy, base, tuned } = useApp((s) => s.heldOut);
   const own = useApp((s) => s.data.report?.heldOut ?? null);
-  const set = useApp((s) => s.run.report?.validationRows ?? 0);
+  const opened = useApp((s) => s.adapter);
+  const rows = useApp((s) => s.data.report?.examples ?? 0);
+  const trained = useApp((s) => s.run.report?.validationRows ?? 0);
+  const set = opened ? (rows >= 2 ? opened.validation : 0) : trained;
   const going = useApp((s) => isGoing(s.run.phase));
   const chatting = useApp((s) => s.chat.busy);
-  const step = useApp((s) => s.run.step);
+  const step = useApp((s) => (s.adapter ? null : s.run.step));
   const progress = useApp((s) => s.progress);
   const { checkHeldOut, stopAnswer } = useActions();
   if (own === null && set === 0) return null;
@@ -59,7 +62,9 @@ function Table({ base, tuned }: { base: HeldOutReport; tuned: HeldOutReport }) {
       <dl className="grid max-w-md grid-cols-2 gap-3" data-testid="exact">
         {[base, tuned].map((r) => (
           <div key={r.which} className="rounded-xl bg-sunk px-4 py-3" data-exact={r.exact} data-rows={r.rows} data-which={r.which}>
-            <dt className="text-sm text-muted">{r.which === 'base' ? 'Base, exact' : `Tuned, step ${r.step}`}</dt>
+            <dt className="text-sm text-muted">
+              {r.which === 'base' ? 'Base, exact' : r.step === null ? 'Tuned, exact' : `Tuned, step ${r.step}`}
+            </dt>
             <dd className="text-lg font-semibold tabular-nums">{percent(r.exact, r.rows)}</dd>
             <dd className="text-sm text-muted">
               {whole(r.exact)} of {whole(r.rows)}

@@ -1,6 +1,6 @@
 // The data: choosing files, how they are read, what was found.
 import { formProblems } from '../../state/form.ts';
-import { isOpen } from '../../state/state.ts';
+import { isOpen } from '../../state/run.ts';
 import type { DatasetReport } from '../../worker/api.ts';
 import { useActions, useApp } from '../context.ts';
 import { Button, Field, Progress, Toggle } from '../shared/controls.tsx';

@@ -1,5 +1,5 @@
 // Taking the adapter home: the zip is built, re-opened and compared before it is offered.
-import { hasAdapter } from '../../state/state.ts';
+import { hasAdapter } from '../../state/run.ts';
 import { useActions, useApp } from '../context.ts';
 import { Button, Progress } from '../shared/controls.tsx';
 import { bytes, whole } from '../shared/format.ts';
@@ -11,6 +11,9 @@ const about: Record<string, string> = {
   'adapter/adapter_config.json': 'what the adapter is',
   'config.json': 'every setting of the run',
   'metrics.jsonl': 'loss and more, one line a step',
+  'allocation/expert.json': 'experts of every linear',
+  'allocation/rank.json': 'rank of every expert',
+  'gsv.jsonl': 'how the allocation formed, one line a search step',
 };
 
 export function ExportSection() {

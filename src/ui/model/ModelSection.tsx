@@ -1,5 +1,5 @@
 // The model: choosing a folder, loading, and what was found.
-import { isOpen } from '../../state/state.ts';
+import { isOpen } from '../../state/run.ts';
 import type { ModelReport } from '../../worker/api.ts';
 import { useActions, useApp } from '../context.ts';
 import { Button, Progress } from '../shared/controls.tsx';
@@ -33,7 +33,7 @@ export function ModelSection() {
         {report && !demo && status === 'ready' && !running && (
           <p className="hint">
             Or see the whole loop on the built-in model:{' '}
-            <Button look="small" onPress={() => void tryDemo()}>
+            <Button look="small" onPress={() => void tryDemo(false)}>
               Try the demo
             </Button>
           </p>

@@ -1,5 +1,5 @@
 // Buttons, fields, choices and progress: thin dress over accessible components.
-import type { ReactNode } from 'react';
+import type { ReactNode, Ref } from 'react';
 import {
   Button as AriaButton,
   type ButtonProps,
@@ -17,7 +17,7 @@ import {
 export function Button({
   look = '',
   ...props
-}: ButtonProps & { look?: 'primary' | 'small' | 'quiet' | '' | 'small quiet' | 'small primary' }) {
+}: ButtonProps & { ref?: Ref<HTMLButtonElement>; look?: 'primary' | 'small' | 'quiet' | '' | 'small quiet' | 'small primary' }) {
   const classes = look
     .split(' ')
     .filter(Boolean)

@@ -27,3 +27,11 @@ export async function fromDrop(items: readonly DropItem[]): Promise<Chosen> {
   }
   return { name, files };
 }
+
+/** Offers a text to be saved under a name. */
+export function saveText(name: string, text: string): void {
+  const url = URL.createObjectURL(new Blob([text], { type: 'application/json' }));
+  const link = Object.assign(document.createElement('a'), { href: url, download: name });
+  link.click();
+  setTimeout(() => URL.revokeObjectURL(url), 10_000); // the browser may still be reading it
+}

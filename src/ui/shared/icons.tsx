@@ -81,6 +81,11 @@ export const ScreenIcon = () => (
     <path d="M3 4.500h14v9H3zM7 16.500h6" />
   </Svg>
 );
+export const GridIcon = () => (
+  <Svg>
+    <path d="M3 3.5h14v13H3zM3 8h14M3 12h14M7.700 3.500v13M12.300 3.500v13" />
+  </Svg>
+);
 export const ChipIcon = () => (
   <Svg>
     <path d="M6 6h8v8H6zM8 3v3M12 3v3M8 14v3M12 14v3M3 8h3M3 12h3M14 8h3M14 12h3" />

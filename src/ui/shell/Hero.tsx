@@ -1,10 +1,10 @@
 // The first words, the device, and the two ways to begin.
 import { FileTrigger } from 'react-aria-components';
-import { isOpen } from '../../state/state.ts';
+import { isOpen } from '../../state/run.ts';
 import { useActions, useApp } from '../context.ts';
 import { Button } from '../shared/controls.tsx';
 import { fromPicker } from '../shared/files.ts';
-import { ChipIcon, FolderIcon, PlayIcon, WarningIcon } from '../shared/icons.tsx';
+import { ChipIcon, FolderIcon, GridIcon, PlayIcon, WarningIcon } from '../shared/icons.tsx';
 
 export function Hero() {
   const missing = useApp((s) => s.device.status === 'missing');
@@ -21,14 +21,18 @@ export function Hero() {
       {!begun && (
         <p className="mt-3 max-w-prose text-muted">
           Load a Llama, Qwen2 or Qwen3 model from your disk, drop a dataset, watch the loss fall, compare answers, and take the adapter
-          home. Plain LoRA or a mixture of LoRA experts, trained on your own graphics card.
+          home. Plain LoRA, or a mixture of LoRA experts whose number and ranks are searched for, trained on your own graphics card.
         </p>
       )}
       {!missing && !begun && (
         <div className="mt-6 flex flex-wrap gap-3">
-          <Button look="primary" isDisabled={off} onPress={() => void tryDemo()}>
+          <Button look="primary" isDisabled={off} onPress={() => void tryDemo(false)}>
             <PlayIcon />
             Try the demo
+          </Button>
+          <Button isDisabled={off} onPress={() => void tryDemo(true)}>
+            <GridIcon />
+            Watch the allocation form
           </Button>
           <FileTrigger
             acceptDirectory

@@ -1,6 +1,7 @@
 // The rail (a bar on small screens): where one is, what is done, and the theme.
 import { useState } from 'react';
-import { hasAdapter, isOpen, type State } from '../../state/state.ts';
+import { isOpen } from '../../state/run.ts';
+import { hasTuned, type State } from '../../state/state.ts';
 import { useApp } from '../context.ts';
 import { Choice } from '../shared/controls.tsx';
 import { CheckIcon, Mark, MoonIcon, ScreenIcon, SunIcon } from '../shared/icons.tsx';
@@ -12,7 +13,7 @@ const words: Record<Dot, string> = { empty: 'not yet', busy: 'under way', done: 
 const sections: readonly { id: string; title: string; dot(s: State): Dot }[] = [
   { id: 'model', title: 'Model', dot: (s) => (s.model.status === 'loading' ? 'busy' : s.model.report ? 'done' : 'empty') },
   { id: 'data', title: 'Data', dot: (s) => (s.data.status === 'reading' ? 'busy' : s.data.report ? 'done' : 'empty') },
-  { id: 'train', title: 'Train', dot: (s) => (isOpen(s.run.phase) ? 'busy' : hasAdapter(s.run) ? 'done' : 'empty') },
+  { id: 'train', title: 'Train', dot: (s) => (isOpen(s.run.phase) ? 'busy' : hasTuned(s) ? 'done' : 'empty') },
   { id: 'chat', title: 'Try it', dot: (s) => (s.chat.busy || s.heldOut.busy ? 'busy' : s.chat.exchange ? 'done' : 'empty') },
   { id: 'export', title: 'Export', dot: (s) => (s.exported.status === 'busy' ? 'busy' : s.exported.status === 'ready' ? 'done' : 'empty') },
 ];

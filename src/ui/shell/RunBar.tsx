@@ -1,6 +1,6 @@
 // The run, on every part of the page: phase, step, speed, time left, pause and stop.
 import { useEffect, useState } from 'react';
-import { isOpen, type RunState } from '../../state/state.ts';
+import { isOpen, type RunState } from '../../state/run.ts';
 import type { Phase } from '../../worker/api.ts';
 import { useActions, useApp } from '../context.ts';
 import { Button } from '../shared/controls.tsx';
@@ -10,6 +10,8 @@ import { PauseIcon, PlayIcon, StopIcon } from '../shared/icons.tsx';
 const names: Partial<Record<Phase, string>> = {
   loading: 'Preparing',
   compiling: 'Compiling',
+  searching: 'Searching',
+  review: 'Review',
   training: 'Training',
   evaluating: 'Validating',
   paused: 'Paused',
@@ -18,8 +20,11 @@ const names: Partial<Record<Phase, string>> = {
 /** "12 of 160 · 830 tokens/s · 2 min left", as far as it is known. */
 export function runLine(run: RunState): string {
   const parts = [];
-  if (run.total > 0) parts.push(`step ${run.step} of ${run.total}`);
-  if (run.loss !== null) parts.push(`loss ${loss(run.loss)}`);
+  const searching = run.stage === 'search';
+  const [step, total, value] = searching ? [run.searchStep, run.searchTotal, run.lowerLoss] : [run.step, run.total, run.loss];
+  if (run.phase === 'review') return 'The allocation is ready.';
+  if (total > 0) parts.push(`step ${step} of ${total}`);
+  if (value !== null) parts.push(`loss ${loss(value)}`);
   if (run.tokensPerSecond !== null) parts.push(`${whole(run.tokensPerSecond)} tokens/s`);
   if (run.secondsLeft !== null && run.phase !== 'paused') parts.push(`${duration(run.secondsLeft)} left`);
   return parts.join(' · ');
@@ -32,8 +37,9 @@ export function RunBar() {
   // biome-ignore lint/correctness/useExhaustiveDependencies: every new phase answers what was asked
   useEffect(() => setAsked(null), [run.phase]);
   if (!isOpen(run.phase)) return null;
-  const canPause = run.report !== null;
-  const share = run.total > 0 ? run.step / run.total : 0;
+  const canPause = run.stage === 'search' ? run.search !== null : run.report !== null;
+  const [done, total] = run.stage === 'search' ? [run.searchStep, run.searchTotal] : [run.step, run.total];
+  const share = total > 0 ? done / total : 0;
   return (
     <aside
       aria-label="Current run"
@@ -50,35 +56,41 @@ export function RunBar() {
           </span>
           <span className="ml-2 text-sm text-muted tabular-nums">{runLine(run)}</span>
         </p>
-        <div className="flex gap-2">
-          {run.phase === 'paused' ? (
-            <Button look="primary" onPress={() => void resume()}>
-              <PlayIcon />
-              Resume
-            </Button>
-          ) : (
+        {run.phase === 'review' ? (
+          <a className="btn btn-primary" href="#review-title">
+            Go to the review
+          </a>
+        ) : (
+          <div className="flex gap-2">
+            {run.phase === 'paused' ? (
+              <Button look="primary" onPress={() => void resume()}>
+                <PlayIcon />
+                Resume
+              </Button>
+            ) : (
+              <Button
+                isDisabled={!canPause || asked !== null}
+                onPress={() => {
+                  setAsked('pause');
+                  void pause();
+                }}
+              >
+                <PauseIcon />
+                {asked === 'pause' ? 'Pausing …' : 'Pause'}
+              </Button>
+            )}
             <Button
-              isDisabled={!canPause || asked !== null}
+              isDisabled={!canPause || asked === 'stop'}
               onPress={() => {
-                setAsked('pause');
-                void pause();
+                setAsked('stop');
+                void stop();
               }}
             >
-              <PauseIcon />
-              {asked === 'pause' ? 'Pausing …' : 'Pause'}
+              <StopIcon />
+              {asked === 'stop' ? 'Stopping …' : run.stage === 'search' ? 'Stop the search' : 'Stop'}
             </Button>
-          )}
-          <Button
-            isDisabled={!canPause || asked === 'stop'}
-            onPress={() => {
-              setAsked('stop');
-              void stop();
-            }}
-          >
-            <StopIcon />
-            {asked === 'stop' ? 'Stopping …' : 'Stop'}
-          </Button>
-        </div>
+          </div>
+        )}
       </div>
     </aside>
   );

@@ -1,121 +1,129 @@
-// The run as it goes: what it does now, its figures, the chart.
-import { lazy, Suspense, useState } from 'react';
-import type { RunState } from '../../state/state.ts';
-import { useApp } from '../context.ts';
-import { Choice, Progress } from '../shared/controls.tsx';
-import { duration, loss, short, whole } from '../shared/format.ts';
-import { Stat, Stats } from '../shared/Section.tsx';
-import { SeriesTable } from './SeriesTable.tsx';
+// The run as it goes: its stage, what it does now, its figures, the chart, and what each stage has to show.
+import { lazy, Suspense } from 'react';
+import type { RunState } from '../../state/run.ts';
+import type { SearchHistory } from '../../state/search-history.ts';
+import { useApp, useRouting, useSearchHistory } from '../context.ts';
+import { Progress } from '../shared/controls.tsx';
+import { duration, whole } from '../shared/format.ts';
+import { LiveStats } from './LiveStats.tsx';
+import { LossFigure } from './LossFigure.tsx';
+import { StageStrip } from './StageStrip.tsx';
 
-const LossChart = lazy(() => import('./LossChart.tsx'));
+const SearchLive = lazy(() => import('../search/SearchLive.tsx').then((m) => ({ default: m.SearchLive })));
+const RoutingHeatmap = lazy(() => import('../search/RoutingHeatmap.tsx').then((m) => ({ default: m.RoutingHeatmap })));
+const ReviewPanel = lazy(() => import('../review/ReviewPanel.tsx').then((m) => ({ default: m.ReviewPanel })));
 
-const scales = [
-  { value: 'linear', label: 'Linear' },
-  { value: 'log', label: 'Log' },
-] as const;
+/** "Search 62 %: 171 of 210 sites settled". */
+function searchSentence(run: RunState, history: SearchHistory | null): string {
+  const { search, searchStep, searchTotal, lowerUpdates } = run;
+  const first = search?.config.search.lowerOnlySteps
+    ? `Experts warm up: ${whole(lowerUpdates)} lower updates`
+    : 'The first search step is under way …';
+  if (searchStep === 0) return first;
+  const settled = history?.frame()?.totals.settled ?? 0;
+  return `Search ${Math.floor((100 * searchStep) / searchTotal)} %: ${whole(settled)} of ${whole(search!.sites.length)} sites settled`;
+}
 
-function sentence(run: RunState): string {
-  const at = `step ${run.step} of ${run.total}`;
+function sentence(run: RunState, history: SearchHistory | null): string {
+  const searching = run.stage === 'search';
+  const at = searching ? `step ${run.searchStep} of ${run.searchTotal} of the search` : `step ${run.step} of ${run.total}`;
   switch (run.phase) {
     case 'loading':
-      return 'Preparing the run …';
+      return run.stage === 'train' ? 'Preparing the training …' : 'Preparing the run …';
     case 'compiling':
       return 'Compiling the GPU programs …';
+    case 'searching':
+      return searchSentence(run, history);
+    case 'review':
+      return 'The search is done: its allocation is here to review.';
     case 'training':
       return run.step === 0 ? 'The first step is under way …' : `Training: ${at}`;
     case 'evaluating':
       return `Measuring the validation loss after ${at}`;
     case 'paused':
-      return `Paused at ${at}. The model can be asked as it is now.`;
+      return searching
+        ? `Paused at ${at}. The base model can be asked meanwhile.`
+        : `Paused at ${at}. The model can be asked as it is now.`;
     case 'finished':
-      return `Finished: ${whole(run.total)} steps in ${duration(run.seconds)}`;
+      return run.stage === 'train'
+        ? `Finished: ${whole(run.total)} steps in ${duration(run.seconds)}`
+        : 'Finished: the search, without training.';
     case 'stopped':
-      return `Stopped at ${at}. The adapter is kept as it is.`;
+      return run.stage === 'train' ? `Stopped at ${at}. The adapter is kept as it is.` : 'Ended after the search, without training.';
     case 'failed':
-      return `The run ended with an error at ${at}.`;
+      return `The run ended with an error at ${at}.${run.step > 0 ? ' The adapter is kept as it was before.' : ''}`;
     default:
       return '';
   }
 }
 
+/** How much of what is going on is done. */
+function shareOf(run: RunState): { done?: number; total?: number } {
+  if (run.stage === 'search') return run.searchTotal > 0 ? { done: run.searchStep, total: run.searchTotal } : {};
+  if (run.stage === 'review') return { done: 1, total: 1 };
+  return run.total > 0 ? { done: run.step, total: run.total } : {};
+}
+
 export function Live() {
   const run = useApp((s) => s.run);
   const progress = useApp((s) => s.progress);
-  const [scale, setScale] = useState<'linear' | 'log'>('linear');
-  const { report } = run;
+  const history = useSearchHistory();
   const counting = progress !== null && (run.phase === 'compiling' || run.phase === 'evaluating');
+  const { done, total } = shareOf(run);
   return (
-    <div className="flex flex-col gap-5" data-testid="live" data-phase={run.phase} data-step={run.step}>
+    <div
+      className="flex min-w-0 flex-col gap-5"
+      data-testid="live"
+      data-phase={run.phase}
+      data-stage={run.stage}
+      data-step={run.step}
+      data-search-step={run.searchStep}
+    >
+      <StageStrip />
       {counting ? (
         <Progress label={progress.task} done={progress.done} total={progress.total} text={`${progress.done} of ${progress.total}`} />
       ) : (
-        <Progress
-          label={sentence(run)}
-          done={run.total > 0 ? run.step : undefined}
-          total={run.total}
-          text={run.total > 0 ? `${Math.floor((100 * run.step) / run.total)} %` : ''}
-        />
+        run.stage !== 'review' && (
+          <Progress
+            label={sentence(run, history)}
+            done={done}
+            total={total}
+            text={done !== undefined && total !== undefined ? `${Math.floor((100 * done) / total)} %` : ''}
+          />
+        )
       )}
-      <Stats>
-        <Stat label="Loss" value={run.loss === null ? '–' : loss(run.loss)} note="of the latest batch" />
-        <Stat
-          label="Validation loss"
-          value={run.validation === null ? '–' : loss(run.validation)}
-          note={report && (report.validationRows === 0 ? 'no rows set aside' : `${whole(report.validationRows)} rows set aside`)}
-        />
-        <Stat
-          label="Speed"
-          value={run.tokensPerSecond === null ? '–' : `${whole(run.tokensPerSecond)} tok/s`}
-          note={
-            run.secondsLeft !== null && run.phase === 'training'
-              ? `about ${duration(run.secondsLeft)} left`
-              : `${duration(run.seconds)} so far`
-          }
-        />
-        <Stat
-          label="Trainable"
-          value={report ? short(report.parameters) : '–'}
-          note={
-            report &&
-            (report.config.adapter.method === 'lora'
-              ? 'plain LoRA'
-              : `${report.config.adapter.experts} experts of rank ${report.config.adapter.rank}`)
-          }
-        />
-      </Stats>
-      <figure>
-        <figcaption className="mb-2 flex flex-wrap items-center justify-between gap-x-4 gap-y-1 text-sm">
-          <span className="font-semibold">Loss by step</span>
-          <span className="flex grow flex-wrap gap-4 text-muted">
-            <Key label="training" line="solid" />
-            <Key label="smoothed" line="thick" />
-            <Key label="validation" line="dots" />
-          </span>
-          <Choice label="Axis of losses" hideLabel value={scale} options={scales} onChange={(value) => setScale(value)} />
-        </figcaption>
-        <Suspense fallback={<div className="h-62" />}>
-          <LossChart log={scale === 'log'} />
-        </Suspense>
-        <SeriesTable />
-      </figure>
+      {run.stage === 'review' && run.phase !== 'review' && <p>{sentence(run, history)}</p>}
+      <Suspense fallback={<div className="h-60" />}>
+        {run.phase === 'review' && <ReviewPanel />}
+        {run.stage === 'search' && <Forming />}
+      </Suspense>
+      {run.stage !== 'review' && (
+        <>
+          <LiveStats />
+          <LossFigure />
+        </>
+      )}
+      <Suspense fallback={<div className="h-60" />}>{run.stage === 'train' && <RoutingNow />}</Suspense>
+      {history && run.stage !== 'search' && (
+        <details className="rounded-xl border border-line">
+          <summary className="px-4 py-3 font-medium">How the allocation formed</summary>
+          <div className="px-4 pt-1 pb-5">
+            <Suspense fallback={<div className="h-60" />}>
+              <Forming />
+            </Suspense>
+          </div>
+        </details>
+      )}
     </div>
   );
 }
 
-function Key({ label, line }: { label: string; line: 'solid' | 'thick' | 'dots' }) {
-  return (
-    <span className="flex items-center gap-1.5">
-      <svg width="22" height="10" aria-hidden="true">
-        {line === 'dots' ? (
-          <>
-            <path d="M0 5h22" stroke="var(--second)" strokeWidth="1.5" strokeDasharray="3 3" />
-            <circle cx="11" cy="5" r="3.5" fill="var(--second)" />
-          </>
-        ) : (
-          <path d="M0 5h22" stroke="var(--accent)" strokeWidth={line === 'thick' ? 3 : 1.2} opacity={line === 'thick' ? 1 : 0.6} />
-        )}
-      </svg>
-      {label}
-    </span>
-  );
+function Forming() {
+  const history = useSearchHistory();
+  return history && <SearchLive report={history.report} history={history} version={history.version} />;
+}
+
+function RoutingNow() {
+  const routing = useRouting();
+  return routing && routing.batches > 0 ? <RoutingHeatmap routing={routing} version={routing.batches} /> : null;
 }

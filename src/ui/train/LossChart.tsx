@@ -3,26 +3,41 @@ import { useEffect, useRef } from 'react';
 import uPlot from 'uplot';
 import 'uplot/dist/uPlot.min.css';
 import { type Series, smooth } from '../../state/series.ts';
-import { useSeries } from '../context.ts';
+import type { SearchSettings } from '../../train/config.ts';
+import { useApp, useSeries } from '../context.ts';
 
 const height = 248;
 
-/** Steps, loss, smoothed loss and validation loss on one axis of steps; null where there is none. */
-export function chartData(series: Series): [number[], (number | null)[], (number | null)[], (number | null)[]] {
-  const { step, loss: values } = series.steps;
+type Stage = 'search' | 'train';
+type Point = [number | null, number | null, number | null];
+
+/**
+ * Steps, loss, smoothed loss and the other loss on one axis of steps; null where there is none. Of the training: by optimizer step, with
+ * the validation loss. Of the search: by upper step, with the lower level's loss at the last pair of each update, and the upper loss.
+ */
+export function chartData(
+  series: Series,
+  stage: Stage,
+  search: SearchSettings | false,
+): [number[], (number | null)[], (number | null)[], (number | null)[]] {
+  const { step, loss: values } = series.steps(stage);
   const smoothed = smooth(values, 0.8);
-  const at = new Map<number, [number | null, number | null, number | null]>();
-  for (let i = 0; i < step.length; i++) at.set(step[i], [values[i], smoothed[i], null]);
-  for (const point of series.validation) {
-    const [a, b] = at.get(point.step) ?? [null, null];
-    at.set(point.step, [a, b, point.loss]);
-  }
+  const accumulate = search ? search.batch / search.microBatch : 1;
+  const xOf = (s: number) => (search && stage === 'search' ? s * accumulate - search.lowerOnlySteps : s);
+  const at = new Map<number, Point>();
+  for (let i = 0; i < step.length; i++) at.set(xOf(step[i]), [values[i], smoothed[i], null]);
+  const other = (x: number, loss: number) => {
+    const [a, b] = at.get(x) ?? [null, null];
+    at.set(x, [a, b, loss]);
+  };
+  if (stage === 'train') for (const point of series.validation) other(point.step, point.loss);
+  else series.upper.step.forEach((x, i) => other(x, series.upper.loss[i]));
   const steps = [...at.keys()].sort((a, b) => a - b);
   const column = (i: 0 | 1 | 2) => steps.map((s) => at.get(s)![i]);
   return [steps, column(0), column(1), column(2)];
 }
 
-function options(width: number, log: boolean): uPlot.Options {
+function options(width: number, log: boolean, stage: Stage): uPlot.Options {
   const style = getComputedStyle(document.documentElement);
   const color = (name: string) => style.getPropertyValue(name).trim();
   const axis = { stroke: color('--muted'), grid: { stroke: color('--line'), width: 1 }, ticks: { show: false }, font: '12px system-ui' };
@@ -40,7 +55,7 @@ function options(width: number, log: boolean): uPlot.Options {
     series: [
       {},
       {
-        label: 'training',
+        label: stage === 'train' ? 'training' : 'lower level',
         stroke: `color-mix(in srgb, ${color('--accent')} 60%, transparent)`,
         width: 1,
         points: { show: false },
@@ -48,32 +63,33 @@ function options(width: number, log: boolean): uPlot.Options {
       },
       { label: 'smoothed', stroke: color('--accent'), width: 2.5, points: { show: false }, spanGaps: true },
       {
-        label: 'validation',
+        label: stage === 'train' ? 'validation' : 'upper level',
         stroke: color('--second'),
-        width: 1.5,
-        dash: [4, 4],
+        width: stage === 'train' ? 1.5 : 1,
+        dash: stage === 'train' ? [4, 4] : [],
         spanGaps: true,
-        points: { show: true, size: 8, fill: color('--second') },
+        points: { show: stage === 'train', size: 8, fill: color('--second') },
       },
     ],
   };
 }
 
 /** `log`: a logarithmic axis of losses. */
-export default function LossChart({ log }: { log: boolean }) {
+export default function LossChart({ log, stage }: { log: boolean; stage: Stage }) {
   const box = useRef<HTMLDivElement>(null);
   const series = useSeries(false);
+  const search = useApp((s) => s.run.search?.config.search ?? false);
   useEffect(() => {
     const element = box.current!;
     let plot: uPlot | null = null;
     let frame = 0;
     const make = () => {
       plot?.destroy();
-      plot = new uPlot(options(element.clientWidth || 320, log), chartData(series), element);
+      plot = new uPlot(options(element.clientWidth || 320, log, stage), chartData(series, stage, search), element);
     };
     const update = () => {
       cancelAnimationFrame(frame);
-      frame = requestAnimationFrame(() => plot?.setData(chartData(series)));
+      frame = requestAnimationFrame(() => plot?.setData(chartData(series, stage, search)));
     };
     make();
     const stop = series.subscribe(update);
@@ -88,6 +104,6 @@ export default function LossChart({ log }: { log: boolean }) {
       theme.disconnect();
       plot?.destroy();
     };
-  }, [series, log]);
+  }, [series, log, stage, search]);
   return <div ref={box} aria-hidden="true" className="w-full overflow-hidden" style={{ height }} data-testid="chart" />;
 }

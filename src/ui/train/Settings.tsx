@@ -1,11 +1,16 @@
-// The settings of a run, each with its help and the mistake in it.
+// The settings of a run: presets, the method, the search, the training.
 import { useState } from 'react';
-import { defaultForm, type Form, fields, formProblems, type TextField } from '../../state/form.ts';
+import { isUsed, type TextField } from '../../state/fields.ts';
+import { formProblems } from '../../state/form.ts';
+import { RUN_PRESETS, type RunPresetName } from '../../train/presets.ts';
 import { useActions, useApp } from '../context.ts';
-import { Choice, Field } from '../shared/controls.tsx';
+import { Button, Choice } from '../shared/controls.tsx';
+import { SearchSettings } from './SearchSettings.tsx';
+import { SettingGrid } from './Setting.tsx';
 
 const main: readonly TextField[] = ['steps', 'learningRate', 'rank', 'experts', 'topK', 'seed'];
 const further: readonly TextField[] = [
+  'epochs',
   'batch',
   'microBatch',
   'warmupSteps',
@@ -14,10 +19,10 @@ const further: readonly TextField[] = [
   'alpha',
   'dropout',
   'balance',
+  'parameters',
   'validation',
   'evaluateEvery',
 ];
-const start = defaultForm();
 
 const methods = [
   { value: 'lora-moe', label: 'Mixture of experts' },
@@ -29,14 +34,30 @@ const schedules = [
   { value: 'constant', label: 'Constant' },
 ] as const;
 
-function Setting({ name, disabled }: { name: TextField; disabled: boolean }) {
-  const form = useApp((s) => s.form);
-  const { setForm } = useActions();
-  const { label, help, moe } = fields[name];
-  if (moe && form.method === 'lora') return null;
-  const hint = `${help}. Default ${start[name] === '' ? 'none' : start[name]}.`;
-  const change = (value: string) => setForm({ [name]: value } as Partial<Form>);
-  return <Field label={label} help={hint} value={form[name]} error={formProblems(form)[name]} disabled={disabled} onChange={change} />;
+function Presets({ disabled }: { disabled: boolean }) {
+  const { choosePreset } = useActions();
+  const [chosen, setChosen] = useState<RunPresetName | null>(null);
+  return (
+    <div className="flex flex-col gap-1">
+      <h3 className="font-medium">Presets</h3>
+      <div className="flex flex-wrap gap-2">
+        {(Object.keys(RUN_PRESETS) as RunPresetName[]).map((name) => (
+          <Button
+            key={name}
+            look="small"
+            isDisabled={disabled}
+            onPress={() => {
+              choosePreset(name);
+              setChosen(name);
+            }}
+          >
+            {RUN_PRESETS[name].title}
+          </Button>
+        ))}
+      </div>
+      <p className="hint">{chosen === null ? 'Each fills in the settings below; all can be changed.' : RUN_PRESETS[chosen].about}</p>
+    </div>
+  );
 }
 
 export function Settings({ disabled }: { disabled: boolean }) {
@@ -45,9 +66,9 @@ export function Settings({ disabled }: { disabled: boolean }) {
   const [more, setMore] = useState(false);
   const wrong = formProblems(form);
   const hiddenWrong = further.some((name) => wrong[name] !== undefined);
-  const grid = 'grid gap-x-6 gap-y-5 sm:grid-cols-2 lg:grid-cols-3';
   return (
     <div className="flex flex-col gap-6">
+      <Presets disabled={disabled} />
       <Choice
         label="Method"
         value={form.method}
@@ -57,30 +78,27 @@ export function Settings({ disabled }: { disabled: boolean }) {
         help={
           form.method === 'lora'
             ? 'One pair of low-rank matrices in every linear.'
-            : 'Several LoRA experts in every linear; a router picks the best few for each token.'
+            : form.search
+              ? 'Several LoRA experts in every linear; a router picks the best few for each token. Experts and Rank are the most that a linear may get.'
+              : 'Several LoRA experts in every linear; a router picks the best few for each token.'
         }
       />
-      <div className={grid}>
-        {main.map((name) => (
-          <Setting key={name} name={name} disabled={disabled} />
-        ))}
-      </div>
+      <SettingGrid names={main} disabled={disabled} />
+      <SearchSettings disabled={disabled} />
       <details open={more || hiddenWrong} onToggle={(e) => setMore(e.currentTarget.open)} className="rounded-xl border border-line">
         <summary className="px-4 py-3 font-medium">More settings</summary>
         <div className="flex flex-col gap-5 px-4 pt-1 pb-5">
-          <Choice
-            label="Schedule"
-            value={form.schedule}
-            options={schedules}
-            disabled={disabled}
-            onChange={(schedule) => setForm({ schedule })}
-            help="How the learning rate goes on after the warm-up."
-          />
-          <div className={grid}>
-            {further.map((name) => (
-              <Setting key={name} name={name} disabled={disabled} />
-            ))}
-          </div>
+          {isUsed(form, 'training') && (
+            <Choice
+              label="Schedule"
+              value={form.schedule}
+              options={schedules}
+              disabled={disabled}
+              onChange={(schedule) => setForm({ schedule })}
+              help="How the learning rate goes on after the warm-up."
+            />
+          )}
+          <SettingGrid names={further} disabled={disabled} />
         </div>
       </details>
     </div>

@@ -1,7 +1,10 @@
 // Training: settings, what is missing, start, and the run as it goes.
 import { useEffect } from 'react';
+import { type Form, searching } from '../../state/fields.ts';
 import { formProblems, trainableParameters } from '../../state/form.ts';
-import { hasAdapter, isOpen, type State } from '../../state/state.ts';
+import { isOpen } from '../../state/run.ts';
+import { hasTuned, type State } from '../../state/state.ts';
+import type { DatasetReport, ModelReport } from '../../worker/api.ts';
 import { useActions, useApp } from '../context.ts';
 import { Button } from '../shared/controls.tsx';
 import { short, whole } from '../shared/format.ts';
@@ -63,23 +66,42 @@ function StartLine() {
   const model = useApp((s) => s.model.report);
   const data = useApp((s) => s.data.report);
   const running = useApp((s) => isOpen(s.run.phase));
-  const again = useApp((s) => hasAdapter(s.run));
+  const again = useApp(hasTuned);
   const { start } = useActions();
   if (running || !model || !data) return null;
-  const trainable = trainableParameters(form, model);
-  const perEpoch = (data.examples * (1 - Number(form.validation))) / Number(form.batch);
-  const epochs = Number(form.steps) / perEpoch;
   return (
     <div className="mt-7 flex flex-wrap items-center gap-x-5 gap-y-3 border-t border-line pt-5">
       <Button look="primary" isDisabled={blocked !== null} onPress={() => void start()}>
         <PlayIcon />
-        {again ? 'Start a new run' : 'Start training'}
+        {again ? 'Start a new run' : searching(form) ? 'Start the search' : 'Start training'}
       </Button>
       <p className="hint" data-testid="ready">
-        {blocked ??
-          `Ready. ${trainable === null ? '' : `${short(trainable)} trainable parameters; `}${whole(Number(form.steps))} steps are ${epochs < 0.1 ? 'less than a tenth of an epoch' : `${epochs.toFixed(1)} epochs`}.`}
+        {blocked ?? `Ready. ${bill(form, model, data)}`}
         {again && blocked === null && ' The adapter of the run before is given up: download it first.'}
       </p>
     </div>
   );
+}
+
+/** What a run comes to: trainable parameters, and how often it goes over the data. */
+function bill(form: Form, model: ModelReport, data: DatasetReport): string {
+  const trainable = trainableParameters(form, model);
+  const rows = data.examples * (1 - Number(form.validation));
+  const passes = (n: number) => (n < 0.1 ? 'less than a tenth of an epoch' : `${n.toFixed(1)} epochs`);
+  const parts = [];
+  if (trainable?.search != null) {
+    const seen = (2 * Number(form.searchSteps) * Number(form.searchMicroBatch)) / rows;
+    parts.push(
+      `The search trains ${short(trainable.search)} parameters; its ${whole(Number(form.searchSteps))} steps are ${passes(seen)}.`,
+    );
+    if (!form.thenTrain) return parts.join(' ');
+    parts.push(
+      trainable.adapter === null
+        ? 'It decides how many the adapter then has.'
+        : `The adapter is then fitted to about ${short(trainable.adapter)}.`,
+    );
+  } else if (trainable?.adapter != null) parts.push(`${short(trainable.adapter)} trainable parameters.`);
+  if (form.epochs.trim() !== '') parts.push(`${form.epochs} epochs of training.`);
+  else parts.push(`${whole(Number(form.steps))} steps are ${passes((Number(form.steps) * Number(form.batch)) / rows)}.`);
+  return parts.join(' ');
 }

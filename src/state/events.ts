@@ -1,0 +1,46 @@
+// Everything that can happen to the page's state: events of the workers, and what a person and the page itself do. Types only.
+import type {
+  AdapterReport,
+  ColumnsWanted,
+  DatasetReport,
+  DeviceReport,
+  ExportReport,
+  HeldOutReport,
+  ModelReport,
+  Which,
+  WorkerEvent,
+} from '../worker/api.ts';
+import type { Form } from './fields.ts';
+import type { ReviewEvent } from './review.ts';
+
+/** What is known of the device. */
+export type DeviceState = { status: 'checking' } | { status: 'ready'; report: DeviceReport } | { status: 'missing'; message: string };
+
+/** What a run does, in order; without a search it is all `train`. */
+export type Stage = 'search' | 'review' | 'train';
+
+export type UiEvent =
+  | { type: 'device'; device: DeviceState }
+  | { type: 'model-loading' }
+  | { type: 'model-ready'; report: ModelReport; demo: boolean }
+  | { type: 'model-failed' }
+  | { type: 'data-reading' }
+  | { type: 'data-ready'; report: DatasetReport; demo: boolean }
+  | { type: 'data-columns'; columns: ColumnsWanted }
+  | { type: 'data-failed' }
+  | { type: 'form'; change: Partial<Form> }
+  | { type: 'run-asked'; stage: Stage }
+  | { type: 'run-refused' }
+  | { type: 'proceed-asked' }
+  | { type: 'proceed-refused' }
+  | { type: 'adapter-ready'; report: AdapterReport }
+  | { type: 'asked'; id: number; prompt: string }
+  | { type: 'chat-idle' }
+  | { type: 'held-out-busy'; which: Which | null }
+  | { type: 'held-out'; report: HeldOutReport }
+  | { type: 'export-busy' }
+  | { type: 'export-ready'; report: Omit<ExportReport, 'zip'>; url: string }
+  | { type: 'export-failed' }
+  | { type: 'dismiss'; id: number };
+
+export type AppEvent = WorkerEvent | UiEvent | ReviewEvent;

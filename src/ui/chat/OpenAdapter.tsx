@@ -1,0 +1,35 @@
+// Opening an adapter that was exported before, beside its base model.
+import { isOpen } from '../../state/run.ts';
+import { hasTuned } from '../../state/state.ts';
+import { useActions, useApp } from '../context.ts';
+import { FileDrop } from '../shared/FileDrop.tsx';
+import { short } from '../shared/format.ts';
+import { FileIcon } from '../shared/icons.tsx';
+
+export function OpenAdapter() {
+  const adapter = useApp((s) => s.adapter);
+  const tuned = useApp(hasTuned);
+  const model = useApp((s) => s.model.report?.name);
+  const busy = useApp((s) => isOpen(s.run.phase) || s.chat.busy || s.heldOut.busy !== null || s.exported.status === 'busy');
+  const { openAdapter } = useActions();
+  return (
+    <div className="flex flex-col gap-3 border-t border-line pt-6" data-testid="open-adapter">
+      {adapter && (
+        <p data-testid="opened">
+          <span className="font-semibold break-words">{adapter.name}</span> is the tuned model: {short(adapter.parameters)} parameters,{' '}
+          {adapter.method === 'lora' ? 'plain LoRA' : 'a mixture of experts'}
+          {adapter.base !== '' && adapter.base !== model ? `; it says that it was made for “${adapter.base}”` : ''}.
+        </p>
+      )}
+      <FileDrop
+        label="Open an adapter"
+        hint={`The zip that was exported here, or adapter_config.json and adapter_model.safetensors of a folder.${tuned ? ' It takes the place of the present one: export that first.' : ''}`}
+        button="Choose adapter"
+        icon={<FileIcon />}
+        accept={['.zip', '.json', '.safetensors']}
+        disabled={busy}
+        onChoose={({ files }) => void openAdapter(files)}
+      />
+    </div>
+  );
+}

@@ -1,0 +1,130 @@
+// The review between search and training: what was found, changes to it, and going on.
+import { useRef, useState } from 'react';
+import { parameterCount, siteDims, siteRanks } from '../../adapters/allocation.ts';
+import { changedSites } from '../../state/review.ts';
+import { useActions, useApp } from '../context.ts';
+import { AllocationGrid } from '../search/AllocationGrid.tsx';
+import { Button } from '../shared/controls.tsx';
+import { percent, short, whole } from '../shared/format.ts';
+import { PlayIcon } from '../shared/icons.tsx';
+import { Stat, Stats } from '../shared/Section.tsx';
+import { CellEditor } from './CellEditor.tsx';
+import { ReviewTools } from './ReviewTools.tsx';
+import { useCountdown } from './useCountdown.ts';
+
+export function ReviewPanel() {
+  const review = useApp((s) => s.review);
+  const search = useApp((s) => s.run.search);
+  const model = useApp((s) => s.model.report);
+  const { touchReview } = useActions();
+  const [selected, setSelected] = useState<string | null>(null);
+  if (!review || !search || !model) return null;
+  const touched = ({ target }: { target: EventTarget }) => {
+    if (!(target instanceof Element && target.closest('[data-wait]'))) touchReview(); // that button says so itself, and keeps its press
+  };
+  const { draft, report } = review;
+  const dims = siteDims(model);
+  const parameters = parameterCount(draft.allocation, dims);
+  const uniform = search.sites.reduce((sum, s) => sum + search.experts * (search.rank * (s.inputs + s.outputs) + s.inputs), 0);
+  const ranks = search.sites.flatMap((s) => siteRanks(draft.allocation, s.path));
+  const changed = changedSites(review).length;
+  return (
+    // Whatever is done in here says that someone is there: the countdown ends.
+    <section
+      aria-labelledby="review-title"
+      className="flex min-w-0 flex-col gap-5"
+      data-testid="review"
+      data-parameters={parameters}
+      onPointerDownCapture={touched}
+      onKeyDownCapture={(e) => e.key !== 'Tab' && touched(e)}
+    >
+      <div>
+        <h3 id="review-title" className="text-lg font-semibold">
+          {report.complete
+            ? 'Review what the search found'
+            : `Review what the search says so far, at step ${report.step} of ${search.steps}`}
+        </h3>
+        <p className="text-muted">
+          {report.step === 0
+            ? 'It was stopped before its first step: these are its random starting sizes.'
+            : report.complete
+              ? 'Train with it as it is, or change it first. Locked linears stay as they are whatever you do to the rest.'
+              : 'It was stopped early: sizes that were still moving may not be where they would have ended. Train with it, change it, or discard it.'}
+        </p>
+        {report.problem && (
+          <p className="mt-2 rounded-lg bg-warn-soft px-3 py-2 text-warn">{report.problem} These are the sizes as they were found.</p>
+        )}
+      </div>
+      <Onward />
+      <Stats>
+        <Stat label="Experts" value={whole(ranks.length)} note={`of ${whole(search.sites.length * search.experts)} at most`} />
+        <Stat
+          label="Mean rank"
+          value={ranks.length === 0 ? '–' : (ranks.reduce((a, b) => a + b, 0) / ranks.length).toFixed(2)}
+          note={`at most ${search.rank}`}
+        />
+        <Stat
+          label="Trainable parameters"
+          value={whole(parameters)}
+          note={`${percent(parameters, uniform)} of ${short(uniform)} (uniform ${search.experts} × ${search.rank})`}
+        />
+        <Stat label="Changed" value={whole(changed)} note={`${whole(draft.locked.size)} locked of ${whole(search.sites.length)} linears`} />
+      </Stats>
+      <AllocationGrid
+        sites={search.sites}
+        allocation={draft.allocation}
+        maxExperts={search.experts}
+        maxRank={search.rank}
+        locked={draft.locked}
+        selected={selected}
+        onSelect={setSelected}
+      />
+      <CellEditor path={selected} />
+      <ReviewTools />
+    </section>
+  );
+}
+
+function Onward() {
+  const trains = useApp((s) => s.run.search?.config.train !== false);
+  const closed = useApp((s) => Object.values(s.review!.draft.allocation.experts).every((count) => count === 0));
+  const goesOn = useApp((s) => s.review!.goesOn);
+  const { proceed, discard, touchReview } = useActions();
+  const onward = useRef<HTMLButtonElement>(null);
+  const left = useCountdown(goesOn, () => void proceed());
+  const wait = () => {
+    touchReview();
+    onward.current?.focus();
+  };
+  if (!trains) {
+    return (
+      <div className="flex flex-wrap items-center gap-3">
+        <Button look="primary" onPress={() => void discard()}>
+          End the run
+        </Button>
+        <p className="hint">No training follows, as the settings say: save the allocation below.</p>
+      </div>
+    );
+  }
+  return (
+    <div className="flex flex-wrap items-center gap-3">
+      <Button ref={onward} look="primary" isDisabled={closed} onPress={() => void proceed()}>
+        <PlayIcon />
+        Train with this allocation
+      </Button>
+      {goesOn && (
+        <span data-wait>
+          <Button onPress={wait}>Wait</Button>
+        </span>
+      )}
+      <Button onPress={() => void discard()}>Discard</Button>
+      <p className="hint" data-testid="countdown">
+        {goesOn
+          ? `Training follows in ${left} s unless you change something here.`
+          : closed
+            ? 'Every linear is closed: there is nothing to train.'
+            : 'Waiting for you.'}
+      </p>
+    </div>
+  );
+}

@@ -1,0 +1,126 @@
+// What can be done to the whole allocation: undo, a number of parameters, other allocations, files in and out.
+import { useId, useState } from 'react';
+import { FileTrigger } from 'react-aria-components';
+import { type Allocation, parameterCount, siteDims } from '../../adapters/allocation.ts';
+import { presetNames } from '../../adapters/presets.ts';
+import { fitUnlocked, namedAllocation, swapIn } from '../../adapters/review.ts';
+import { isInputError } from '../../util/error.ts';
+import { useActions, useApp } from '../context.ts';
+import { Button, Field } from '../shared/controls.tsx';
+import { saveText } from '../shared/files.ts';
+import { DownloadIcon, FileIcon } from '../shared/icons.tsx';
+
+const names = ['uniform', ...presetNames] as const;
+const titles: Record<(typeof names)[number], string> = {
+  uniform: 'Uniform',
+  'mola-2468': 'MoLA 2468',
+  'mola-8642': 'MoLA 8642',
+  'mola-5555': 'MoLA 5555',
+  'mola-8888': 'MoLA 8888',
+  'mola-2882': 'MoLA 2882',
+  hilo: 'HILO',
+  random: 'Random',
+};
+
+export function ReviewTools() {
+  const { draft, past, future } = useApp((s) => s.review!);
+  const config = useApp((s) => s.run.search!.config);
+  const model = useApp((s) => s.model.report!);
+  const { editAllocation, undoReview, redoReview, importAllocation } = useActions();
+  const id = useId();
+  const [wanted, setWanted] = useState('');
+  const [name, setName] = useState<(typeof names)[number]>('uniform');
+  const [problem, setProblem] = useState<{ at: 'fit' | 'swap'; message: string } | null>(null);
+  const { allocation, locked } = draft;
+  const dims = siteDims(model);
+  const limits = { maxExperts: config.adapter.experts, maxRank: config.adapter.rank };
+  const change = (at: 'fit' | 'swap', make: () => Allocation) => {
+    try {
+      editAllocation(make());
+      setProblem(null);
+    } catch (error) {
+      if (!isInputError(error)) throw error;
+      setProblem({ at, message: error.message });
+    }
+  };
+  const fitRest = () =>
+    change('fit', () => fitUnlocked(allocation, locked, dims, Number(wanted.replaceAll(/[,\s]/g, '') || Number.NaN), limits));
+  const swap = () => {
+    const { targets, topK } = config.adapter;
+    change('swap', () =>
+      swapIn(allocation, namedAllocation(name, { ...limits, layers: model.layers, targets, topK, seed: config.seed }), locked),
+    );
+  };
+  return (
+    <div className="grid gap-x-8 gap-y-5 border-t border-line pt-5 md:grid-cols-2">
+      <form
+        className="flex flex-wrap items-start gap-3"
+        onSubmit={(e) => {
+          e.preventDefault();
+          fitRest();
+        }}
+      >
+        <Field
+          label="Parameter count"
+          help={`Scales what is not locked until the whole comes to this number; now ${parameterCount(allocation, dims)}`}
+          value={wanted}
+          error={problem?.at === 'fit' ? problem.message : undefined}
+          onChange={setWanted}
+        />
+        <Button type="submit" className="mt-7">
+          Fit
+        </Button>
+      </form>
+      <div className="flex flex-wrap items-start gap-3">
+        <div className="flex min-w-0 flex-col gap-1">
+          <label htmlFor={id} className="font-medium">
+            Swap in
+          </label>
+          <select id={id} className="input" value={name} onChange={(e) => setName(e.target.value as (typeof names)[number])}>
+            {names.map((n) => (
+              <option key={n} value={n}>
+                {titles[n]}
+              </option>
+            ))}
+          </select>
+          <p className={problem?.at === 'swap' ? 'text-sm text-danger' : 'hint'}>
+            {problem?.at === 'swap' ? problem.message : 'Another allocation, for the linears that are not locked'}
+          </p>
+        </div>
+        <Button className="mt-7" onPress={swap}>
+          Swap
+        </Button>
+      </div>
+      <div className="flex flex-wrap gap-2">
+        <Button look="small" isDisabled={past.length === 0} onPress={undoReview}>
+          Undo
+        </Button>
+        <Button look="small" isDisabled={future.length === 0} onPress={redoReview}>
+          Redo
+        </Button>
+      </div>
+      <div className="flex flex-wrap gap-2">
+        <FileTrigger
+          allowsMultiple
+          acceptedFileTypes={['.json']}
+          onSelect={(list) => void importAllocation(Array.from(list ?? []), (imported) => swapIn(allocation, imported, locked))}
+        >
+          <Button look="small">
+            <FileIcon />
+            Import expert.json and rank.json
+          </Button>
+        </FileTrigger>
+        <Button look="small" onPress={() => saveText('expert.json', json(allocation.experts))}>
+          <DownloadIcon />
+          Save expert.json
+        </Button>
+        <Button look="small" onPress={() => saveText('rank.json', json(allocation.ranks))}>
+          <DownloadIcon />
+          Save rank.json
+        </Button>
+      </div>
+    </div>
+  );
+}
+
+const json = (map: Record<string, number>): string => `${JSON.stringify(map, null, 2)}\n`;

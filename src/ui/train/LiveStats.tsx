@@ -1,0 +1,73 @@
+// Figures of the stage that goes on.
+import type { RunState } from '../../state/run.ts';
+import { useApp } from '../context.ts';
+import { duration, loss, short, whole } from '../shared/format.ts';
+import { Stat, Stats } from '../shared/Section.tsx';
+
+const orNone = (v: number | null) => (v === null ? '–' : loss(v));
+const leftOr = (run: RunState, seconds: number) =>
+  run.secondsLeft !== null && (run.phase === 'training' || run.phase === 'searching')
+    ? `about ${duration(run.secondsLeft)} left`
+    : `${duration(seconds)} so far`;
+
+export function LiveStats() {
+  const run = useApp((s) => s.run);
+  return <Stats>{run.stage === 'search' ? <OfSearch run={run} /> : <OfTraining run={run} />}</Stats>;
+}
+
+function OfSearch({ run }: { run: RunState }) {
+  const { search, secondsPerStep } = run;
+  return (
+    <>
+      <Stat label="Lower loss" value={orNone(run.lowerLoss)} note="experts, latest update" />
+      <Stat label="Upper loss" value={orNone(run.upperLoss)} note="sizes, on other rows" />
+      <Stat
+        label="Speed"
+        value={
+          secondsPerStep === null
+            ? '–'
+            : secondsPerStep >= 1
+              ? `${secondsPerStep.toFixed(1)} s a step`
+              : `${(1 / secondsPerStep).toFixed(1)} steps/s`
+        }
+        note={leftOr(run, run.searchSeconds)}
+      />
+      <Stat
+        label="A search step"
+        value={search ? `${search.microSteps.toFixed(1)} micro-steps` : '–'}
+        note={search && `of counted work, ${search.config.search.order}`}
+      />
+    </>
+  );
+}
+
+function OfTraining({ run }: { run: RunState }) {
+  const { report, search } = run;
+  return (
+    <>
+      <Stat label="Loss" value={orNone(run.loss)} note="of the latest batch" />
+      <Stat
+        label="Validation loss"
+        value={orNone(run.validation)}
+        note={report && (report.validationRows === 0 ? 'no rows set aside' : `${whole(report.validationRows)} rows set aside`)}
+      />
+      <Stat
+        label="Speed"
+        value={run.tokensPerSecond === null ? '–' : `${whole(run.tokensPerSecond)} tok/s`}
+        note={leftOr(run, run.seconds)}
+      />
+      <Stat
+        label="Trainable"
+        value={report ? short(report.parameters) : '–'}
+        note={report && sizes(report.config.adapter, search !== null)}
+      />
+    </>
+  );
+}
+
+const sizes = (adapter: { method: string; experts: number; rank: number }, searched: boolean): string =>
+  adapter.method === 'lora'
+    ? 'plain LoRA'
+    : searched
+      ? 'experts and ranks as reviewed'
+      : `${adapter.experts} experts of rank ${adapter.rank}`;

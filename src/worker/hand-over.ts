@@ -1,0 +1,26 @@
+// What the trainer and the data worker say to each other over their own port. Types only.
+
+/** What the trainer asks of the data worker over their own port. */
+export interface HandOverApi {
+  examples(): HandOver;
+  /** The held-out rows that came with the data, or else these rows of the data. Rows without an answer are left out. */
+  heldOut(rows: Int32Array<ArrayBuffer>): HeldOutRow[];
+}
+
+/** All examples end to end: ids and labels, and where each example starts (examples + 1 entries). */
+export interface HandOver {
+  ids: Int32Array<ArrayBuffer>;
+  labels: Int32Array<ArrayBuffer>;
+  starts: Int32Array<ArrayBuffer>;
+}
+
+/** A row to check answers with. */
+export interface HeldOutRow {
+  /** For people: the prompt and the expected answer. */
+  prompt: string;
+  expected: string;
+  promptIds: Int32Array<ArrayBuffer>;
+  /** Null: ids are compared. */
+  answer: string | null;
+  answerIds: Int32Array<ArrayBuffer>;
+}
