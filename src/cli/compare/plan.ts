@@ -1,11 +1,12 @@
 // The plan of a comparison: which methods, seeds and learning rates, and the settings of every run that follow from it.
 import { z } from 'zod';
-import { siteDims, sitePaths, targetOf } from '../../adapters/allocation.ts';
-import type { ModelConfig } from '../../model/config.ts';
+import { siteDims, sitePaths, type Target, targetOf } from '../../adapters/allocation.ts';
 import { parseTrainingConfig, searches, type TrainingConfig } from '../../train/config.ts';
 import { InputError } from '../../util/error.ts';
 
 type Json = Record<string, unknown>;
+/** What a plan has to know of a model (a ModelConfig will do). */
+type ModelShape = { layers: number } & Parameters<typeof siteDims>[0];
 
 const json = z.record(z.string(), z.unknown());
 const distinct = (what: string) => (values: readonly number[], ctx: z.RefinementCtx) => {
@@ -73,7 +74,7 @@ const slugOf = (name: string): string =>
     .replace(/^-|-$/g, '');
 
 /** The rank of plain LoRA whose parameters come nearest to `parameters`; at least 1. */
-export function nearestRank(parameters: number, targets: TrainingConfig['adapter']['targets'], model: ModelConfig): number {
+export function nearestRank(parameters: number, targets: readonly Target[], model: ModelShape): number {
   const dims = siteDims(model);
   const row = sitePaths(model.layers, targets).reduce((a, path) => a + dims[targetOf(path)].inputs + dims[targetOf(path)].outputs, 0);
   return Math.max(1, Math.round(parameters / row));
@@ -92,7 +93,7 @@ function checkOwn(part: Json, where: string): void {
  * adapter.parameters, plain LoRA gets the rank that comes nearest to it, unless the method itself gives adapter.rank.
  * @throws InputError('bad-config') naming the plan's key, or the method and the key of its run.json
  */
-export function parsePlan(contents: unknown, where: string, model: ModelConfig): Plan {
+export function parsePlan(contents: unknown, where: string, model: ModelShape): Plan {
   const result = schema.safeParse(contents);
   if (!result.success) {
     const lines = result.error.issues.map((i) =>

@@ -1,0 +1,57 @@
+// The comparison of docs/results.md at full size: the demo's task, or a second one of other skills in the same words. It goes on where it was stopped.
+import { spawnSync } from 'node:child_process';
+import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { cliEnvironment, ensureCli } from '../cli.mjs';
+import { root, say } from '../setup.mjs';
+
+export const about = 'ways of sizing adapters at equal parameters: hours [demo|second] [--doc writes the tables into docs/results.md]';
+
+const PYTHONS = process.platform === 'win32' ? ['python', 'py'] : ['python3', 'python'];
+
+/** Writes the second task's rows; tasks.py needs nothing but Python. */
+function makeSecond() {
+  const folder = '.cache/compare/second-data';
+  if (existsSync(join(root, folder, 'heldout.jsonl'))) return folder;
+  mkdirSync(join(root, folder), { recursive: true });
+  for (const python of PYTHONS) {
+    const made = spawnSync(python, ['scripts/demo/tasks.py', '--second', '--out', folder], { cwd: root, stdio: ['ignore', 2, 2] });
+    if (made.status === 0) return folder;
+  }
+  throw new Error('The second task is written by scripts/demo/tasks.py, which needs Python 3.');
+}
+
+/** Puts the tables between the section's marks in docs/results.md; a section that is not there is added at the end. */
+export function withSection(text, name, tables) {
+  const [begin, end] = [`<!-- compare ${name} -->`, `<!-- /compare ${name} -->`];
+  const section = `${begin}\n\n${tables.trim()}\n\n${end}`;
+  const [from, to] = [text.indexOf(begin), text.indexOf(end)];
+  if (from < 0 || to < from) return `${text.trimEnd()}\n\n${section}\n`;
+  return `${text.slice(0, from)}${section}${text.slice(to + end.length)}`;
+}
+
+export default async function compare(options) {
+  const name = options.find((o) => !o.startsWith('--')) ?? 'demo';
+  const plan = `scripts/prove/compare/${name}.plan.json`;
+  if (!existsSync(join(root, plan))) throw new Error(`There is no ${plan}.`);
+  const data = name === 'second' ? makeSecond() : 'public/demo';
+  const out = `.cache/compare/${name}`;
+  await ensureCli();
+  const files = ['--data', `${data}/train.jsonl`, '--held-out', `${data}/heldout.jsonl`, '--plan', plan, '--out', out];
+  const { status, stdout } = spawnSync(
+    process.execPath,
+    [join(root, 'scripts/cli.mjs'), 'compare', '--model', 'public/demo', ...files, '--json'],
+    { cwd: root, encoding: 'utf8', env: cliEnvironment(), stdio: ['ignore', 'pipe', 'inherit'] },
+  );
+  if (status !== 0) return { passed: false, exitCode: status };
+  const tables = readFileSync(join(root, out, 'table.md'), 'utf8');
+  say(tables);
+  if (options.includes('--doc')) {
+    const doc = join(root, 'docs/results.md');
+    writeFileSync(doc, withSection(existsSync(doc) ? readFileSync(doc, 'utf8') : '# Does the search help?\n', name, tables));
+    say(`Written into docs/results.md, section ${name}.`);
+  }
+  const table = JSON.parse(stdout.trim().split('\n').at(-1));
+  const { seeds } = JSON.parse(readFileSync(join(root, plan), 'utf8'));
+  return { passed: table.methods.every((m) => m.n === seeds.length), out, ...table };
+}
