@@ -6,6 +6,7 @@ import squareCode from '../../shaders/optim/square_sum.wgsl?raw';
 import { defineKernel } from '../gpu/kernel.ts';
 import type { Recorder } from '../graph/recorder.ts';
 import { sizeOf, type Tensor, tensor } from '../graph/tensor.ts';
+import { invariant } from '../util/error.ts';
 
 const adamwKernel = defineKernel('adamw', adamwCode);
 const axpyKernel = defineKernel('axpy', axpyCode);
@@ -22,7 +23,7 @@ export interface AdamW {
 /** PyTorch's defaults, used at the lower level. */
 export const ADAMW: AdamW = { beta1: 0.9, beta2: 0.999, eps: 1e-8 };
 
-/** Flat buffers of one level, each (P). */
+/** Flat buffers of one level, each (P), P a multiple of 4, as a ParamStore's are. */
 export interface Flat {
   /** One u32, 0 at the start: raised for good by a gradient that is not finite. */
   halt: Tensor;
@@ -38,16 +39,28 @@ export interface Flat {
  */
 export function adamw(rec: Recorder, flat: Flat, statistics: Tensor, { beta1, beta2, eps }: AdamW = ADAMW): void {
   const n = sizeOf(flat.value);
+  const quads = quadsOf(flat.value);
   globalNorm(rec, flat.grad, statistics, flat.halt);
-  const params = { n, beta1, beta2, one_minus_beta1: 1 - beta1, one_minus_beta2: 1 - beta2, eps };
-  rec.launch({ kernel: adamwKernel, tensors: { statistics, ...flat }, params, workgroups: Math.ceil(n / 64), flops: 16 * n });
+  const params = { quads, beta1, beta2, one_minus_beta1: 1 - beta1, one_minus_beta2: 1 - beta2, eps };
+  rec.launch({ kernel: adamwKernel, tensors: { statistics, ...flat }, params, workgroups: Math.ceil(quads / 64), flops: 16 * n });
+}
+
+function quadsOf(t: Tensor): number {
+  const n = sizeOf(t);
+  invariant(n % 4 === 0, `${t.name}: a flat buffer has a multiple of 4 elements`);
+  return n / 4;
 }
 
 /** ‖x‖₂ to statistic 3 and the clip factor to statistic 4; raises `halt` where it is not finite. */
 export function globalNorm(rec: Recorder, x: Tensor, statistics: Tensor, halt: Tensor): void {
-  const n = sizeOf(x);
   const partials = tensor('norm partials', [128]);
-  rec.launch({ kernel: squareKernel, tensors: { x, partials }, params: { n }, workgroups: [128, 1, 1], flops: 2 * n });
+  rec.launch({
+    kernel: squareKernel,
+    tensors: { x, partials },
+    params: { quads: quadsOf(x) },
+    workgroups: [128, 1, 1],
+    flops: 2 * sizeOf(x),
+  });
   rec.launch({ kernel: clipKernel, tensors: { partials, statistics, halt }, workgroups: 1 });
 }
 
@@ -56,13 +69,13 @@ export type AxpyRule = 'plain' | 'xi' | 'epsilon' | 'difference';
 
 /** out += factor·rule·x over whole flat buffers. */
 export function axpy(rec: Recorder, x: Tensor, out: Tensor, factor: number, rule: AxpyRule, statistics: Tensor): void {
-  const n = sizeOf(out);
+  const quads = quadsOf(out);
   const number = ['plain', 'xi', 'epsilon', 'difference'].indexOf(rule);
   rec.launch({
     kernel: axpyKernel,
     tensors: { x, statistics, out },
-    params: { n, rule: number, factor },
-    workgroups: Math.ceil(n / 64),
-    flops: 2 * n,
+    params: { quads, rule: number, factor },
+    workgroups: Math.ceil(quads / 64),
+    flops: 2 * sizeOf(out),
   });
 }
