@@ -15,9 +15,8 @@ export interface SearchFrame {
   confidence: Float32Array;
   /** 1 where the count has not moved for the window. */
   settled: Uint8Array;
-  /** Rank of every expert, open or not, and the probability of the argmax of its g_R. */
+  /** Rank of every expert, open or not. How sure each is: `distributions`, for the one site that is looked at. */
   ranks: Uint16Array;
-  rankConfidence: Float32Array;
   totals: SearchTotals;
 }
 
@@ -219,7 +218,6 @@ export class SearchHistory {
     const confidence = new Float32Array(n);
     const settled = new Uint8Array(n);
     const ranks = new Uint16Array(n * experts);
-    const rankConfidence = new Float32Array(n * experts);
     const totals: SearchTotals = { experts: 0, meanRank: 0, parameters: 0, uniform: this.uniformParameters, settled: 0 };
     let rankSum = 0;
     for (let s = 0; s < n; s++) {
@@ -231,11 +229,9 @@ export class SearchHistory {
       settled[s] = this.isSettled(s, step) ? 1 : 0;
       let open = 0;
       for (let i = 0; i < experts; i++) {
-        const at = start + this.entries + i * rank;
-        const bestRank = argmax(values, at, rank);
-        ranks[s * experts + i] = bestRank + 1;
-        rankConfidence[s * experts + i] = peak(values, at, rank, bestRank);
-        if (i < count) open += bestRank + 1;
+        const bestRank = argmax(values, start + this.entries + i * rank, rank) + 1;
+        ranks[s * experts + i] = bestRank;
+        if (i < count) open += bestRank;
       }
       const { inputs, outputs } = sites[s];
       totals.experts += count;
@@ -244,7 +240,7 @@ export class SearchHistory {
       rankSum += open;
     }
     totals.meanRank = totals.experts === 0 ? 0 : rankSum / totals.experts;
-    return { step, loss, lambda, share, counts, confidence, settled, ranks, rankConfidence, totals };
+    return { step, loss, lambda, share, counts, confidence, settled, ranks, totals };
   }
 
   /** Whether a site's count had not moved for the window when `step` was done. Known of every step, kept or not. */

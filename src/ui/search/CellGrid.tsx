@@ -1,12 +1,12 @@
 // A heatmap of layers × linears: a canvas for eyes, over it an ARIA grid with roving focus whose labels are written outside React.
 import { type FocusEvent, type KeyboardEvent, type MouseEvent, memo, useCallback, useEffect, useRef, useState } from 'react';
 import { type CellLayout, type Margins, moved, shortName, startsMlp } from './grid.ts';
-import type { Looks } from './looks.ts';
+import { changedSites, type Looks } from './looks.ts';
 import type { DrawCell } from './paint.ts';
 import { blockGap, labelWidth, meanHeight, meanWidth, sizesFor, usePainted, useWidth } from './useCanvas.ts';
 
 /** Labels of unfocused cells follow at this distance. */
-const labelsEvery = 1000;
+const labelsEvery = 2000;
 
 export interface CellGridProps {
   /** Accessible name. */
@@ -32,7 +32,7 @@ export function CellGrid({ label, layout, looks, draw, margins, cellHeight, sele
   const means = margins !== undefined;
   const sizes = sizesFor(layout, available, cellHeight, means);
   usePainted(canvas, layout, sizes, looks, draw, margins);
-  useLabels(scroller, cellLabel, looks);
+  useLabels(scroller, layout, cellLabel, looks);
 
   const latest = useRef({ layout, onSelect, cellLabel });
   latest.current = { layout, onSelect, cellLabel };
@@ -71,23 +71,24 @@ export function CellGrid({ label, layout, looks, draw, margins, cellHeight, sele
   );
 }
 
-/** Writes the labels of all cells now and then, the focused cell's at once when it gets the focus. */
-function useLabels(root: { current: HTMLElement | null }, cellLabel: (site: number) => string, looks: Looks): void {
+/** Writes the labels of cells that look different, now and then; the focused cell's is written when it gets the focus. */
+function useLabels(root: { current: HTMLElement | null }, layout: CellLayout, cellLabel: (site: number) => string, looks: Looks): void {
   const last = useRef(Number.NEGATIVE_INFINITY);
-  // biome-ignore lint/correctness/useExhaustiveDependencies: labels follow the looks
+  const written = useRef<{ layout: CellLayout; looks: Looks } | null>(null);
   useEffect(() => {
     const write = () => {
       last.current = performance.now();
-      for (const cell of root.current?.querySelectorAll<HTMLElement>('[data-site]') ?? []) {
-        const text = cellLabel(Number(cell.dataset.site));
-        if (cell.getAttribute('aria-label') !== text) cell.setAttribute('aria-label', text);
+      const before = written.current?.layout === layout ? written.current.looks : null;
+      for (const site of changedSites(before, looks)) {
+        root.current?.querySelector(`[data-site="${site}"]`)?.setAttribute('aria-label', cellLabel(site));
       }
+      written.current = { layout, looks };
     };
     const wait = last.current + labelsEvery - performance.now();
     if (wait <= 0) return write();
     const timer = setTimeout(write, wait);
     return () => clearTimeout(timer);
-  }, [root, cellLabel, looks]);
+  }, [root, layout, cellLabel, looks]);
 }
 
 interface CellsProps {

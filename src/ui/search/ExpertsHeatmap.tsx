@@ -32,6 +32,7 @@ export const ExpertsHeatmap = memo(function ExpertsHeatmap({ history, layout, fr
     [layout, frame],
   );
   const label = useCallback((s: number) => expertsLabel(history, frame, s), [history, frame]);
+  const keys = useMemo(() => <ExpertsKeys most={experts} window={history.window} closable={closable} />, [experts, history, closable]);
   return (
     <figure className="min-w-0" data-testid="experts-heatmap" data-step={frame?.step ?? -1}>
       <figcaption className="mb-2 flex min-h-10 items-center text-sm font-semibold">Experts of each linear</figcaption>
@@ -46,17 +47,21 @@ export const ExpertsHeatmap = memo(function ExpertsHeatmap({ history, layout, fr
         onSelect={onSelect}
         cellLabel={label}
       />
-      <Keys>
-        <RampKey max={experts} label="experts" />
-        <Key mark="sure">how sure (also: the paler, the less)</Key>
-        <Key mark="settled">settled: not moved for {history.window} steps</Key>
-        {closable && <Key mark="closed">closed</Key>}
-        <Key mark="unknown">not yet known</Key>
-      </Keys>
+      {keys}
       <Twin layout={layout} caption="Experts of each linear, and how sure" cell={(s) => cellText(frame, s)} />
     </figure>
   );
 });
+
+const ExpertsKeys = ({ most, window, closable }: { most: number; window: number; closable: boolean }) => (
+  <Keys>
+    <RampKey max={most} label="experts" />
+    <Key mark="sure">how sure (also: the paler, the less)</Key>
+    <Key mark="settled">settled: not moved for {window} steps</Key>
+    {closable && <Key mark="closed">closed</Key>}
+    <Key mark="unknown">not yet known</Key>
+  </Keys>
+);
 
 function cellText(frame: SearchFrame | null, site: number): string {
   if (!frame) return 'not yet known';

@@ -16,10 +16,12 @@ const views = [
   { value: 'mean', label: 'Mean' },
 ] as const;
 
+type View = (typeof views)[number]['value'];
+
 export const RanksHeatmap = memo(function RanksHeatmap({ history, layout, frame, selected, onSelect }: HeatmapProps) {
   const { report } = history;
   const { experts, rank, sites, closable } = report;
-  const [view, setView] = useState<'bars' | 'mean'>('bars');
+  const [view, setView] = useState<View>('bars');
   const looks = useMemo(
     () => (view === 'bars' ? rankLooks(frame, sites.length, experts) : meanRankLooks(frame, sites.length, experts)),
     [view, frame, sites, experts],
@@ -35,12 +37,20 @@ export const RanksHeatmap = memo(function RanksHeatmap({ history, layout, frame,
     [layout, frame, experts],
   );
   const label = useCallback((s: number) => ranksLabel(report, frame, s), [report, frame]);
-  return (
-    <figure className="min-w-0" data-testid="ranks-heatmap" data-step={frame?.step ?? -1}>
+  // What does not follow the frame is not rendered again with it.
+  const caption = useMemo(
+    () => (
       <figcaption className="mb-2 flex min-h-10 flex-wrap items-center justify-between gap-x-4 gap-y-1 text-sm">
         <span className="font-semibold">Ranks of each expert</span>
         <Choice label="Ranks as" hideLabel value={view} options={views} onChange={(v) => setView(v)} />
       </figcaption>
+    ),
+    [view],
+  );
+  const keys = useMemo(() => <RanksKeys view={view} most={rank} closable={closable} />, [view, rank, closable]);
+  return (
+    <figure className="min-w-0" data-testid="ranks-heatmap" data-step={frame?.step ?? -1}>
+      {caption}
       <CellGrid
         label="Ranks by layer and linear"
         layout={layout}
@@ -52,21 +62,25 @@ export const RanksHeatmap = memo(function RanksHeatmap({ history, layout, frame,
         onSelect={onSelect}
         cellLabel={label}
       />
-      <Keys>
-        {view === 'bars' ? (
-          <>
-            <Key mark="bar">open expert: height = rank, up to {rank}</Key>
-            <Key mark="faint">closed expert</Key>
-          </>
-        ) : (
-          <RampKey max={rank} label="mean rank of open experts" />
-        )}
-        {closable && <Key mark="closed">closed</Key>}
-      </Keys>
+      {keys}
       <Twin layout={layout} caption="Ranks of the open experts of each linear" cell={(s) => cellText(frame, s, experts)} />
     </figure>
   );
 });
+
+const RanksKeys = ({ view, most, closable }: { view: View; most: number; closable: boolean }) => (
+  <Keys>
+    {view === 'bars' ? (
+      <>
+        <Key mark="bar">open expert: height = rank, up to {most}</Key>
+        <Key mark="faint">closed expert</Key>
+      </>
+    ) : (
+      <RampKey max={most} label="mean rank of open experts" />
+    )}
+    {closable && <Key mark="closed">closed</Key>}
+  </Keys>
+);
 
 function cellText(frame: SearchFrame | null, site: number, experts: number): string {
   if (!frame) return 'not yet known';

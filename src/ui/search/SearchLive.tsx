@@ -11,7 +11,7 @@ import { SearchTotals } from './SearchTotals.tsx';
 import { labelWidth, meanWidth } from './useCanvas.ts';
 
 /** Figures and charts follow at this distance; the heatmaps follow every version. */
-const figuresEvery = 500;
+const figuresEvery = 1000;
 
 export interface SearchLiveProps {
   report: SearchReport;
@@ -52,7 +52,7 @@ export function SearchLive({ report, history, version }: SearchLiveProps) {
   );
 }
 
-/** Follows a value at most twice a second, or at once where `slow` is false. */
+/** Follows a value at most once a second, or at once where `slow` is false. */
 function useSlow<T>(value: T, slow: boolean): T {
   const [shown, setShown] = useState(value);
   const last = useRef(0);

@@ -31,9 +31,10 @@ export const blend = (color: Rgb, over: Rgb, alpha: number): Rgb => [
 
 export const css = ([r, g, b]: Rgb): string => `rgb(${r} ${g} ${b})`;
 
-/** #rrggbb as numbers. */
+/** #rrggbb or #rgb as numbers. */
 export function parseHex(hex: string): Rgb {
-  const n = Number.parseInt(hex.trim().slice(1), 16);
+  const digits = hex.trim().slice(1);
+  const n = Number.parseInt(digits.length === 3 ? digits.replace(/./g, '$&$&') : digits, 16);
   return [(n >> 16) & 255, (n >> 8) & 255, n & 255];
 }
 

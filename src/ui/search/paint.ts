@@ -32,7 +32,9 @@ export interface Box {
 /** Draws a cell whose ground is already clear; text is centred on its point. */
 export type DrawCell = (on: Surface, box: Box, look: Uint16Array, palette: Palette) => void;
 
-export const textFont = '600 12px Inter, ui-sans-serif, system-ui, sans-serif';
+const family = 'Inter, ui-sans-serif, system-ui, sans-serif';
+export const textFont = `600 12px ${family}`;
+export const marginFont = `11px ${family}`;
 
 const middle = ({ x, y, width, height }: Box): [number, number] => [x + width / 2, y + height / 2 + 0.5];
 
@@ -187,7 +189,7 @@ export const drawAllocation =
       const ink = ground(on, top, rampColor(count, maxExperts), palette);
       on.fillStyle = ink;
       on.fillText(String(count), look[1] ? top.x + top.width / 2 - 4 : top.x + top.width / 2, top.y + 10.5);
-      const bars = { x: box.x + 1, y: box.y + 21, width: box.width - 2, height: box.height - 21 };
+      const bars = { x: box.x + 1, y: box.y + 21, width: box.width - 2, height: box.height - 24 };
       if (!palette.forced) {
         on.fillStyle = palette.sunk;
         on.fillRect(box.x, bars.y - 1, box.width, bars.height + 1);

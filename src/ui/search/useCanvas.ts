@@ -2,7 +2,7 @@
 import { type RefObject, useEffect, useLayoutEffect, useRef, useState } from 'react';
 import { type CellLayout, type Margins, startsMlp } from './grid.ts';
 import { changedSites, type Looks } from './looks.ts';
-import { type Box, type DrawCell, textFont } from './paint.ts';
+import { type Box, type DrawCell, marginFont, textFont } from './paint.ts';
 import { usePalette } from './palette.ts';
 
 /** Sizes of a heatmap in CSS pixels. */
@@ -95,7 +95,8 @@ export function usePainted(
   const ratio = usePixelRatio();
   const painted = useRef<{ all: readonly unknown[]; looks: Looks; texts: string[] } | null>(null);
   useLayoutEffect(() => {
-    const on = canvas.current?.getContext('2d');
+    // Kept in main memory: neither waits for a GPU that is busy with training nor takes time from it.
+    const on = canvas.current?.getContext('2d', { willReadFrequently: true });
     if (!on || !canvas.current || sizes.width <= 0) return;
     const all = [palette, ratio, layout, draw, sizes.width, sizes.height, sizes.cellWidth, canvas.current];
     let before = painted.current;
@@ -106,8 +107,8 @@ export function usePainted(
       on.setTransform(ratio, 0, 0, ratio, 0, 0);
       on.textAlign = 'center';
       on.textBaseline = 'middle';
-      on.font = textFont;
     }
+    on.font = textFont;
     for (const site of changedSites(before?.looks ?? null, looks)) {
       const box = cellBox(layout, layout.cell[site], sizes);
       on.clearRect(box.x - 1, box.y - 1, box.width + 2, box.height + 2);
@@ -115,6 +116,7 @@ export function usePainted(
     }
     const texts = margins ? marginTexts(layout, margins, sizes) : [];
     on.fillStyle = palette.muted;
+    on.font = marginFont;
     texts.forEach(({ text, x, y }, i) => {
       if (before?.texts[i] === text) return;
       const width = Math.min(sizes.cellWidth, meanWidth);

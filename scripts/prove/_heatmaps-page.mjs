@@ -1,0 +1,74 @@
+// The heatmaps alone, fed by a worker as in the app: event → history → components. Driven by scripts/prove/heatmaps.mjs.
+import { createElement as h, useState, useSyncExternalStore } from 'react';
+import { createRoot } from 'react-dom/client';
+import { siteDims, sitePaths, targetNames, targetOf } from '../../src/adapters/allocation.ts';
+import { presetAllocation } from '../../src/adapters/presets.ts';
+import { RecentRouting } from '../../src/state/recent-routing.ts';
+import { SearchHistory } from '../../src/state/search-history.ts';
+import { AllocationGrid } from '../../src/ui/search/AllocationGrid.tsx';
+import { RoutingHeatmap } from '../../src/ui/search/RoutingHeatmap.tsx';
+import { SearchLive } from '../../src/ui/search/SearchLive.tsx';
+import { followTheme } from '../../src/ui/shared/theme.ts';
+import '../../src/ui/styles.css';
+
+followTheme();
+const query = new URLSearchParams(location.search);
+const number = (name, otherwise) => Number(query.get(name) ?? otherwise);
+const layers = number('layers', 30);
+const [experts, rank] = [number('experts', 8), number('rank', 8)];
+const closable = query.has('closable');
+const dims = siteDims({ hidden: 576, heads: 9, kvHeads: 3, headDim: 64, feedForward: 1536 });
+const sites = sitePaths(layers, targetNames).map((path, i) => ({
+  path,
+  layer: Math.floor(i / targetNames.length),
+  target: targetOf(path),
+  ...dims[targetOf(path)],
+}));
+const report = { config: {}, sites, experts, rank, topK: 2, closable, steps: number('steps', 200), trainRows: 0, validationRows: 0 };
+const history = new SearchHistory(report);
+
+/** An allocation with every kind of cell, two of its sites locked, and a routing in which one expert in ten is dead. */
+const allocation = presetAllocation('random', { layers, targets: targetNames, maxExperts: experts, maxRank: rank, topK: 2, seed: 3 });
+allocation.experts[sites[3].path] = 0;
+const routing = new RecentRouting(sites.map(({ path }) => ({ path, experts: allocation.experts[path] })));
+routing.append(
+  routing.sites.flatMap(({ experts: n }, s) => {
+    const raw = Array.from({ length: n }, (_, i) => ((s * 7 + i * 13) % 10 === 0 ? 0 : 1 + ((s * 5 + i * 3) % 4)));
+    const sum = raw.reduce((a, b) => a + b, 0);
+    return raw.map((v) => (sum === 0 ? 1 / n : v / sum));
+  }),
+);
+
+const card = (title, child) => h('section', { className: 'card mb-5' }, h('h2', { className: 'mb-4 text-lg font-semibold' }, title), child);
+
+function Review() {
+  const [selected, setSelected] = useState(null);
+  const locked = new Set([sites[0].path, sites[5].path, sites[3].path]);
+  return h(AllocationGrid, { sites, allocation, maxExperts: experts, maxRank: rank, locked, selected, onSelect: setSelected });
+}
+
+function Page() {
+  const version = useSyncExternalStore(history.subscribe, () => history.version);
+  return [
+    h('div', { key: 'search' }, card('Search', h(SearchLive, { report, history, version }))),
+    query.has('all') && h('div', { key: 'review' }, card('Review', h(Review))),
+    query.has('all') && h('div', { key: 'routing' }, card('Training', h(RoutingHeatmap, { routing, version: routing.batches }))),
+  ];
+}
+
+const worker = new Worker(new URL('./_heatmaps-worker.mjs', import.meta.url), { type: 'module' });
+worker.onmessage = ({ data }) => history.append(data.series);
+worker.postMessage({
+  type: 'start',
+  sites: sites.length,
+  entries: experts + (closable ? 1 : 0),
+  experts,
+  rank,
+  rate: number('rate', 0.1),
+});
+globalThis.harness = {
+  send: (count) => worker.postMessage({ type: 'send', count }),
+  every: (milliseconds) => worker.postMessage({ type: 'every', milliseconds }),
+  steps: () => history.lastStep,
+};
+createRoot(document.getElementById('root')).render(h(Page));

@@ -1,0 +1,106 @@
+// What the live heatmaps cost the page: the main thread's task time at 30 layers × 7 linears × 8 experts with ten updates a second.
+import { mkdirSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import tailwindcss from '@tailwindcss/vite';
+import react from '@vitejs/plugin-react';
+import { chromium } from 'playwright';
+import { build, preview } from 'vite';
+import { chromiumFlags, ensureChromium } from '../chromium.mjs';
+import { root, say } from '../setup.mjs';
+
+export const about = "the page's main thread while heatmaps update ten times a second [--seconds N] [--screenshots FOLDER]";
+
+const shareAllowed = 0.03;
+
+const option = (options, name) => {
+  const at = options.indexOf(`--${name}`);
+  return at < 0 ? undefined : options[at + 1];
+};
+
+/** Seconds that the page's main thread has spent in tasks so far, by the browser's own account. */
+async function taskSeconds(session) {
+  const { metrics } = await session.send('Performance.getMetrics');
+  return metrics.find(({ name }) => name === 'TaskDuration').value;
+}
+
+/** Share of wall time in tasks over `seconds`, and the updates that came in them. */
+async function share(page, session, seconds) {
+  const [from, steps, began] = [await taskSeconds(session), await page.evaluate(() => globalThis.harness.steps()), Date.now()];
+  await page.waitForTimeout(1000 * seconds);
+  const [to, end] = [await taskSeconds(session), Date.now()];
+  const updates = (await page.evaluate(() => globalThis.harness.steps())) - steps;
+  return { share: (1000 * (to - from)) / (end - began), updatesPerSecond: (1000 * updates) / (end - began), seconds: (end - began) / 1000 };
+}
+
+/** One measurement on a page of its own: after two seconds of updates, with a cell chosen so that the inspector is open. */
+async function measure(browser, address, seconds, query) {
+  const page = await browser.newPage({ viewport: { width: 1280, height: 900 } });
+  const errors = [];
+  page.on('pageerror', (e) => errors.push(e.message));
+  await page.goto(`${address}?${query}`);
+  const session = await page.context().newCDPSession(page);
+  await session.send('Performance.enable');
+  await page.evaluate(() => globalThis.harness.send(1));
+  await page.locator('[data-testid=experts-heatmap] [data-cell="64"]').click();
+  const idle = await share(page, session, 3);
+  await page.evaluate(() => globalThis.harness.every(100));
+  await page.waitForTimeout(2000);
+  const figures = await share(page, session, seconds);
+  await page.close();
+  if (errors.length > 0) throw new Error(errors.join('\n'));
+  return { ...figures, idleShare: idle.share };
+}
+
+/** Pictures of both themes, wide and narrow, in the midst of a search and on a small model. */
+async function pictures(browser, address, folder) {
+  mkdirSync(folder, { recursive: true });
+  for (const colorScheme of ['light', 'dark']) {
+    for (const width of [1280, 360]) {
+      for (const [name, query] of [
+        ['large', 'all'],
+        ['small', 'all&layers=4&closable'],
+      ]) {
+        const page = await browser.newPage({ viewport: { width, height: 900 }, colorScheme });
+        await page.goto(`${address}?${query}`);
+        await page.evaluate(() => globalThis.harness.send(90));
+        await page.locator('[data-testid=search-live][data-step="89"]').waitFor();
+        await page.locator('[data-testid=experts-heatmap] [data-cell="9"]').click();
+        await page.waitForTimeout(800);
+        await page.screenshot({ path: join(folder, `${name}-${colorScheme}-${width}.png`), fullPage: true });
+        await page.close();
+      }
+    }
+  }
+}
+
+/** Options: `--seconds N` of measuring (10 at least), `--screenshots FOLDER` saves pictures too. */
+export default async function heatmaps(options) {
+  const seconds = Math.max(10, Number(option(options, 'seconds') ?? 15));
+  const outDir = join(tmpdir(), `guilomo-heatmaps-${process.pid}`);
+  const built = {
+    outDir,
+    emptyOutDir: true,
+    target: 'es2023',
+    rolldownOptions: { input: join(root, 'scripts/prove/_heatmaps-page.html') },
+  };
+  const shared = { root, configFile: false, logLevel: 'warn', base: './' };
+  await build({ ...shared, plugins: [react(), tailwindcss()], worker: { format: 'es' }, build: built });
+  const server = await preview({ ...shared, build: { outDir }, preview: { host: '127.0.0.1', port: 4279 } });
+  const browser = await chromium.launch({ executablePath: ensureChromium(), args: chromiumFlags });
+  const address = `${server.resolvedUrls.local[0]}scripts/prove/_heatmaps-page.html`;
+  try {
+    const folder = option(options, 'screenshots');
+    if (folder) await pictures(browser, address, folder);
+    // As in a search at an upper learning rate of 0.1; and as no search is: everything moves in every step.
+    const search = await measure(browser, address, seconds, 'rate=0.1');
+    say(`search: ${(100 * search.share).toFixed(2)} % of the main thread at ${search.updatesPerSecond.toFixed(1)} updates a second`);
+    const turmoil = await measure(browser, address, seconds, 'rate=5');
+    say(`turmoil: ${(100 * turmoil.share).toFixed(2)} %`);
+    return { passed: search.share <= shareAllowed && search.updatesPerSecond > 9, shareAllowed, search, turmoil };
+  } finally {
+    await browser.close();
+    await server.close();
+    rmSync(outDir, { recursive: true, force: true });
+  }
+}
