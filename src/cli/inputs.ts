@@ -2,6 +2,7 @@
 import { dirname, relative, resolve } from 'node:path';
 import { type Allocation, parseAllocation, siteDims } from '../adapters/allocation.ts';
 import type { AdapterLayout } from '../adapters/layout.ts';
+import { BatchOrder, searchPairs, splitValidation } from '../data/batches.ts';
 import { openCheckpoint } from '../data/checkpoint-folder.ts';
 import { type Dataset, readDataset } from '../data/formats.ts';
 import { type Folder, readAll } from '../data/source.ts';
@@ -13,7 +14,7 @@ import { type LoadedModel, loadModel, readModelConfig } from '../model/load.ts';
 import { checkpointWeights } from '../model/weights.ts';
 import { chooseVariants } from '../ops/linear/choose.ts';
 import { readAdapter } from '../train/adapter-files.ts';
-import { parseRunConfig, type RunConfig } from '../train/config.ts';
+import { parseRunConfig, type RunConfig, searches, trains } from '../train/config.ts';
 import { resolveAllocation } from '../train/resolve-allocation.ts';
 import { InputError, isInputError } from '../util/error.ts';
 import { decodeText, parseJson } from '../util/json.ts';
@@ -133,4 +134,12 @@ function report({ rows, bad, truncated, tokens, trainedTokens }: Dataset, data: 
   if (bad.length > SHOWN) note(`… and ${bad.length - SHOWN} more`);
   const cut = truncated > 0 ? `, ${truncated} of them cut to data.maxLength ${data.maxLength}` : '';
   note(`Data: ${rows - bad.length} of ${rows} rows${cut}; ${tokens} tokens, ${trainedTokens} of which carry loss`);
+}
+
+/** Refuses data that cannot fill a run's batches, as the run itself would, before the model is loaded. */
+export function checkBatches(rows: number, config: RunConfig): void {
+  const { data, seed } = config;
+  const { train } = splitValidation(rows, data.validation, data.shuffle, seed);
+  if (trains(config)) new BatchOrder(train.length, config.train.batch, data.shuffle, seed);
+  if (searches(config)) searchPairs(train.length, config.search.microBatch, config.search.split, data.shuffle, seed);
 }

@@ -1,11 +1,12 @@
 // compare: several methods over several seeds at equal trainable parameters, each at its own learning rate.
 
+import { searches } from '../../train/config.ts';
 import { command } from '../command.ts';
 import { Comparison, checkOutFolder, hashFiles, modelFiles } from '../compare/comparison.ts';
 import { parsePlan } from '../compare/plan.ts';
 import { tableMarkdown } from '../compare/table.ts';
 import { fileSource } from '../files.ts';
-import { checkModel, openData, openModel, readJson, shared } from '../inputs.ts';
+import { checkBatches, checkModel, openData, openModel, readAllocation, readJson, shared } from '../inputs.ts';
 import { flag, required, text, texts } from '../options.ts';
 
 const quoted = (word: string): string => (/^[\w./:@%+=,-]+$/.test(word) ? word : `'${word.replaceAll("'", `'\\''`)}'`);
@@ -33,7 +34,10 @@ DIR gets results.jsonl, one line a finished run, allocations/ with what the sear
     const model = await checkModel(o.model);
     const plan = parsePlan(await readJson(o.plan, 'bad-config'), o.plan, model.config);
     const { data } = plan.methods[0].config(plan.seeds[0], plan.learningRates[0]);
+    const all = plan.methods.flatMap((m) => [...plan.tuneSeeds, ...plan.seeds].map((seed) => m.config(seed, plan.learningRates[0])));
+    for (const config of all) if (!searches(config)) await readAllocation(config, o.plan, model.config);
     const { dataset } = await openData(context, model, o.data, data);
+    for (const config of all) checkBatches(dataset.examples.length, config);
     const { dataset: held, tokenizer } = await openData(context, model, [o.heldOut], { ...data, maxLength: model.config.maxPositions });
     const files = await hashFiles([...modelFiles(model.folder), ...[...o.data, o.heldOut].map(fileSource)]);
     const loaded = await openModel(context, model, o.kernels);

@@ -2,17 +2,16 @@
 import { dirname } from 'node:path';
 import { type Allocation, siteDims } from '../../adapters/allocation.ts';
 import { layoutAdapter } from '../../adapters/layout.ts';
-import { BatchOrder, searchPairs, splitValidation } from '../../data/batches.ts';
 import { openSafetensors } from '../../data/safetensors.ts';
 import type { ModelConfig } from '../../model/config.ts';
 import { storeValues } from '../../train/adapter-files.ts';
-import { type RunConfig, searches, trains } from '../../train/config.ts';
+import { type RunConfig, searches } from '../../train/config.ts';
 import { searchStateValues } from '../../train/search-files.ts';
 import { searchLayout } from '../../train/search-setup.ts';
 import { invariant } from '../../util/error.ts';
 import { command } from '../command.ts';
 import { fileSource } from '../files.ts';
-import { checkModel, openData, openModel, readAllocation, readRunConfig, shared } from '../inputs.ts';
+import { checkBatches, checkModel, openData, openModel, readAllocation, readRunConfig, shared } from '../inputs.ts';
 import { flag, required, text, texts } from '../options.ts';
 import { RunFolder } from '../outputs.ts';
 import { type Start, wholeRun } from '../training.ts';
@@ -61,12 +60,4 @@ async function initialTensors(path: string, config: RunConfig, model: ModelConfi
   invariant(allocation, 'a run without a search has its allocation');
   const values = await storeValues(layoutAdapter({ ...config.adapter, allocation }, model.layers, siteDims(model)), entries, path);
   return { train: async () => values };
-}
-
-/** Refuses what the run would refuse, before the model is loaded. */
-function checkBatches(rows: number, config: RunConfig): void {
-  const { data, seed } = config;
-  const { train } = splitValidation(rows, data.validation, data.shuffle, seed);
-  if (trains(config)) new BatchOrder(train.length, config.train.batch, data.shuffle, seed);
-  if (searches(config)) searchPairs(train.length, config.search.microBatch, config.search.split, data.shuffle, seed);
 }
