@@ -2,6 +2,7 @@
 
 import { chooseVariants } from '../../ops/linear/choose.ts';
 import { PRODUCTS, type ProductResult, randomModel, SMOLLM2_135M, type StepResult, timeProduct, timeSteps } from '../../train/bench.ts';
+import { DEMO_SHAPE, type SearchCosts, timeSearch } from '../../train/bench-search.ts';
 import { command } from '../command.ts';
 import { shared } from '../inputs.ts';
 import { flag, whole } from '../options.ts';
@@ -41,6 +42,24 @@ function profileTable(r: StepResult): string {
   return [`${r.method}, by dispatch        count        ms      %  GFLOP/s   kernel`, ...rows].join('\n');
 }
 
+function searchTable({ plainMilliseconds, steps }: SearchCosts): string {
+  const head = 'step                            ms   of a plain micro-step   by CPU time   by flops';
+  return [
+    head,
+    `plain micro-step          ${cell(plainMilliseconds, 0, 8)}`,
+    ...steps.map(
+      (s) =>
+        `${s.step.padEnd(26)}${cell(s.milliseconds, 0, 8)}${cell(s.ratio, 2, 24)}${s.cpuRatio === null ? '' : cell(s.cpuRatio, 2, 14)}${cell(s.flopRatio, 2, 11)}`,
+    ),
+  ].join('\n');
+}
+
+/** Milliseconds of CPU time that this process has used. */
+function cpuTime(): number {
+  const { user, system } = process.cpuUsage();
+  return (user + system) / 1000;
+}
+
 export const bench = command({
   name: 'bench',
   summary: 'how fast products and training steps are on this device',
@@ -52,12 +71,19 @@ plain LoRA of rank 8, and LoRA-MoE with 8 experts of rank 8, top-2, at all sites
     repeats: whole('steps timed; 3 by default', 1, 1000),
     kernels: shared.kernels,
     profile: flag('time by dispatch too, where the device has timestamp queries'),
+    search: flag("search steps at the demo model's shape beside plain micro-steps, instead of the rest; --repeats rounds, 7 by default"),
     json: flag('one JSON line instead of tables'),
   },
   run: async (o, { io, progress }) => {
     const gpu = await io.openGpu();
     progress.note(`WebGPU: ${gpu.name}`);
     const variants = { ...(await chooseVariants(gpu)), ...(o.kernels && { product: o.kernels }) };
+    if (o.search) {
+      const costs = await timeSearch(randomModel(gpu, DEMO_SHAPE, variants), o.repeats ?? 7, cpuTime);
+      if (o.json) io.out(`${JSON.stringify({ device: gpu.name, kernels: variants, ...costs })}\n`);
+      else io.out(`${gpu.name}\n\n${searchTable(costs)}\n`);
+      return 0;
+    }
     const four = gpu.subgroup?.min === 4 && gpu.subgroup.max === 4;
     const products: ProductResult[] = [];
     for (const p of PRODUCTS) {
