@@ -24,7 +24,19 @@ const sites = sitePaths(layers, targetNames).map((path, i) => ({
   target: targetOf(path),
   ...dims[targetOf(path)],
 }));
-const report = { config: {}, sites, experts, rank, topK: 2, closable, steps: number('steps', 200), trainRows: 0, validationRows: 0 };
+const report = {
+  config: {},
+  sites,
+  experts,
+  rank,
+  topK: 2,
+  closable,
+  steps: number('steps', 200),
+  parameters: 0,
+  microSteps: 0,
+  trainRows: 0,
+  validationRows: 0,
+};
 const history = new SearchHistory(report);
 
 /** An allocation with every kind of cell, two of its sites locked, and a routing in which one expert in ten is dead. */

@@ -17,7 +17,20 @@ function report(options: Partial<SearchReport> = {}): SearchReport {
     const target = targetOf(path);
     return { path, layer: Math.floor(i / targets.length), target, ...dims[target] };
   });
-  return { config, sites, experts, rank, topK: 2, closable: false, steps: 40, trainRows: 8, validationRows: 0, ...options };
+  return {
+    config,
+    sites,
+    experts,
+    rank,
+    topK: 2,
+    closable: false,
+    steps: 40,
+    parameters: 1,
+    microSteps: 2,
+    trainRows: 8,
+    validationRows: 0,
+    ...options,
+  };
 }
 
 /** Reproducible values between −1 and 1. */

@@ -1,5 +1,5 @@
 // Goes through the recorded steps of a search: slider, [ and ], replay, back to live.
-import { memo, useEffect, useRef, useState } from 'react';
+import { memo, useCallback, useEffect, useRef, useState } from 'react';
 import type { SearchHistory } from '../../state/search-history.ts';
 import { Button } from '../shared/controls.tsx';
 import { PauseIcon, PlayIcon } from '../shared/icons.tsx';
@@ -28,11 +28,19 @@ export const Scrubber = memo(function Scrubber({ history, at, onChange }: Scrubb
   const [playing, setPlaying] = useState(false);
   const last = Math.max(0, history.length - 1);
   const index = at === null ? last : history.indexOf(at);
-  const go = (to: number) => {
-    if (history.length > 0) onChange(history.stepAt(Math.max(0, Math.min(last, to))));
-  };
-  const latest = useRef({ index, last, go, onChange });
-  latest.current = { index, last, go, onChange };
+  // Keys and the replay count from what is recorded now, which may be more than what was rendered.
+  const latest = useRef({ at, onChange });
+  latest.current = { at, onChange };
+  const place = useCallback(() => {
+    const { at } = latest.current;
+    return at === null ? history.length - 1 : history.indexOf(at);
+  }, [history]);
+  const go = useCallback(
+    (to: number) => {
+      if (history.length > 0) latest.current.onChange(history.stepAt(Math.max(0, Math.min(history.length - 1, to))));
+    },
+    [history],
+  );
 
   useEffect(() => {
     const onKey = (e: KeyboardEvent) => {
@@ -41,27 +49,27 @@ export const Scrubber = memo(function Scrubber({ history, at, onChange }: Scrubb
       if (by === 0 || e.metaKey || ((e.ctrlKey || e.altKey) && !e.getModifierState('AltGraph')) || typing(e.target)) return;
       e.preventDefault();
       setPlaying(false);
-      latest.current.go(latest.current.index + by);
+      go(place() + by);
     };
     document.addEventListener('keydown', onKey);
     return () => document.removeEventListener('keydown', onKey);
-  }, []);
+  }, [place, go]);
 
   useEffect(() => {
     if (!playing) return;
     const timer = setInterval(() => {
-      const now = latest.current;
-      const by = Math.max(1, Math.ceil(now.last / (picturesPerSecond * secondsAtMost)));
-      if (now.index + by < now.last) return now.go(now.index + by);
+      const end = history.length - 1;
+      const next = place() + Math.max(1, Math.ceil(end / (picturesPerSecond * secondsAtMost)));
+      if (next < end) return go(next);
       setPlaying(false);
-      now.onChange(null);
+      latest.current.onChange(null);
     }, 1000 / picturesPerSecond);
     return () => clearInterval(timer);
-  }, [playing]);
+  }, [playing, history, place, go]);
 
   const step = history.length > 0 ? history.stepAt(index) : 0;
   const play = () => {
-    if (!playing && index >= last) go(0);
+    if (!playing && place() >= history.length - 1) go(0);
     setPlaying(!playing);
   };
   return (

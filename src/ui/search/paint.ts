@@ -189,7 +189,7 @@ export const drawAllocation =
       const ink = ground(on, top, rampColor(count, maxExperts), palette);
       on.fillStyle = ink;
       on.fillText(String(count), look[1] ? top.x + top.width / 2 - 4 : top.x + top.width / 2, top.y + 10.5);
-      const bars = { x: box.x + 1, y: box.y + 21, width: box.width - 2, height: box.height - 24 };
+      const bars = { x: box.x + 1, y: box.y + 21, width: box.width - 2, height: box.height - 25 };
       if (!palette.forced) {
         on.fillStyle = palette.sunk;
         on.fillRect(box.x, bars.y - 1, box.width, bars.height + 1);
