@@ -1,7 +1,8 @@
 // Symbolic tensors: a name, a shape, a type and a kind; no data.
+import { type BlockType, blockFormats, blockWords, isBlockType } from '../util/blocks.ts';
 
-/** What a tensor's elements are on the GPU. f16 and bf16 are packed two to a u32. */
-export type Dtype = 'f32' | 'u32' | 'f16' | 'bf16';
+/** What a tensor's elements are on the GPU. f16 and bf16 are packed two to a u32, GGUF's types in blocks of whole u32. */
+export type Dtype = 'f32' | 'u32' | 'f16' | 'bf16' | BlockType;
 
 /**
  * Where a tensor lives: `weight` frozen and loaded, `param` and `grad` views of a ParamStore, `activation` planned by liveness,
@@ -35,4 +36,7 @@ export function tensor(name: string, shape: readonly number[], options: Partial<
 export const sizeOf = (t: Tensor): number => t.shape.reduce((a, b) => a * b, 1);
 
 /** Bytes on the GPU; packed 16-bit types are rounded up to whole u32. */
-export const bytesOf = (t: Tensor): number => (t.dtype === 'f16' || t.dtype === 'bf16' ? Math.ceil(sizeOf(t) / 2) * 4 : sizeOf(t) * 4);
+export function bytesOf(t: Tensor): number {
+  if (isBlockType(t.dtype)) return (sizeOf(t) / blockFormats[t.dtype].elements) * blockWords(t.dtype) * 4;
+  return t.dtype === 'f16' || t.dtype === 'bf16' ? Math.ceil(sizeOf(t) / 2) * 4 : sizeOf(t) * 4;
+}

@@ -2,6 +2,7 @@
 import { type AdapterLayout, countParameters } from '../adapters/layout.ts';
 import type { Tokenizer } from '../data/tokenizer.ts';
 import type { Gpu } from '../gpu/device.ts';
+import { bytesOf, sizeOf, type Tensor } from '../graph/tensor.ts';
 import type { LoadedModel } from '../model/load.ts';
 import type { SearchConfig, TrainingConfig } from '../train/config.ts';
 import type { SearchSession } from '../train/search-session.ts';
@@ -17,17 +18,16 @@ export const describeDevice = ({ name, software, maxBinding, subgroup, timestamp
 });
 
 const names = { llama: 'Llama', qwen2: 'Qwen2', qwen3: 'Qwen3' } as const;
-const bytesOf = { f32: 4, u32: 4, f16: 2, bf16: 2 } as const;
 
 /** Parameters are counted from the weights that were loaded, a tied head once. */
 export function describeModel({ name, config, weights }: LoadedModel, tokenizer: Tokenizer | null): ModelReport {
-  const sizes = weights.all.map((t) => ({ count: t.shape.reduce((a, b) => a * b, 1), bytes: bytesOf[t.dtype] }));
+  const sum = (of: (t: Tensor) => number) => weights.all.reduce((total, t) => total + of(t), 0);
   const { architecture, layers, hidden, heads, kvHeads, headDim, feedForward, vocab, maxPositions } = config;
   return {
     name,
     architecture: names[architecture],
-    parameters: sizes.reduce((sum, s) => sum + s.count, 0),
-    bytes: sizes.reduce((sum, s) => sum + s.count * s.bytes, 0),
+    parameters: sum(sizeOf),
+    bytes: sum(bytesOf),
     dtype: weights.embedding.dtype,
     hasTokenizer: tokenizer !== null,
     hasTemplate: tokenizer?.template != null,

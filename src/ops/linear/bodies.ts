@@ -1,7 +1,6 @@
 // The inner loops of the register-blocked products, unrolled: one thread's loads and multiply-adds of one phase.
-
-/** Element type of the right operand; 16-bit types are packed two to a u32. */
-export type Packing = 'f32' | 'f16' | 'bf16';
+import { isBlockType } from '../../util/blocks.ts';
+import { type Packing, UNPACK } from './packing.ts';
 
 /** Rows and columns that one thread (or, in `subgroup`, one lane's columns) keeps in registers. */
 export interface Block {
@@ -12,12 +11,6 @@ export interface Block {
 export const xyzw = 'xyzw';
 export const range = (n: number): number[] => Array.from({ length: n }, (_, i) => i);
 export const lines = (n: number, f: (i: number) => string): string => range(n).map(f).join('\n');
-
-export const UNPACK: Record<Packing, (word: string) => [string, string]> = {
-  f32: (w) => [w, w],
-  f16: (w) => [`unpack2x16float(${w}).x`, `unpack2x16float(${w}).y`],
-  bf16: (w) => [`bitcast<f32>(${w} << 16u)`, `bitcast<f32>(${w} & 0xffff0000u)`],
-};
 
 export interface Phase {
   left: 'row' | 'col';
@@ -37,10 +30,11 @@ export function vectorBody(phase: Phase, block: Block, shared: boolean): string 
   const [A, B, la, lb] = [`a${s}`, `b${s}`, `params.lda${s}`, `params.ldb${s}`];
   const own = shared ? block.rows / 4 : block.rows;
   const row0 = shared ? `m0 + lane * ${own}u` : 'm0';
-  const unpack = (word: string): string => {
-    if (packing === 'f32') return word;
-    const [low, high] = [UNPACK[packing](`${word}.x`), UNPACK[packing](`${word}.y`)];
-    return `vec4<f32>(${low.join(', ')}, ${high.join(', ')})`;
+  const four = (name: string, index: string): string => {
+    if (isBlockType(packing)) return `let ${name} = weights4(${index});`;
+    if (packing === 'f32') return `let ${name} = ${B}[${index}];`;
+    const pairs = ['x', 'y'].flatMap((c) => UNPACK[packing](`p${name}.${c}`));
+    return `let p${name} = ${B}[${index}]; let ${name} = vec4<f32>(${pairs.join(', ')});`;
   };
   const groups = block.columns / 4;
   const bases =
@@ -66,13 +60,8 @@ export function vectorBody(phase: Phase, block: Block, shared: boolean): string 
         });
   const loadB =
     phase.right === 'row'
-      ? lines(block.columns, (j) => `let p${j} = ${B}[rb${j} + k]; let y${j} = ${unpack(`p${j}`)};`)
-      : lines(4, (q) =>
-          lines(
-            groups,
-            (v) => `let p${q}_${v} = ${B}[rb${v} + (4u * k + ${q}u) * (${lb} / 4u)]; let w${q}_${v} = ${unpack(`p${q}_${v}`)};`,
-          ),
-        );
+      ? lines(block.columns, (j) => four(`y${j}`, `rb${j} + k`))
+      : lines(4, (q) => lines(groups, (v) => four(`w${q}_${v}`, `rb${v} + (4u * k + ${q}u) * (${lb} / 4u)`)));
   const transpose =
     phase.right === 'row'
       ? ''
@@ -96,25 +85,30 @@ export function vectorBody(phase: Phase, block: Block, shared: boolean): string 
   return `{\n${bases}\nfor (var k = 0u; k < params.k${s} / 4u; k++) {\n${loadA}\n${loadB}\n${transpose}\n${multiply}\n}\n}`;
 }
 
-/** Loads of one thread for one phase: rows of the left at `row(i)`, columns of the right at n0 + j, all clamped; then fma into c{i}_{v}. */
+/**
+ * Loads of one thread for one phase: rows of the left at `row(i)`, columns of the right at n0 + j, all clamped; then fma into c{i}_{v}.
+ * The right's columns come singly, in pairs of 16 bits, or four at a time out of blocks.
+ */
 export function scalarBody(phase: Phase, block: Block, shared: boolean): string {
   const { suffix: s, packing } = phase;
-  const packed = packing !== 'f32';
-  const pairK = packed && phase.right === 'row';
-  const pairN = packed && phase.right === 'col';
+  const blocks = isBlockType(packing);
+  const pairs = packing === 'f16' || packing === 'bf16';
+  const pairK = pairs && phase.right === 'row';
+  const together = phase.right === 'row' ? 1 : blocks ? 4 : pairs ? 2 : 1;
+  const inWord = blocks ? 4 : pairs ? 2 : 1;
+  const word = (index: string): string => (inWord === 1 ? index : `(${index}) / ${inWord}u`);
   const ownRows = shared ? block.rows / 4 : block.rows;
   const [A, B, la, lb] = [`a${s}`, `b${s}`, `params.lda${s}`, `params.ldb${s}`];
   const rowBase = lines(ownRows, (i) => {
     const row = shared ? `m0 + lane * ${ownRows}u + ${i}u` : `m0 + ${i}u`;
     return `let ra${i} = ${at(phase.left, `params.a${s}_start`, la, `min(${row}, params.m - 1u)`, '0u')};`;
   });
-  const colBase = lines(pairN ? block.columns / 2 : block.columns, (j) => {
-    const col = pairN ? `min(n0 + ${2 * j}u, params.n - 2u)` : `min(n0 + ${j}u, params.n - 1u)`;
-    const index = at(phase.right, `params.b${s}_start`, lb, col, '0u');
-    return `let rb${j} = ${packed ? `(${index}) / 2u` : index};`;
+  const colBase = lines(block.columns / together, (j) => {
+    const col = `min(n0 + ${together * j}u, params.n - ${together}u)`;
+    return `let rb${j} = ${word(at(phase.right, `params.b${s}_start`, lb, col, '0u'))};`;
   });
   const aStep = phase.left === 'row' ? 'k' : `k * ${la}`;
-  const bStep = phase.right === 'row' ? (packed ? 'k / 2u' : 'k') : packed ? `k * (${lb} / 2u)` : `k * ${lb}`;
+  const bStep = phase.right === 'row' ? word('k') : `k * ${word(lb)}`;
   const loadA = (name: string, extra: string) =>
     `let ka${name} = ${extra ? (phase.left === 'row' ? 'k + 1u' : `(k + 1u) * ${la}`) : aStep};\n` +
     lines(ownRows, (i) => `let x${name}${i} = params.alpha${s} * ${A}[ra${i} + ka${name}];`);
@@ -134,10 +128,14 @@ export function scalarBody(phase: Phase, block: Block, shared: boolean): string 
     });
     return `${weights}\n${rows}`;
   };
-  const loadB = lines(pairN ? block.columns / 2 : block.columns, (j) => `let y${j} = ${B}[rb${j} + kb];`);
-  const unpack = UNPACK[packing];
+  const loadB = lines(block.columns / together, (j) => `let y${j} = ${blocks ? `weights4(rb${j} + kb)` : `${B}[rb${j} + kb]`};`);
+  const half = (name: string, which: 0 | 1): string => (pairs ? UNPACK[packing](name)[which] : name);
+  const columnOf = (j: number): string => {
+    if (together === 4) return `y${j >> 2}.${xyzw[j & 3]}`;
+    return together === 2 ? half(`y${j >> 1}`, (j & 1) as 0 | 1) : `y${j}`;
+  };
   const body = pairK
-    ? `${loadA('p', '')}\n${loadA('q', '1')}\n${multiply('p', (j) => unpack(`y${j}`)[0])}\n${multiply('q', (j) => unpack(`y${j}`)[1])}`
-    : `${loadA('p', '')}\n${multiply('p', (j) => (pairN ? unpack(`y${j >> 1}`)[j & 1] : `y${j}`))}`;
+    ? `${loadA('p', '')}\n${loadA('q', '1')}\n${multiply('p', (j) => half(`y${j}`, 0))}\n${multiply('q', (j) => half(`y${j}`, 1))}`
+    : `${loadA('p', '')}\n${multiply('p', columnOf)}`;
   return `{\n${rowBase}\n${colBase}\nfor (var k = 0u; k < params.k${s}; k += ${pairK ? 2 : 1}u) {\nlet kb = ${bStep};\n${loadB}\n${body}\n}\n}`;
 }

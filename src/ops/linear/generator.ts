@@ -1,6 +1,8 @@
 // Emits the WGSL of the register-blocked products: unrolled text, because a private array indexed by a loop variable is slow everywhere.
 import { defineKernel, type Kernel } from '../../gpu/kernel.ts';
-import { at, type Block, lines, type Packing, type Phase, range, scalarBody, UNPACK, vectorBody, xyzw } from './bodies.ts';
+import { isBlockType } from '../../util/blocks.ts';
+import { at, type Block, lines, type Phase, range, scalarBody, vectorBody, xyzw } from './bodies.ts';
+import { type Packing, UNPACK, weights4 } from './packing.ts';
 
 /** How a product is computed: 4-lane subgroups that broadcast, one thread alone, or tiles in workgroup memory. */
 export type Variant = 'subgroup' | 'register' | 'tile';
@@ -24,7 +26,7 @@ export interface Form {
 
 const elementType = (packing: Packing, vector: boolean): string => {
   if (packing === 'f32') return vector ? 'vec4<f32>' : 'f32';
-  return vector ? 'vec2<u32>' : 'u32';
+  return vector && !isBlockType(packing) ? 'vec2<u32>' : 'u32';
 };
 
 /** Bindings and params of a form: a, b, [a2, b2], [bias], c. */
@@ -45,7 +47,8 @@ function header(form: Form): string {
   const params = form.second ? ' k2: u32, a2_start: u32, lda2: u32, b2_start: u32, ldb2: u32, alpha2: f32,' : '';
   return `${storage.map(([n, access, type], i) => `@group(0) @binding(${i}) var<storage, ${access}> ${n}: array<${type}>;`).join('\n')}
 struct Params { m: u32, n: u32, k: u32, a_start: u32, lda: u32, b_start: u32, ldb: u32, c_start: u32, ldc: u32, alpha: f32, accumulate: u32,${params} }
-@group(0) @binding(${storage.length}) var<uniform> params: Params;`;
+@group(0) @binding(${storage.length}) var<uniform> params: Params;
+${isBlockType(form.packing) ? weights4(form.packing, 'b') : ''}`;
 }
 
 const phasesOf = (form: Form): Phase[] => {
@@ -96,14 +99,24 @@ ${store(form, block)}
 const TILE = 64;
 const DEPTH = 16;
 
-/** Loads a DEPTH × TILE slice of one operand into workgroup memory as [k][outer], zero outside. */
+/** Loads a DEPTH × TILE slice of one operand into workgroup memory as [k][outer], zero outside. Blocks lie whole in it or outside. */
 function tileLoad(name: string, side: 'row' | 'col', packing: Packing, s: string, limit: string, origin: string, scale: string): string {
   const array = `${name}${s}`;
   const index = at(side, `params.${array}_start`, `params.ld${name}${s}`, 'outer', 'kk');
-  const word =
-    packing === 'f32'
-      ? `${array}[i]`
-      : `select(${UNPACK[packing](`${array}[i / 2u]`)[0]}, ${UNPACK[packing](`${array}[i / 2u]`)[1]}, (i & 1u) == 1u)`;
+  if (isBlockType(packing)) {
+    // Each of the 256 threads loads four elements along the storage's rows.
+    const place =
+      side === 'row' ? `let o = thread / 4u; let d = (thread % 4u) * 4u;` : `let o = (thread % 16u) * 4u; let d = thread / 16u;`;
+    const spread = lines(
+      4,
+      (j) => `tile_${name}[${side === 'row' ? `(d + ${j}u) * ${TILE}u + o` : `d * ${TILE}u + o + ${j}u`}] = v[${j}];`,
+    );
+    return `{ ${place} let outer = ${origin} + o; let kk = k + d;
+var v = vec4<f32>(); if (outer < ${limit} && kk < params.k${s}) { v = ${scale}weights4((${index}) / 4u); }
+${spread} }`;
+  }
+  const [low, high] = packing === 'f32' ? [] : UNPACK[packing](`${array}[i / 2u]`);
+  const word = packing === 'f32' ? `${array}[i]` : `select(${low}, ${high}, (i & 1u) == 1u)`;
   const split = side === 'row' ? `let o = e / ${DEPTH}u; let d = e % ${DEPTH}u;` : `let o = e % ${TILE}u; let d = e / ${TILE}u;`;
   return `for (var e = thread; e < ${TILE * DEPTH}u; e += 256u) { ${split} let outer = ${origin} + o; let kk = k + d;
 var v = 0.0; if (outer < ${limit} && kk < params.k${s}) { let i = ${index}; v = ${scale}${word}; } tile_${name}[d * ${TILE}u + o] = v; }`;

@@ -1,6 +1,7 @@
 // Records a matrix product C = α·A·B (+ α₂·A₂·B₂) (+ bias), with optional accumulation, in the run's kernel variant.
 import type { Recorder } from '../../graph/recorder.ts';
 import { sizeOf, type Tensor } from '../../graph/tensor.ts';
+import { blockFormats, isBlockType } from '../../util/blocks.ts';
 import { invariant } from '../../util/error.ts';
 import type { Block } from './bodies.ts';
 import { type Form, productKernel, type Variant } from './generator.ts';
@@ -49,13 +50,17 @@ type Ordered = Matrix & { order: 'row' | 'col' };
 
 /**
  * Appends a product. The order of summation depends on K, strides and variant alone, never on M.
- * Packed 16-bit operands need an even K (`row`) or N (`col`) and an even stride.
+ * Packed 16-bit operands need an even K (`row`) or N (`col`) and an even stride; operands in blocks need whole ones.
  */
 export function product(rec: Recorder, p: Product): void {
   const packing = p.right.tensor.dtype;
   invariant(packing !== 'u32', `${p.right.tensor.name} is no matrix`);
-  if (packing !== 'f32')
-    invariant((p.right.order === 'row' ? p.k : p.n) % 2 === 0 && p.right.stride % 2 === 0, `${p.right.tensor.name}: odd packed size`);
+  const unit = isBlockType(packing) ? blockFormats[packing].elements : packing === 'f32' ? 1 : 2;
+  const whole = [p.right.order === 'row' ? p.k : p.n, p.right.stride, isBlockType(packing) ? (p.right.start ?? 0) : 0];
+  invariant(
+    whole.every((v) => v % unit === 0),
+    `${p.right.tensor.name}: part of a packed unit of ${unit}`,
+  );
   const reach = (m: Matrix, outer: number, inner: number) => (m.start ?? 0) + (outer - 1) * m.stride + inner;
   const check = (m: Matrix, outer: number, inner: number) =>
     invariant(reach(m, outer, inner) <= sizeOf(m.tensor), `product reads past ${m.tensor.name}`);
@@ -64,13 +69,15 @@ export function product(rec: Recorder, p: Product): void {
   check(p.out, p.m, p.n);
   const variant = rec.variants.product;
   const registers = variant !== 'tile';
+  const vector = registers && vectorisable(p.m, p.n, p.k, p.left, p.right);
+  invariant(vector || !registers || !isBlockType(packing) || p.right.order === 'col', `${p.left.tensor.name}: not read by fours`);
   const form: Form = {
     left: p.left.order,
     right: p.right.order,
     packing,
     second: p.second?.right.order ?? null,
     bias: Boolean(p.bias),
-    vector: registers && vectorisable(p.m, p.n, p.k, p.left, p.right),
+    vector,
     vectorOut: of4(p.n, p.out.start ?? 0, p.out.stride),
     vector2: registers && Boolean(p.second && vectorisable(p.m, p.n, p.second.k, { ...p.second.left, order: row }, p.second.right)),
   };
