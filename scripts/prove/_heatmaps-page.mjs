@@ -1,5 +1,5 @@
 // The heatmaps alone, fed by a worker as in the app: event → history → components. Driven by scripts/prove/heatmaps.mjs.
-import { createElement as h, useState, useSyncExternalStore } from 'react';
+import { createElement as h, useState } from 'react';
 import { createRoot } from 'react-dom/client';
 import { siteDims, sitePaths, targetNames, targetOf } from '../../src/adapters/allocation.ts';
 import { presetAllocation } from '../../src/adapters/presets.ts';
@@ -60,9 +60,8 @@ function Review() {
 }
 
 function Page() {
-  const version = useSyncExternalStore(history.subscribe, () => history.version);
   return [
-    h('div', { key: 'search' }, card('Search', h(SearchLive, { report, history, version }))),
+    h('div', { key: 'search' }, card('Search', h(SearchLive, { history }))),
     query.has('all') && h('div', { key: 'review' }, card('Review', h(Review))),
     query.has('all') && h('div', { key: 'routing' }, card('Training', h(RoutingHeatmap, { routing, version: routing.batches }))),
   ];

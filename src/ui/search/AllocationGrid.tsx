@@ -1,10 +1,10 @@
 // An allocation that stands still, for the review: counts and rank bars, locks, one cell selected.
-import { useCallback, useMemo } from 'react';
+import { useMemo } from 'react';
 import type { Allocation } from '../../adapters/allocation.ts';
 import type { SearchSite } from '../../worker/api.ts';
 import { CellGrid } from './CellGrid.tsx';
 import { cellLayout, margins } from './grid.ts';
-import { allocationLooks } from './looks.ts';
+import { allocationLooks, still } from './looks.ts';
 import { drawAllocation } from './paint.ts';
 import { allocationLabel } from './words.ts';
 
@@ -23,30 +23,30 @@ export interface AllocationGridProps {
 export function AllocationGrid({ sites, allocation, maxExperts, maxRank, locked, selected, onSelect }: AllocationGridProps) {
   const layout = useMemo(() => cellLayout(sites), [sites]);
   const paths = useMemo(() => sites.map((s) => s.path), [sites]);
-  const looks = useMemo(() => allocationLooks(paths, allocation, locked, maxExperts), [paths, allocation, locked, maxExperts]);
   const draw = useMemo(() => drawAllocation(maxExperts, maxRank), [maxExperts, maxRank]);
-  const means = useMemo(
-    () =>
-      margins(
-        layout,
-        (s) => allocation.experts[paths[s]],
-        () => 1,
-      ),
-    [layout, allocation, paths],
-  );
-  const label = useCallback((s: number) => allocationLabel(sites[s], allocation, locked.has(sites[s].path)), [sites, allocation, locked]);
+  const source = useMemo(() => {
+    const looks = allocationLooks(paths, allocation, locked, maxExperts);
+    const means = margins(
+      layout,
+      (s) => allocation.experts[paths[s]],
+      () => 1,
+    );
+    return still({
+      looks: () => looks,
+      margins: () => means,
+      label: (s) => allocationLabel(sites[s], allocation, locked.has(paths[s])),
+    });
+  }, [layout, sites, paths, allocation, locked, maxExperts]);
   const at = selected === null ? -1 : paths.indexOf(selected);
   return (
     <CellGrid
       label="Allocation: experts and ranks by layer and linear"
       layout={layout}
-      looks={looks}
+      source={source}
       draw={draw}
-      margins={means}
       cellHeight={44}
       selected={at < 0 ? null : at}
       onSelect={(s) => onSelect(paths[s])}
-      cellLabel={label}
     />
   );
 }

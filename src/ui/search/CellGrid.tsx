@@ -1,7 +1,7 @@
 // A heatmap of layers × linears: a canvas for eyes, over it an ARIA grid with roving focus whose labels are written outside React.
 import { type FocusEvent, type KeyboardEvent, type MouseEvent, memo, useCallback, useEffect, useRef, useState } from 'react';
-import { type CellLayout, type Margins, moved, shortName, startsMlp } from './grid.ts';
-import { changedSites, type Looks } from './looks.ts';
+import { type CellLayout, moved, shortName, startsMlp } from './grid.ts';
+import { type CellSource, changedSites, type Looks } from './looks.ts';
 import type { DrawCell } from './paint.ts';
 import { blockGap, labelWidth, meanHeight, meanWidth, sizesFor, usePainted, useWidth } from './useCanvas.ts';
 
@@ -12,30 +12,26 @@ export interface CellGridProps {
   /** Accessible name. */
   label: string;
   layout: CellLayout;
-  looks: Looks;
-  /** Stable between renders: a new function paints everything again. */
+  /** Stable between renders, as `draw` is: another one paints everything again. */
+  source: CellSource;
   draw: DrawCell;
-  /** Means shown on the right and below. */
-  margins?: Margins;
   cellHeight: number;
   /** A site, or null. */
   selected: number | null;
   onSelect(site: number): void;
-  /** What a cell says to a screen reader. */
-  cellLabel(site: number): string;
 }
 
-export function CellGrid({ label, layout, looks, draw, margins, cellHeight, selected, onSelect, cellLabel }: CellGridProps) {
+export function CellGrid({ label, layout, source, draw, cellHeight, selected, onSelect }: CellGridProps) {
   const scroller = useRef<HTMLDivElement>(null);
   const canvas = useRef<HTMLCanvasElement>(null);
   const available = useWidth(scroller);
-  const means = margins !== undefined;
+  const means = source.margins !== undefined;
   const sizes = sizesFor(layout, available, cellHeight, means);
-  usePainted(canvas, layout, sizes, looks, draw, margins);
-  useLabels(scroller, layout, cellLabel, looks);
+  usePainted(canvas, layout, sizes, source, draw);
+  useLabels(scroller, layout, source);
 
-  const latest = useRef({ layout, onSelect, cellLabel });
-  latest.current = { layout, onSelect, cellLabel };
+  const latest = useRef({ layout, onSelect, source });
+  latest.current = { layout, onSelect, source };
   const [focused, setFocused] = useState(0);
   const choose = useCallback((cell: number) => {
     setFocused(cell);
@@ -72,23 +68,28 @@ export function CellGrid({ label, layout, looks, draw, margins, cellHeight, sele
 }
 
 /** Writes the labels of cells that look different, now and then; the focused cell's is written when it gets the focus. */
-function useLabels(root: { current: HTMLElement | null }, layout: CellLayout, cellLabel: (site: number) => string, looks: Looks): void {
-  const last = useRef(Number.NEGATIVE_INFINITY);
-  const written = useRef<{ layout: CellLayout; looks: Looks } | null>(null);
+function useLabels(root: { current: HTMLElement | null }, layout: CellLayout, source: CellSource): void {
+  // biome-ignore lint/correctness/useExhaustiveDependencies: another layout has other cells
   useEffect(() => {
+    let timer: ReturnType<typeof setTimeout> | undefined;
+    let written: Looks | null = null;
+    const cells = new Map<string | undefined, Element>();
+    for (const cell of root.current?.querySelectorAll<HTMLElement>('[data-site]') ?? []) cells.set(cell.dataset.site, cell);
     const write = () => {
-      last.current = performance.now();
-      const before = written.current?.layout === layout ? written.current.looks : null;
-      for (const site of changedSites(before, looks)) {
-        root.current?.querySelector(`[data-site="${site}"]`)?.setAttribute('aria-label', cellLabel(site));
-      }
-      written.current = { layout, looks };
+      timer = undefined;
+      const looks = source.looks();
+      for (const site of changedSites(written, looks)) cells.get(String(site))?.setAttribute('aria-label', source.label(site));
+      written = looks;
     };
-    const wait = last.current + labelsEvery - performance.now();
-    if (wait <= 0) return write();
-    const timer = setTimeout(write, wait);
-    return () => clearTimeout(timer);
-  }, [root, layout, cellLabel, looks]);
+    write();
+    const stop = source.subscribe(() => {
+      timer ??= setTimeout(write, labelsEvery);
+    });
+    return () => {
+      clearTimeout(timer);
+      stop();
+    };
+  }, [root, layout, source]);
 }
 
 interface CellsProps {
@@ -101,7 +102,7 @@ interface CellsProps {
   current: number;
   selected: number;
   onChoose(cell: number): void;
-  latest: { readonly current: { layout: CellLayout; cellLabel(site: number): string } };
+  latest: { readonly current: { source: CellSource } };
 }
 
 const rowLabel = 'sticky left-0 z-10 flex shrink-0 items-center bg-card pr-2 text-xs font-normal text-muted';
@@ -122,7 +123,7 @@ const Cells = memo(function Cells({ label, layout, cellWidth, cellHeight, means,
     const cell = cellOf(e.target);
     if (cell === null) return;
     const site = layout.site[cell];
-    if (site >= 0) e.target.setAttribute('aria-label', latest.current.cellLabel(site));
+    if (site >= 0) e.target.setAttribute('aria-label', latest.current.source.label(site));
     onChoose(cell);
   };
   const onClick = (e: MouseEvent<HTMLElement>) => {

@@ -1,67 +1,66 @@
 // Heatmap A: how many experts each linear has, how sure the search is, and what is settled.
-import { memo, useCallback, useMemo } from 'react';
-import type { SearchFrame, SearchHistory } from '../../state/search-history.ts';
+import { memo, useMemo } from 'react';
+import type { SearchFrame } from '../../state/search-history.ts';
 import { CellGrid } from './CellGrid.tsx';
+import { type FrameView, useStepMark } from './frame-view.ts';
 import { type CellLayout, margins } from './grid.ts';
 import { Key, Keys, RampKey } from './Keys.tsx';
-import { expertLooks } from './looks.ts';
+import { type CellSource, expertLooks } from './looks.ts';
 import { drawExperts } from './paint.ts';
 import { Twin } from './Twin.tsx';
 import { expertsLabel } from './words.ts';
 
 export interface HeatmapProps {
-  history: SearchHistory;
+  view: FrameView;
   layout: CellLayout;
-  /** Null before the start has come. */
+  /** What the table twin shows; null before the start has come. The cells follow the view itself. */
   frame: SearchFrame | null;
   selected: number | null;
   onSelect(site: number): void;
 }
 
-export const ExpertsHeatmap = memo(function ExpertsHeatmap({ history, layout, frame, selected, onSelect }: HeatmapProps) {
+export const ExpertsHeatmap = memo(function ExpertsHeatmap({ view, layout, frame, selected, onSelect }: HeatmapProps) {
+  const { history } = view;
   const { experts, sites, closable } = history.report;
-  const looks = useMemo(() => expertLooks(frame, sites.length), [frame, sites]);
+  const mark = useStepMark<HTMLElement>(view);
   const draw = useMemo(() => drawExperts(experts), [experts]);
-  const means = useMemo(
-    () =>
-      margins(
-        layout,
-        (s) => frame?.counts[s] ?? 0,
-        () => (frame ? 1 : 0),
-      ),
-    [layout, frame],
+  const source = useMemo(
+    (): CellSource => ({
+      subscribe: view.subscribe,
+      looks: () => expertLooks(view.frame, sites.length),
+      margins: () =>
+        margins(
+          layout,
+          (s) => view.frame?.counts[s] ?? 0,
+          () => (view.frame ? 1 : 0),
+        ),
+      label: (s) => expertsLabel(history, view.frame, s),
+    }),
+    [view, history, layout, sites],
   );
-  const label = useCallback((s: number) => expertsLabel(history, frame, s), [history, frame]);
-  const keys = useMemo(() => <ExpertsKeys most={experts} window={history.window} closable={closable} />, [experts, history, closable]);
   return (
-    <figure className="min-w-0" data-testid="experts-heatmap" data-step={frame?.step ?? -1}>
+    <figure ref={mark} className="min-w-0" data-testid="experts-heatmap">
       <figcaption className="mb-2 flex min-h-10 items-center text-sm font-semibold">Experts of each linear</figcaption>
       <CellGrid
         label="Experts by layer and linear"
         layout={layout}
-        looks={looks}
+        source={source}
         draw={draw}
-        margins={means}
         cellHeight={32}
         selected={selected}
         onSelect={onSelect}
-        cellLabel={label}
       />
-      {keys}
+      <Keys>
+        <RampKey max={experts} label="experts" />
+        <Key mark="sure">how sure (also: the paler, the less)</Key>
+        <Key mark="settled">settled: not moved for {history.window} steps</Key>
+        {closable && <Key mark="closed">closed</Key>}
+        <Key mark="unknown">not yet known</Key>
+      </Keys>
       <Twin layout={layout} caption="Experts of each linear, and how sure" cell={(s) => cellText(frame, s)} />
     </figure>
   );
 });
-
-const ExpertsKeys = ({ most, window, closable }: { most: number; window: number; closable: boolean }) => (
-  <Keys>
-    <RampKey max={most} label="experts" />
-    <Key mark="sure">how sure (also: the paler, the less)</Key>
-    <Key mark="settled">settled: not moved for {window} steps</Key>
-    {closable && <Key mark="closed">closed</Key>}
-    <Key mark="unknown">not yet known</Key>
-  </Keys>
-);
 
 function cellText(frame: SearchFrame | null, site: number): string {
   if (!frame) return 'not yet known';

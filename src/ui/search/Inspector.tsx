@@ -33,7 +33,7 @@ export const Inspector = memo(function Inspector({ history, frame, site }: Inspe
   return (
     <section className="rounded-xl border border-line p-4" aria-label={`Inspector: ${siteName(at)}`} data-testid="inspector">
       <div className="flex flex-wrap items-baseline gap-x-3">
-        <h4 className="font-semibold">{siteName(at)}</h4>
+        <h3 className="font-semibold">{siteName(at)}</h3>
         <code className="text-sm break-all text-muted">{at.path}</code>
       </div>
       <dl className="mt-2 flex flex-wrap gap-x-6 gap-y-1 text-sm tabular-nums">
@@ -85,7 +85,7 @@ const Fact = ({ name, children }: { name: string; children: ReactNode }) => (
 
 const Panel = ({ title, children }: { title: string; children: ReactNode }) => (
   <div className="min-w-0">
-    <h5 className="mb-1.5 text-sm text-muted">{title}</h5>
+    <h4 className="mb-1.5 text-sm text-muted">{title}</h4>
     {children}
   </div>
 );

@@ -6,7 +6,7 @@ import { whole } from '../shared/format.ts';
 import { CellGrid } from './CellGrid.tsx';
 import { cellLayout, layerOf } from './grid.ts';
 import { Key, Keys } from './Keys.tsx';
-import { routingLooks } from './looks.ts';
+import { routingLooks, still } from './looks.ts';
 import { drawRouting } from './paint.ts';
 import { Twin } from './Twin.tsx';
 import { routingLabel } from './words.ts';
@@ -25,9 +25,12 @@ export function RoutingHeatmap({ routing, version }: RoutingHeatmapProps) {
   const layout = useMemo(() => cellLayout(named), [named]);
   const starts = useMemo(() => startsOf(sites), [sites]);
   const most = useMemo(() => Math.max(1, ...sites.map((s) => s.experts)), [sites]);
-  // biome-ignore lint/correctness/useExhaustiveDependencies: the shares change in place
-  const looks = useMemo(() => routingLooks(routing, most), [routing, most, version]);
   const label = (s: number) => routingLabel(named[s], routing, s, starts[s]);
+  // biome-ignore lint/correctness/useExhaustiveDependencies: the shares change in place, and the version with them
+  const source = useMemo(() => {
+    const looks = routingLooks(routing, most);
+    return still({ looks: () => looks, label });
+  }, [routing, most, version]);
   const dead = sites.reduce(
     (sum, site, s) => sum + routing.shares.subarray(starts[s], starts[s + 1]).filter((share) => isDead(share, site.experts)).length,
     0,
@@ -43,12 +46,11 @@ export function RoutingHeatmap({ routing, version }: RoutingHeatmapProps) {
       <CellGrid
         label="Routing: share of tokens of each expert by layer and linear"
         layout={layout}
-        looks={looks}
+        source={source}
         draw={drawRouting}
         cellHeight={36}
         selected={selected}
         onSelect={setSelected}
-        cellLabel={label}
       />
       <p className="hint mt-2 min-h-6" data-testid="routing-cell">
         {selected === null ? 'Choose a cell for its figures.' : label(selected)}

@@ -1,20 +1,19 @@
 // Goes through the recorded steps of a search: slider, [ and ], replay, back to live.
-import { memo, useCallback, useEffect, useRef, useState } from 'react';
-import type { SearchHistory } from '../../state/search-history.ts';
+import { memo, useCallback, useEffect, useState } from 'react';
 import { Button } from '../shared/controls.tsx';
 import { PauseIcon, PlayIcon } from '../shared/icons.tsx';
+import type { FrameView } from './frame-view.ts';
 
 /** A replay shows so many pictures a second, and takes no longer than this. */
 const picturesPerSecond = 10;
 const secondsAtMost = 15;
 
 export interface ScrubberProps {
-  history: SearchHistory;
-  /** The step that is shown; null: the newest, whatever comes. */
+  view: FrameView;
+  /** The step that was asked for; null: the newest, whatever comes. */
   at: number | null;
   /** Changes as the history grows. */
   version: number;
-  onChange(at: number | null): void;
 }
 
 /** True where a key belongs to what is being typed into. */
@@ -24,22 +23,19 @@ const typing = (target: EventTarget | null): boolean =>
     ['TEXTAREA', 'SELECT'].includes(target.tagName) ||
     (target instanceof HTMLInputElement && target.type !== 'range'));
 
-export const Scrubber = memo(function Scrubber({ history, at, onChange }: ScrubberProps) {
+export const Scrubber = memo(function Scrubber({ view, at }: ScrubberProps) {
+  const { history } = view;
   const [playing, setPlaying] = useState(false);
   const last = Math.max(0, history.length - 1);
   const index = at === null ? last : history.indexOf(at);
   // Keys and the replay count from what is recorded now, which may be more than what was rendered.
-  const latest = useRef({ at, onChange });
-  latest.current = { at, onChange };
-  const place = useCallback(() => {
-    const { at } = latest.current;
-    return at === null ? history.length - 1 : history.indexOf(at);
-  }, [history]);
+  const place = useCallback(() => (view.at === null ? view.history.length - 1 : view.history.indexOf(view.at)), [view]);
   const go = useCallback(
     (to: number) => {
-      if (history.length > 0) latest.current.onChange(history.stepAt(Math.max(0, Math.min(history.length - 1, to))));
+      const { length } = view.history;
+      if (length > 0) view.show(view.history.stepAt(Math.max(0, Math.min(length - 1, to))));
     },
-    [history],
+    [view],
   );
 
   useEffect(() => {
@@ -58,14 +54,14 @@ export const Scrubber = memo(function Scrubber({ history, at, onChange }: Scrubb
   useEffect(() => {
     if (!playing) return;
     const timer = setInterval(() => {
-      const end = history.length - 1;
+      const end = view.history.length - 1;
       const next = place() + Math.max(1, Math.ceil(end / (picturesPerSecond * secondsAtMost)));
       if (next < end) return go(next);
       setPlaying(false);
-      latest.current.onChange(null);
+      view.show(null);
     }, 1000 / picturesPerSecond);
     return () => clearInterval(timer);
-  }, [playing, history, place, go]);
+  }, [playing, view, place, go]);
 
   const step = history.length > 0 ? history.stepAt(index) : 0;
   const play = () => {
@@ -102,7 +98,7 @@ export const Scrubber = memo(function Scrubber({ history, at, onChange }: Scrubb
         className={at === null ? 'border-accent' : ''}
         onPress={() => {
           setPlaying(false);
-          onChange(null);
+          view.show(null);
         }}
       >
         Live

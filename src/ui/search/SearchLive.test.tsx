@@ -1,7 +1,7 @@
 // @vitest-environment happy-dom
 // The heatmaps as people without a mouse or without eyes meet them: labels, roving focus, table twins, scrubbing, the inspector.
 import { act, cleanup, fireEvent, render, screen, within } from '@testing-library/react';
-import { useState, useSyncExternalStore } from 'react';
+import { useState } from 'react';
 import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
 import { type Allocation, rankKey, sitePaths, targetNames, targetOf, uniformAllocation } from '../../adapters/allocation.ts';
 import { RecentRouting } from '../../state/recent-routing.ts';
@@ -55,11 +55,6 @@ function series(of: SearchReport, step: number, count: number, best: number): Up
   };
 }
 
-function Live({ of, history }: { of: SearchReport; history: SearchHistory }) {
-  const version = useSyncExternalStore(history.subscribe, () => history.version);
-  return <SearchLive report={of} history={history} version={version} />;
-}
-
 const grid = (name: string) => screen.getByRole('grid', { name });
 const cells = (name: string) => within(grid(name)).getAllByRole('gridcell');
 const layer1k = 'Layer 1, k_proj';
@@ -76,7 +71,7 @@ describe('the search, live', () => {
     vi.useFakeTimers();
     of = report();
     history = new SearchHistory(of);
-    render(<Live of={of} history={history} />);
+    render(<SearchLive history={history} />);
   });
   afterEach(() => {
     vi.useRealTimers();

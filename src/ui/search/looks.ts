@@ -2,12 +2,27 @@
 import { type Allocation, siteRanks } from '../../adapters/allocation.ts';
 import { isDead, type Routing } from '../../state/recent-routing.ts';
 import type { SearchFrame } from '../../state/search-history.ts';
+import type { Margins } from './grid.ts';
 
 /** `width` numbers a site, site by site. A first number of 0 means that nothing is known yet; else it is the count plus 1. */
 export interface Looks {
   width: number;
   values: Uint16Array;
 }
+
+/** What a grid shows, read outside React whenever it may have changed. */
+export interface CellSource {
+  /** Calls `listener` after every change; returns how to stop it. */
+  subscribe(listener: () => void): () => void;
+  looks(): Looks;
+  /** Means shown on the right and below. */
+  margins?(): Margins;
+  /** What a site's cell says to a screen reader. */
+  label(site: number): string;
+}
+
+/** A source that stands still. */
+export const still = (source: Omit<CellSource, 'subscribe'>): CellSource => ({ ...source, subscribe: () => () => {} });
 
 /** Steps that probabilities and shares are rounded to: finer ones cannot be told apart. */
 export const levels = 10;

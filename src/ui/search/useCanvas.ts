@@ -1,7 +1,7 @@
 // Paints a heatmap's cells and margins on a canvas, only where something changed.
-import { type RefObject, useEffect, useLayoutEffect, useRef, useState } from 'react';
+import { type RefObject, useEffect, useLayoutEffect, useState } from 'react';
 import { type CellLayout, type Margins, startsMlp } from './grid.ts';
-import { changedSites, type Looks } from './looks.ts';
+import { type CellSource, changedSites, type Looks } from './looks.ts';
 import { type Box, type DrawCell, marginFont, textFont } from './paint.ts';
 import { usePalette } from './palette.ts';
 
@@ -82,47 +82,53 @@ function usePixelRatio(): number {
   return ratio;
 }
 
-/** Keeps a canvas in step with looks and margins. */
+/** Keeps a canvas in step with a source. */
 export function usePainted(
   canvas: RefObject<HTMLCanvasElement | null>,
   layout: CellLayout,
   sizes: Sizes,
-  looks: Looks,
+  source: CellSource,
   draw: DrawCell,
-  margins: Margins | undefined,
 ): void {
   const palette = usePalette();
   const ratio = usePixelRatio();
-  const painted = useRef<{ all: readonly unknown[]; looks: Looks; texts: string[] } | null>(null);
+  const { cellWidth, cellHeight, width, height } = sizes;
   useLayoutEffect(() => {
+    const target = canvas.current;
     // Kept in main memory: neither waits for a GPU that is busy with training nor takes time from it.
-    const on = canvas.current?.getContext('2d', { willReadFrequently: true });
-    if (!on || !canvas.current || sizes.width <= 0) return;
-    const all = [palette, ratio, layout, draw, sizes.width, sizes.height, sizes.cellWidth, canvas.current];
-    let before = painted.current;
-    if (!before || before.all.some((v, i) => v !== all[i])) {
-      before = null;
-      canvas.current.width = Math.round(sizes.width * ratio); // also clears it
-      canvas.current.height = Math.round(sizes.height * ratio);
-      on.setTransform(ratio, 0, 0, ratio, 0, 0);
-      on.textAlign = 'center';
-      on.textBaseline = 'middle';
-    }
-    on.font = textFont;
-    for (const site of changedSites(before?.looks ?? null, looks)) {
-      const box = cellBox(layout, layout.cell[site], sizes);
-      on.clearRect(box.x - 1, box.y - 1, box.width + 2, box.height + 2);
-      draw(on, box, looks.values.subarray(site * looks.width, (site + 1) * looks.width), palette);
-    }
-    const texts = margins ? marginTexts(layout, margins, sizes) : [];
-    on.fillStyle = palette.muted;
-    on.font = marginFont;
-    texts.forEach(({ text, x, y }, i) => {
-      if (before?.texts[i] === text) return;
-      const width = Math.min(sizes.cellWidth, meanWidth);
-      on.clearRect(x - width / 2, y - 10, width, 20);
-      on.fillText(text, x, y);
-    });
-    painted.current = { all, looks, texts: texts.map((t) => t.text) };
-  });
+    const on = target?.getContext('2d', { willReadFrequently: true });
+    if (!on || width <= 0) return;
+    target!.width = Math.round(width * ratio);
+    target!.height = Math.round(height * ratio);
+    on.setTransform(ratio, 0, 0, ratio, 0, 0);
+    on.textAlign = 'center';
+    on.textBaseline = 'middle';
+    const places = { cellWidth, cellHeight, width, height };
+    const half = Math.min(cellWidth, meanWidth) / 2;
+    let painted: Looks | null = null;
+    let written: string[] = [];
+    const paint = () => {
+      const looks = source.looks();
+      on.font = textFont;
+      for (const site of changedSites(painted, looks)) {
+        const box = cellBox(layout, layout.cell[site], places);
+        on.clearRect(box.x - 1, box.y - 1, box.width + 2, box.height + 2);
+        draw(on, box, looks.values.subarray(site * looks.width, (site + 1) * looks.width), palette);
+      }
+      painted = looks;
+      const margins = source.margins?.();
+      if (!margins) return;
+      const texts = marginTexts(layout, margins, places);
+      on.fillStyle = palette.muted;
+      on.font = marginFont;
+      texts.forEach(({ text, x, y }, i) => {
+        if (written[i] === text) return;
+        on.clearRect(x - half, y - 10, 2 * half, 20);
+        on.fillText(text, x, y);
+      });
+      written = texts.map((t) => t.text);
+    };
+    paint();
+    return source.subscribe(paint);
+  }, [canvas, layout, cellWidth, cellHeight, width, height, source, draw, palette, ratio]);
 }

@@ -120,7 +120,7 @@ export function Live() {
 
 function Forming() {
   const history = useSearchHistory();
-  return history && <SearchLive report={history.report} history={history} version={history.version} />;
+  return history && <SearchLive history={history} />;
 }
 
 function RoutingNow() {
