@@ -102,8 +102,8 @@ describe('searchPairs', () => {
   });
 });
 
-test('a length bucket holds the longest row, rounded up to 16', () => {
+test('a length bucket holds the longest row, rounded up to 8', () => {
   const row = (n: number) => ({ ids: new Int32Array(n) });
-  expect(bucketLength([row(1), row(17)])).toBe(32);
+  expect(bucketLength([row(1), row(17)])).toBe(24);
   expect(bucketLength([row(16)])).toBe(16);
 });

@@ -60,11 +60,11 @@ export class BatchOrder {
   }
 }
 
-/** The sequence length that holds all these rows: the longest one, rounded up to 16. */
+/** The sequence length that holds all these rows: the longest one, rounded up to 8. */
 export function bucketLength(examples: Iterable<{ ids: { length: number } }>): number {
   let longest = 1;
   for (const { ids } of examples) longest = Math.max(longest, ids.length);
-  return Math.ceil(longest / 16) * 16;
+  return Math.ceil(longest / 8) * 8;
 }
 
 /** The rows of a pair of micro-batches of the search. */

@@ -35,5 +35,5 @@ test('a shape holds any micro-batch of its rows', () => {
     { ids: new Array(20).fill(1), labels: new Array(20).fill(1) },
     { ids: [1, 2], labels: [-100, 2] },
   ];
-  expect(shapeOf(rows, 2)).toEqual({ rows: 2, time: 32, targets: 19 + 2 });
+  expect(shapeOf(rows, 2)).toEqual({ rows: 2, time: 24, targets: 19 + 2 });
 });
