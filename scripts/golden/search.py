@@ -207,10 +207,10 @@ class Search:
         """w + factor · gradient, as new tensors."""
         return {k: (p.detach() + factor * gradient[k]).requires_grad_() for k, p in self.w.items()}
 
-    def correction(self, b1, v, xi):
-        """−ξ · [∇_a L(b1; w + εv, a) − ∇_a L(b1; w − εv, a)] / (2ε), ε = 0.01 / ‖v‖."""
+    def correction(self, b1, v, xi, factor=0.01):
+        """−ξ · [∇_a L(b1; w + εv, a) − ∇_a L(b1; w − εv, a)] / (2ε), ε = factor / ‖v‖."""
         size = torch.cat([g.flatten() for g in v.values()]).norm()
-        epsilon = 0.01 / size if size > 0 else 0.01
+        epsilon = factor / size if size > 0 else factor
         plus, minus = (self.upper_gradient(b1, self.moved(v, e))[1] for e in (epsilon, -epsilon))
         return {k: -xi * (plus[k] - minus[k]) / (2 * epsilon) for k in self.a}
 

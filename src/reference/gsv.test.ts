@@ -74,6 +74,11 @@ test('C: the bilevel gradient; first-order is 0, and accumulating all four passe
   expect(0 - xi * difference).toBeCloseTo(-0.095, 12);
   const objective = (at: number) => (w - xi * (w - at) - 1) ** 2 / 2;
   expect((objective(a + 1e-5) - objective(a - 1e-5)) / 2e-5).toBeCloseTo(-0.095, 9);
+  // Gradients of both levels never zeroed: v has ∇L1's −0.5 in it, and ∇_a sums over w, w′, w + εv and w − εv.
+  const v4 = dwL1(w) + v;
+  const e4 = 0.01 / Math.abs(v4);
+  const plus = daL1(w) + daL1(w + e4 * v4);
+  expect(daL1(w) - (xi * (plus - (plus + daL1(w - e4 * v4)))) / (2 * e4)).toBeCloseTo(4.0525, 12);
 });
 
 test('F: expert GSV, survival, with the third expert open and closed', () => {
