@@ -59,7 +59,7 @@ CHATS = [
     ],
 ]
 
-PLAIN = ["The cat", "", " leading", "Über die Brücke\r\n\tnaïve 🐈 1234567 don't <|im_end|>x", "日本語 text"]
+PLAIN = ["The cat", "", " leading", "Über die Brücke\r\n\tnaïve 🐈 1234567 don't <|im_end|>x", "日本語 text", "a \ufeffb \x85\x85 c\t\u3000 d"]
 
 
 def train():

@@ -2,6 +2,7 @@
 import { Template } from '@huggingface/jinja';
 import { InputError } from '../util/error.ts';
 import { decodeText, parseJsonObject } from '../util/json.ts';
+import { pythonFunctions, pythonise } from './jinja-python.ts';
 import { type Folder, readAll } from './source.ts';
 
 export interface Message {
@@ -45,12 +46,13 @@ function pick(value: unknown): string | null {
 function compile(text: string, where: string, special: Readonly<Record<string, string>>): ChatTemplate {
   let template: Template;
   try {
-    template = new Template(text);
+    template = pythonise(new Template(text));
   } catch (e) {
     throw new InputError('bad-tokenizer', `${where}: the chat template cannot be read (${(e as Error).message}).`);
   }
   return (messages, generationPrompt) =>
     template.render({
+      ...pythonFunctions,
       ...special,
       messages: messages.map((m) => ({ ...m })),
       tools: null,

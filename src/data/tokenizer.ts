@@ -4,6 +4,7 @@ import { InputError } from '../util/error.ts';
 import { parseJsonObject } from '../util/json.ts';
 import { type ChatTemplate, loadChatTemplate } from './chat-template.ts';
 import { type Folder, readAll } from './source.ts';
+import { asTransformersReads } from './tokenizer-json.ts';
 
 /** Text to token ids and back. */
 export interface Tokenizer {
@@ -41,7 +42,7 @@ export async function loadTokenizer(folder: Folder): Promise<Tokenizer> {
 
 function makeEngine(json: Record<string, unknown>, config: Record<string, unknown>): Engine {
   try {
-    const engine = new Engine(json, config);
+    const engine = new Engine(asTransformersReads(json, config), config);
     const { ids } = engine.encode('Aa 1\u00e9', { add_special_tokens: false });
     engine.decode(ids.filter((id) => id !== undefined));
     return engine;
