@@ -1,23 +1,14 @@
 // The page for everyone: axe in both themes, phone width, keyboard, a browser without WebGPU.
 import { gzipSync } from 'node:zlib';
-import { AxeBuilder } from '@axe-core/playwright';
-import type { Page } from 'playwright';
 import { afterEach, expect, test } from 'vitest';
 import { address, type OpenPage, openApp } from './launch.ts';
-import { chooseData, fill, loadModel, nanoFolder, textOf, waitForDevice, waitForPhase } from './steps.ts';
+import { chooseData, fill, loadModel, nanoFolder, textOf, violations, waitForDevice, waitForPhase } from './steps.ts';
 
 let open: OpenPage | null = null;
 afterEach(async () => {
   await open?.close();
   open = null;
 });
-
-async function violations(page: Page): Promise<string[]> {
-  const { violations: found } = await new AxeBuilder({ page })
-    .withTags(['wcag2a', 'wcag2aa', 'wcag21a', 'wcag21aa', 'wcag22aa', 'best-practice'])
-    .analyze();
-  return found.flatMap(({ id, nodes }) => nodes.map((node) => `${id}: ${node.html.slice(0, 160)} ${node.any[0]?.message ?? ''}`));
-}
 
 for (const colorScheme of ['light', 'dark'] as const) {
   test(`axe finds nothing, ${colorScheme}: at first, with model and data, with a notice, after a run`, async () => {

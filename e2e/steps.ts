@@ -2,6 +2,7 @@
 import { cpSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
+import { AxeBuilder } from '@axe-core/playwright';
 import type { Locator, Page } from 'playwright';
 
 /** The tiny random model of the goldens (no tokenizer), and the demo's model. */
@@ -92,4 +93,18 @@ export async function download(page: Page): Promise<string> {
   await link.waitFor({ timeout: 60_000 });
   const [file] = await Promise.all([page.waitForEvent('download'), link.click()]);
   return file.path();
+}
+
+/** What axe finds on the page as it is. */
+export async function violations(page: Page): Promise<string[]> {
+  const { violations: found } = await new AxeBuilder({ page })
+    .withTags(['wcag2a', 'wcag2aa', 'wcag21a', 'wcag21aa', 'wcag22aa', 'best-practice'])
+    .analyze();
+  return found.flatMap(({ id, nodes }) => nodes.map((node) => `${id}: ${node.html.slice(0, 160)} ${node.any[0]?.message ?? ''}`));
+}
+
+/** Waits until the search has reported this many upper steps. */
+export async function waitForSearchStep(page: Page, step: number, timeout = 240_000): Promise<void> {
+  const reached = (wanted: number) => Number(document.querySelector<HTMLElement>('[data-testid=live]')?.dataset.searchStep) >= wanted;
+  await page.waitForFunction(reached, step, { timeout });
 }

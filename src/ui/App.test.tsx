@@ -2,16 +2,19 @@
 // The page's parts on a store without workers: what is shown in which state, and which commands are given.
 import { act, cleanup, fireEvent, render, screen, within } from '@testing-library/react';
 import { afterEach, describe, expect, test, vi } from 'vitest';
+import { uniformAllocation } from '../adapters/allocation.ts';
+import { withCount } from '../adapters/review.ts';
 import { createActions } from '../state/actions.ts';
 import { createAppStore } from '../state/store.ts';
-import { defaultRunConfig } from '../train/config.ts';
-import type { DatasetReport, ModelReport } from '../worker/api.ts';
+import { defaultRunConfig, parseRunConfig, searches } from '../train/config.ts';
+import type { DatasetReport, ModelReport, SearchReport } from '../worker/api.ts';
 import type { Client } from '../worker/client.ts';
 import { App } from './App.tsx';
 import { AppContext } from './context.ts';
 
 const training = { config: defaultRunConfig(), parameters: 5000, steps: 100, trainRows: 37, validationRows: 2, routed: [] };
 
+vi.mock('./search/AllocationGrid.tsx', () => ({ AllocationGrid: () => <div>grid</div> })); // nor this
 vi.mock('./train/LossChart.tsx', () => ({ default: () => <div>chart</div> })); // needs a canvas; the end-to-end tests see it
 
 const model: ModelReport = {
@@ -210,4 +213,90 @@ describe('training', () => {
     event({ type: 'answer', id, which: 'tuned', text: 'Ida', tokens: 1, done: true });
     expect(screen.getByTestId('answer-tuned').textContent).toContain('Ida');
   });
+});
+
+describe('a run with a search', () => {
+  const path = (layer: number) => `model.layers.${layer}.self_attn.q_proj`;
+  const sites = [0, 1].map((layer) => ({ path: path(layer), layer, target: 'q_proj' as const, inputs: 32, outputs: 32 }));
+  const search = (train: boolean): SearchReport => {
+    const input = { search: { steps: 20 }, adapter: { experts: 4, rank: 4, targets: ['q_proj'] }, ...(train ? {} : { train: false }) };
+    const config = parseRunConfig(input, 'test');
+    if (!searches(config)) throw new Error('no search');
+    const sizes = { experts: 4, rank: 4, topK: 2, closable: false, steps: 20, parameters: 900, microSteps: 2 };
+    return { config, sites, ...sizes, trainRows: 8, validationRows: 1 };
+  };
+  const found = uniformAllocation(2, ['q_proj'], 2, 3);
+  async function review({ train = true, complete = true } = {}) {
+    const page = open();
+    page.ready();
+    await act(() => page.actions.setForm({ search: true, thenTrain: train }));
+    await act(() => page.actions.start());
+    page.event({ type: 'search-began', report: search(train) });
+    page.event({ type: 'review', report: { found, step: complete ? 20 : 7, complete, problem: null } });
+    vi.useFakeTimers({ toFake: ['setInterval', 'clearInterval', 'performance'] });
+    page.event({ type: 'phase', phase: 'review' });
+    await vi.waitFor(() => screen.getByTestId('review'), { timeout: 10_000 });
+    return page;
+  }
+  const tick = (ms: number) => act(async () => vi.advanceTimersByTime(ms));
+  afterEach(() => vi.useRealTimers());
+
+  test('an untouched review trains with what was found after 20 seconds', async () => {
+    const { trainer } = await review();
+    await tick(19_000);
+    expect(screen.getByTestId('countdown').textContent).toBe('Training follows in 1 s unless you change something here.');
+    expect(trainer.proceed).not.toHaveBeenCalled();
+    await tick(1500);
+    expect(trainer.proceed).toHaveBeenCalledExactlyOnceWith(found);
+  });
+
+  test('a touch ends the countdown, and what stands there is trained', async () => {
+    const { trainer, actions } = await review();
+    await tick(5000);
+    await act(async () => fireEvent.pointerDown(screen.getByRole('heading', { name: 'Review what the search found' })));
+    await tick(60_000);
+    expect(trainer.proceed).not.toHaveBeenCalled();
+    expect(screen.getByTestId('countdown').textContent).toBe('Waiting for you.');
+    const changed = withCount(found, path(1), 3, { maxExperts: 4, maxRank: 4 });
+    await act(async () => actions.editAllocation(changed));
+    await press('Train with this allocation');
+    expect(trainer.proceed).toHaveBeenCalledExactlyOnceWith(changed);
+  });
+
+  test('a training that cannot begin leaves the review as it was', async () => {
+    const { trainer, app } = await review();
+    trainer.proceed.mockRejectedValueOnce(badInput('bad-config', 'nothing to train'));
+    await press('Train with this allocation');
+    expect(app.getState().run.phase).toBe('review');
+    expect(screen.getByRole('alert').textContent).toContain('nothing to train');
+  });
+
+  test('a stopped search says so and waits', async () => {
+    const { trainer } = await review({ complete: false });
+    await tick(60_000);
+    expect(trainer.proceed).not.toHaveBeenCalled();
+    expect(screen.getByTestId('review').textContent).toContain('so far, at step 7 of 20');
+    await press('Discard');
+    expect(trainer.discard).toHaveBeenCalledTimes(1);
+  });
+
+  test('without training the review offers its allocation and an end', async () => {
+    const { trainer } = await review({ train: false });
+    expect(screen.queryByRole('button', { name: 'Train with this allocation' })).toBeNull();
+    await press('End the run');
+    expect(trainer.discard).toHaveBeenCalledTimes(1);
+  });
+});
+
+test('a chosen adapter becomes the tuned model, and one that does not fit is a notice', async () => {
+  const { ready, actions, trainer } = open();
+  ready();
+  trainer.loadAdapter.mockRejectedValueOnce(badInput('bad-adapter', 'made for the base model “other”'));
+  await act(() => actions.openAdapter([]));
+  expect(screen.getByRole('alert').textContent).toContain('made for the base model “other”');
+  trainer.loadAdapter.mockResolvedValueOnce({ name: 'mine.zip', method: 'lora-moe', parameters: 1200, base: 'tiny', validation: 0.1 });
+  await act(() => actions.openAdapter([]));
+  expect(screen.getByTestId('opened').textContent).toContain('mine.zip is the tuned model: 1,200 parameters');
+  expect(screen.queryByTestId('notice')).toBeNull();
+  expect(button('Check held-out rows').disabled).toBe(false);
 });

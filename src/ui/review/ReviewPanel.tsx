@@ -16,7 +16,7 @@ export function ReviewPanel() {
   const review = useApp((s) => s.review);
   const search = useApp((s) => s.run.search);
   const model = useApp((s) => s.model.report);
-  const { touchReview } = useActions();
+  const { touchReview, undoReview, redoReview } = useActions();
   const [selected, setSelected] = useState<string | null>(null);
   if (!review || !search || !model) return null;
   const touched = ({ target }: { target: EventTarget }) => {
@@ -28,6 +28,7 @@ export function ReviewPanel() {
   const uniform = search.sites.reduce((sum, s) => sum + search.experts * (search.rank * (s.inputs + s.outputs) + s.inputs), 0);
   const ranks = search.sites.flatMap((s) => siteRanks(draft.allocation, s.path));
   const changed = changedSites(review).length;
+  const layers = new Set(search.sites.map((s) => s.layer)).size;
   return (
     // Whatever is done in here says that someone is there: the countdown ends.
     <section
@@ -70,16 +71,31 @@ export function ReviewPanel() {
         />
         <Stat label="Changed" value={whole(changed)} note={`${whole(draft.locked.size)} locked of ${whole(search.sites.length)} linears`} />
       </Stats>
-      <AllocationGrid
-        sites={search.sites}
-        allocation={draft.allocation}
-        maxExperts={search.experts}
-        maxRank={search.rank}
-        locked={draft.locked}
-        selected={selected}
-        onSelect={setSelected}
-      />
-      <CellEditor path={selected} />
+      <div className="flex flex-wrap gap-2">
+        <Button look="small" isDisabled={review.past.length === 0} onPress={undoReview}>
+          Undo
+        </Button>
+        <Button look="small" isDisabled={review.future.length === 0} onPress={redoReview}>
+          Redo
+        </Button>
+      </div>
+      <div className="flex flex-wrap gap-x-8 gap-y-5">
+        {/* Beside each other where the grid is small. */}
+        <div className="min-w-0 max-w-full" style={{ flexGrow: 1, flexBasis: 100 + 44 * layers }}>
+          <AllocationGrid
+            sites={search.sites}
+            allocation={draft.allocation}
+            maxExperts={search.experts}
+            maxRank={search.rank}
+            locked={draft.locked}
+            selected={selected}
+            onSelect={setSelected}
+          />
+        </div>
+        <div className="min-w-0 max-w-full grow basis-96">
+          <CellEditor path={selected} />
+        </div>
+      </div>
       <ReviewTools />
     </section>
   );

@@ -1,4 +1,4 @@
-// What can be done to the whole allocation: undo, a number of parameters, other allocations, files in and out.
+// What can be done to the whole allocation: a number of parameters, other allocations, files in and out.
 import { useId, useState } from 'react';
 import { FileTrigger } from 'react-aria-components';
 import { type Allocation, parameterCount, siteDims } from '../../adapters/allocation.ts';
@@ -23,10 +23,10 @@ const titles: Record<(typeof names)[number], string> = {
 };
 
 export function ReviewTools() {
-  const { draft, past, future } = useApp((s) => s.review!);
+  const { draft } = useApp((s) => s.review!);
   const config = useApp((s) => s.run.search!.config);
   const model = useApp((s) => s.model.report!);
-  const { editAllocation, undoReview, redoReview, importAllocation } = useActions();
+  const { editAllocation, importAllocation } = useActions();
   const id = useId();
   const [wanted, setWanted] = useState('');
   const [name, setName] = useState<(typeof names)[number]>('uniform');
@@ -54,25 +54,27 @@ export function ReviewTools() {
   return (
     <div className="grid gap-x-8 gap-y-5 border-t border-line pt-5 md:grid-cols-2">
       <form
-        className="flex flex-wrap items-start gap-3"
+        className="flex items-start gap-3"
         onSubmit={(e) => {
           e.preventDefault();
           fitRest();
         }}
       >
-        <Field
-          label="Parameter count"
-          help={`Scales what is not locked until the whole comes to this number; now ${parameterCount(allocation, dims)}`}
-          value={wanted}
-          error={problem?.at === 'fit' ? problem.message : undefined}
-          onChange={setWanted}
-        />
-        <Button type="submit" className="mt-7">
+        <div className="min-w-0 grow">
+          <Field
+            label="Parameter count"
+            help={`Scales what is not locked until the whole comes to this number; now ${parameterCount(allocation, dims)}`}
+            value={wanted}
+            error={problem?.at === 'fit' ? problem.message : undefined}
+            onChange={setWanted}
+          />
+        </div>
+        <Button type="submit" className="mt-7.5">
           Fit
         </Button>
       </form>
-      <div className="flex flex-wrap items-start gap-3">
-        <div className="flex min-w-0 flex-col gap-1">
+      <div className="flex items-start gap-3">
+        <div className="flex min-w-0 grow flex-col gap-1">
           <label htmlFor={id} className="font-medium">
             Swap in
           </label>
@@ -87,19 +89,11 @@ export function ReviewTools() {
             {problem?.at === 'swap' ? problem.message : 'Another allocation, for the linears that are not locked'}
           </p>
         </div>
-        <Button className="mt-7" onPress={swap}>
+        <Button className="mt-7.5" onPress={swap}>
           Swap
         </Button>
       </div>
-      <div className="flex flex-wrap gap-2">
-        <Button look="small" isDisabled={past.length === 0} onPress={undoReview}>
-          Undo
-        </Button>
-        <Button look="small" isDisabled={future.length === 0} onPress={redoReview}>
-          Redo
-        </Button>
-      </div>
-      <div className="flex flex-wrap gap-2">
+      <div className="flex flex-wrap gap-2 md:col-span-2">
         <FileTrigger
           allowsMultiple
           acceptedFileTypes={['.json']}

@@ -135,7 +135,7 @@ export function Progress({ label, done, total, text }: { label: string; done?: n
         <>
           <div className="mb-1.5 flex justify-between gap-4 text-sm">
             <span>{label}</span>
-            <span className="text-muted tabular-nums">{text}</span>
+            <span className="whitespace-nowrap text-muted tabular-nums">{text}</span>
           </div>
           <div className="h-2 overflow-hidden rounded-full bg-sunk">
             <div

@@ -22,20 +22,14 @@ function OfSearch({ run }: { run: RunState }) {
       <Stat label="Lower loss" value={orNone(run.lowerLoss)} note="experts, latest update" />
       <Stat label="Upper loss" value={orNone(run.upperLoss)} note="sizes, on other rows" />
       <Stat
-        label="Speed"
-        value={
-          secondsPerStep === null
-            ? '–'
-            : secondsPerStep >= 1
-              ? `${secondsPerStep.toFixed(1)} s a step`
-              : `${(1 / secondsPerStep).toFixed(1)} steps/s`
-        }
+        label="Time of a step"
+        value={secondsPerStep === null ? '–' : `${secondsPerStep.toPrecision(2)} s`}
         note={leftOr(run, run.searchSeconds)}
       />
       <Stat
-        label="A search step"
-        value={search ? `${search.microSteps.toFixed(1)} micro-steps` : '–'}
-        note={search && `of counted work, ${search.config.search.order}`}
+        label="Cost of a step"
+        value={search ? search.microSteps.toFixed(1) : '–'}
+        note={search && `micro-steps, by counted work (${search.config.search.order})`}
       />
     </>
   );

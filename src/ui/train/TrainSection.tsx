@@ -1,5 +1,5 @@
 // Training: settings, what is missing, start, and the run as it goes.
-import { useEffect } from 'react';
+import { lazy, Suspense, useEffect } from 'react';
 import { type Form, searching } from '../../state/fields.ts';
 import { formProblems, trainableParameters } from '../../state/form.ts';
 import { isOpen } from '../../state/run.ts';
@@ -10,8 +10,9 @@ import { Button } from '../shared/controls.tsx';
 import { short, whole } from '../shared/format.ts';
 import { PlayIcon } from '../shared/icons.tsx';
 import { Missing, Section } from '../shared/Section.tsx';
-import { Live } from './Live.tsx';
-import { Settings } from './Settings.tsx';
+
+const Live = lazy(() => import('./Live.tsx').then((m) => ({ default: m.Live })));
+const Settings = lazy(() => import('./Settings.tsx').then((m) => ({ default: m.Settings })));
 
 /** What keeps a run from starting, or null. */
 export function obstacle(state: Pick<State, 'form' | 'data' | 'model'>): string | null {
@@ -33,12 +34,18 @@ export function TrainSection() {
   return (
     <Section id="train" title="Train" lead="The base model stays as it is; small added matrices learn.">
       <div className="flex flex-col gap-6">
-        {phase !== 'idle' && <Live />}
+        {phase !== 'idle' && (
+          <Suspense fallback={<div className="h-96" />}>
+            <Live />
+          </Suspense>
+        )}
         {model && data ? (
           <details open={phase === 'idle'} className="group" key={phase === 'idle' ? 'open' : 'closed'}>
             <summary className={phase === 'idle' ? 'sr-only' : 'font-semibold'}>Settings</summary>
             <div className={phase === 'idle' ? '' : 'pt-5'}>
-              <Settings disabled={isOpen(phase)} />
+              <Suspense fallback={<div className="h-96" />}>
+                <Settings disabled={isOpen(phase)} />
+              </Suspense>
               <StartLine />
             </div>
           </details>
