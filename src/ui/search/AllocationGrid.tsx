@@ -1,11 +1,13 @@
 // An allocation that stands still, for the review: counts and rank bars, locks, one cell selected.
 import { useMemo } from 'react';
-import type { Allocation } from '../../adapters/allocation.ts';
+import { type Allocation, siteRanks } from '../../adapters/allocation.ts';
 import type { SearchSite } from '../../worker/api.ts';
 import { CellGrid } from './CellGrid.tsx';
 import { cellLayout, margins } from './grid.ts';
+import { Key, Keys, RampKey } from './Keys.tsx';
 import { allocationLooks, still } from './looks.ts';
 import { drawAllocation } from './paint.ts';
+import { Twin } from './Twin.tsx';
 import { allocationLabel } from './words.ts';
 
 export interface AllocationGridProps {
@@ -39,14 +41,27 @@ export function AllocationGrid({ sites, allocation, maxExperts, maxRank, locked,
   }, [layout, sites, paths, allocation, locked, maxExperts]);
   const at = selected === null ? -1 : paths.indexOf(selected);
   return (
-    <CellGrid
-      label="Allocation: experts and ranks by layer and linear"
-      layout={layout}
-      source={source}
-      draw={draw}
-      cellHeight={44}
-      selected={at < 0 ? null : at}
-      onSelect={(s) => onSelect(paths[s])}
-    />
+    <div className="min-w-0">
+      <CellGrid
+        label="Allocation: experts and ranks by layer and linear"
+        layout={layout}
+        source={source}
+        draw={draw}
+        cellHeight={44}
+        selected={at < 0 ? null : at}
+        onSelect={(s) => onSelect(paths[s])}
+      />
+      <Keys>
+        <RampKey max={maxExperts} label="experts" />
+        <Key mark="bar">height = rank, up to {maxRank}</Key>
+        <Key mark="lock">locked</Key>
+        <Key mark="closed">no experts</Key>
+      </Keys>
+      <Twin
+        layout={layout}
+        caption="Ranks of the experts of each linear"
+        cell={(s) => `${siteRanks(allocation, paths[s]).join(', ') || 'closed'}${locked.has(paths[s]) ? ' (locked)' : ''}`}
+      />
+    </div>
   );
 }

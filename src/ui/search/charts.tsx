@@ -50,7 +50,7 @@ export function RankStrips({ ranks, chosen, open }: { ranks: Float64Array[]; cho
                 <span
                   // biome-ignore lint/suspicious/noArrayIndexKey: a rank is its index
                   key={k}
-                  className={`min-w-0 grow basis-0 rounded-xs border ${k + 1 === rank ? 'border-ink' : 'border-transparent'}`}
+                  className={`min-w-0 grow basis-0 rounded-xs border ${k + 1 === rank ? 'border-ink forced-colors:bg-[CanvasText]!' : 'border-transparent'}`}
                   style={{
                     background: `color-mix(in srgb, var(${i < open ? '--accent' : '--line-strong'}) ${Math.round((80 * v) / most)}%, var(--sunk))`,
                   }}

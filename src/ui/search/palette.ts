@@ -26,7 +26,7 @@ function read(): Palette {
     sunk: color('sunk', 'Canvas'),
     ink: color('ink', 'CanvasText'),
     muted: color('muted', 'CanvasText'),
-    line: color('line', 'CanvasText'),
+    line: color('line', 'GrayText'),
     lineStrong: color('line-strong', 'CanvasText'),
     accent: color('accent', 'CanvasText'),
     warn: color('warn', 'CanvasText'),
