@@ -6,6 +6,7 @@ from pathlib import Path
 import torch
 
 import fixtures
+import gguf_models
 import lora_moe
 import models
 import search_fixtures
@@ -17,4 +18,5 @@ if __name__ == "__main__":
     models.make(out)
     fixtures.make(out)
     search_fixtures.make(out)
+    gguf_models.make(out)
     print(f"{sum(f.stat().st_size for f in out.rglob('*') if f.is_file()) / 1e6:.2f} MB in {out}")

@@ -1,16 +1,15 @@
 // What commands read: models, adapters, run.json with its allocation, datasets. All of it is checked before a GPU is opened.
-import { dirname, relative, resolve } from 'node:path';
+import { basename, dirname, relative, resolve } from 'node:path';
 import { type Allocation, parseAllocation, siteDims } from '../adapters/allocation.ts';
 import type { AdapterLayout } from '../adapters/layout.ts';
 import { BatchOrder, searchPairs, splitValidation } from '../data/batches.ts';
-import { openCheckpoint } from '../data/checkpoint-folder.ts';
 import { type Dataset, readDataset } from '../data/formats.ts';
-import { type Folder, readAll } from '../data/source.ts';
+import { type Folder, folderOf, readAll } from '../data/source.ts';
 import { loadTokenizer, type Tokenizer } from '../data/tokenizer.ts';
 import { writeBuffer } from '../gpu/buffers.ts';
 import type { Variants } from '../gpu/variants.ts';
 import type { ModelConfig } from '../model/config.ts';
-import { type LoadedModel, loadModel, readModelConfig } from '../model/load.ts';
+import { type LoadedModel, loadModel, openWeights, readModelConfig } from '../model/load.ts';
 import { checkpointWeights } from '../model/weights.ts';
 import { chooseVariants } from '../ops/linear/choose.ts';
 import { readAdapter } from '../train/adapter-files.ts';
@@ -24,23 +23,23 @@ import { choice, text } from './options.ts';
 
 /** Options that several commands share. */
 export const shared = {
-  model: text('DIR', 'Hugging Face model folder: config.json, tokenizer.json, model.safetensors or shards'),
+  model: text('DIR|FILE', 'model folder (config.json, tokenizer.json, model.safetensors or shards), or one .gguf file'),
   adapter: text('DIR', 'adapter folder: adapter_config.json and adapter_model.safetensors'),
   config: text('FILE', 'run.json; settings left out have their defaults'),
   kernels: choice(['subgroup', 'register', 'tile'], 'kind of matrix products; by default what suits the GPU'),
 };
 
-/** A model folder whose config.json and weight files have been checked. */
+/** A model whose configuration and weight files have been checked. */
 export interface CheckedModel {
   folder: Folder;
   config: ModelConfig;
 }
 
-/** Checks a model folder without a GPU: configuration, headers of the weight files, every tensor's presence, shape and type. */
+/** Checks a model folder or .gguf file without a GPU: configuration, headers of the weight files, every tensor's presence, shape and type. */
 export async function checkModel(path: string): Promise<CheckedModel> {
-  const folder = folderSource(path);
+  const folder = /\.gguf$/i.test(path) ? folderOf(basename(path), [fileSource(path)]) : folderSource(path);
   const config = await readModelConfig(folder);
-  checkpointWeights(config, await openCheckpoint(folder), folder.name);
+  checkpointWeights(config, await openWeights(folder), folder.name);
   return { folder, config };
 }
 

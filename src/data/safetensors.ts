@@ -1,4 +1,5 @@
 // Reading and writing safetensors files. Reading trusts nothing: every claim of the header is checked against the file.
+import type { BlockType } from '../util/blocks.ts';
 import { InputError, invariant } from '../util/error.ts';
 import { bf16ArrayToF32, f16ArrayToF32 } from '../util/f16.ts';
 import type { ByteSource } from './source.ts';
@@ -24,14 +25,19 @@ const dtypeBytes = {
 
 export type Dtype = keyof typeof dtypeBytes;
 
+/** How a tensor is stored: a dtype of safetensors, or in blocks of GGUF. */
+export type StoredType = Dtype | Uppercase<BlockType>;
+
 /** Where one tensor lies: bytes [start, end) of `source`. */
 export interface TensorEntry {
   readonly name: string;
-  readonly dtype: Dtype;
+  readonly dtype: StoredType;
   readonly shape: readonly number[];
   readonly start: number;
   readonly end: number;
   readonly source: ByteSource;
+  /** Rows of each head that lie as rotary pairs (0, D/2, 1, D/2 + 1, …), as in GGUF files of Llama: `tensorPieces` puts them in order. */
+  readonly pairedHead?: number;
 }
 
 export interface SafetensorsFile {
@@ -164,12 +170,16 @@ export async function readF32(entry: TensorEntry): Promise<Float32Array<ArrayBuf
   if (!['F32', 'F16', 'BF16', 'F64'].includes(entry.dtype)) {
     throw bad(entry.source.name, `tensor "${entry.name}" is ${entry.dtype}; only F32, F16, BF16 and F64 can be read as numbers`);
   }
-  const raw = await readTensor(entry);
+  return asF32(entry.dtype, await readTensor(entry));
+}
+
+/** Bytes of F32, F16, BF16 or F64 values, as f32. */
+export function asF32(dtype: StoredType, raw: Uint8Array<ArrayBuffer>): Float32Array<ArrayBuffer> {
   const { buffer, byteOffset, byteLength } = raw.byteOffset % 8 === 0 ? raw : raw.slice();
-  if (entry.dtype === 'F32') return new Float32Array(buffer, byteOffset, byteLength / 4);
-  if (entry.dtype === 'F64') return Float32Array.from(new Float64Array(buffer, byteOffset, byteLength / 8));
+  if (dtype === 'F32') return new Float32Array(buffer, byteOffset, byteLength / 4);
+  if (dtype === 'F64') return Float32Array.from(new Float64Array(buffer, byteOffset, byteLength / 8));
   const halves = new Uint16Array(buffer, byteOffset, byteLength / 2);
-  return entry.dtype === 'F16' ? f16ArrayToF32(halves) : bf16ArrayToF32(halves);
+  return dtype === 'F16' ? f16ArrayToF32(halves) : bf16ArrayToF32(halves);
 }
 
 type TensorData =

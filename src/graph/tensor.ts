@@ -19,7 +19,7 @@ export interface Tensor {
   readonly kind: Kind;
   /** True when the loss's gradient with respect to it is wanted. */
   readonly requiresGrad: boolean;
-  /** First element within its store, for `param` and `grad`. */
+  /** First element within its store, for `param` and `grad`, or within the stored tensor of which a `weight` is a shard. */
   readonly offset: number;
   /** The table's values, for `constant`. */
   readonly data?: Float32Array<ArrayBuffer> | Uint32Array<ArrayBuffer>;

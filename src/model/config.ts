@@ -3,9 +3,10 @@
 import { InputError } from '../util/error.ts';
 import { parseJson } from '../util/json.ts';
 
-/** Rotary position scaling, as in transformers' `rope_scaling` / `rope_parameters`. */
+/** Rotary position scaling, as in transformers' `rope_scaling` / `rope_parameters`; `factors` divide the D/2 frequencies, as in GGUF. */
 export type RopeScaling =
   | { type: 'default' }
+  | { type: 'factors'; factors: readonly number[] }
   | { type: 'linear'; factor: number }
   | { type: 'llama3'; factor: number; lowFreqFactor: number; highFreqFactor: number; originalMaxPositions: number };
 

@@ -7,7 +7,7 @@ import { type Tensor, tensor } from '../graph/tensor.ts';
 import { attention, type RopeTables, rope, type Span } from '../ops/attention/attention.ts';
 import { add } from '../ops/elementwise.ts';
 import { embed } from '../ops/embed.ts';
-import { product } from '../ops/linear/product.ts';
+import { headLogits } from '../ops/linear/head.ts';
 import { swiglu } from '../ops/mlp.ts';
 import { rmsNorm } from '../ops/norm.ts';
 import type { ModelConfig } from './config.ts';
@@ -78,22 +78,14 @@ export function decoder(rec: Recorder, input: DecoderInput): Tensor {
 }
 
 /** Final norm and head of rows of the residual stream: logits (rows, V) into `logits`. */
-export function headLogits(
+export function decoderLogits(
   rec: Recorder,
   rows: Tensor,
   { config, weights }: Pick<DecoderInput, 'config' | 'weights'>,
   logits: Tensor,
 ): void {
-  const { hidden, vocab } = config;
-  product(rec, {
-    m: rows.shape[0],
-    n: vocab,
-    k: hidden,
-    left: { tensor: rmsNorm(rec, rows, weights.norm, config.normEps), stride: hidden, order: 'row' },
-    right: { tensor: weights.head, stride: hidden, order: 'row' },
-    out: { tensor: logits, stride: vocab },
-    label: 'head',
-  });
+  const x = { tensor: rmsNorm(rec, rows, weights.norm, config.normEps), stride: config.hidden };
+  headLogits(rec, x, rows.shape[0], weights.head, logits);
 }
 
 /** Cosine and sine tables as constants of a program. */

@@ -5,7 +5,7 @@ import { Memory, Program } from '../graph/program.ts';
 import { Recorder } from '../graph/recorder.ts';
 import { tensor } from '../graph/tensor.ts';
 import { InputError } from '../util/error.ts';
-import { decoder, headLogits, ropeConstants } from './decoder.ts';
+import { decoder, decoderLogits, ropeConstants } from './decoder.ts';
 import type { LoadedModel } from './load.ts';
 import { ropeTables } from './rope.ts';
 
@@ -55,7 +55,7 @@ export async function forwardLogits(
     },
   });
   const logits = tensor('logits', [tokens, config.vocab]);
-  headLogits(rec, x, model, logits);
+  decoderLogits(rec, x, model, logits);
   const program = await Program.compile(rec, memory);
   try {
     program.replay();

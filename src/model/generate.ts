@@ -7,7 +7,7 @@ import { type Tensor, tensor } from '../graph/tensor.ts';
 import { gatherRows } from '../ops/embed.ts';
 import { InputError } from '../util/error.ts';
 import { Random } from '../util/random.ts';
-import { decoder, headLogits, type LayerCache } from './decoder.ts';
+import { decoder, decoderLogits, type LayerCache } from './decoder.ts';
 import type { LoadedModel } from './load.ts';
 import { ropeTables } from './rope.ts';
 import { sample } from './sampler.ts';
@@ -100,7 +100,7 @@ export class Generator {
         context: { store: layout.store, lengths, routing, routedExperts: layout.routedExperts, time: steps, dropout: false },
       };
       const x = decoder(rec, { config, weights, ids, span: { rows, time: steps, start }, tables: { cosines, sines }, adapter, caches });
-      headLogits(rec, gatherRows(rec, x, index), model, logits);
+      decoderLogits(rec, gatherRows(rec, x, index), model, logits);
       return { program: await Program.compile(rec, memory), ids, time: steps };
     };
     return new Generator(

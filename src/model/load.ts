@@ -1,5 +1,7 @@
-// Opens a Hugging Face model folder: configuration, weights on the GPU.
+// Opens a model: a Hugging Face folder, or a folder with one GGUF file. Configuration, weights on the GPU.
 import { openCheckpoint } from '../data/checkpoint-folder.ts';
+import { ggufOf, ggufTensors } from '../data/gguf-folder.ts';
+import type { TensorEntry } from '../data/safetensors.ts';
 import { type Folder, readAll } from '../data/source.ts';
 import type { Gpu } from '../gpu/device.ts';
 import type { Variants } from '../gpu/variants.ts';
@@ -8,6 +10,7 @@ import { chooseVariants } from '../ops/linear/choose.ts';
 import { InputError } from '../util/error.ts';
 import { parseJsonObject } from '../util/json.ts';
 import { type ModelConfig, parseModelConfig } from './config.ts';
+import { ggufConfig } from './gguf-config.ts';
 import { checkpointWeights, type ModelWeights, uploadWeights } from './weights.ts';
 
 /** A model whose weights are on a device; everything that runs on it shares them. */
@@ -21,11 +24,19 @@ export interface LoadedModel {
   variants: Variants;
 }
 
-/** Reads and checks config.json. @throws InputError naming the file, key and value. */
+/** Reads and checks config.json, or the metadata of a GGUF file. @throws InputError naming the file, key and value. */
 export async function readModelConfig(folder: Folder): Promise<ModelConfig> {
+  const gguf = await ggufOf(folder);
+  if (gguf) return ggufConfig(gguf);
   const file = folder.open('config.json');
   if (!file) throw new InputError('missing-file', `${folder.name}: there is no config.json.`);
   return parseModelConfig(parseJsonObject(await readAll(file), `${folder.name}/config.json`, 'bad-config'), `${folder.name}/config.json`);
+}
+
+/** The weights' places under Hugging Face's names, in safetensors or in a GGUF file. */
+export async function openWeights(folder: Folder): Promise<ReadonlyMap<string, TensorEntry>> {
+  const gguf = await ggufOf(folder);
+  return gguf ? ggufTensors(gguf) : openCheckpoint(folder);
 }
 
 /**
@@ -39,8 +50,8 @@ export async function loadModel(
   options: { variants?: Variants; onProgress?: (done: number, total: number) => void } = {},
 ): Promise<LoadedModel> {
   const config = await readModelConfig(folder);
-  const entries = await openCheckpoint(folder);
-  const weights = checkpointWeights(config, entries, folder.name);
+  const entries = await openWeights(folder);
+  const weights = checkpointWeights(config, entries, folder.name, gpu.maxBinding);
   const memory = new Memory(gpu);
   try {
     await uploadWeights(memory, weights, entries, options.onProgress);

@@ -2,10 +2,13 @@
 
 import type { Linear } from '../adapters/adapter.ts';
 import { siteDims, sitePath, type Target, targetNames } from '../adapters/allocation.ts';
-import { readF32, readTensor, type TensorEntry } from '../data/safetensors.ts';
-import { createBuffer, writeBuffer } from '../gpu/buffers.ts';
+import { blockTypeOf } from '../data/gguf.ts';
+import { asF32, type TensorEntry } from '../data/safetensors.ts';
+import { tensorPieces } from '../data/tensor-pieces.ts';
+import { createBuffer, idle, writeBuffer } from '../gpu/buffers.ts';
 import type { Memory } from '../graph/program.ts';
 import { bytesOf, type Dtype, type Tensor, tensor } from '../graph/tensor.ts';
+import { alignBlocks, isBlockType } from '../util/blocks.ts';
 import { InputError } from '../util/error.ts';
 import type { ModelConfig } from './config.ts';
 
@@ -18,32 +21,49 @@ export interface LayerWeights {
   kNorm?: Tensor;
 }
 
-/** The weights of a decoder, symbolic. */
+/** The weights of a decoder, symbolic. Embedding and head are shards of rows that follow each other, each of which fits in one binding. */
 export interface ModelWeights {
-  embedding: Tensor;
+  embedding: readonly Tensor[];
   layers: LayerWeights[];
   norm: Tensor;
-  head: Tensor;
+  head: readonly Tensor[];
   /** All of them, each once. */
   all: Tensor[];
 }
 
-const HALF: Partial<Record<string, Dtype>> = { F16: 'f16', BF16: 'bf16' };
+/** Shards have a multiple of this many rows, so that their products can be read and written by fours. */
+const SHARD_ROWS = 64;
 
-/** The weights that a configuration asks for; `dtypeOf` tells how a matrix is stored. Vectors are f32. */
-export function symbolicWeights(config: ModelConfig, dtypeOf: (name: string) => Dtype): ModelWeights {
+/**
+ * The weights that a configuration asks for.
+ * @param dtypeOf tells how a matrix is stored; vectors are f32
+ * @param maxBinding bytes that a shard of the embedding or head may have
+ */
+export function symbolicWeights(
+  config: ModelConfig,
+  dtypeOf: (name: string) => Dtype,
+  maxBinding = Number.POSITIVE_INFINITY,
+): ModelWeights {
   const all: Tensor[] = [];
-  const add = (name: string, shape: number[]): Tensor => {
+  const add = (name: string, shape: number[], offset = 0): Tensor => {
     const packed = shape.length === 2 && shape[1] % 2 === 0 ? dtypeOf(name) : 'f32';
-    const t = tensor(name, shape, { kind: 'weight', dtype: packed });
+    const t = tensor(name, shape, { kind: 'weight', dtype: packed, offset });
     all.push(t);
     return t;
+  };
+  const table = (name: string): Tensor[] => {
+    const { vocab, hidden } = config;
+    const rowBytes = bytesOf(tensor(name, [SHARD_ROWS, hidden], { dtype: hidden % 2 === 0 ? dtypeOf(name) : 'f32' })) / SHARD_ROWS;
+    const fit = Math.floor(maxBinding / rowBytes);
+    const rows = fit >= vocab ? vocab : Math.max(SHARD_ROWS, fit - (fit % SHARD_ROWS));
+    const shards = Math.ceil(vocab / rows);
+    return Array.from({ length: shards }, (_, i) => add(name, [Math.min(rows, vocab - i * rows), hidden], i * rows * hidden));
   };
   const { hidden, headDim } = config;
   const dims = siteDims(config);
   const biased = (t: Target): boolean =>
     t === 'o_proj' ? config.outputBias : t === 'q_proj' || t === 'k_proj' || t === 'v_proj' ? config.qkvBias : config.mlpBias;
-  const embedding = add('model.embed_tokens.weight', [config.vocab, hidden]);
+  const embedding = table('model.embed_tokens.weight');
   const layers = Array.from({ length: config.layers }, (_, layer): LayerWeights => {
     const prefix = `model.layers.${layer}`;
     const linears = targetNames.map((target): [Target, Linear] => {
@@ -61,30 +81,47 @@ export function symbolicWeights(config: ModelConfig, dtypeOf: (name: string) => 
     };
   });
   const norm = add('model.norm.weight', [hidden]);
-  const head = config.tiedHead ? embedding : add('lm_head.weight', [config.vocab, hidden]);
+  const head = config.tiedHead ? embedding : table('lm_head.weight');
   return { embedding, layers, norm, head, all };
 }
 
-/** Weights as a checkpoint stores them; refuses missing tensors and wrong shapes by name. */
-export function checkpointWeights(config: ModelConfig, entries: ReadonlyMap<string, TensorEntry>, where: string): ModelWeights {
-  const weights = symbolicWeights(config, (name) => HALF[entries.get(name)?.dtype ?? ''] ?? 'f32');
+const PLAIN: Partial<Record<string, Dtype>> = { F32: 'f32', F16: 'f16', BF16: 'bf16' };
+
+/** Weights as a checkpoint stores them, in shards of at most `maxBinding` bytes; refuses missing tensors and wrong shapes by name. */
+export function checkpointWeights(
+  config: ModelConfig,
+  entries: ReadonlyMap<string, TensorEntry>,
+  where: string,
+  maxBinding?: number,
+): ModelWeights {
+  const storedType = (entry: TensorEntry | undefined): Dtype | undefined =>
+    entry && (PLAIN[entry.dtype] ?? (entry.shape.length === 2 ? blockTypeOf(entry.dtype) : undefined));
+  const weights = symbolicWeights(config, (name) => storedType(entries.get(name)) ?? 'f32', maxBinding);
+  const tables = new Set([...weights.embedding, ...weights.head]);
   for (const t of weights.all) {
     const entry = entries.get(t.name);
-    if (!entry) throw new InputError('bad-model', `${where}: the tensor ${t.name} is missing, which config.json asks for.`);
-    if (entry.shape.join() !== t.shape.join()) {
+    if (!entry) throw new InputError('bad-model', `${where}: the tensor ${t.name} is missing, which the configuration asks for.`);
+    const shape = tables.has(t) ? [config.vocab, config.hidden] : t.shape;
+    if (entry.shape.join() !== shape.join()) {
       throw new InputError(
         'bad-model',
-        `${where}: ${t.name} has shape [${entry.shape.join(', ')}], but config.json makes it [${t.shape.join(', ')}].`,
+        `${where}: ${t.name} has shape [${entry.shape.join(', ')}], but the configuration makes it [${shape.join(', ')}].`,
       );
     }
-    if (!['F32', 'F16', 'BF16'].includes(entry.dtype))
-      throw new InputError('bad-model', `${where}: ${t.name} is ${entry.dtype}; only F32, F16 and BF16 can be read.`);
+    if (!storedType(entry))
+      throw new InputError(
+        'bad-model',
+        `${where}: ${t.name} is ${entry.dtype}; only F32, F16, BF16 and, for matrices, GGUF's blocks can be read.`,
+      );
   }
   return weights;
 }
 
+/** Bytes handed to the queue before the device is waited for, so that they do not pile up on the way to it. */
+const IN_FLIGHT = 32 * 2 ** 20;
+
 /**
- * Uploads weights one tensor at a time, so that no second full copy exists in memory. 16-bit matrices stay packed.
+ * Uploads weights in pieces of a few MiB, so that no copy of a tensor exists in memory. Matrices stay packed as they are stored.
  * @param onProgress bytes done and in all; may throw to stop
  */
 export async function uploadWeights(
@@ -93,19 +130,30 @@ export async function uploadWeights(
   entries: ReadonlyMap<string, TensorEntry>,
   onProgress?: (done: number, total: number) => void,
 ): Promise<void> {
+  const { gpu } = memory;
   const total = weights.all.reduce((a, t) => a + bytesOf(t), 0);
   let done = 0;
+  let waited = 0;
   for (const t of weights.all) {
     const entry = entries.get(t.name)!;
-    if (bytesOf(t) > memory.gpu.maxBinding) {
-      throw new InputError(
-        'bad-model',
-        `${t.name} needs ${Math.ceil(bytesOf(t) / 2 ** 20)} MiB in one binding; this GPU allows ${Math.floor(memory.gpu.maxBinding / 2 ** 20)} MiB.`,
-      );
+    if (bytesOf(t) > gpu.maxBinding) {
+      const mebibytes = [Math.ceil(bytesOf(t) / 2 ** 20), Math.floor(gpu.maxBinding / 2 ** 20)];
+      throw new InputError('bad-model', `${t.name} needs ${mebibytes[0]} MiB in one binding; this GPU allows ${mebibytes[1]} MiB.`);
     }
-    const buffer = memory.bind(t, createBuffer(memory.gpu, t.name, bytesOf(t)));
-    writeBuffer(memory.gpu, buffer, t.dtype === 'f32' ? await readF32(entry) : await readTensor(entry));
-    done += bytesOf(t);
-    onProgress?.(done, total);
+    const buffer = memory.bind(t, createBuffer(gpu, t.name, bytesOf(t)));
+    const width = t.shape[1] ?? 1;
+    let at = 0;
+    for await (const piece of tensorPieces(entry, t.offset / width, t.shape[0])) {
+      const data = isBlockType(t.dtype) ? alignBlocks(t.dtype, piece) : t.dtype === 'f32' ? asF32(entry.dtype, piece) : piece;
+      writeBuffer(gpu, buffer, data, at);
+      at += data.byteLength;
+      done += data.byteLength;
+      if (done - waited > IN_FLIGHT) {
+        await idle(gpu.device.queue.onSubmittedWorkDone().then(() => undefined));
+        waited = done;
+      }
+      onProgress?.(done, total);
+    }
   }
+  gpu.check();
 }

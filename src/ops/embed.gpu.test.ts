@@ -1,7 +1,9 @@
-// Embedding lookup in each packing, and row picking both ways.
+// Embedding lookup in each packing, whole and in shards, and row picking both ways.
 import { test } from 'vitest';
 import { gatherRows as reference, scatterRows } from '../reference/embed.ts';
+import { blockTypes, randomBlocks } from '../testing/blocks.ts';
 import { expectClose, runOp, values } from '../testing/gpu.ts';
+import { blockFormats } from '../util/blocks.ts';
 import { bf16ArrayToF32, f16ArrayToF32, f32ArrayToBf16, f32ArrayToF16 } from '../util/f16.ts';
 import { embed, gatherRows, NO_ROW } from './embed.ts';
 
@@ -23,11 +25,36 @@ test('embed reads f32, f16 and bf16 tables of odd width', async () => {
   for (const { dtype, data, exact } of tables) {
     const out = await runOp({
       inputs: { ids: { shape: [4], data: ids }, table: { shape: [vocab, width], data, dtype } },
-      record: (rec, t) => ({ y: embed(rec, t.ids, t.table) }),
+      record: (rec, t) => ({ y: embed(rec, t.ids, [t.table]) }),
     });
     expectClose(out.y, reference(exact, ids, width), 0, dtype);
   }
 });
+
+for (const type of blockTypes) {
+  test(`embed reads a ${type} table, whole and in shards`, async () => {
+    const [vocab, width] = [11, 2 * blockFormats[type].elements];
+    const ids = Uint32Array.from([3, 0, 10, 3, 6, 7, 99]); // an id outside is the last row
+    const { words, values: exact } = randomBlocks(type, 1, vocab * width);
+    const rowWords = words.length / vocab;
+    const out = await runOp({
+      inputs: {
+        ids: { shape: [7], data: ids },
+        table: { shape: [vocab, width], data: words, dtype: type },
+        first: { shape: [7, width], data: words.slice(0, 7 * rowWords), dtype: type },
+        rest: { shape: [4, width], data: words.slice(7 * rowWords), dtype: type },
+      },
+      record: (rec, t) => ({ whole: embed(rec, t.ids, [t.table]), shards: embed(rec, t.ids, [t.first, t.rest]) }),
+    });
+    const want = reference(
+      exact,
+      ids.map((id) => Math.min(id, vocab - 1)),
+      width,
+    );
+    expectClose(out.whole, want, 1e-7, 'whole');
+    expectClose(out.shards, want, 1e-7, 'shards');
+  });
+}
 
 test('gathered rows and their way back', async () => {
   const [n, width] = [9, 5];

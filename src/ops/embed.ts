@@ -1,29 +1,43 @@
 // Embedding lookup in a packed table, and picking rows of an activation.
 import embedCode from '../../shaders/embed/embed.wgsl?raw';
 import gatherCode from '../../shaders/embed/gather_rows.wgsl?raw';
-import { defineKernel } from '../gpu/kernel.ts';
+import { defineKernel, type Kernel } from '../gpu/kernel.ts';
 import type { Recorder } from '../graph/recorder.ts';
 import { sizeOf, type Tensor, tensor } from '../graph/tensor.ts';
 import { invariant } from '../util/error.ts';
+import { type Packing, weights4 } from './linear/packing.ts';
 
-const embedKernel = defineKernel('embed', embedCode);
+const embedKernels = new Map<Packing, Kernel>();
 const gatherKernel = defineKernel('gather_rows', gatherCode);
 
 /** In an index of rows: no row. */
 export const NO_ROW = 0xffffffff;
 
-/** Rows `ids` (tokens), u32, of a frozen table (V, C) in f32, f16 or bf16. Returns (tokens, C). */
-export function embed(rec: Recorder, ids: Tensor, table: Tensor): Tensor {
-  const [vocab, width] = table.shape;
+function embedKernel(packing: Packing): Kernel {
+  const element = 'fn element(i: u32) -> f32 { let w = weights4(i / 4u); return w[i % 4u]; }';
+  const kernel = embedKernels.get(packing) ?? defineKernel(`embed (${packing})`, `${embedCode}\n${weights4(packing, 'table')}\n${element}`);
+  embedKernels.set(packing, kernel);
+  return kernel;
+}
+
+/** Rows `ids` (tokens), u32, of a frozen table (V, C) whose shards follow each other. Returns (tokens, C). */
+export function embed(rec: Recorder, ids: Tensor, table: readonly Tensor[]): Tensor {
+  const width = table[0].shape[1];
+  const vocab = table.reduce((sum, t) => sum + t.shape[0], 0);
   const tokens = sizeOf(ids);
-  const packing = ['f32', 'f16', 'bf16'].indexOf(table.dtype);
   const y = tensor('embedding', [tokens, width]);
-  rec.launch({
-    kernel: embedKernel,
-    tensors: { ids, table, y },
-    params: { tokens, width, vocab, packing },
-    workgroups: Math.ceil((tokens * width) / 64),
-  });
+  let first = 0;
+  for (const shard of table) {
+    const rows = shard.shape[0];
+    invariant(shard.dtype !== 'u32', `${shard.name} is no table`);
+    rec.launch({
+      kernel: embedKernel(shard.dtype),
+      tensors: { ids, table: shard, y },
+      params: { tokens, width, vocab, first, rows },
+      workgroups: Math.ceil((tokens * width) / 64),
+    });
+    first += rows;
+  }
   return y;
 }
 

@@ -14,8 +14,11 @@ test('reference: the gradient is the derivative', () => {
   expectGradient((at) => 0.5 * crossEntropy(at, targets, 5, 1).losses.reduce((a, b) => a + b, 0), logits, gradient);
 });
 
-for (const chunk of [4, 64]) {
-  test(`head and cross-entropy in chunks of ${chunk}`, async () => {
+for (const [chunk, shard] of [
+  [4, 131],
+  [64, 64],
+]) {
+  test(`head and cross-entropy in chunks of ${chunk}, the head in shards of ${shard}`, async () => {
     const [rows, width, vocab] = [10, 9, 131];
     const [x, head] = [values(1, rows * width, 3), values(2, vocab * width)];
     const targets = Uint32Array.from({ length: rows }, (_, i) => (i % 4 === 1 ? NO_TARGET : (i * 37) % vocab));
@@ -42,13 +45,14 @@ for (const chunk of [4, 64]) {
         step: { inverse_tokens: 1 / count, number: 12 },
         inputs: {
           x: { shape: [rows, width], data: x },
-          head: { shape: [vocab, width], data: head, grad: false },
+          first: { shape: [shard, width], data: head.slice(0, shard * width), grad: false },
+          rest: { shape: [vocab - shard, width], data: head.slice(shard * width), grad: false },
           targets: { shape: [rows], data: targets },
         },
         record: (rec, t) => {
           const statistics = tensor('statistics', [STATISTICS.size]);
           rec.clear(statistics);
-          const losses = headCrossEntropy(rec, t.x, t.head, t.targets, statistics, chunk);
+          const losses = headCrossEntropy(rec, t.x, shard < vocab ? [t.first, t.rest] : [t.first], t.targets, statistics, chunk);
           return { losses, statistics, dx: rec.gradOf(t.x)! };
         },
       });

@@ -4,7 +4,7 @@ import sumCode from '../../shaders/loss/sum_losses.wgsl?raw';
 import { defineKernel } from '../gpu/kernel.ts';
 import type { Recorder } from '../graph/recorder.ts';
 import { sizeOf, type Tensor, tensor } from '../graph/tensor.ts';
-import { product } from './linear/product.ts';
+import { headInputGradient, headLogits } from './linear/head.ts';
 import { launchRows } from './norm.ts';
 
 const crossEntropy = {
@@ -22,43 +22,31 @@ export const NO_TARGET = 0xffffffff;
 /**
  * Cross-entropy of x·headᵀ against targets, summed into the statistics. In training ∂(CE/tokens of the batch)/∂x is made in the same pass.
  * @param x (M, C), the rows that carry loss
- * @param head (V, C), frozen
+ * @param head (V, C), frozen, in shards of rows
  * @param targets (M), u32; NO_TARGET carries no loss
  * @param statistics state of STATISTICS.size floats
  * @param chunk rows of logits at a time
  * @returns losses (M)
  */
-export function headCrossEntropy(rec: Recorder, x: Tensor, head: Tensor, targets: Tensor, statistics: Tensor, chunk = 128): Tensor {
+export function headCrossEntropy(
+  rec: Recorder,
+  x: Tensor,
+  head: readonly Tensor[],
+  targets: Tensor,
+  statistics: Tensor,
+  chunk = 128,
+): Tensor {
   const [count, width] = x.shape;
-  const vocab = head.shape[0];
+  const vocab = head.reduce((sum, t) => sum + t.shape[0], 0);
   const losses = tensor('losses', [count]);
   const gradient = rec.training && x.requiresGrad ? rec.gradTarget(x).grad : null;
   for (let first = 0; first < count; first += chunk) {
     const rows = Math.min(chunk, count - first);
     const logits = tensor(`logits ${first}`, [rows, vocab]);
-    const left = { tensor: x, start: first * width, stride: width, order: 'row' as const };
-    product(rec, {
-      m: rows,
-      n: vocab,
-      k: width,
-      left,
-      right: { tensor: head, stride: width, order: 'row' },
-      out: { tensor: logits, stride: vocab },
-      label: 'head',
-    });
+    headLogits(rec, { tensor: x, start: first * width, stride: width }, rows, head, logits);
     const params = { rows, vocab, first, write_gradient: gradient ? 1 : 0 };
     launchRows(rec, crossEntropy, rows, { targets, logits, losses }, params, 6 * rows * vocab, 16);
-    if (gradient) {
-      product(rec, {
-        m: rows,
-        n: width,
-        k: vocab,
-        left: { tensor: logits, stride: vocab, order: 'row' },
-        right: { tensor: head, stride: width, order: 'col' },
-        out: { tensor: gradient, start: first * width, stride: width },
-        label: 'head dx',
-      });
-    }
+    if (gradient) headInputGradient(rec, logits, rows, head, { tensor: gradient, start: first * width, stride: width });
   }
   rec.launch({ kernel: sumKernel, tensors: { losses, targets, statistics }, params: { count: sizeOf(losses), vocab }, workgroups: 1 });
   return losses;

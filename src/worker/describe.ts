@@ -28,7 +28,7 @@ export function describeModel({ name, config, weights }: LoadedModel, tokenizer:
     architecture: names[architecture],
     parameters: sum(sizeOf),
     bytes: sum(bytesOf),
-    dtype: weights.embedding.dtype,
+    dtype: weights.embedding[0].dtype,
     hasTokenizer: tokenizer !== null,
     hasTemplate: tokenizer?.template != null,
     layers,
