@@ -90,11 +90,13 @@ export default async function searchBrowser(options) {
     const toFirstStep = seconds();
     await page.waitForTimeout(1500); // labels follow the picture at some distance
     const early = await counts(page);
+    await picture('search');
     let late = early;
     for (let phase = 'searching'; phase === 'searching'; phase = await page.locator(live).getAttribute('data-phase')) {
       const now = await counts(page).catch(() => []);
       if (now.length === early.length) late = now;
-      await page.waitForTimeout(1000);
+      say(`searching: ${await page.getByTestId('run-bar').locator('p').textContent()}`);
+      await page.waitForTimeout(10_000);
     }
     await waitForPhase(page, 'review');
     const toReview = seconds();

@@ -1,7 +1,7 @@
 // @vitest-environment happy-dom
 // The page's parts on a store without workers: what is shown in which state, and which commands are given.
 import { act, cleanup, fireEvent, render, screen, within } from '@testing-library/react';
-import { afterEach, describe, expect, test, vi } from 'vitest';
+import { afterEach, beforeAll, describe, expect, test, vi } from 'vitest';
 import { uniformAllocation } from '../adapters/allocation.ts';
 import { withCount } from '../adapters/review.ts';
 import { createActions } from '../state/actions.ts';
@@ -81,13 +81,21 @@ function open() {
     </AppContext>,
   );
   const event: typeof app.dispatch = (e) => act(() => app.dispatch(e));
-  const ready = () => {
+  const ready = async () => {
     event({ type: 'model-ready', report: model, demo: false });
     event({ type: 'data-ready', report: dataset, demo: false });
+    await settle();
   };
   return { trainer, data, app, actions, event, ready };
 }
 afterEach(cleanup);
+
+/** Parts that are loaded when they are needed: loaded before the tests, so that they then come within a few turns. */
+const parts = () => Promise.all([import('./train/Settings.tsx'), import('./train/Live.tsx'), import('./review/ReviewPanel.tsx')]);
+beforeAll(parts, 120_000);
+const settle = async () => {
+  for (let turn = 0; turn < 3; turn++) await act(parts);
+};
 
 const button = (name: string | RegExp) => screen.getByRole<HTMLButtonElement>('button', { name });
 const press = (name: string | RegExp) => act(async () => fireEvent.click(button(name)));
@@ -124,9 +132,9 @@ describe('first visit', () => {
 });
 
 describe('model and data', () => {
-  test('show what was found, and the mask in words as well', () => {
+  test('show what was found, and the mask in words as well', async () => {
     const { ready } = open();
-    ready();
+    await ready();
     expect(screen.getByTestId('model-facts').textContent).toContain('1.2 M');
     expect(screen.getByTestId('data-facts').textContent).toContain('39 can be used');
     expect(screen.getByTestId('data-facts').textContent).toContain('25 %');
@@ -159,7 +167,7 @@ describe('model and data', () => {
 describe('training', () => {
   test('a mistake stands at its field and blocks the start', async () => {
     const { ready } = open();
-    ready();
+    await ready();
     const field = screen.getByLabelText('Length', { selector: '#train input' });
     fireEvent.change(field, { target: { value: '0' } });
     expect(field.getAttribute('aria-invalid')).toBe('true');
@@ -171,7 +179,7 @@ describe('training', () => {
 
   test('fields of the mixture go with plain LoRA', async () => {
     const { ready } = open();
-    ready();
+    await ready();
     expect(screen.queryByLabelText('Experts')).toBeTruthy();
     fireEvent.click(screen.getByLabelText('Plain LoRA'));
     expect(screen.queryByLabelText('Experts')).toBeNull();
@@ -179,7 +187,7 @@ describe('training', () => {
 
   test('space pauses and resumes, but not from a text field', async () => {
     const { ready, event, trainer, actions } = open();
-    ready();
+    await ready();
     await act(() => actions.start());
     event({ type: 'training-began', report: training });
     event({ type: 'phase', phase: 'training' });
@@ -196,7 +204,7 @@ describe('training', () => {
 
   test('asking waits for a pause, then both models are asked in turn', async () => {
     const { ready, event, trainer, actions, app } = open();
-    ready();
+    await ready();
     await act(() => actions.start());
     event({ type: 'training-began', report: training });
     event({ type: 'phase', phase: 'training' });
@@ -228,14 +236,15 @@ describe('a run with a search', () => {
   const found = uniformAllocation(2, ['q_proj'], 2, 3);
   async function review({ train = true, complete = true } = {}) {
     const page = open();
-    page.ready();
+    await page.ready();
     await act(() => page.actions.setForm({ search: true, thenTrain: train }));
     await act(() => page.actions.start());
     page.event({ type: 'search-began', report: search(train) });
     page.event({ type: 'review', report: { found, step: complete ? 20 : 7, complete, problem: null } });
     vi.useFakeTimers({ toFake: ['setInterval', 'clearInterval', 'performance'] });
     page.event({ type: 'phase', phase: 'review' });
-    await vi.waitFor(() => screen.getByTestId('review'), { timeout: 10_000 });
+    await settle();
+    screen.getByTestId('review');
     return page;
   }
   const tick = (ms: number) => act(async () => vi.advanceTimersByTime(ms));
@@ -290,7 +299,7 @@ describe('a run with a search', () => {
 
 test('a chosen adapter becomes the tuned model, and one that does not fit is a notice', async () => {
   const { ready, actions, trainer } = open();
-  ready();
+  await ready();
   trainer.loadAdapter.mockRejectedValueOnce(badInput('bad-adapter', 'made for the base model “other”'));
   await act(() => actions.openAdapter([]));
   expect(screen.getByRole('alert').textContent).toContain('made for the base model “other”');
