@@ -9,7 +9,7 @@ from pathlib import Path
 from transformers import AutoTokenizer
 
 ROOT = Path(__file__).resolve().parents[2]
-OUT = ROOT / "src/testing/golden/families.json"
+OUT = ROOT / "src/testing/golden/families/golden.json"
 
 
 def sha(text):
@@ -58,4 +58,5 @@ if __name__ == "__main__":
     if len(sys.argv) > 1:
         golden["families"]["smollm2"] = family(open_smollm2(sys.argv[1]), None, made)
         print("smollm2", golden["families"]["smollm2"]["tokens"])
+    OUT.parent.mkdir(parents=True, exist_ok=True)
     OUT.write_text(json.dumps(golden, indent=1) + "\n")

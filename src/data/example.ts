@@ -19,6 +19,16 @@ export interface Example {
   /** 1-based line of the row (JSON: number of the row; plain text: number of the piece). */
   line: number;
   truncated: boolean;
+  /** Only for questions with choices. */
+  choices?: Choices;
+}
+
+/** The choices of a question, for evaluation by their likelihood. */
+export interface Choices {
+  /** Each choice as the answer to the question: whole ids, and labels that mark the answer with its end-of-turn token. Not truncated. */
+  options: readonly Pick<Example, 'ids' | 'labels'>[];
+  /** The right one's place among them. */
+  correct: number;
 }
 
 /** A row before truncation. */
@@ -28,51 +38,65 @@ export interface Rendered {
   promptIds: number[];
   answer: string | null;
   answerIds: number[];
+  /** Of a question with choices: each as an answer, and the place of the right one. */
+  choices?: { options: Rendered[]; correct: number };
 }
 
 /** A reason why a row cannot be used; shown to people. */
 export class BadRowError extends Error {}
 
-const commonPrefix = (a: readonly number[], b: readonly number[]): number => {
+const commonPrefix = (a: ArrayLike<unknown>, b: ArrayLike<unknown>): number => {
   let n = 0;
   while (n < a.length && n < b.length && a[n] === b[n]) n++;
   return n;
 };
 
+/** Which assistant turns of a conversation are trained. */
+export type Turns = 'all' | 'last';
+
 /**
  * A conversation with the model's chat template. The ids are those of the whole rendered text. The trained span of each assistant
- * turn starts at the common prefix of ids(text before it, generation prompt included) and ids(text with it), and ends with its
- * end-of-turn token. Where a template renders a turn differently once others follow, the span is looked up in the whole text.
+ * turn starts at the common prefix of ids(text before it, generation prompt included) and ids(text with it), so that a token that
+ * reaches over the boundary is trained, and ends with its end-of-turn token. Where a template renders a turn differently once others
+ * follow, the span is looked up in the whole text. `turns` "last": only the last assistant turn is trained.
+ * @throws BadRowError where the template refuses the conversation, or renders what comes before a turn differently with it
  */
-export function renderChat(messages: readonly Message[], tokenizer: Tokenizer): Rendered {
-  const template = tokenizer.template;
+export function renderChat(messages: readonly Message[], tokenizer: Tokenizer, turns: Turns = 'all'): Rendered {
+  const { template } = tokenizer;
   if (!template) throw new BadRowError('"messages" need a chat template, and the model has none (or data.template is "none")');
-  const render = (count: number, prompt: boolean) => {
+  const render = (count: number, prompt: boolean): string => {
     try {
-      return tokenizer.encode(template(messages.slice(0, count), prompt));
+      return template(messages.slice(0, count), prompt);
     } catch (e) {
       throw new BadRowError(`the chat template refuses it: ${(e as Error).message}`);
     }
   };
-  const ids = render(messages.length, false);
+  const whole = render(messages.length, false);
+  const ids = tokenizer.encode(whole);
   const labels = ids.map(() => IGNORE);
   const isEnd = (id: number) => tokenizer.endOfTurnIds.includes(id);
+  const assistants = [...messages.keys()].filter((i) => messages[i].role === 'assistant');
   let last = { promptIds: [] as number[], answer: '', answerIds: [] as number[] };
-  for (const [i, message] of messages.entries()) {
-    if (message.role !== 'assistant') continue;
-    const before = render(i, true);
-    const upTo = i === messages.length - 1 ? ids : render(i + 1, false);
+  for (const i of turns === 'last' ? assistants.slice(-1) : assistants) {
+    const beforeText = render(i, true);
+    const before = tokenizer.encode(beforeText);
+    const upToText = i === messages.length - 1 ? whole : render(i + 1, false);
+    const upTo = upToText === whole ? ids : tokenizer.encode(upToText);
     let start = commonPrefix(before, upTo);
     const lastEnd = upTo.findLastIndex((id, t) => t >= start && isEnd(id));
     let end = lastEnd < 0 ? upTo.length : lastEnd + 1;
-    if (commonPrefix(upTo, ids) < end) {
+    const isAsAlone = commonPrefix(upTo, ids) >= end;
+    if (!isAsAlone) {
       start = commonPrefix(before, ids);
       const firstEnd = ids.findIndex((id, t) => t >= start && isEnd(id));
       if (firstEnd < 0) throw new BadRowError(`message ${i + 1}: the chat template marks no end of this turn`);
       end = firstEnd + 1;
     }
+    const earlier = i === 0 ? 0 : commonPrefix(beforeText, render(i, false));
+    if (commonPrefix(beforeText, isAsAlone ? upToText : whole) < earlier)
+      throw new BadRowError(`message ${i + 1}: the chat template changes what comes before this turn`);
     for (let t = start; t < end; t++) labels[t] = ids[t];
-    last = { promptIds: before, answer: message.content, answerIds: ids.slice(start, end) };
+    last = { promptIds: before, answer: messages[i].content, answerIds: ids.slice(start, end) };
   }
   return { ids, labels, ...last };
 }
@@ -114,17 +138,37 @@ export function finish(
   const first = labels.findIndex((label, t) => t >= 1 && label !== IGNORE);
   if (first < 0) throw new BadRowError('no token carries loss');
   if (first >= maxLength) throw new BadRowError(`its first trained token is number ${first + 1}, beyond data.maxLength ${maxLength}`);
-  const typed = (list: number[]) => Int32Array.from(list);
+  const pack = (options: readonly Rendered[]) => options.map((o) => ({ ids: Int32Array.from(o.ids), labels: Int32Array.from(o.labels) }));
   return {
-    ids: typed(rendered.ids.slice(0, maxLength)),
-    labels: typed(labels.slice(0, maxLength)),
-    promptIds: typed(rendered.promptIds),
-    answer: rendered.answer,
-    answerIds: typed(rendered.answerIds),
+    ...packed(rendered, labels, maxLength),
+    answer: rendered.answer === null ? null : ownCopy(rendered.answer),
     ...where,
     truncated: rendered.ids.length > maxLength,
+    ...(rendered.choices && { choices: { options: pack(rendered.choices.options), correct: rendered.choices.correct } }),
   };
 }
+
+/** The token lists of an example as views of one buffer: a prompt or an answer that is part of the ids takes no room of its own. */
+function packed({ ids, promptIds, answerIds }: Rendered, labels: readonly number[], maxLength: number) {
+  const length = Math.min(ids.length, maxLength);
+  const isPrefix = promptIds.length <= length && commonPrefix(promptIds, ids) === promptIds.length;
+  const at = labels.findIndex((_, t) => ids[t] === answerIds[0] && answerIds.every((id, k) => t + k < length && ids[t + k] === id));
+  const extra = (isPrefix ? 0 : promptIds.length) + (at >= 0 ? 0 : answerIds.length);
+  const all = new Int32Array(2 * length + extra);
+  all.set(ids.slice(0, length));
+  all.set(labels.slice(0, length), length);
+  if (!isPrefix) all.set(promptIds, 2 * length);
+  if (at < 0) all.set(answerIds, all.length - answerIds.length);
+  return {
+    ids: all.subarray(0, length),
+    labels: all.subarray(length, 2 * length),
+    promptIds: isPrefix ? all.subarray(0, promptIds.length) : all.subarray(2 * length, 2 * length + promptIds.length),
+    answerIds: at >= 0 ? all.subarray(at, at + answerIds.length) : all.subarray(all.length - answerIds.length),
+  };
+}
+
+/** The same text, but no longer a part of a longer one, which it would keep in memory. */
+export const ownCopy = (text: string): string => JSON.parse(JSON.stringify(text)) as string;
 
 /** How many tokens of these labels carry loss. */
 export function trainedCount(labels: ArrayLike<number>): number {

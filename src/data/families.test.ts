@@ -21,7 +21,7 @@ interface Family {
 }
 
 const root = join(import.meta.dirname, '../..');
-const golden = JSON.parse(readFileSync(join(root, 'src/testing/golden/families.json'), 'utf8')) as {
+const golden = JSON.parse(readFileSync(join(root, 'src/testing/golden/families/golden.json'), 'utf8')) as {
   text: string;
   families: Record<string, Family>;
 };

@@ -1,9 +1,12 @@
 // Datasets: files in, examples out, with every row that can't be used named by file, line and reason.
 import { InputError } from '../util/error.ts';
-import { decodeText } from '../util/json.ts';
-import { BadRowError, type Example, finish, renderChat, renderPlain, renderTokens, trainedCount } from './example.ts';
-import { type Columns, fileKind, type RowContent, readRows } from './rows.ts';
-import { type ByteSource, readAll } from './source.ts';
+import { type DataFile, dataFiles } from './archives.ts';
+import { BadRowError, type Example, finish, ownCopy, type Rendered, renderTokens, type Turns, trainedCount } from './example.ts';
+import { DocumentEncoder, renderRow } from './render-row.ts';
+import type { Row } from './row.ts';
+import { type Columns, type RowFormat, rowContent } from './row-content.ts';
+import { openRows } from './rows.ts';
+import type { ByteSource } from './source.ts';
 import type { Tokenizer } from './tokenizer.ts';
 
 /** A row that was left out. `raw` is its beginning, as it stands in the file. */
@@ -21,30 +24,50 @@ export interface Dataset {
   truncated: number;
   /** Rows found, good and bad (plain text: pieces). */
   rows: number;
+  /** How many rows have which format. */
+  formats: Partial<Record<RowFormat, number>>;
   /** Tokens of all examples, and those of them that carry loss. */
   tokens: number;
   trainedTokens: number;
+}
+
+/** How far reading is: of all files, as bytes on disk, and the rows found in them. */
+export interface DataProgress {
+  bytes: number;
+  totalBytes: number;
+  rows: number;
 }
 
 export interface DatasetOptions {
   /** Null: only pre-tokenised rows can be read. */
   tokenizer: Tokenizer | null;
   vocab: number;
-  data: { maxLength: number; completionOnly: boolean; template: 'auto' | 'none'; columns?: Columns | null };
+  data: { maxLength: number; completionOnly: boolean; template: 'auto' | 'none'; turns?: Turns; columns?: Columns | null };
   /** Instead of data.columns. */
   columns?: Columns | null;
-  /** Called now and then; may throw to stop. */
-  onProgress?: (rows: number, total: number) => void;
+  /** Called after every few rows. */
+  onProgress?: (progress: DataProgress) => void;
+  /** Stops the reading: what it is aborted with is thrown. */
+  signal?: AbortSignal;
 }
 
+/** Rows that are worked on before messages are let in. */
+const batchRows = 200;
+/** Bad rows whose text is kept. */
+const rawKept = 1000;
+
 /**
- * Reads dataset files. Bad rows are left out and listed; a file that is empty, binary or of no known kind, and data without any
- * row to train on, are an InputError('bad-data').
+ * Reads dataset files, as streams: a file is not held in memory, only its tokens. Bad rows are left out and listed; a file that is
+ * empty, binary or of no known kind, and data without any row to train on, are an InputError('bad-data').
  */
 export async function readDataset(sources: readonly ByteSource[], options: DatasetOptions): Promise<Dataset> {
   if (sources.length === 0) throw new InputError('bad-data', 'There is no data file.');
-  const dataset: Dataset = { examples: [], bad: [], truncated: 0, rows: 0, tokens: 0, trainedTokens: 0 };
-  for (const source of sources) await readFile(source, options, dataset);
+  const reader = new DatasetReader(
+    options,
+    sources.reduce((sum, s) => sum + s.size, 0),
+  );
+  for (const source of sources) await reader.read(source);
+  const { dataset } = reader;
   const names = sources.map((s) => s.name).join(', ');
   if (dataset.rows === 0) throw new InputError('bad-data', `${names}: there are no rows.`);
   if (dataset.examples.length === 0) {
@@ -54,53 +77,110 @@ export async function readDataset(sources: readonly ByteSource[], options: Datas
   return dataset;
 }
 
-async function readFile(source: ByteSource, options: DatasetOptions, dataset: Dataset): Promise<void> {
-  const { name } = source;
-  if (source.size === 0) throw new InputError('bad-data', `${name}: the file is empty.`);
-  const text = decodeText(await readAll(source), name, 'bad-data');
-  if (text.trim() === '') throw new InputError('bad-data', `${name}: the file is empty.`);
-  const kind = fileKind(name, text);
-  if (kind === 'text') {
-    addText(name, text, options, dataset);
-    return;
+class DatasetReader {
+  readonly dataset: Dataset = { examples: [], bad: [], truncated: 0, rows: 0, formats: {}, tokens: 0, trainedTokens: 0 };
+  readonly #tokenizer: Tokenizer | null;
+  readonly #columns: Columns | null;
+  /** Bytes of the files before this one, and of this one so far. */
+  #before = 0;
+  #bytes = 0;
+
+  constructor(
+    private readonly options: DatasetOptions,
+    private readonly totalBytes: number,
+  ) {
+    const { tokenizer, data } = options;
+    this.#tokenizer = tokenizer && data.template === 'none' ? { ...tokenizer, template: null } : tokenizer;
+    this.#columns = options.columns ?? data.columns ?? null;
   }
-  const rows = readRows(name, text, kind, options.columns ?? options.data.columns ?? null);
-  const tokenizer = withTemplate(options);
-  for (const [i, { line, raw, content }] of rows.entries()) {
+
+  async read(source: ByteSource): Promise<void> {
+    if (source.size === 0) throw new InputError('bad-data', `${source.name}: the file is empty.`);
+    const control = { signal: this.options.signal, onBytes: (bytes: number) => (this.#bytes = bytes) };
+    for (const file of await dataFiles(source, control)) await this.#readFile(file, control);
+    this.#before += source.size;
+    this.#bytes = 0;
+  }
+
+  async #readFile(file: DataFile, control: { signal?: AbortSignal; onBytes: (bytes: number) => void }): Promise<void> {
+    const content = await openRows(file, this.#columns, control);
+    if (content.kind === 'text') return this.#readText(file.name, content.chunks);
+    for await (const batch of content.batches) {
+      for (let at = 0; at < batch.length; at += batchRows) {
+        for (const row of batch.slice(at, at + batchRows)) this.#addRow(file.name, row);
+        await this.#pause();
+      }
+    }
+  }
+
+  /** Reports, lets messages in, and stops when told to. */
+  async #pause(): Promise<void> {
+    const { signal, onProgress } = this.options;
+    onProgress?.({ bytes: this.#before + this.#bytes, totalBytes: this.totalBytes, rows: this.dataset.rows });
+    await new Promise((resolve) => setTimeout(resolve));
+    signal?.throwIfAborted();
+  }
+
+  #addRow(file: string, row: Row): void {
+    const { dataset, options } = this;
+    const { line } = row;
     dataset.rows++;
     try {
-      const row = content();
-      const rendered = render(row, tokenizer, name);
-      add(dataset, finish(rendered, { file: name, line }, limits(options, row.kind !== 'tokens' && !options.data.completionOnly)));
+      const { format, content } = rowContent(row.value(), this.#columns);
+      dataset.formats[format] = (dataset.formats[format] ?? 0) + 1;
+      if (content.kind === 'tokens') {
+        this.#add(finish(renderTokens(content.ids, content.labels), { file, line }, this.#limits(false)));
+        return;
+      }
+      if (!this.#tokenizer) throw needsTokenizer(file);
+      if (content.kind === 'text') {
+        const documents = new DocumentEncoder(this.#tokenizer, options.data.maxLength);
+        this.#addPieces(documents.whole(content.text), file, () => line);
+        return;
+      }
+      const rendered = renderRow(content, this.#tokenizer, options.data.turns ?? 'all');
+      this.#add(finish(rendered, { file, line }, this.#limits(!options.data.completionOnly)));
     } catch (e) {
       if (!(e instanceof BadRowError) && !(e instanceof InputError && e.code === 'bad-data')) throw e;
-      dataset.bad.push({ file: name, line, reason: e.message, raw: raw.slice(0, 500) });
-    }
-    if (options.onProgress && (i % 500 === 499 || i === rows.length - 1)) {
-      options.onProgress(i + 1, rows.length);
-      await new Promise((resolve) => setTimeout(resolve)); // lets messages in
+      const raw = dataset.bad.length < rawKept ? ownCopy(row.raw.slice(0, 500)) : '';
+      dataset.bad.push({ file, line, reason: e.message, raw });
     }
   }
-}
 
-const limits = ({ data, vocab }: DatasetOptions, trainAll: boolean) => ({ maxLength: data.maxLength, vocab, trainAll });
+  /** A whole document, cut into pieces of maxLength tokens; every token but a piece's first carries loss. */
+  async #readText(name: string, chunks: AsyncIterable<string>): Promise<void> {
+    if (!this.#tokenizer) throw needsTokenizer(name);
+    const documents = new DocumentEncoder(this.#tokenizer, this.options.data.maxLength);
+    const before = this.dataset.rows;
+    const count = () => ++this.dataset.rows - before;
+    try {
+      for await (const text of chunks) {
+        this.#addPieces(documents.push(text), name, count);
+        await this.#pause();
+      }
+      this.#addPieces(documents.end(), name, count);
+    } catch (e) {
+      if (e instanceof BadRowError) throw new InputError('bad-data', `${name}: ${e.message}.`);
+      throw e instanceof InputError && !e.message.startsWith(name) ? new InputError(e.code, `${name}: ${e.message}.`) : e;
+    }
+    if (this.dataset.rows === before) throw new InputError('bad-data', `${name}: the text is too short to learn from.`);
+  }
 
-const withTemplate = ({ tokenizer, data }: DatasetOptions): Tokenizer | null =>
-  tokenizer && data.template === 'none' ? { ...tokenizer, template: null } : tokenizer;
+  #addPieces(pieces: Rendered[], file: string, line: () => number): void {
+    for (const piece of pieces) this.#add(finish(piece, { file, line: line() }, this.#limits(true)));
+  }
 
-function render(row: RowContent, tokenizer: Tokenizer | null, file: string) {
-  if (row.kind === 'tokens') return renderTokens(row.ids, row.labels);
-  if (!tokenizer) throw needsTokenizer(file);
-  if (row.kind === 'messages') return renderChat(row.messages, tokenizer);
-  const { prompt, completion } = row;
-  if (!tokenizer.template) return renderPlain(prompt, completion, tokenizer);
-  return renderChat(
-    [
-      { role: 'user', content: prompt },
-      { role: 'assistant', content: completion },
-    ],
-    tokenizer,
-  );
+  #limits(trainAll: boolean) {
+    return { maxLength: this.options.data.maxLength, vocab: this.options.vocab, trainAll };
+  }
+
+  #add(example: Example): void {
+    const { dataset } = this;
+    dataset.examples.push(example);
+    dataset.truncated += example.truncated ? 1 : 0;
+    dataset.tokens += example.ids.length;
+    dataset.trainedTokens += trainedCount(example.labels);
+  }
 }
 
 const needsTokenizer = (file: string) =>
@@ -108,41 +188,3 @@ const needsTokenizer = (file: string) =>
     'missing-file',
     `${file}: text needs a tokenizer, and the model folder has no tokenizer.json (pre-tokenised rows do without).`,
   );
-
-function add(dataset: Dataset, example: Example): void {
-  dataset.examples.push(example);
-  dataset.truncated += example.truncated ? 1 : 0;
-  dataset.tokens += example.ids.length;
-  dataset.trainedTokens += trainedCount(example.labels);
-}
-
-function encodeWhole(name: string, text: string, tokenizer: Tokenizer): number[] {
-  try {
-    return tokenizer.encodeDocument(text);
-  } catch (e) {
-    throw e instanceof InputError ? new InputError(e.code, `${name}: ${e.message}.`) : e;
-  }
-}
-
-/** A whole document in pieces of maxLength tokens; every token but a piece's first carries loss. A last piece of one token is left out. */
-function addText(name: string, text: string, options: DatasetOptions, dataset: Dataset): void {
-  if (!options.tokenizer) throw needsTokenizer(name);
-  const { maxLength } = options.data;
-  const ids = encodeWhole(name, text, options.tokenizer);
-  if (ids.length < 2) throw new InputError('bad-data', `${name}: the text is too short to learn from.`);
-  const outside = ids.find((id) => id >= options.vocab);
-  if (outside !== undefined) {
-    throw new InputError(
-      'bad-data',
-      `${name}: token id ${outside} is outside the vocabulary (0 to ${options.vocab - 1}): tokenizer.json is not this model's.`,
-    );
-  }
-  for (let start = 0, piece = 1; start + 1 < ids.length; start += maxLength, piece++) {
-    const part = ids.slice(start, start + maxLength);
-    dataset.rows++;
-    add(
-      dataset,
-      finish({ ids: part, labels: part, promptIds: [], answer: null, answerIds: [] }, { file: name, line: piece }, limits(options, true)),
-    );
-  }
-}

@@ -10,7 +10,17 @@ describe('run.json', () => {
   test('an empty one has all the defaults', () => {
     expect(parse({})).toEqual({
       seed: 1,
-      data: { maxLength: 256, shuffle: true, validation: 0.05, completionOnly: true, template: 'auto', columns: null },
+      data: {
+        maxLength: 256,
+        shuffle: true,
+        validation: 0.05,
+        completionOnly: true,
+        turns: 'all',
+        packing: false,
+        template: 'auto',
+        columns: null,
+      },
+      memory: null,
       adapter: {
         method: 'lora-moe',
         targets: ['q_proj', 'k_proj', 'v_proj', 'o_proj', 'gate_proj', 'up_proj', 'down_proj'],

@@ -13,6 +13,14 @@ const data = z.strictObject({
   shuffle: z.boolean().default(true).describe('A new seeded order each epoch; false: file order, wrapping around'),
   validation: z.number().min(0).lt(1).default(0.05).describe('Share of rows kept for validation; 0: none'),
   completionOnly: z.boolean().default(true).describe('Only answers carry loss'),
+  turns: z
+    .enum(['all', 'last'])
+    .default('all')
+    .describe("Whose answers carry loss: every assistant turn's, or a conversation's last one's"),
+  packing: z
+    .boolean()
+    .default(false)
+    .describe('Several documents in a row of maxLength tokens, longest first, each seeing itself alone; a batch then counts such rows'),
   template: z.enum(['auto', 'none']).default('auto').describe("The model's chat template, or plain prompt + completion"),
   columns: z
     .strictObject({ prompt: z.string().min(1), completion: z.string().min(1) })
@@ -122,6 +130,12 @@ const runConfig = z
       .optional()
       .describe(
         'Experts and ranks of every linear: all alike (the default without a search), what the search finds (the default with one), a built-in pattern over the layers, drawn by the seed, or from two files',
+      ),
+    memory: count(Number.MAX_SAFE_INTEGER)
+      .nullable()
+      .default(null)
+      .describe(
+        'Bytes of GPU memory that search and training may each take with the model: recomputation, logits at a time and then train.microBatch are lowered until they fit; null: not limited',
       ),
     search: z.union([z.literal(false), search], 'expected false or the settings of a search').default(false),
     train: z.union([z.literal(false), train], 'expected false or the settings of the training').prefault({}),

@@ -12,7 +12,8 @@ export function decodeText(bytes: Uint8Array, where: string, code: InputErrorCod
   }
 }
 
-function firstBadLine(bytes: Uint8Array, decoder: TextDecoder): number {
+/** The number of the first line that a fatal decoder refuses. */
+export function firstBadLine(bytes: Uint8Array, decoder: TextDecoder): number {
   for (let line = 1, start = 0; ; line++) {
     const end = bytes.indexOf(10, start);
     if (end < 0) return line;
