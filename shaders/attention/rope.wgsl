@@ -1,10 +1,10 @@
 // Rotary position embedding (Su et al. 2021) in place, halves convention of Llama: (x₁, x₂) ← (x₁ c − x₂ s, x₂ c + x₁ s).
-// x (rows·time, heads, D); tables (positions, D/2); token t of row b stands at start[b] + t. `direction` −1 rotates back.
+// x (rows·time, heads, D); tables (positions, D/2); position (tokens) of each token in its document. `direction` −1 rotates back.
 @group(0) @binding(0) var<storage, read> cosines: array<f32>;
 @group(0) @binding(1) var<storage, read> sines: array<f32>;
-@group(0) @binding(2) var<storage, read> start: array<u32>;
+@group(0) @binding(2) var<storage, read> position: array<u32>;
 @group(0) @binding(3) var<storage, read_write> x: array<f32>;
-struct Params { tokens: u32, time: u32, heads: u32, half_size: u32, positions: u32, direction: f32 }
+struct Params { tokens: u32, heads: u32, half_size: u32, positions: u32, direction: f32 }
 @group(0) @binding(4) var<uniform> params: Params;
 
 @compute @workgroup_size(64)
@@ -14,9 +14,9 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(num_workgroups) groups
   let i = index % params.half_size;
   let head = (index / params.half_size) % params.heads;
   let token = index / (params.half_size * params.heads);
-  let position = min(start[token / params.time] + token % params.time, params.positions - 1u);
-  let c = cosines[position * params.half_size + i];
-  let s = sines[position * params.half_size + i] * params.direction;
+  let at = min(position[token], params.positions - 1u) * params.half_size + i;
+  let c = cosines[at];
+  let s = sines[at] * params.direction;
   let first = (token * params.heads + head) * 2u * params.half_size + i;
   let x1 = x[first];
   let x2 = x[first + params.half_size];

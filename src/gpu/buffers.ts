@@ -1,11 +1,12 @@
 // Creating, filling and reading GPU buffers.
 import type { Gpu } from './device.ts';
 
-const round4 = (bytes: number): number => Math.max(4, Math.ceil(bytes / 4) * 4);
+/** Bytes that a buffer for `bytes` bytes has. */
+export const bufferBytes = (bytes: number): number => Math.max(4, Math.ceil(bytes / 4) * 4);
 
 /** A zero-filled storage buffer of at least `bytes` bytes that can be copied from and to. */
 export function createBuffer(gpu: Gpu, label: string, bytes: number, usage = 0): GPUBuffer {
-  const size = round4(bytes);
+  const size = bufferBytes(bytes);
   return gpu.device.createBuffer({
     label,
     size,
@@ -44,7 +45,7 @@ export async function readBuffer(
 ): Promise<ArrayBuffer> {
   const staging = kept ?? createStaging(gpu, size);
   const encoder = gpu.device.createCommandEncoder();
-  encoder.copyBufferToBuffer(buffer, offset, staging, 0, round4(size));
+  encoder.copyBufferToBuffer(buffer, offset, staging, 0, bufferBytes(size));
   gpu.device.queue.submit([encoder.finish()]);
   await idle(staging.mapAsync(GPUMapMode.READ));
   const copy = staging.getMappedRange().slice(0, size);

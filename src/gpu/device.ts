@@ -10,8 +10,8 @@ export interface Gpu {
   timestamps: boolean;
   /** Bytes of one storage binding at most. */
   maxBinding: number;
-  /** GPU buffers created so far by anyone, and their bytes: tests count them. */
-  created: { buffers: number; bytes: number };
+  /** GPU buffers created so far by anyone; their bytes, those not destroyed yet, and the most of these at any time. */
+  created: { buffers: number; held: number; peak: number };
   /** Throws the first error that the device reported outside a scope, or that it is lost. */
   check(): void;
   /** Called once on the first such error. */
@@ -50,12 +50,21 @@ export async function createGpu(provider: GPU | undefined): Promise<Gpu> {
   const requiredLimits = Object.fromEntries(Object.entries(WANTED).map(([k, v]) => [k, Math.min(limits[k], v)]));
   const device = await adapter.requestDevice({ requiredFeatures: features, requiredLimits });
   const info = adapter.info as GPUAdapterInfo & { subgroupMinSize?: number; subgroupMaxSize?: number };
-  const created = { buffers: 0, bytes: 0 };
+  const created = { buffers: 0, held: 0, peak: 0 };
   const createBuffer = device.createBuffer.bind(device);
   device.createBuffer = (descriptor) => {
+    const buffer = createBuffer(descriptor);
+    const destroy = buffer.destroy.bind(buffer);
+    let { size } = descriptor;
     created.buffers++;
-    created.bytes += descriptor.size;
-    return createBuffer(descriptor);
+    created.held += size;
+    created.peak = Math.max(created.peak, created.held);
+    buffer.destroy = () => {
+      destroy();
+      created.held -= size;
+      size = 0;
+    };
+    return buffer;
   };
   let failure: string | null = null;
   const gpu: Gpu = {

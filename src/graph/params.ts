@@ -37,6 +37,11 @@ export class ParamStore {
     return bank;
   }
 
+  /** Bytes of each of the four buffers. */
+  get bytes(): number {
+    return Math.max(this.size, ALIGN) * 4;
+  }
+
   /** The gradient view of a bank. */
   gradOf(bank: Tensor): Tensor {
     const view = this.gradViews.get(bank);
@@ -63,7 +68,7 @@ export class ParamStore {
   /** Makes the buffers, zero-filled. */
   allocate(gpu: Gpu): ParamBuffers {
     invariant(!this.buffers, 'parameters are allocated already');
-    const make = (label: string) => createBuffer(gpu, label, Math.max(this.size, ALIGN) * 4);
+    const make = (label: string) => createBuffer(gpu, label, this.bytes);
     this.buffers = { value: make('params'), grad: make('grads'), m: make('adam m'), v: make('adam v') };
     return this.buffers;
   }

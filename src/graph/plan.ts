@@ -2,6 +2,21 @@
 import { type Command, operandsOf } from './recorder.ts';
 import { bytesOf, type Tensor } from './tensor.ts';
 
+/**
+ * Slots of at least these sizes out of those held (largest first), largest to largest; where one is missing or too small, `make` adds one.
+ * @param make takes the bytes and the number of the size that asks for them
+ * @returns the slot of each size
+ */
+export function fitSlots<S extends { size: number }>(held: S[], sizes: readonly number[], make: (bytes: number, index: number) => S): S[] {
+  const out: S[] = [];
+  const order = sizes.map((bytes, index) => ({ bytes, index })).sort((a, b) => b.bytes - a.bytes);
+  order.forEach(({ bytes, index }, rank) => {
+    if (!held[rank] || held[rank].size < bytes) held.splice(rank, 0, make(bytes, index));
+    out[index] = held[rank];
+  });
+  return out;
+}
+
 /** Buffers for activations: `slot` of each tensor, and the bytes of each slot. */
 export interface Plan {
   slots: Map<Tensor, number>;

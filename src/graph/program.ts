@@ -5,8 +5,8 @@ import { kernelKey, packParams } from '../gpu/kernel.ts';
 import { type Pipeline, pipelineOf } from '../gpu/pipelines.ts';
 import { invariant } from '../util/error.ts';
 import type { ParamStore } from './params.ts';
-import { type Plan, plan } from './plan.ts';
-import type { Clear, Command, Copy, Dispatch, Recorder } from './recorder.ts';
+import { fitSlots, type Plan, plan } from './plan.ts';
+import { type Clear, type Command, type Copy, type Dispatch, operandsOf, type Recorder } from './recorder.ts';
 import { bytesOf, type Tensor } from './tensor.ts';
 
 /** Buffers that several programs share: weights, states, parameters, the step uniform, and slots for activations. */
@@ -34,9 +34,9 @@ export class Memory {
     this.shared.set(t, buffer);
   }
 
-  /** Makes and binds a zero-filled buffer for a state. */
+  /** Makes and binds a buffer for a state: with its data where it has any, else of zeros. */
   allocate(t: Tensor): GPUBuffer {
-    return this.bind(t, createBuffer(this.gpu, t.name, bytesOf(t)));
+    return this.bind(t, t.data ? bufferOf(this.gpu, t.name, t.data) : createBuffer(this.gpu, t.name, bytesOf(t)));
   }
 
   /** The buffer of a tensor that is no activation. */
@@ -52,13 +52,7 @@ export class Memory {
 
   /** Slots of at least these sizes, largest first; those of earlier programs are used again where they are big enough. */
   slotsFor(sizes: readonly number[]): GPUBuffer[] {
-    const order = sizes.map((bytes, i) => ({ bytes, i })).sort((a, b) => b.bytes - a.bytes);
-    const out: GPUBuffer[] = [];
-    order.forEach(({ bytes, i }, rank) => {
-      if (!this.slots[rank] || this.slots[rank].size < bytes) this.slots.splice(rank, 0, createBuffer(this.gpu, `slot ${rank}`, bytes));
-      out[i] = this.slots[rank];
-    });
-    return out;
+    return fitSlots(this.slots, sizes, (bytes) => createBuffer(this.gpu, 'slot', bytes));
   }
 
   /** Frees everything bound and the slots. */
@@ -112,24 +106,21 @@ export class Program {
     const planned = plan(commands, options.share ?? true);
     const slots =
       options.share === false ? planned.slotBytes.map((b, i) => createBuffer(gpu, `own ${i}`, b)) : memory.slotsFor(planned.slotBytes);
-    const own: GPUBuffer[] = [];
+    const { tables, params, offsets } = ownData(commands);
     const constants = new Map<Tensor, GPUBuffer>();
+    for (const t of tables) {
+      invariant(t.data, `${t.name} has no data`);
+      constants.set(t, bufferOf(gpu, t.name, t.data));
+    }
+    const uniforms = createBuffer(gpu, 'uniforms', params.length, GPUBufferUsage.UNIFORM | GPUBufferUsage.COPY_DST);
+    gpu.device.queue.writeBuffer(uniforms, 0, params);
+    const own = [...constants.values(), uniforms];
     const resolve = (t: Tensor): GPUBuffer => {
       if (t.kind === 'activation') return slots[planned.slots.get(t) ?? -1];
-      if (t.kind !== 'constant') return memory.get(t);
-      let buffer = constants.get(t);
-      if (!buffer) {
-        invariant(t.data, `${t.name} has no data`);
-        buffer = bufferOf(gpu, t.name, t.data);
-        constants.set(t, buffer);
-        own.push(buffer);
-      }
-      return buffer;
+      return constants.get(t) ?? memory.get(t);
     };
     const dispatches = commands.filter((c) => c.type === 'dispatch');
     const pipelines = await compileAll(gpu, dispatches, options.onProgress);
-    const { buffer: uniforms, offsets } = packUniforms(gpu, dispatches);
-    own.push(uniforms);
     gpu.device.pushErrorScope('validation');
     let index = 0;
     const compiled = commands.map((c): Compiled => {
@@ -232,11 +223,14 @@ async function compileAll(
   return new Map(made);
 }
 
-function packUniforms(gpu: Gpu, dispatches: readonly Dispatch[]): { buffer: GPUBuffer; offsets: number[] } {
+/** What a program has besides shared memory: its tables, and its kernels' params in blocks of 256 bytes with the place of each dispatch. */
+export function ownData(commands: readonly Command[]): { tables: Set<Tensor>; params: Uint8Array<ArrayBuffer>; offsets: number[] } {
+  const tables = new Set(commands.flatMap((c) => operandsOf(c).filter((t) => t.kind === 'constant')));
   const blocks = new Map<string, number>();
   const chunks: Uint8Array[] = [];
-  const offsets = dispatches.map((d) => {
-    const bytes = new Uint8Array(packParams(d.kernel, d.params));
+  const offsets = commands.flatMap((c) => {
+    if (c.type !== 'dispatch') return [];
+    const bytes = new Uint8Array(packParams(c.kernel, c.params));
     const key = bytes.join();
     let offset = blocks.get(key);
     if (offset === undefined) {
@@ -244,11 +238,9 @@ function packUniforms(gpu: Gpu, dispatches: readonly Dispatch[]): { buffer: GPUB
       blocks.set(key, offset);
       chunks.push(bytes);
     }
-    return offset;
+    return [offset];
   });
-  const all = new Uint8Array(Math.max(1, chunks.length) * 256);
-  chunks.forEach((c, i) => all.set(c, i * 256));
-  const buffer = createBuffer(gpu, 'uniforms', all.length, GPUBufferUsage.UNIFORM | GPUBufferUsage.COPY_DST);
-  gpu.device.queue.writeBuffer(buffer, 0, all);
-  return { buffer, offsets };
+  const params = new Uint8Array(Math.max(1, chunks.length) * 256);
+  chunks.forEach((c, i) => params.set(c, i * 256));
+  return { tables, params, offsets };
 }

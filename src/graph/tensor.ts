@@ -21,7 +21,7 @@ export interface Tensor {
   readonly requiresGrad: boolean;
   /** First element within its store, for `param` and `grad`, or within the stored tensor of which a `weight` is a shard. */
   readonly offset: number;
-  /** The table's values, for `constant`. */
+  /** The table's values, for `constant`; where a `state` starts, if not at zero. */
   readonly data?: Float32Array<ArrayBuffer> | Uint32Array<ArrayBuffer>;
 }
 

@@ -47,7 +47,15 @@ export async function forwardLogits(
     config,
     weights,
     ids: state('ids', [tokens], Uint32Array.from(ids.flat())),
-    span: { rows, time, start: state('start', [rows], new Uint32Array(rows)) },
+    span: {
+      rows,
+      time,
+      positions: state(
+        'positions',
+        [tokens],
+        Uint32Array.from({ length: tokens }, (_, i) => i % time),
+      ),
+    },
     tables: ropeConstants(ropeTables(config, time), config.headDim),
     adapter: layout && {
       layout,

@@ -1,14 +1,14 @@
 // Generation with a key–value cache: one program reads the prompts, one adds a token to every row.
 import type { AdapterLayout } from '../adapters/layout.ts';
-import { bufferOf, createBuffer, createStaging, readBuffer, writeBuffer } from '../gpu/buffers.ts';
+import { createStaging, readBuffer, writeBuffer } from '../gpu/buffers.ts';
 import { Memory, Program } from '../graph/program.ts';
 import { Recorder } from '../graph/recorder.ts';
-import { type Tensor, tensor } from '../graph/tensor.ts';
+import { bytesOf, type Tensor, tensor } from '../graph/tensor.ts';
 import { gatherRows } from '../ops/embed.ts';
 import { InputError } from '../util/error.ts';
 import { Random } from '../util/random.ts';
 import { decoder, decoderLogits, type LayerCache } from './decoder.ts';
-import type { LoadedModel } from './load.ts';
+import type { LoadedModel, SymbolicModel } from './load.ts';
 import { ropeTables } from './rope.ts';
 import { sample } from './sampler.ts';
 
@@ -26,13 +26,71 @@ export interface GenerateOptions {
   signal?: AbortSignal;
 }
 
-interface Pass {
-  program: Program;
+interface Pass<P> {
+  program: P;
+  /** (rows·time), u32: the tokens, and their positions. */
   ids: Tensor;
+  positions: Tensor;
   time: number;
 }
 
+/** What generation records, symbolic. */
+export interface Generation {
+  /** Keys and values of every layer. */
+  caches: readonly LayerCache[];
+  /** All further states. */
+  states: readonly Tensor[];
+  /** Token of each row whose logits are wanted (rows), u32; and those logits (rows, V). */
+  index: Tensor;
+  logits: Tensor;
+  capacity: number;
+  /** Reads prompts; adds a token to every row. */
+  prefill: Pass<Recorder>;
+  decode: Pass<Recorder>;
+}
+
 const round16 = (n: number): number => Math.ceil(n / 16) * 16;
+
+/** Records generation for `rows` prompts at a time of at most `promptTokens`, and answers of at most `newTokens`. Needs no GPU. */
+export function recordGeneration(
+  { config, weights, variants }: SymbolicModel,
+  layout: AdapterLayout | null,
+  rows: number,
+  promptTokens: number,
+  newTokens: number,
+): Generation {
+  const time = round16(promptTokens);
+  const capacity = round16(time + newTokens);
+  const states: Tensor[] = [];
+  const state = (name: string, shape: number[], dtype: 'u32' | 'f32' = 'u32', data?: Tensor['data']) => {
+    const t = tensor(name, shape, { kind: 'state', dtype, data });
+    states.push(t);
+    return t;
+  };
+  const [index, lengths] = [state('index', [rows]), state('lengths', [rows])];
+  const routing = state('routing', [2 * (layout?.routedExperts ?? 0) + 1], 'f32');
+  const logits = state('logits', [rows, config.vocab], 'f32');
+  const data = ropeTables(config, capacity);
+  const table = (name: 'cosines' | 'sines') => state(name, [capacity, config.headDim / 2], 'f32', data[name]);
+  const tables = { cosines: table('cosines'), sines: table('sines') };
+  const shape = [rows, capacity, config.kvHeads * config.headDim];
+  const caches = weights.layers.map((_, l): LayerCache => {
+    const cache = (name: string) => tensor(`${name} ${l}`, shape, { kind: 'state' });
+    return { keys: cache('keys'), values: cache('values') };
+  });
+  const record = (steps: number): Pass<Recorder> => {
+    const rec = new Recorder(variants, false);
+    const [ids, positions] = [state(`ids ${steps}`, [rows * steps]), state(`positions ${steps}`, [rows * steps])];
+    const adapter = layout && {
+      layout,
+      context: { store: layout.store, lengths, routing, routedExperts: layout.routedExperts, time: steps, dropout: false },
+    };
+    const x = decoder(rec, { config, weights, ids, span: { rows, time: steps, positions }, tables, adapter, caches });
+    decoderLogits(rec, gatherRows(rec, x, index), { config, weights }, logits);
+    return { program: rec, ids, positions, time: steps };
+  };
+  return { caches, states, index, logits, capacity, prefill: record(time), decode: record(1) };
+}
 
 /** Generates for up to `rows` prompts at a time; its programs are compiled once. */
 export class Generator {
@@ -40,12 +98,9 @@ export class Generator {
     private readonly model: LoadedModel,
     private readonly memory: Memory,
     private readonly rows: number,
-    private readonly capacity: number,
-    private readonly start: Tensor,
-    private readonly index: Tensor,
-    private readonly logits: Tensor,
-    private readonly prefill: Pass,
-    private readonly decode: Pass,
+    private readonly recorded: Generation,
+    private readonly prefill: Pass<Program>,
+    private readonly decode: Pass<Program>,
     private readonly staging: GPUBuffer,
   ) {}
 
@@ -69,70 +124,32 @@ export class Generator {
         `The prompt has ${promptTokens} tokens; with ${newTokens} new ones that is more than the model's context of ${config.maxPositions}.`,
       );
     }
-    const time = round16(promptTokens);
-    const capacity = round16(time + newTokens);
     const memory = new Memory(gpu, layout ? [layout.store] : []);
     for (const t of weights.all) memory.share(t, model.memory.get(t));
-    const state = (name: string, shape: number[], dtype: 'u32' | 'f32' = 'u32') => {
-      const t = tensor(name, shape, { kind: 'state', dtype });
-      memory.bind(t, createBuffer(gpu, name, shape.reduce((a, b) => a * b, 1) * 4));
-      return t;
-    };
-    const [start, index, lengths] = [state('start', [rows]), state('index', [rows]), state('lengths', [rows])];
-    const routing = state('routing', [2 * (layout?.routedExperts ?? 0) + 1], 'f32');
-    const logits = state('logits', [rows, config.vocab], 'f32');
-    const width = config.kvHeads * config.headDim;
-    const caches: LayerCache[] = weights.layers.map((_, l) => ({
-      keys: state(`keys ${l}`, [rows, capacity, width], 'f32'),
-      values: state(`values ${l}`, [rows, capacity, width], 'f32'),
-    }));
-    const data = ropeTables(config, capacity);
-    const [cosines, sines] = (['cosines', 'sines'] as const).map((name) => {
-      const t = tensor(name, [capacity, config.headDim / 2], { kind: 'state' });
-      memory.bind(t, bufferOf(gpu, name, data[name]));
-      return t;
-    });
-    const record = async (steps: number): Promise<Pass> => {
-      const rec = new Recorder(model.variants, false);
-      const ids = state(`ids ${steps}`, [rows * steps]);
-      const adapter = layout && {
-        layout,
-        context: { store: layout.store, lengths, routing, routedExperts: layout.routedExperts, time: steps, dropout: false },
-      };
-      const x = decoder(rec, { config, weights, ids, span: { rows, time: steps, start }, tables: { cosines, sines }, adapter, caches });
-      decoderLogits(rec, gatherRows(rec, x, index), model, logits);
-      return { program: await Program.compile(rec, memory), ids, time: steps };
-    };
-    return new Generator(
-      model,
-      memory,
-      rows,
-      capacity,
-      start,
-      index,
-      logits,
-      await record(time),
-      await record(1),
-      createStaging(gpu, rows * config.vocab * 4),
-    );
+    const recorded = recordGeneration(model, layout, rows, promptTokens, newTokens);
+    for (const t of [...recorded.states, ...recorded.caches.flatMap((c) => [c.keys, c.values])]) memory.allocate(t);
+    const compile = async (pass: Pass<Recorder>) => ({ ...pass, program: await Program.compile(pass.program, memory) });
+    const [prefill, decode] = [await compile(recorded.prefill), await compile(recorded.decode)];
+    return new Generator(model, memory, rows, recorded, prefill, decode, createStaging(gpu, bytesOf(recorded.logits)));
   }
 
   private async run(
-    { program, ids, time }: Pass,
+    { program, ids, positions, time }: Pass<Program>,
     tokens: Uint32Array<ArrayBuffer>,
-    start: Uint32Array<ArrayBuffer>,
+    start: (row: number) => number,
     last: (row: number) => number,
   ): Promise<Float32Array<ArrayBuffer>> {
     const { gpu } = this.model;
     writeBuffer(gpu, this.memory.get(ids), tokens);
-    writeBuffer(gpu, this.memory.get(this.start), start);
+    const at = Uint32Array.from({ length: this.rows * time }, (_, i) => start(Math.floor(i / time)) + (i % time));
+    writeBuffer(gpu, this.memory.get(positions), at);
     writeBuffer(
       gpu,
-      this.memory.get(this.index),
+      this.memory.get(this.recorded.index),
       Uint32Array.from({ length: this.rows }, (_, r) => r * time + last(r)),
     );
     program.replay();
-    const logits = this.memory.get(this.logits);
+    const logits = this.memory.get(this.recorded.logits);
     return new Float32Array(await readBuffer(gpu, logits, 0, logits.size, this.staging));
   }
 
@@ -146,7 +163,12 @@ export class Generator {
     const open = prompts.map(() => true);
     const ids = new Uint32Array(this.rows * time);
     prompts.forEach((p, r) => ids.set(Array.from(p), r * time));
-    let logits = await this.run(this.prefill, ids, new Uint32Array(this.rows), (r) => Math.max(0, (prompts[r]?.length ?? 1) - 1));
+    let logits = await this.run(
+      this.prefill,
+      ids,
+      () => 0,
+      (r) => Math.max(0, (prompts[r]?.length ?? 1) - 1),
+    );
     for (let n = 0; n < maxNewTokens; n++) {
       const next = new Uint32Array(this.rows);
       prompts.forEach((_, r) => {
@@ -157,7 +179,7 @@ export class Generator {
         open[r] = !stopIds.includes(next[r]);
       });
       if (signal?.aborted || !open.includes(true) || n + 1 === maxNewTokens) break;
-      const start = Uint32Array.from({ length: this.rows }, (_, r) => Math.min(this.capacity - 1, (prompts[r]?.length ?? 0) + n));
+      const start = (r: number) => Math.min(this.recorded.capacity - 1, (prompts[r]?.length ?? 0) + n);
       logits = await this.run(this.decode, next, start, () => 0);
     }
     return answers;

@@ -13,15 +13,19 @@ import { type ModelConfig, parseModelConfig } from './config.ts';
 import { ggufConfig } from './gguf-config.ts';
 import { checkpointWeights, type ModelWeights, uploadWeights } from './weights.ts';
 
-/** A model whose weights are on a device; everything that runs on it shares them. */
-export interface LoadedModel {
-  name: string;
-  gpu: Gpu;
+/** What recording a model needs; no GPU. */
+export interface SymbolicModel {
   config: ModelConfig;
   weights: ModelWeights;
+  variants: Variants;
+}
+
+/** A model whose weights are on a device; everything that runs on it shares them. */
+export interface LoadedModel extends SymbolicModel {
+  name: string;
+  gpu: Gpu;
   /** Owns the weights' buffers. */
   memory: Memory;
-  variants: Variants;
 }
 
 /** Reads and checks config.json, or the metadata of a GGUF file. @throws InputError naming the file, key and value. */

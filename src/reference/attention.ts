@@ -9,13 +9,12 @@ export interface AttentionSize {
   headDim: number;
 }
 
-/** Rotates x (rows·time, heads, D) by tables (positions, D/2); direction −1 rotates back. */
+/** Rotates x (tokens, heads, D) by tables (positions, D/2) at the position of each token; direction −1 rotates back. */
 export function rope(
   x: ArrayLike<number>,
   cosines: ArrayLike<number>,
   sines: ArrayLike<number>,
-  start: ArrayLike<number>,
-  time: number,
+  positions: ArrayLike<number>,
   heads: number,
   headDim: number,
   direction = 1,
@@ -23,7 +22,7 @@ export function rope(
   const half = headDim / 2;
   const out = Float64Array.from(x);
   for (let token = 0; token < x.length / (heads * headDim); token++) {
-    const position = start[Math.floor(token / time)] + (token % time);
+    const position = positions[token];
     for (let h = 0; h < heads; h++) {
       for (let i = 0; i < half; i++) {
         const at = (token * heads + h) * headDim + i;
@@ -36,8 +35,18 @@ export function rope(
   return out;
 }
 
-/** Output, and gradients where dO is given, of causal attention. q (rows·time, H, D), k and v (rows·time, G, D). */
-export function attention(q: ArrayLike<number>, k: ArrayLike<number>, v: ArrayLike<number>, size: AttentionSize, dO?: ArrayLike<number>) {
+/**
+ * Output, and gradients where dO is given, of causal attention within documents. q (rows·time, H, D), k and v (rows·time, G, D).
+ * @param positions (rows·time) each token's position in its document; by default a row is one document
+ */
+export function attention(
+  q: ArrayLike<number>,
+  k: ArrayLike<number>,
+  v: ArrayLike<number>,
+  size: AttentionSize,
+  dO?: ArrayLike<number>,
+  positions?: ArrayLike<number>,
+) {
   const { rows, time, heads, kvHeads, headDim: d } = size;
   const o = new Float64Array(q.length);
   const dq = new Float64Array(q.length);
@@ -55,23 +64,25 @@ export function attention(q: ArrayLike<number>, k: ArrayLike<number>, v: ArrayLi
           for (let e = 0; e < d; e++) sum += a[i + e] * c[j + e];
           return sum;
         };
-        const scores = Array.from({ length: t + 1 }, (_, j) => scale * dot(q, at, k, key(j)));
+        const first = t - (positions?.[b * time + t] ?? t);
+        const seen = (j: number) => key(first + j);
+        const scores = Array.from({ length: t + 1 - first }, (_, j) => scale * dot(q, at, k, seen(j)));
         const top = Math.max(...scores);
         const exps = scores.map((s) => Math.exp(s - top));
         const total = exps.reduce((a, c) => a + c, 0);
         const p = exps.map((e) => e / total);
         p.forEach((w, j) => {
-          for (let e = 0; e < d; e++) o[at + e] += w * v[key(j) + e];
+          for (let e = 0; e < d; e++) o[at + e] += w * v[seen(j) + e];
         });
         if (!dO) continue;
-        const dp = p.map((_, j) => dot(dO, at, v, key(j)));
+        const dp = p.map((_, j) => dot(dO, at, v, seen(j)));
         const delta = dp.reduce((a, x, j) => a + x * p[j], 0);
         p.forEach((w, j) => {
           const ds = w * (dp[j] - delta) * scale;
           for (let e = 0; e < d; e++) {
-            dq[at + e] += ds * k[key(j) + e];
-            dk[key(j) + e] += ds * q[at + e];
-            dv[key(j) + e] += w * dO[at + e];
+            dq[at + e] += ds * k[seen(j) + e];
+            dk[seen(j) + e] += ds * q[at + e];
+            dv[seen(j) + e] += w * dO[at + e];
           }
         });
       }

@@ -3,7 +3,7 @@ import { expect, test } from 'vitest';
 import { NO_ROW } from '../ops/embed.ts';
 import { NO_TARGET } from '../ops/loss.ts';
 import { microBatch } from './batch.ts';
-import { shapeOf } from './session.ts';
+import { shapeOf } from './run-rows.ts';
 
 const shape = { rows: 3, time: 4, targets: 6 };
 

@@ -1,11 +1,12 @@
 // A batch on its way to the device: its shape, its layout on the host, the states that hold it, the step's scalars, and the recorded loss.
 import type { AdapterContext } from '../adapters/adapter.ts';
 import type { AdapterLayout } from '../adapters/layout.ts';
+import { writeBuffer } from '../gpu/buffers.ts';
 import type { Memory } from '../graph/program.ts';
 import type { Recorder } from '../graph/recorder.ts';
 import { type Tensor, tensor } from '../graph/tensor.ts';
 import { decoder, type Recompute, ropeConstants } from '../model/decoder.ts';
-import type { LoadedModel } from '../model/load.ts';
+import type { SymbolicModel } from '../model/load.ts';
 import { ropeTables } from '../model/rope.ts';
 import { gatherRows, NO_ROW } from '../ops/embed.ts';
 import { headCrossEntropy, NO_TARGET, STATISTICS } from '../ops/loss.ts';
@@ -20,10 +21,20 @@ export interface BatchShape {
   targets: number;
 }
 
+/** A row to train on: labels aligned with ids, negative where no loss is carried. */
+export interface Row {
+  ids: ArrayLike<number>;
+  labels: ArrayLike<number>;
+  /** Of a packed row: where each of its documents starts, ascending from 0; by default it is one document. */
+  starts?: ArrayLike<number>;
+}
+
 /** A micro-batch on the host. */
 export interface MicroBatch {
   ids: Uint32Array<ArrayBuffer>;
   lengths: Uint32Array<ArrayBuffer>;
+  /** Position of each token in its document; 0 for padding, which sees itself alone. */
+  positions: Uint32Array<ArrayBuffer>;
   /** Positions (row·time + t) whose logits predict a trained token, padded with NO_ROW; and the tokens, padded with NO_TARGET. */
   index: Uint32Array<ArrayBuffer>;
   targets: Uint32Array<ArrayBuffer>;
@@ -44,11 +55,30 @@ export interface StepScalars {
   micro?: number;
 }
 
-/** Lays rows of token ids and labels (−100: no loss) out as a micro-batch; missing rows are empty. Logits at t predict labels[t + 1]. */
-export function microBatch(rows: readonly { ids: ArrayLike<number>; labels: ArrayLike<number> }[], shape: BatchShape): MicroBatch {
+/** Position of each token of a row in its document. */
+function positionsOf({ ids, starts }: Row): number[] {
+  let document = 0;
+  let first = 0;
+  return Array.from({ length: ids.length }, (_, t) => {
+    if (starts && document + 1 < starts.length && starts[document + 1] === t) first = starts[++document];
+    return t - first;
+  });
+}
+
+/** Tokens of a row that carry loss: those with a label, a document's first one left out, which nothing predicts. */
+export function lossTokens(row: Row): number {
+  return positionsOf(row).reduce((sum, position, t) => sum + (position > 0 && row.labels[t] >= 0 ? 1 : 0), 0);
+}
+
+/**
+ * Lays rows of token ids and labels (−100: no loss) out as a micro-batch; missing rows are empty. Logits at t predict labels[t + 1] of the
+ * same document.
+ */
+export function microBatch(rows: readonly Row[], shape: BatchShape): MicroBatch {
   invariant(rows.length <= shape.rows, 'more rows than the program has');
   const ids = new Uint32Array(shape.rows * shape.time);
   const lengths = new Uint32Array(shape.rows);
+  const positions = new Uint32Array(shape.rows * shape.time);
   const index = new Uint32Array(shape.targets).fill(NO_ROW);
   const targets = new Uint32Array(shape.targets).fill(NO_TARGET);
   let count = 0;
@@ -57,15 +87,16 @@ export function microBatch(rows: readonly { ids: ArrayLike<number>; labels: Arra
     invariant(row.ids.length <= shape.time, 'a row is longer than the program');
     lengths[r] = row.ids.length;
     tokens += row.ids.length;
+    positions.set(positionsOf(row), r * shape.time);
     for (let t = 0; t < row.ids.length; t++) {
       ids[r * shape.time + t] = row.ids[t];
-      if (t === 0 || row.labels[t] < 0) continue;
+      if (positions[r * shape.time + t] === 0 || row.labels[t] < 0) continue;
       invariant(count < shape.targets, 'more loss-carrying tokens than the program has room for');
       index[count] = r * shape.time + t - 1;
       targets[count++] = row.labels[t];
     }
   });
-  return { ids, lengths, index, targets, lossTokens: count, tokens };
+  return { ids, lengths, positions, index, targets, lossTokens: count, tokens };
 }
 
 /** Bytes of the step uniform (shaders/lib/step.wgsl); scalars left out are 0. */
@@ -83,19 +114,15 @@ export function stepBytes(s: StepScalars, { beta1, beta2 }: AdamW = ADAMW): Arra
 }
 
 /** The states of a batch and of what is counted on it. */
-export type BatchStates = Record<'ids' | 'lengths' | 'start' | 'index' | 'targets' | 'statistics' | 'routing' | 'halt', Tensor>;
+export type BatchStates = Record<'ids' | 'lengths' | 'positions' | 'index' | 'targets' | 'statistics' | 'routing' | 'halt', Tensor>;
 
-/** Allocates the states of a batch shape; `experts`: routed experts in all. */
-export function batchStates(memory: Memory, shape: BatchShape, experts: number): BatchStates {
-  const state = (name: string, size: number, dtype: 'u32' | 'f32') => {
-    const t = tensor(name, [size], { kind: 'state', dtype });
-    memory.allocate(t);
-    return t;
-  };
+/** The states of a batch shape, symbolic; `experts`: routed experts in all. */
+export function batchStates(shape: BatchShape, experts: number): BatchStates {
+  const state = (name: string, size: number, dtype: 'u32' | 'f32') => tensor(name, [size], { kind: 'state', dtype });
   return {
     ids: state('ids', shape.rows * shape.time, 'u32'),
     lengths: state('lengths', shape.rows, 'u32'),
-    start: state('start', shape.rows, 'u32'),
+    positions: state('positions', shape.rows * shape.time, 'u32'),
     index: state('index', shape.targets, 'u32'),
     targets: state('targets', shape.targets, 'u32'),
     statistics: state('statistics', STATISTICS.size, 'f32'),
@@ -104,19 +131,34 @@ export function batchStates(memory: Memory, shape: BatchShape, experts: number):
   };
 }
 
-/** Records the decoder and the loss of the batch in `states`, without the backward pass. */
+/** Writes a micro-batch's inputs into its states. */
+export function writeBatch(memory: Memory, states: BatchStates, batch: MicroBatch): void {
+  for (const key of ['ids', 'lengths', 'positions', 'index', 'targets'] as const)
+    writeBuffer(memory.gpu, memory.get(states[key]), batch[key]);
+}
+
+/** What trades time for memory and changes no bit: what is computed again in the backward pass, and rows of logits at a time. */
+export interface Thrift {
+  recompute: Recompute;
+  chunk: number;
+}
+
+/** Nothing spared. */
+export const LAVISH: Thrift = { recompute: 'none', chunk: 128 };
+
+/** Records the decoder and the loss of the batch in `states`, without the backward pass. Returns the losses (targets). */
 export function recordLoss(
   rec: Recorder,
-  model: LoadedModel,
+  model: SymbolicModel,
   shape: BatchShape,
   states: BatchStates,
   adapter: { layout: AdapterLayout; context: AdapterContext } | null,
-  recompute?: Recompute,
-): void {
+  { recompute, chunk }: Thrift = LAVISH,
+): Tensor {
   const { config, weights } = model;
   const tables = ropeConstants(ropeTables(config, shape.time), config.headDim);
-  const span = { rows: shape.rows, time: shape.time, start: states.start };
+  const span = { rows: shape.rows, time: shape.time, positions: states.positions };
   const x = decoder(rec, { config, weights, ids: states.ids, span, tables, adapter, recompute });
   const rows = rmsNorm(rec, gatherRows(rec, x, states.index), weights.norm, config.normEps);
-  headCrossEntropy(rec, rows, weights.head, states.targets, states.statistics);
+  return headCrossEntropy(rec, rows, weights.head, states.targets, states.statistics, chunk);
 }

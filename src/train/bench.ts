@@ -82,29 +82,6 @@ export async function timeProduct(gpu: Gpu, p: (typeof PRODUCTS)[number], varian
   return { name: p.name, variant: variants.product, m, n, k, milliseconds: best, gflops: (2 * m * n * k) / best / 1e6 };
 }
 
-/** SmolLM2-135M's shape. */
-export const SMOLLM2_135M: ModelConfig = {
-  architecture: 'llama',
-  hidden: 576,
-  layers: 30,
-  heads: 9,
-  kvHeads: 3,
-  headDim: 64,
-  feedForward: 1536,
-  vocab: 49152,
-  normEps: 1e-5,
-  tiedHead: true,
-  qkvBias: false,
-  outputBias: false,
-  mlpBias: false,
-  qkNorm: false,
-  rope: { theta: 100000, scaling: { type: 'default' } },
-  maxPositions: 8192,
-  bosId: 1,
-  eosIds: [2],
-  dtype: 'float32',
-};
-
 /** A training step's speed: `milliseconds` is the median micro-step with its update. */
 export interface StepResult {
   method: AdapterSpec['method'];
@@ -117,12 +94,18 @@ export interface StepResult {
   profile: ProfileRow[] | null;
 }
 
-/** A model of a shape with random f32 weights on the device. */
-export function randomModel(gpu: Gpu, config: ModelConfig, variants = defaultVariants(gpu)): LoadedModel {
-  const weights = symbolicWeights(config, () => 'f32');
+/** The upper halves of f32 numbers. */
+const bfloat16 = (values: Float32Array): Uint16Array<ArrayBuffer> =>
+  Uint16Array.from(new Uint32Array(values.buffer), (bits) => bits >>> 16);
+
+/** A model of a shape with random weights on the device, matrices in `dtype`. */
+export function randomModel(gpu: Gpu, config: ModelConfig, variants = defaultVariants(gpu), dtype: 'f32' | 'bf16' = 'f32'): LoadedModel {
+  const weights = symbolicWeights(config, () => dtype, gpu.maxBinding);
   const memory = new Memory(gpu);
-  for (const t of weights.all)
-    memory.bind(t, bufferOf(gpu, t.name, random(sizeOf(t), t.shape.length === 1 ? 1 : 1 / Math.sqrt(t.shape[1]))));
+  for (const t of weights.all) {
+    const values = random(sizeOf(t), t.shape.length === 1 ? 1 : 1 / Math.sqrt(t.shape[1]));
+    memory.bind(t, bufferOf(gpu, t.name, t.dtype === 'bf16' ? bfloat16(values) : values));
+  }
   return { name: 'random', gpu, config, weights, memory, variants };
 }
 

@@ -4,8 +4,9 @@ import type { Example } from '../data/example.ts';
 import type { Tokenizer } from '../data/tokenizer.ts';
 import { generate } from '../model/generate.ts';
 import type { LoadedModel } from '../model/load.ts';
+import { shapeOf } from './run-rows.ts';
 import { Runtime } from './runtime.ts';
-import { meanLoss, shapeOf } from './session.ts';
+import { meanLoss } from './session.ts';
 
 /** The figures of an evaluation. */
 export interface Evaluation {

@@ -4,6 +4,9 @@ import type { Gpu } from '../gpu/device.ts';
 import { STATISTICS } from '../ops/loss.ts';
 import { invariant } from '../util/error.ts';
 
+/** Copies on their way at once. */
+export const RING_SLOTS = 3;
+
 interface Slot {
   buffer: GPUBuffer;
   pending: Promise<void> | null;
@@ -21,7 +24,7 @@ export class StatisticsRing {
     private readonly gpu: Gpu,
     private readonly sources: readonly GPUBuffer[],
     private readonly deliver: (values: Float32Array[], tag: number) => void,
-    slots = 3,
+    slots = RING_SLOTS,
   ) {
     this.sizes = sources.map((s) => s.size);
     const size = this.sizes.reduce((a, b) => a + b, 0);

@@ -1,25 +1,29 @@
 // A model with an adapter on a device: the states that programs share, and the programs of a training run.
 import type { AdapterLayout } from '../adapters/layout.ts';
 import { createStaging, readBuffer, writeBuffer } from '../gpu/buffers.ts';
-import { plan } from '../graph/plan.ts';
 import { Memory, Program } from '../graph/program.ts';
-import { Recorder } from '../graph/recorder.ts';
-import type { Recompute } from '../model/decoder.ts';
+import type { Recorder } from '../graph/recorder.ts';
+import type { Tensor } from '../graph/tensor.ts';
 import type { LoadedModel } from '../model/load.ts';
-import { balance } from '../ops/adapter.ts';
 import { STATISTICS } from '../ops/loss.ts';
-import { adamw } from '../ops/optim.ts';
-import { type BatchShape, type BatchStates, batchStates, type MicroBatch, recordLoss, type StepScalars, stepBytes } from './batch.ts';
-
-const ACTIVATION_BUDGET = 2 * 2 ** 30;
+import {
+  type BatchShape,
+  type BatchStates,
+  batchStates,
+  LAVISH,
+  type MicroBatch,
+  type StepScalars,
+  stepBytes,
+  type Thrift,
+  writeBatch,
+} from './batch.ts';
+import { recordEvaluation, recordMicro, recordUpdate } from './programs.ts';
 
 /** Options of a runtime. */
 export interface RuntimeOptions {
   dropout: boolean;
-  /** By default the least recomputation whose planned activations fit the budget. It changes no bit. */
-  recompute?: Recompute;
-  /** Bytes of activations at most, where any policy reaches it; 2 GiB by default. */
-  activationBudget?: number;
+  /** By default memory is not saved on. It changes no bit. */
+  thrift?: Thrift;
   /** No `micro` and no `update`. */
   evaluateOnly?: boolean;
   /** false gives every activation a buffer of its own, to bisect aliasing. */
@@ -32,8 +36,8 @@ export class Runtime {
   readonly memory: Memory;
   private readonly states: BatchStates;
   private readonly staging: GPUBuffer;
-  /** The policy of `micro`. */
-  recompute: Recompute = 'none';
+  /** Cross-entropy of each target of the last evaluation. */
+  private losses: Tensor;
   private programs: { micro: Program | null; update: Program | null; evaluate: Program };
 
   private constructor(
@@ -43,59 +47,27 @@ export class Runtime {
   ) {
     this.memory = new Memory(model.gpu, layout ? [layout.store] : []);
     for (const t of model.weights.all) this.memory.share(t, model.memory.get(t));
-    this.states = batchStates(this.memory, shape, layout?.routedExperts ?? 0);
-    this.staging = createStaging(model.gpu, STATISTICS.size * 4);
+    this.states = batchStates(shape, layout?.routedExperts ?? 0);
+    for (const t of Object.values(this.states)) this.memory.allocate(t);
+    this.staging = createStaging(model.gpu, Math.max(STATISTICS.size, shape.targets) * 4);
     this.programs = { micro: null, update: null, evaluate: null as unknown as Program };
+    this.losses = this.states.targets;
   }
 
   /** Records and compiles: `micro` and `update` where there is an adapter, and `evaluate`. Parameters must be allocated. */
   static async create(model: LoadedModel, layout: AdapterLayout | null, shape: BatchShape, options: RuntimeOptions): Promise<Runtime> {
     const runtime = new Runtime(model, layout, shape);
+    const passes = { model, layout, shape, states: runtime.states };
+    const thrift = options.thrift ?? LAVISH;
     const compile = (rec: Recorder) => Program.compile(rec, runtime.memory, { share: options.share, onProgress: options.onProgress });
     if (layout && !options.evaluateOnly) {
-      runtime.programs.micro = await compile(runtime.chooseMicro(options));
-      runtime.programs.update = await compile(runtime.recordUpdate());
+      runtime.programs.micro = await compile(recordMicro(passes, options.dropout, thrift));
+      runtime.programs.update = await compile(recordUpdate(model.variants, layout, runtime.states));
     }
-    runtime.programs.evaluate = await compile(runtime.recordForward(new Recorder(model.variants, false), { dropout: false }));
+    const { rec, losses } = recordEvaluation(passes, thrift);
+    runtime.losses = losses;
+    runtime.programs.evaluate = await compile(rec);
     return runtime;
-  }
-
-  private recordForward(rec: Recorder, options: RuntimeOptions): Recorder {
-    const { model, layout, shape, states } = this;
-    const { lengths, routing } = states;
-    const adapter = layout && {
-      layout,
-      context: { store: layout.store, lengths, routing, routedExperts: layout.routedExperts, time: shape.time, dropout: options.dropout },
-    };
-    recordLoss(rec, model, shape, states, adapter, options.recompute);
-    return rec;
-  }
-
-  /** Records `micro` with more and more recomputation until its plan fits the budget. */
-  private chooseMicro(options: RuntimeOptions): Recorder {
-    const policies: Recompute[] = options.recompute ? [options.recompute] : ['none', 'mlp', 'block'];
-    const budget = options.activationBudget ?? ACTIVATION_BUDGET;
-    let rec: Recorder;
-    do {
-      this.recompute = policies.shift()!;
-      rec = this.recordMicro({ ...options, recompute: this.recompute });
-    } while (policies.length > 0 && plan(rec.commands).slotBytes.reduce((a, b) => a + b, 0) > budget);
-    return rec;
-  }
-
-  private recordMicro(options: RuntimeOptions): Recorder {
-    const rec = new Recorder(this.model.variants, true);
-    this.recordForward(rec, options);
-    const { layout, states } = this;
-    if (layout && layout.routedExperts > 0) balance(rec, states.routing, layout.balanceFactors, states.statistics);
-    rec.backward();
-    return rec;
-  }
-
-  private recordUpdate(): Recorder {
-    const rec = new Recorder(this.model.variants, false);
-    adamw(rec, { ...this.layout!.store.flat(), halt: this.states.halt }, this.states.statistics);
-    return rec;
   }
 
   /** Flops of a micro-step (forward and backward), of an update, and of an evaluation. */
@@ -116,8 +88,7 @@ export class Runtime {
 
   /** Writes a micro-batch's inputs. */
   writeBatch(batch: MicroBatch): void {
-    for (const key of ['ids', 'lengths', 'index', 'targets'] as const)
-      writeBuffer(this.model.gpu, this.memory.get(this.states[key]), batch[key]);
+    writeBatch(this.memory, this.states, batch);
   }
 
   /** Forward and backward of a micro-batch; adds into the gradients and the statistics. */
@@ -151,6 +122,12 @@ export class Runtime {
     const values = new Float32Array(await readBuffer(this.model.gpu, statistics, 0, statistics.size, this.staging));
     this.clearStatistics();
     return values;
+  }
+
+  /** Cross-entropy (targets) of an evaluation that nothing has followed. Waits for it. */
+  async readLosses(): Promise<Float32Array> {
+    const buffer = this.programs.evaluate.bufferOf(this.losses);
+    return new Float32Array(await readBuffer(this.model.gpu, buffer, 0, this.shape.targets * 4, this.staging));
   }
 
   /** Zeroes the statistics. */

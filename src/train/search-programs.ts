@@ -3,11 +3,11 @@ import type { Group } from '../adapters/layout.ts';
 import type { SearchBanks, SearchLayout } from '../adapters/search.ts';
 import { Recorder } from '../graph/recorder.ts';
 import { type Tensor, tensor } from '../graph/tensor.ts';
-import type { LoadedModel } from '../model/load.ts';
+import type { SymbolicModel } from '../model/load.ts';
 import { type CostState, dualStep, gsvGradients, type Level, parameterCost, searchBalance, writeSizes } from '../ops/gsv.ts';
 import { STATISTICS } from '../ops/loss.ts';
 import { type AdamW, adamw, axpy, globalNorm } from '../ops/optim.ts';
-import { type BatchShape, type BatchStates, recordLoss } from './batch.ts';
+import { type BatchShape, type BatchStates, batchStates, recordLoss, type Thrift } from './batch.ts';
 
 /** The upper level's AdamW (method §3). */
 export const UPPER_ADAMW: AdamW = { beta1: 0.5, beta2: 0.999, eps: 1e-8 };
@@ -27,6 +27,7 @@ export interface SearchOptions {
   dropout: boolean;
   /** Stream key of the drawn sizes, u32. */
   seed: number;
+  thrift?: Thrift;
   onProgress?: (done: number, of: number) => void;
 }
 
@@ -59,15 +60,28 @@ export type SearchProgram =
 export const upperSteps = (order: Order): SearchProgram[] =>
   order === 'first-order' ? ['upper'] : ['save', 'slope', 'virtual', 'both', 'perturb', 'beside', 'across', 'beside', 'finish'];
 
-/** Records every program that the options need. `state` allocates further states, in f32. */
-export function recordSearch(
-  model: LoadedModel,
-  layout: SearchLayout,
-  shape: BatchShape,
-  states: SearchStates,
-  options: SearchOptions,
-  state: (name: string, size: number) => Tensor,
-): Map<SearchProgram, Recorder> {
+/** A search's programs, symbolic: the states that they share by name, all states there are, and what each program does. */
+export interface SearchRecording {
+  states: SearchStates;
+  all: readonly Tensor[];
+  programs: ReadonlyMap<SearchProgram, Recorder>;
+}
+
+/** Records every program that the options need. Needs no GPU. */
+export function recordSearch(model: SymbolicModel, layout: SearchLayout, shape: BatchShape, options: SearchOptions): SearchRecording {
+  const all: Tensor[] = [];
+  const state = (name: string, size: number, dtype: 'u32' | 'f32' = 'f32'): Tensor => {
+    const t = tensor(name, [size], { kind: 'state', dtype });
+    all.push(t);
+    return t;
+  };
+  const states: SearchStates = {
+    batch: batchStates(shape, layout.adapter.routedExperts),
+    sizes: state('sizes', layout.sites * (layout.experts + 1), 'u32'),
+    noted: state('noted statistics', STATISTICS.size),
+    cost: { cost: state('cost', 2), expected: state('expected parameters', layout.sites), most: layout.most },
+  };
+  all.push(...Object.values(states.batch));
   const made = new Map<SearchProgram, Recorder>();
   const { store } = layout.adapter;
   const [lower, upper] = [store.flat(), layout.upper.flat()];
@@ -97,7 +111,7 @@ export function recordSearch(
     const { routedExperts } = layout.adapter;
     const search = { sizes: states.sizes, of, level: levels[0], routing: statistics !== null };
     const context = { store, lengths, routing, routedExperts, time: shape.time, dropout, search };
-    recordLoss(rec, model, shape, batch, { layout: layout.adapter, context });
+    recordLoss(rec, model, shape, batch, { layout: layout.adapter, context }, options.thrift);
     if (statistics) searchBalance(rec, routing, states.sizes, layout.sites, layout.experts, statistics);
     for (const level of levels) {
       search.level = level;
@@ -136,7 +150,7 @@ export function recordSearch(
       cost(rec, true);
     };
     add('upper', record, true);
-    return made;
+    return { states, all, programs: made };
   }
 
   const kept = { w: state('kept w', store.size), grad: state('kept gradient', store.size) };
@@ -183,5 +197,5 @@ export function recordSearch(
     rec.copy(kept.w, lower.value);
     rec.copy(kept.grad, lower.grad);
   });
-  return made;
+  return { states, all, programs: made };
 }

@@ -2,14 +2,22 @@
 import type { SearchLayout } from '../adapters/search.ts';
 import { createStaging, readBuffer, writeBuffer } from '../gpu/buffers.ts';
 import { Memory, Program } from '../graph/program.ts';
-import { type Tensor, tensor } from '../graph/tensor.ts';
+import type { Tensor } from '../graph/tensor.ts';
 import type { LoadedModel } from '../model/load.ts';
 import { DUAL_START } from '../ops/gsv.ts';
 import { STATISTICS } from '../ops/loss.ts';
 import type { AdamW } from '../ops/optim.ts';
 import { invariant } from '../util/error.ts';
-import { type BatchShape, batchStates, type MicroBatch, type StepScalars, stepBytes } from './batch.ts';
-import { recordSearch, type SearchOptions, type SearchProgram, type SearchStates, UPPER_ADAMW, upperSteps } from './search-programs.ts';
+import { type BatchShape, type MicroBatch, type StepScalars, stepBytes, writeBatch } from './batch.ts';
+import {
+  recordSearch,
+  type SearchOptions,
+  type SearchProgram,
+  type SearchRecording,
+  type SearchStates,
+  UPPER_ADAMW,
+  upperSteps,
+} from './search-programs.ts';
 
 /** A search: both stores, their programs, and the states between. Parameters of both stores must be allocated. */
 export class SearchRuntime {
@@ -26,22 +34,13 @@ export class SearchRuntime {
     readonly layout: SearchLayout,
     readonly shape: BatchShape,
     private readonly options: SearchOptions,
+    recording: SearchRecording,
   ) {
     this.memory = new Memory(model.gpu, [layout.adapter.store, layout.upper]);
     for (const t of model.weights.all) this.memory.share(t, model.memory.get(t));
-    this.states = {
-      batch: batchStates(this.memory, shape, layout.adapter.routedExperts),
-      sizes: this.state('sizes', layout.sites * (layout.experts + 1), 'u32'),
-      noted: this.state('noted statistics', STATISTICS.size),
-      cost: { cost: this.state('cost', 2), expected: this.state('expected parameters', layout.sites), most: layout.most },
-    };
+    for (const t of recording.all) this.memory.allocate(t);
+    this.states = recording.states;
     this.staging = createStaging(model.gpu, Math.max(STATISTICS.size, this.states.sizes.shape[0]) * 4);
-  }
-
-  private state(name: string, size: number, dtype: 'u32' | 'f32' = 'f32'): Tensor {
-    const t = tensor(name, [size], { kind: 'state', dtype });
-    this.memory.allocate(t);
-    return t;
   }
 
   /** Records and compiles everything that the options need, and sets λ and the sizes. */
@@ -51,9 +50,9 @@ export class SearchRuntime {
       layout.survival || (cost === 0 && budget === null && options.sizes === 'argmax'),
       'cost, budget and drawn sizes need survival',
     );
-    const runtime = new SearchRuntime(model, layout, shape, options);
-    const recordings = recordSearch(model, layout, shape, runtime.states, options, (name, size) => runtime.state(name, size));
-    for (const [name, rec] of recordings) runtime.programs.set(name, await Program.compile(rec, runtime.memory, { onProgress }));
+    const recording = recordSearch(model, layout, shape, options);
+    const runtime = new SearchRuntime(model, layout, shape, options, recording);
+    for (const [name, rec] of recording.programs) runtime.programs.set(name, await Program.compile(rec, runtime.memory, { onProgress }));
     runtime.writeLambda(budget === null ? cost : DUAL_START);
     runtime.refreshSizes();
     return runtime;
@@ -61,9 +60,7 @@ export class SearchRuntime {
 
   private replay(name: SearchProgram, batch?: MicroBatch, scalars: StepScalars = {}, optimizer?: AdamW): void {
     const { gpu } = this.model;
-    if (batch)
-      for (const key of ['ids', 'lengths', 'index', 'targets'] as const)
-        writeBuffer(gpu, this.memory.get(this.states.batch[key]), batch[key]);
+    if (batch) writeBatch(this.memory, this.states.batch, batch);
     gpu.device.queue.writeBuffer(this.memory.step, 0, stepBytes(scalars, optimizer));
     const program = this.programs.get(name);
     invariant(program, `the search has no program ${name}`);

@@ -2,19 +2,20 @@
 import type { Allocation } from '../adapters/allocation.ts';
 import type { SearchLayout } from '../adapters/search.ts';
 import { initialSearchValues, type SearchValues, selection, siteValues } from '../adapters/search-values.ts';
-import { searchPairs, splitValidation } from '../data/batches.ts';
+import { searchPairs } from '../data/batches.ts';
 import type { LoadedModel } from '../model/load.ts';
 import { STATISTICS } from '../ops/loss.ts';
 import { InputError } from '../util/error.ts';
 import { streamKey } from '../util/random.ts';
-import { type MicroBatch, microBatch, type StepScalars } from './batch.ts';
+import { type MicroBatch, microBatch, type Row, type StepScalars } from './batch.ts';
 import type { SearchConfig } from './config.ts';
 import { Clock, RunControl } from './control.ts';
+import { fitWithin, limitsOf, searchNeed } from './fit.ts';
 import { Expectations, StatisticsRing } from './ring.ts';
+import { runRows, shapeOf, shapesOf } from './run-rows.ts';
 import { learningRate } from './schedule.ts';
 import { SearchRuntime } from './search-runtime.ts';
 import { placeSearch, searchLayout, searchOptions } from './search-setup.ts';
-import { type Row, shapeOf } from './session.ts';
 
 /** A line of metrics.jsonl for a lower update; values are those before it, grad_norm before clipping. */
 export interface LowerMetrics {
@@ -100,14 +101,16 @@ export class SearchSession {
     const { model, config, rows, hooks } = input;
     const { search, data, seed } = config;
     if (rows.length === 0) throw new InputError('bad-data', 'The dataset has no row to train on.');
-    const kept = Array.from(splitValidation(rows.length, data.validation, data.shuffle, seed).train, (i) => rows[i]);
+    const kept = runRows(rows, config).train;
     const pairOf = searchPairs(kept.length, search.microBatch, search.split, data.shuffle, seed);
+    const choice = fitWithin(searchNeed(model, config, shapesOf(rows, config, 'train')), limitsOf(model.gpu, config));
     const layout = searchLayout(config, model.config);
     const values = input.init ? await input.init(layout) : initialSearchValues(layout, search.sizes, seed);
     placeSearch(model, layout, values);
     hooks?.onPhase?.('compiling');
     const runtime = await SearchRuntime.create(model, layout, shapeOf(kept, search.microBatch), {
       ...searchOptions(config),
+      thrift: choice,
       onProgress: (done, of) => hooks?.onProgress?.('Compiling kernels', done, of),
     });
     return new SearchSession(input, layout, runtime, kept, pairOf);

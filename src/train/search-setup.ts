@@ -7,11 +7,11 @@ import type { LoadedModel } from '../model/load.ts';
 import { STATISTICS } from '../ops/loss.ts';
 import { InputError, invariant } from '../util/error.ts';
 import { streamKey } from '../util/random.ts';
-import { microBatch } from './batch.ts';
+import { microBatch, type Row } from './batch.ts';
 import type { SearchConfig } from './config.ts';
+import { shapeOf } from './run-rows.ts';
 import type { SearchOptions } from './search-programs.ts';
 import { SearchRuntime } from './search-runtime.ts';
-import { type Row, shapeOf } from './session.ts';
 
 /** The layout of the search that settings ask for on a model. */
 export const searchLayout = ({ adapter, search }: SearchConfig, model: ModelConfig): SearchLayout =>

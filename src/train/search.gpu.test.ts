@@ -10,11 +10,11 @@ import { STATISTICS } from '../ops/loss.ts';
 import { goldenFolder, goldenJson } from '../testing/golden.ts';
 import { relativeError, testGpu } from '../testing/gpu.ts';
 import { extract, insert } from './adapter-files.ts';
+import type { Row } from './batch.ts';
 import { type BatchShape, microBatch } from './batch.ts';
 import { learningRate } from './schedule.ts';
 import type { Order, SearchOptions } from './search-programs.ts';
 import { SearchRuntime } from './search-runtime.ts';
-import type { Row } from './session.ts';
 
 interface SearchRun {
   adapter: { targets: ('q_proj' | 'v_proj' | 'down_proj')[]; rank: number; experts: number; topK: number; alpha: number; balance: number };

@@ -9,9 +9,10 @@ import { type LoadedModel, loadModel } from '../model/load.ts';
 import { goldenFolder, goldenJson } from '../testing/golden.ts';
 import { relativeError, testGpu } from '../testing/gpu.ts';
 import { adapterFiles, extract, readAdapter, storeValues } from './adapter-files.ts';
+import type { Row } from './batch.ts';
 import { parseTrainingConfig, type RunConfigInput, type TrainingConfig } from './config.ts';
 import { RunControl } from './control.ts';
-import { type Row, type RunInput, Session, type StepMetrics, type ValidationMetrics } from './session.ts';
+import { type RunInput, Session, type StepMetrics, type ValidationMetrics } from './session.ts';
 
 interface Fixture {
   model: LoadedModel;

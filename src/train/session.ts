@@ -2,24 +2,21 @@
 import { type Allocation, siteDims } from '../adapters/allocation.ts';
 import { initialValues } from '../adapters/init.ts';
 import { type AdapterLayout, layoutAdapter } from '../adapters/layout.ts';
-import { BatchOrder, bucketLength, splitValidation } from '../data/batches.ts';
+import { BatchOrder } from '../data/batches.ts';
 import type { LoadedModel } from '../model/load.ts';
 import { STATISTICS } from '../ops/loss.ts';
 import { InputError, invariant } from '../util/error.ts';
 import { streamKey } from '../util/random.ts';
-import { type BatchShape, microBatch } from './batch.ts';
+import { microBatch, type Row } from './batch.ts';
+import type { Bill } from './bill.ts';
 import type { TrainingConfig } from './config.ts';
 import { Clock, RunControl } from './control.ts';
+import { type Choice, fitWithin, limitsOf, trainingNeed } from './fit.ts';
 import { resolveAllocation } from './resolve-allocation.ts';
 import { Expectations, StatisticsRing } from './ring.ts';
+import { runRows, shapeOf, shapesOf } from './run-rows.ts';
 import { Runtime } from './runtime.ts';
 import { learningRate, totalSteps } from './schedule.ts';
-
-/** A row to train on: labels aligned with ids, negative where no loss is carried. */
-export interface Row {
-  ids: ArrayLike<number>;
-  labels: ArrayLike<number>;
-}
 
 /** A line of metrics.jsonl for an optimizer step; values are those before its update, grad_norm before clipping. */
 export interface StepMetrics {
@@ -84,6 +81,8 @@ export class Session {
     private readonly split: { train: readonly Row[]; validation: readonly Row[] },
     private readonly order: BatchOrder,
     readonly steps: number,
+    /** How the run fits the memory there is. */
+    readonly choice: Choice & { bill: Bill },
   ) {
     this.control = input.control ?? new RunControl();
     this.hooks = input.hooks ?? {};
@@ -94,21 +93,23 @@ export class Session {
     const { model, config, rows, hooks } = input;
     const { train } = config;
     if (rows.length === 0) throw new InputError('bad-data', 'The dataset has no row to train on.');
-    const { train: kept, validation } = splitValidation(rows.length, config.data.validation, config.data.shuffle, config.seed);
-    const split = { train: Array.from(kept, (i) => rows[i]), validation: Array.from(validation, (i) => rows[i]) };
+    const split = runRows(rows, config);
     const order = new BatchOrder(split.train.length, train.batch, config.data.shuffle, config.seed);
     const steps = totalSteps(train, config.data.shuffle, split.train.length);
     const layout = layoutAdapter({ ...config.adapter, allocation: allocationOf(input) }, model.config.layers, siteDims(model.config));
     if (layout.store.size === 0) throw new InputError('bad-config', 'The allocation gives no site an expert: there is nothing to train.');
+    const need = trainingNeed(model, config, shapesOf(rows, config), input.allocation);
+    const choice = fitWithin(need, limitsOf(model.gpu, config));
     const values = input.init ? await input.init(layout) : initialValues(layout, config.seed);
     layout.store.allocate(model.gpu);
     model.gpu.device.queue.writeBuffer(layout.store.buffers!.value, 0, values);
     hooks?.onPhase?.('compiling');
-    const runtime = await Runtime.create(model, layout, shapeOf(rows, train.microBatch), {
+    const runtime = await Runtime.create(model, layout, shapeOf([...split.train, ...split.validation], choice.microBatch), {
+      thrift: choice,
       dropout: config.adapter.dropout > 0,
       onProgress: (done, of) => hooks?.onProgress?.('Compiling kernels', done, of),
     });
-    return new Session(input, layout, runtime, split, order, steps);
+    return new Session(input, layout, runtime, split, order, steps, choice);
   }
 
   /** Trains to the end, or until stopped. Evaluates at the end where there are validation rows. */
@@ -146,12 +147,13 @@ export class Session {
 
   private async step(expected: Expectations, ring: StatisticsRing): Promise<void> {
     const { train, adapter, seed } = this.input.config;
+    const { microBatch: size } = this.choice;
     const rows = this.order.rows(this.done);
     const batches = [];
-    for (let at = 0; at < rows.length; at += train.microBatch) {
+    for (let at = 0; at < rows.length; at += size) {
       batches.push(
         microBatch(
-          Array.from(rows.slice(at, at + train.microBatch), (i) => this.split.train[i]),
+          Array.from(rows.slice(at, at + size), (i) => this.split.train[i]),
           this.runtime.shape,
         ),
       );
@@ -181,7 +183,7 @@ export class Session {
   /** Work per submit, from the speed measured so far, so that a submit holds 10–20 ms. */
   private get flopsPerSubmit(): number | undefined {
     if (this.done === 0) return undefined;
-    const perStep = this.runtime.flops.micro * (this.input.config.train.batch / this.input.config.train.microBatch);
+    const perStep = this.runtime.flops.micro * (this.input.config.train.batch / this.choice.microBatch);
     return Math.max(1e6, ((perStep * this.done) / this.clock.seconds) * 0.015);
   }
 
@@ -193,7 +195,7 @@ export class Session {
       return;
     }
     const ce = s[STATISTICS.crossEntropy] / want.lossTokens;
-    const balance = s[STATISTICS.balance] / (train.batch / train.microBatch);
+    const balance = s[STATISTICS.balance] / (train.batch / this.choice.microBatch);
     const loss = ce + (adapter.method === 'lora-moe' ? adapter.balance * balance : 0);
     const grad_norm = s[STATISTICS.gradNorm];
     if (!Number.isFinite(loss) || !Number.isFinite(grad_norm)) {
@@ -234,22 +236,6 @@ export class Session {
 
 const allocationOf = ({ model, config, allocation }: RunInput): Allocation =>
   (config.adapter.method === 'lora-moe' && allocation) || resolveAllocation(config, model.config);
-
-/** The program shape that holds any micro-batch of these rows. */
-export function shapeOf(rows: readonly Row[], perBatch: number): BatchShape {
-  const counts = rows.map(
-    (r) => Array.prototype.reduce.call(r.labels, (a, l, t) => (a as number) + (t > 0 && (l as number) >= 0 ? 1 : 0), 0) as number,
-  );
-  const most = counts.sort((a, b) => b - a).slice(0, perBatch);
-  return {
-    rows: perBatch,
-    time: bucketLength(rows),
-    targets: Math.max(
-      1,
-      most.reduce((a, b) => a + b, 0),
-    ),
-  };
-}
 
 /** Mean cross-entropy over all loss-carrying tokens of rows, in batches of the runtime's shape. */
 export async function meanLoss(runtime: Runtime, rows: readonly Row[], onProgress?: (done: number, of: number) => void): Promise<number> {

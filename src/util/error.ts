@@ -10,7 +10,8 @@ export type InputErrorCode =
   | 'bad-adapter'
   | 'bad-option'
   | 'missing-file'
-  | 'no-webgpu';
+  | 'no-webgpu'
+  | 'too-large';
 
 /** Bad input: says what is wrong and where. Never thrown for a defect of our own. */
 export class InputError extends Error {

@@ -1,7 +1,8 @@
 // bench: how fast the products and whole training steps are on this device, as a table and as JSON.
 
+import { SMOLLM2_135M } from '../../model/shapes.ts';
 import { chooseVariants } from '../../ops/linear/choose.ts';
-import { PRODUCTS, type ProductResult, randomModel, SMOLLM2_135M, type StepResult, timeProduct, timeSteps } from '../../train/bench.ts';
+import { PRODUCTS, type ProductResult, randomModel, type StepResult, timeProduct, timeSteps } from '../../train/bench.ts';
 import { DEMO_SHAPE, type SearchCosts, timeSearch } from '../../train/bench-search.ts';
 import { command } from '../command.ts';
 import { shared } from '../inputs.ts';

@@ -8,7 +8,7 @@ import { searches } from '../../train/config.ts';
 import { Runtime } from '../../train/runtime.ts';
 import { gsvFile, searchStateValues } from '../../train/search-files.ts';
 import { searchGradients, searchLayout } from '../../train/search-setup.ts';
-import { shapeOf } from '../../train/session.ts';
+import { shapeOf } from '../../train/run-rows.ts';
 import { InputError, invariant } from '../../util/error.ts';
 import { command } from '../command.ts';
 import { fileSource } from '../files.ts';

@@ -4,10 +4,10 @@ import { join } from 'node:path';
 import { z } from 'zod';
 import { type Allocation, parameterCount, parseAllocation, siteDims, siteRanks } from '../../adapters/allocation.ts';
 import type { LoadedModel } from '../../model/load.ts';
+import type { Row } from '../../train/batch.ts';
 import type { SearchConfig } from '../../train/config.ts';
 import type { RunControl } from '../../train/control.ts';
 import { SearchSession, type UpperMetrics } from '../../train/search-session.ts';
-import type { Row } from '../../train/session.ts';
 import { InputError } from '../../util/error.ts';
 import { readJson } from '../inputs.ts';
 

@@ -1,4 +1,4 @@
-// RoPE and attention against float64 at odd sizes; attention against a cache equals attention over the whole.
+// RoPE and attention against float64 at odd sizes, one document a row and several; attention against a cache equals attention over the whole.
 import { expect, test } from 'vitest';
 import { tensor } from '../../graph/tensor.ts';
 import { attention as reference, rope as ropeReference } from '../../reference/attention.ts';
@@ -13,14 +13,28 @@ test('reference: dq, dk and dv are the derivatives', () => {
   expectGradient((at) => inner(reference(at, k, v, size).o, dO), q, g.dq);
   expectGradient((at) => inner(reference(q, at, v, size).o, dO), k, g.dk);
   expectGradient((at) => inner(reference(q, k, at, size).o, dO), v, g.dv);
+  const positions = [0, 0, 1];
+  const packed = reference(q, k, v, size, dO, positions);
+  expectGradient((at) => inner(reference(q, at, v, size, undefined, positions).o, dO), k, packed.dk);
 });
 
-for (const size of [
-  { rows: 1, time: 1, heads: 1, kvHeads: 1, headDim: 2 },
-  { rows: 3, time: 13, heads: 6, kvHeads: 2, headDim: 10 },
-  { rows: 2, time: 33, heads: 3, kvHeads: 3, headDim: 16 },
+/** Positions of rows of `time` tokens, each with documents of these lengths and then padding, which is a document a token. */
+const positionsOf = (rows: readonly (readonly number[])[], time: number): Uint32Array<ArrayBuffer> =>
+  Uint32Array.from(
+    rows.flatMap((documents) => {
+      const all = documents.flatMap((n) => Array.from({ length: n }, (_, t) => t));
+      return [...all, ...new Array<number>(time - all.length).fill(0)];
+    }),
+  );
+
+for (const { documents, ...size } of [
+  { rows: 1, time: 1, heads: 1, kvHeads: 1, headDim: 2, documents: [[1]] },
+  { rows: 3, time: 13, heads: 6, kvHeads: 2, headDim: 10, documents: [[13], [13], [13]] },
+  { rows: 2, time: 33, heads: 3, kvHeads: 3, headDim: 16, documents: [[33], [33]] },
+  { rows: 3, time: 37, heads: 4, kvHeads: 2, headDim: 6, documents: [[5, 1, 20, 11], [36], [1, 30]] },
+  { rows: 2, time: 33, heads: 3, kvHeads: 1, headDim: 8, documents: [[16, 17], []] },
 ]) {
-  test(`attention ${JSON.stringify(size)}`, async () => {
+  test(`attention ${JSON.stringify(size)}, documents of ${JSON.stringify(documents)}`, async () => {
     const { rows, time, heads, kvHeads, headDim } = size;
     const tokens = rows * time;
     const [q, k, v, dO] = [
@@ -29,7 +43,8 @@ for (const size of [
       values(3, tokens * kvHeads * headDim),
       values(4, tokens * heads * headDim),
     ];
-    const want = reference(q, k, v, size, dO);
+    const positions = positionsOf(documents, time);
+    const want = reference(q, k, v, size, dO, positions);
     const out = await runOp({
       training: true,
       inputs: {
@@ -37,10 +52,10 @@ for (const size of [
         k: { shape: [tokens, kvHeads * headDim], data: k },
         v: { shape: [tokens, kvHeads * headDim], data: v },
         dO: { shape: [tokens, heads * headDim], data: dO },
-        start: { shape: [rows], data: new Uint32Array(rows) },
+        positions: { shape: [tokens], data: positions },
       },
       record: (rec, t) => {
-        const o = attention(rec, t.q, t.k, t.v, { rows, time, start: t.start }, size);
+        const o = attention(rec, t.q, t.k, t.v, { rows, time, positions: t.positions }, size);
         rec.aliasGrad(o, t.dO);
         rec.backward();
         return { o, dq: rec.gradOf(t.q)!, dk: rec.gradOf(t.k)!, dv: rec.gradOf(t.v)! };
@@ -59,7 +74,7 @@ test('rope rotates in place and its backward rotates back', async () => {
   const angle = (i: number) => Math.floor(i / 3) * (i % 3 === 0 ? 1 : i % 3 === 1 ? 0.1 : 0.01);
   const cosines = Float32Array.from({ length: positions * 3 }, (_, i) => Math.cos(angle(i)));
   const sines = Float32Array.from({ length: positions * 3 }, (_, i) => Math.sin(angle(i)));
-  const start = Uint32Array.from([0, 6]);
+  const at = Uint32Array.from([0, 1, 2, 3, 4, 6, 7, 0, 1, 11]);
   const [x, dx] = [values(1, n), values(2, n)];
   const out = await runOp({
     training: true,
@@ -68,17 +83,17 @@ test('rope rotates in place and its backward rotates back', async () => {
       dx: { shape: [rows * time, heads * headDim], data: dx },
       cosines: { shape: [positions, 3], data: cosines },
       sines: { shape: [positions, 3], data: sines },
-      start: { shape: [rows], data: start },
+      at: { shape: [rows * time], data: at },
     },
     record: (rec, t) => {
-      rope(rec, t.x, { cosines: t.cosines, sines: t.sines }, { rows, time, start: t.start }, heads);
+      rope(rec, t.x, { cosines: t.cosines, sines: t.sines }, { rows, time, positions: t.at }, heads);
       rec.aliasGrad(t.x, t.dx);
       rec.backward();
       return { x: t.x, dx: t.dx };
     },
   });
-  expectClose(out.x, ropeReference(x, cosines, sines, start, time, heads, headDim), 1e-6, 'forward');
-  expectClose(out.dx, ropeReference(dx, cosines, sines, start, time, heads, headDim, -1), 1e-6, 'backward');
+  expectClose(out.x, ropeReference(x, cosines, sines, at, heads, headDim), 1e-6, 'forward');
+  expectClose(out.dx, ropeReference(dx, cosines, sines, at, heads, headDim, -1), 1e-6, 'backward');
 });
 
 test('attention against a cache, in pieces, equals attention over the whole, bit for bit', async () => {
@@ -94,7 +109,10 @@ test('attention against a cache, in pieces, equals attention over the whole, bit
     [`q${from}`]: { shape: [rows * (to - from), heads * headDim], data: slice(q, from, to, heads * headDim) },
     [`k${from}`]: { shape: [rows * (to - from), headDim], data: slice(k, from, to, headDim) },
     [`v${from}`]: { shape: [rows * (to - from), headDim], data: slice(v, from, to, headDim) },
-    [`s${from}`]: { shape: [rows], data: new Uint32Array(rows).fill(from) },
+    [`s${from}`]: {
+      shape: [rows * (to - from)],
+      data: Uint32Array.from({ length: rows * (to - from) }, (_, i) => from + (i % (to - from))),
+    },
   });
   const out = await runOp({
     inputs: {
@@ -103,13 +121,14 @@ test('attention against a cache, in pieces, equals attention over the whole, bit
       q: { shape: [rows * time, heads * headDim], data: q },
       k: { shape: [rows * time, headDim], data: k },
       v: { shape: [rows * time, headDim], data: v },
+      s: { shape: [rows * time], data: positionsOf([[time], [time]], time) },
     },
     record: (rec, t) => {
       const cache = { keys: tensor('keys', [rows, 9, headDim]), values: tensor('values', [rows, 9, headDim]) };
       const heads_ = { heads, kvHeads, headDim };
-      const first = attention(rec, t.q0, t.k0, t.v0, { rows, time: 4, start: t.s0 }, heads_, cache);
-      const second = attention(rec, t.q4, t.k4, t.v4, { rows, time: 3, start: t.s4 }, heads_, cache);
-      return { first, second, whole: attention(rec, t.q, t.k, t.v, { rows, time, start: t.s0 }, heads_) };
+      const first = attention(rec, t.q0, t.k0, t.v0, { rows, time: 4, positions: t.s0 }, heads_, cache);
+      const second = attention(rec, t.q4, t.k4, t.v4, { rows, time: 3, positions: t.s4 }, heads_, cache);
+      return { first, second, whole: attention(rec, t.q, t.k, t.v, { rows, time, positions: t.s }, heads_) };
     },
   });
   expect(out.first).toEqual(slice(out.whole, 0, 4, heads * headDim));

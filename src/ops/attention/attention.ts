@@ -10,11 +10,14 @@ import { attentionKernels } from './generator.ts';
 const ropeKernel = defineKernel('rope', ropeCode);
 const cacheKernel = defineKernel('cache_write', cacheCode);
 
-/** Rows and tokens a row of a program, and the position at which each row's first token stands (`start`, (rows), u32). */
+/**
+ * Rows and tokens a row of a program, and the position of each token within its document (`positions`, (rows·time), u32). A document's
+ * tokens follow each other; where positions start again at 0, another document starts, and neither sees the other.
+ */
 export interface Span {
   rows: number;
   time: number;
-  start: Tensor;
+  positions: Tensor;
 }
 
 /** Cosines and sines by position, each (positions, D/2), made on the host in f32. */
@@ -30,8 +33,8 @@ export function rope(rec: Recorder, x: Tensor, tables: RopeTables, span: Span, h
   const launch = (t: Tensor, direction: 1 | -1) =>
     rec.launch({
       kernel: ropeKernel,
-      tensors: { ...tables, start: span.start, x: t },
-      params: { tokens, time: span.time, heads, half_size, positions, direction },
+      tensors: { ...tables, position: span.positions, x: t },
+      params: { tokens, heads, half_size, positions, direction },
       workgroups: Math.ceil((tokens * heads * half_size) / 64),
       flops: 6 * tokens * heads * half_size,
     });
@@ -50,9 +53,9 @@ export interface Heads {
 }
 
 /**
- * softmax(q kᵀ/√D + causal mask) v with H/G query heads to a key–value head.
+ * softmax(q kᵀ/√D + causal mask within each document) v with H/G query heads to a key–value head.
  * @param q (rows·time, H·D) @param k (rows·time, G·D) @param v (rows·time, G·D)
- * @param cache when given, k and v are appended to it at `span.start` and attention runs over all of it up to each query; inference only
+ * @param cache when given, k and v are put into it at their positions and attention runs over all of it up to each query; inference only
  * @returns (rows·time, H·D)
  */
 export function attention(
@@ -68,9 +71,18 @@ export function attention(
   const tokens = span.rows * span.time;
   const kernels = attentionKernels(headDim);
   const o = tensor(`attention ${q.name}`, [tokens, heads * headDim], { requiresGrad: q.requiresGrad || k.requiresGrad || v.requiresGrad });
-  const lse = tensor(`lse ${q.name}`, [span.rows * heads * span.time]);
+  const softmax = tensor(`softmax ${q.name}`, [span.rows * heads * span.time, 2]);
+  const { positions } = span;
   const capacity = cache ? cache.keys.shape[1] : span.time;
-  const params = { rows: span.rows, time: span.time, capacity, heads, kv_heads: kvHeads, scale: 1 / Math.sqrt(headDim) };
+  const params = {
+    rows: span.rows,
+    time: span.time,
+    capacity,
+    heads,
+    kv_heads: kvHeads,
+    cached: cache ? 1 : 0,
+    scale: 1 / Math.sqrt(headDim),
+  };
   for (const [x, into] of cache
     ? ([
         [k, cache.keys],
@@ -80,7 +92,7 @@ export function attention(
     const width = kvHeads * headDim;
     rec.launch({
       kernel: cacheKernel,
-      tensors: { x, start: span.start, cache: into },
+      tensors: { x, positions, cache: into },
       params: { tokens, time: span.time, capacity, width },
       workgroups: Math.ceil((tokens * width) / 64),
     });
@@ -89,7 +101,7 @@ export function attention(
   const pairs = tokens * heads * (capacity / 2);
   rec.launch({
     kernel: kernels.forward,
-    tensors: { q, k: cache?.keys ?? k, v: cache?.values ?? v, start: span.start, o, lse },
+    tensors: { q, k: cache?.keys ?? k, v: cache?.values ?? v, positions, o, softmax },
     params,
     workgroups: queries,
     flops: 4 * pairs * headDim,
@@ -98,19 +110,18 @@ export function attention(
     invariant(!cache, 'attention against a cache has no backward');
     const d_o = rec.gradOf(o);
     if (!d_o) return;
-    const delta = tensor(`delta ${q.name}`, lse.shape);
     const [dq, dk, dv] = [q, k, v].map((t) => rec.gradTarget(t));
     invariant(!(dq.accumulate || dk.accumulate || dv.accumulate), 'attention operands have one reader');
     rec.launch({
       kernel: kernels.backwardQuery,
-      tensors: { q, k, v, o, d_o, lse, delta, d_q: dq.grad },
+      tensors: { q, k, v, o, d_o, positions, softmax, d_q: dq.grad },
       params,
       workgroups: queries,
       flops: 6 * pairs * headDim,
     });
     rec.launch({
       kernel: kernels.backwardKey,
-      tensors: { q, k, v, d_o, lse, delta, d_k: dk.grad, d_v: dv.grad },
+      tensors: { q, k, v, d_o, positions, softmax, d_k: dk.grad, d_v: dv.grad },
       params,
       workgroups: Math.ceil((tokens * kvHeads) / 32),
       flops: 8 * pairs * headDim,

@@ -1,0 +1,212 @@
+// Makes a run fit the memory there is: micro-batch, recomputation and rows of logits at a time, or else the nearest settings that would fit.
+import { type Allocation, siteDims, uniformAllocation } from '../adapters/allocation.ts';
+import { layoutAdapter } from '../adapters/layout.ts';
+import type { Gpu } from '../gpu/device.ts';
+import type { SymbolicModel } from '../model/load.ts';
+import { InputError } from '../util/error.ts';
+import { LAVISH, type Thrift } from './batch.ts';
+import { type Bill, searchBill, trainingBill } from './bill.ts';
+import type { RunConfig, SearchConfig, TrainingConfig } from './config.ts';
+import { POLICIES } from './programs.ts';
+import { resolveAllocation } from './resolve-allocation.ts';
+import type { ShapeFor } from './run-rows.ts';
+import { searchLayout, searchOptions } from './search-setup.ts';
+
+/** Activations and logits above this are saved on by recomputing where a run sets no memory of its own. */
+const COMFORT = 2 * 2 ** 30;
+
+/** Rows of logits at a time, from fast to small. */
+const CHUNKS = [LAVISH.chunk, 32, 8];
+
+/** How a stage runs within its memory. */
+export interface Choice extends Thrift {
+  microBatch: number;
+}
+
+/** What there is. */
+export interface Limits {
+  /** Bytes of all buffers together (run.json's `memory`); null: not limited. */
+  memory: number | null;
+  /** Bytes of one binding, and of one buffer. */
+  maxBinding: number;
+}
+
+/** The limits of a run on a device. */
+export const limitsOf = ({ device, maxBinding }: Gpu, { memory }: RunConfig): Limits => ({
+  memory,
+  maxBinding: Math.min(maxBinding, device.limits.maxBufferSize),
+});
+
+/** Settings that can be made smaller, if need be. */
+interface Smaller {
+  maxLength: number;
+  experts: number;
+  rank: number;
+  microBatch: number;
+}
+
+/** A stage of a run, as far as its memory goes. */
+export interface Need {
+  stage: 'search' | 'training';
+  given: Smaller;
+  /** Divisors of the batch up to the micro-batch that is set, largest first; whether one of them may be chosen unasked. */
+  microBatches: readonly number[];
+  free: boolean;
+  /** Which of the settings a message may propose to lower. */
+  proposals: readonly (keyof Smaller)[];
+  bill(thrift: Thrift, settings: Smaller): Bill;
+}
+
+const divisors = (n: number): number[] => Array.from({ length: n }, (_, i) => n - i).filter((d) => n % d === 0);
+
+const shrunk = <C extends RunConfig>(config: C, { maxLength, experts, rank }: Smaller): C => ({
+  ...config,
+  data: { ...config.data, maxLength },
+  adapter: { ...config.adapter, experts, rank, topK: Math.min(config.adapter.topK, experts) },
+});
+
+const givenBy = ({ data, adapter }: RunConfig, microBatch: number): Smaller => ({
+  maxLength: data.maxLength,
+  experts: adapter.experts,
+  rank: adapter.rank,
+  microBatch,
+});
+
+/** The training of a run. Before its search has found an allocation, the largest one allowed stands in for it. */
+export function trainingNeed(model: SymbolicModel, config: TrainingConfig, shapeFor: ShapeFor, allocation?: Allocation): Need {
+  const { train, adapter } = config;
+  const { layers } = model.config;
+  const given = adapter.method === 'lora' ? undefined : allocation;
+  const named = adapter.method === 'lora' ? 'uniform' : config.allocation;
+  const adjustable = !given && adapter.parameters === null && (named === 'uniform' || named === 'search');
+  const sizes: (keyof Smaller)[] = adapter.method === 'lora' ? ['rank'] : ['experts', 'rank'];
+  return {
+    stage: 'training',
+    given: givenBy(config, train.microBatch),
+    microBatches: divisors(train.batch).filter((d) => d <= train.microBatch),
+    free: true,
+    proposals: ['microBatch', 'maxLength', ...(adjustable ? sizes : [])],
+    bill: (thrift, settings) => {
+      const changed = shrunk(config, settings);
+      const { targets, experts, rank } = changed.adapter;
+      const largest = () => uniformAllocation(layers, targets, experts, rank);
+      const found = given ?? (named === 'search' ? largest() : resolveAllocation(changed, model.config));
+      const layout = layoutAdapter({ ...changed.adapter, allocation: found }, layers, siteDims(model.config));
+      return trainingBill(model, layout, shapeFor(settings.microBatch, settings.maxLength), adapter.dropout > 0, thrift);
+    },
+  };
+}
+
+/** The search of a run. Its micro-batch is part of the method: it can be proposed, never chosen. */
+export function searchNeed(model: SymbolicModel, config: SearchConfig, shapeFor: ShapeFor): Need {
+  const { search } = config;
+  return {
+    stage: 'search',
+    given: givenBy(config, search.microBatch),
+    microBatches: divisors(search.batch).filter((d) => d <= search.microBatch),
+    free: false,
+    proposals: ['microBatch', 'maxLength', 'experts', 'rank'],
+    bill: (thrift, settings) => {
+      const changed = shrunk(config, settings);
+      const shape = shapeFor(settings.microBatch, settings.maxLength);
+      return searchBill(model, searchLayout(changed, model.config), shape, { ...searchOptions(changed), thrift });
+    },
+  };
+}
+
+const within = (bill: Bill, { memory, maxBinding }: Limits): boolean =>
+  bill.total <= (memory ?? Number.POSITIVE_INFINITY) && bill.largest.bytes <= maxBinding;
+
+/**
+ * The fastest way to run a stage within the limits: the micro-batch as it is set while any other saving is enough, little recomputation
+ * before much, many rows of logits at a time before few. Without a limit of memory only recomputation is chosen, to stay below 2 GiB of
+ * activations.
+ * @throws InputError naming the nearest settings that fit, where none of this is enough
+ */
+export function fitWithin(need: Need, limits: Limits): Choice & { bill: Bill } {
+  const { given, bill } = need;
+  const unlimited = limits.memory === null;
+  const chunks = unlimited ? CHUNKS.slice(0, 1) : CHUNKS;
+  const microBatches = need.free && !unlimited ? need.microBatches : [given.microBatch];
+  const smallest: Thrift = { recompute: 'block', chunk: chunks[chunks.length - 1] };
+  for (const microBatch of microBatches) {
+    const settings = { ...given, microBatch };
+    const tried = (thrift: Thrift) => ({ ...thrift, microBatch, bill: bill(thrift, settings) });
+    const first = tried({ recompute: POLICIES[0], chunk: chunks[0] });
+    if (within(first.bill, limits) && (!unlimited || comfortable(first.bill))) return first;
+    const least = tried(smallest);
+    if (!within(least.bill, limits)) continue;
+    for (const recompute of POLICIES) {
+      for (const chunk of chunks) {
+        const choice = tried({ recompute, chunk });
+        if (within(choice.bill, limits) && (!unlimited || comfortable(choice.bill))) return choice;
+      }
+    }
+    return least;
+  }
+  throw tooLarge(need, limits, smallest, microBatches[microBatches.length - 1]);
+}
+
+const comfortable = ({ bytes }: Bill): boolean => bytes.activations + bytes.logits <= COMFORT;
+
+/** The largest of the sizes, which ascend, for which `ok`; where it holds for one, it holds for those before. */
+function largest(sizes: readonly number[], ok: (size: number) => boolean): number | null {
+  let low = 0;
+  let high = sizes.length;
+  while (low < high) {
+    const middle = (low + high) >> 1;
+    if (ok(sizes[middle])) low = middle + 1;
+    else high = middle;
+  }
+  return low === 0 ? null : sizes[low - 1];
+}
+
+const range = (from: number, to: number, by = 1): number[] =>
+  Array.from({ length: Math.max(0, Math.ceil((to - from) / by)) }, (_, i) => from + i * by);
+
+const NAMES: Record<keyof Smaller, (stage: Need['stage']) => string> = {
+  maxLength: () => 'data.maxLength',
+  experts: () => 'adapter.experts',
+  rank: () => 'adapter.rank',
+  microBatch: (stage) => (stage === 'search' ? 'search.microBatch' : 'train.microBatch'),
+};
+
+/** Bytes for a message. */
+export const mebibytes = (bytes: number): string => `${(bytes / 2 ** 20).toFixed(bytes < 100 * 2 ** 20 ? 1 : 0)} MiB`;
+
+function tooLarge(need: Need, limits: Limits, smallest: Thrift, microBatch: number): InputError {
+  const { stage, given, microBatches } = need;
+  const lowest = { ...given, microBatch };
+  const billOf = (settings: Smaller) => need.bill(smallest, settings);
+  const bill = billOf(lowest);
+  const steps: Record<keyof Smaller, number[]> = {
+    maxLength: range(8, given.maxLength, 8),
+    experts: range(1, given.experts),
+    rank: range(1, given.rank),
+    microBatch: microBatches.filter((d) => d < microBatch).reverse(),
+  };
+  const fits = (key: keyof Smaller, settings: Smaller) => largest(steps[key], (v) => within(billOf({ ...settings, [key]: v }), limits));
+  const proposal = (changes: Partial<Smaller>) => {
+    const named = Object.entries(changes).map(([key, v]) => `${NAMES[key as keyof Smaller](stage)} ${v}`);
+    return `${named.join(' with ')} (${mebibytes(billOf({ ...lowest, ...changes }).total)})`;
+  };
+  let found = need.proposals.flatMap((key) => {
+    const value = fits(key, lowest);
+    return value === null ? [] : [proposal({ [key]: value })];
+  });
+  if (found.length === 0) {
+    // No single setting is enough: all others at their lowest, and the longest rows that then fit.
+    const others = Object.fromEntries(need.proposals.filter((k) => k !== 'maxLength' && steps[k].length > 0).map((k) => [k, steps[k][0]]));
+    const length = Object.keys(others).length === 0 ? null : fits('maxLength', { ...lowest, ...others });
+    if (length !== null) found = [proposal({ maxLength: length, ...others })];
+  }
+  const wide = bill.largest.bytes > limits.maxBinding;
+  const why = wide
+    ? `${bill.largest.name} needs ${mebibytes(bill.largest.bytes)} in one binding, and this GPU allows ${mebibytes(limits.maxBinding)}`
+    : `it needs ${mebibytes(bill.total)} at least, of which the weights are ${mebibytes(bill.bytes.weights)}, and memory is ${mebibytes(limits.memory ?? 0)}`;
+  const what =
+    found.length > 0
+      ? `It fits with ${found.join(', or ')}.`
+      : 'No smaller settings of this model fit: take a smaller model, or one in fewer bits.';
+  return new InputError('too-large', `The ${stage} does not fit: ${why}. ${what}`);
+}
