@@ -10,8 +10,8 @@ export class Cursor {
   private view = new DataView(this.window.buffer);
   private base = 0;
   private at = 0;
-  private readonly strict = new TextDecoder('utf-8', { fatal: true });
-  private readonly lenient = new TextDecoder();
+  private readonly strict = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true });
+  private readonly lenient = new TextDecoder('utf-8', { ignoreBOM: true }); // U+FEFF is a token of its own
 
   constructor(readonly source: ByteSource) {}
 

@@ -3,6 +3,8 @@ import { Tokenizer as Engine } from '@huggingface/tokenizers';
 import { InputError } from '../util/error.ts';
 import { parseJsonObject } from '../util/json.ts';
 import { type ChatTemplate, loadChatTemplate } from './chat-template.ts';
+import { ggufOf } from './gguf-folder.ts';
+import { ggufTokenizer } from './gguf-tokenizer.ts';
 import { type Folder, readAll } from './source.ts';
 import { asTransformersReads } from './tokenizer-json.ts';
 
@@ -27,17 +29,24 @@ export interface Tokenizer {
   tokenText(id: number): string;
 }
 
-/** Loads the tokenizer of a model folder. InputError('missing-file' or 'bad-tokenizer') says which file is wrong and why. */
+/** Loads the tokenizer of a model folder, or of its GGUF file. InputError('missing-file' or 'bad-tokenizer') says which file is wrong and why. */
 export async function loadTokenizer(folder: Folder): Promise<Tokenizer> {
-  const file = folder.open('tokenizer.json');
-  if (!file) throw new InputError('missing-file', `${folder.name}: there is no tokenizer.json.`);
-  const json = parseJsonObject(await readAll(file), file.name, 'bad-tokenizer');
-  const configFile = folder.open('tokenizer_config.json');
-  const config = configFile ? parseJsonObject(await readAll(configFile), configFile.name, 'bad-tokenizer') : {};
+  const gguf = await ggufOf(folder);
+  const { json, config } = gguf ? ggufTokenizer(gguf) : await tokenizerFiles(folder);
   const engine = makeEngine(json, config);
   const special = specialTokens(config);
   const template = await loadChatTemplate(folder, config, special);
   return makeTokenizer(engine, template, special);
+}
+
+async function tokenizerFiles(folder: Folder): Promise<{ json: Record<string, unknown>; config: Record<string, unknown> }> {
+  const file = folder.open('tokenizer.json');
+  if (!file) throw new InputError('missing-file', `${folder.name}: there is no tokenizer.json.`);
+  const configFile = folder.open('tokenizer_config.json');
+  return {
+    json: parseJsonObject(await readAll(file), file.name, 'bad-tokenizer'),
+    config: configFile ? parseJsonObject(await readAll(configFile), configFile.name, 'bad-tokenizer') : {},
+  };
 }
 
 function makeEngine(json: Record<string, unknown>, config: Record<string, unknown>): Engine {
