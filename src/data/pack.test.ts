@@ -4,7 +4,11 @@ import { expect, test } from 'vitest';
 import { packRow, packRows } from './pack.ts';
 
 test('the longest first, each into the first row with room', () => {
-  expect(packRows([3, 8, 5, 2, 7, 1], 10)).toEqual([[1, 3], [4, 0], [2, 5]]);
+  expect(packRows([3, 8, 5, 2, 7, 1], 10)).toEqual([
+    [1, 3],
+    [4, 0],
+    [2, 5],
+  ]);
   expect(packRows([4, 4, 4, 4], 8)).toEqual([
     [0, 1],
     [2, 3],
