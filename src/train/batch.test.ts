@@ -22,6 +22,15 @@ test('logits at t predict labels[t + 1]; labels[0] never counts; missing rows ar
   expect([batch.lossTokens, batch.tokens]).toEqual([2, 5]);
 });
 
+test('packed rows: positions start again with each document, and nothing is predicted across documents', () => {
+  const row = { ids: [5, 6, 7, 8], labels: [5, 6, 7, 8], positions: [0, 1, 0, 1] };
+  const batch = microBatch([{ ids: [9], labels: [9] }, row], shape);
+  expect([...batch.positions]).toEqual([0, 0, 0, 0, 0, 1, 0, 1, 0, 0, 0, 0]);
+  expect([...batch.index].slice(0, batch.lossTokens)).toEqual([4, 6]);
+  expect([...batch.targets].slice(0, batch.lossTokens)).toEqual([6, 8]);
+  expect(shapeOf([row], 1)).toEqual({ rows: 1, time: 8, targets: 2 });
+});
+
 test('what does not fit the program is a defect, not a truncation', () => {
   const row = { ids: [1, 2, 3], labels: [1, 2, 3] };
   expect(() => microBatch([row], { ...shape, time: 2 })).toThrow('longer');

@@ -25,8 +25,8 @@ export interface BatchShape {
 export interface Row {
   ids: ArrayLike<number>;
   labels: ArrayLike<number>;
-  /** Of a packed row: where each of its documents starts, ascending from 0; by default it is one document. */
-  starts?: ArrayLike<number>;
+  /** Of a packed row: place of each token in its document, from 0; by default the row is one document. */
+  positions?: ArrayLike<number>;
 }
 
 /** A micro-batch on the host. */
@@ -55,19 +55,14 @@ export interface StepScalars {
   micro?: number;
 }
 
-/** Position of each token of a row in its document. */
-function positionsOf({ ids, starts }: Row): number[] {
-  let document = 0;
-  let first = 0;
-  return Array.from({ length: ids.length }, (_, t) => {
-    if (starts && document + 1 < starts.length && starts[document + 1] === t) first = starts[++document];
-    return t - first;
-  });
-}
+/** Position of a row's token in its document. */
+const positionOf = ({ positions }: Row, t: number): number => positions?.[t] ?? t;
 
 /** Tokens of a row that carry loss: those with a label, a document's first one left out, which nothing predicts. */
 export function lossTokens(row: Row): number {
-  return positionsOf(row).reduce((sum, position, t) => sum + (position > 0 && row.labels[t] >= 0 ? 1 : 0), 0);
+  let count = 0;
+  for (let t = 0; t < row.ids.length; t++) if (row.labels[t] >= 0 && positionOf(row, t) > 0) count++;
+  return count;
 }
 
 /**
@@ -87,12 +82,13 @@ export function microBatch(rows: readonly Row[], shape: BatchShape): MicroBatch 
     invariant(row.ids.length <= shape.time, 'a row is longer than the program');
     lengths[r] = row.ids.length;
     tokens += row.ids.length;
-    positions.set(positionsOf(row), r * shape.time);
     for (let t = 0; t < row.ids.length; t++) {
-      ids[r * shape.time + t] = row.ids[t];
-      if (positions[r * shape.time + t] === 0 || row.labels[t] < 0) continue;
+      const at = r * shape.time + t;
+      ids[at] = row.ids[t];
+      positions[at] = positionOf(row, t);
+      if (positions[at] === 0 || row.labels[t] < 0) continue;
       invariant(count < shape.targets, 'more loss-carrying tokens than the program has room for');
-      index[count] = r * shape.time + t - 1;
+      index[count] = at - 1;
       targets[count++] = row.labels[t];
     }
   });

@@ -14,14 +14,15 @@ export const DEMO_SEARCH_RUN: RunConfigInput = {
   ...DEMO_RUN,
   search: {
     estimator: 'survival',
-    sizes: 'argmax',
-    steps: 120,
+    sizes: 'sampled',
+    steps: 100,
     batch: 8,
     microBatch: 8,
     learningRate: 5e-3,
     warmupSteps: 10,
     upperLearningRate: 0.1,
-    budget: 0.25,
+    budget: 0.1,
     closable: true,
   },
+  train: { ...DEMO_RUN.train, learningRate: 1e-2 },
 };

@@ -128,13 +128,12 @@ export function fitWithin(need: Need, limits: Limits): Choice & { bill: Bill } {
   const unlimited = limits.memory === null;
   const chunks = unlimited ? CHUNKS.slice(0, 1) : CHUNKS;
   const microBatches = need.free && !unlimited ? need.microBatches : [given.microBatch];
-  const smallest: Thrift = { recompute: 'block', chunk: chunks[chunks.length - 1] };
   for (const microBatch of microBatches) {
     const settings = { ...given, microBatch };
     const tried = (thrift: Thrift) => ({ ...thrift, microBatch, bill: bill(thrift, settings) });
     const first = tried({ recompute: POLICIES[0], chunk: chunks[0] });
     if (within(first.bill, limits) && (!unlimited || comfortable(first.bill))) return first;
-    const least = tried(smallest);
+    const least = smallest(need, settings, chunks[chunks.length - 1]);
     if (!within(least.bill, limits)) continue;
     for (const recompute of POLICIES) {
       for (const chunk of chunks) {
@@ -142,9 +141,15 @@ export function fitWithin(need: Need, limits: Limits): Choice & { bill: Bill } {
         if (within(choice.bill, limits) && (!unlimited || comfortable(choice.bill))) return choice;
       }
     }
-    return least;
+    return { ...least, microBatch };
   }
-  throw tooLarge(need, limits, smallest, microBatches[microBatches.length - 1]);
+  throw tooLarge(need, limits, chunks[chunks.length - 1], microBatches[microBatches.length - 1]);
+}
+
+/** The recomputation that needs least: in most shapes the most, but not in all. */
+function smallest({ bill }: Need, settings: Smaller, chunk: number): Thrift & { bill: Bill } {
+  const made = POLICIES.map((recompute) => ({ recompute, chunk, bill: bill({ recompute, chunk }, settings) }));
+  return made.reduce((best, one) => (one.bill.total < best.bill.total ? one : best));
 }
 
 const comfortable = ({ bytes }: Bill): boolean => bytes.activations + bytes.logits <= COMFORT;
@@ -174,10 +179,10 @@ const NAMES: Record<keyof Smaller, (stage: Need['stage']) => string> = {
 /** Bytes for a message. */
 export const mebibytes = (bytes: number): string => `${(bytes / 2 ** 20).toFixed(bytes < 100 * 2 ** 20 ? 1 : 0)} MiB`;
 
-function tooLarge(need: Need, limits: Limits, smallest: Thrift, microBatch: number): InputError {
+function tooLarge(need: Need, limits: Limits, chunk: number, microBatch: number): InputError {
   const { stage, given, microBatches } = need;
   const lowest = { ...given, microBatch };
-  const billOf = (settings: Smaller) => need.bill(smallest, settings);
+  const billOf = (settings: Smaller) => smallest(need, settings, chunk).bill;
   const bill = billOf(lowest);
   const steps: Record<keyof Smaller, number[]> = {
     maxLength: range(8, given.maxLength, 8),

@@ -25,7 +25,7 @@ function packed(rows: readonly Row[]): Row[] {
   return pairs.map((pair) => ({
     ids: pair.flatMap((r) => Array.from(r.ids)),
     labels: pair.flatMap((r) => Array.from(r.labels)),
-    starts: pair.length === 1 ? [0] : [0, pair[0].ids.length],
+    positions: pair.flatMap((r) => Array.from(r.ids, (_, t) => t)),
   }));
 }
 

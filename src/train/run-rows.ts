@@ -1,6 +1,6 @@
 // The rows of a run: which are trained on and which are held out, packed where the settings say so; and the shapes of programs that hold them.
 import { bucketLength, splitValidation } from '../data/batches.ts';
-import { pack } from '../data/pack.ts';
+import { packRow, packRows } from '../data/pack.ts';
 import { type BatchShape, lossTokens, type Row } from './batch.ts';
 import type { RunConfig } from './config.ts';
 
@@ -12,7 +12,9 @@ export function runRows(rows: readonly Row[], { data, seed }: Pick<RunConfig, 'd
   const split = splitValidation(rows.length, data.validation, data.shuffle, seed);
   const take = (numbers: Int32Array): Row[] => {
     const taken = Array.from(numbers, (i) => rows[i]);
-    return data.packing ? pack(taken, data.maxLength) : taken;
+    if (!data.packing) return taken;
+    const lengths = taken.map((r) => r.ids.length);
+    return packRows(lengths, data.maxLength).map((row) => packRow(taken, row, data.maxLength));
   };
   return { train: take(split.train), validation: take(split.validation) };
 }
