@@ -2,7 +2,7 @@
 import { basename, dirname, relative, resolve } from 'node:path';
 import { type Allocation, parseAllocation, siteDims } from '../adapters/allocation.ts';
 import type { AdapterLayout } from '../adapters/layout.ts';
-import { BatchOrder, searchPairs, splitValidation } from '../data/batches.ts';
+import { BatchOrder, searchPairs } from '../data/batches.ts';
 import { type Dataset, readDataset } from '../data/formats.ts';
 import { type Folder, folderOf, readAll } from '../data/source.ts';
 import { loadTokenizer, type Tokenizer } from '../data/tokenizer.ts';
@@ -10,11 +10,13 @@ import { writeBuffer } from '../gpu/buffers.ts';
 import type { Variants } from '../gpu/variants.ts';
 import type { ModelConfig } from '../model/config.ts';
 import { type LoadedModel, loadModel, openWeights, readModelConfig } from '../model/load.ts';
-import { checkpointWeights } from '../model/weights.ts';
+import { checkpointWeights, type ModelWeights } from '../model/weights.ts';
 import { chooseVariants } from '../ops/linear/choose.ts';
 import { readAdapter } from '../train/adapter-files.ts';
+import type { Row } from '../train/batch.ts';
 import { parseRunConfig, type RunConfig, searches, trains } from '../train/config.ts';
 import { resolveAllocation } from '../train/resolve-allocation.ts';
+import { runRows } from '../train/run-rows.ts';
 import { InputError, isInputError } from '../util/error.ts';
 import { decodeText, parseJson } from '../util/json.ts';
 import type { Context } from './command.ts';
@@ -33,14 +35,16 @@ export const shared = {
 export interface CheckedModel {
   folder: Folder;
   config: ModelConfig;
+  /** What will be loaded, as it is stored. */
+  weights: ModelWeights;
 }
 
 /** Checks a model folder or .gguf file without a GPU: configuration, headers of the weight files, every tensor's presence, shape and type. */
 export async function checkModel(path: string): Promise<CheckedModel> {
   const folder = /\.gguf$/i.test(path) ? folderOf(basename(path), [fileSource(path)]) : folderSource(path);
   const config = await readModelConfig(folder);
-  checkpointWeights(config, await openWeights(folder), folder.name);
-  return { folder, config };
+  const weights = checkpointWeights(config, await openWeights(folder), folder.name);
+  return { folder, config, weights };
 }
 
 /** Opens the GPU and puts a model there. */
@@ -136,9 +140,9 @@ function report({ rows, bad, truncated, tokens, trainedTokens }: Dataset, data: 
 }
 
 /** Refuses data that cannot fill a run's batches, as the run itself would, before the model is loaded. */
-export function checkBatches(rows: number, config: RunConfig): void {
+export function checkBatches(rows: readonly Row[], config: RunConfig): void {
   const { data, seed } = config;
-  const { train } = splitValidation(rows, data.validation, data.shuffle, seed);
+  const { train } = runRows(rows, config);
   if (trains(config)) new BatchOrder(train.length, config.train.batch, data.shuffle, seed);
   if (searches(config)) searchPairs(train.length, config.search.microBatch, config.search.split, data.shuffle, seed);
 }

@@ -2,6 +2,7 @@
 import { InputError, isInputError } from '../util/error.ts';
 import type { Command } from './command.ts';
 import { bench } from './commands/bench.ts';
+import { budget } from './commands/budget.ts';
 import { compare } from './commands/compare.ts';
 import { demo } from './commands/demo.ts';
 import { evaluate } from './commands/evaluate.ts';
@@ -12,7 +13,7 @@ import { train } from './commands/train.ts';
 import type { Io } from './io.ts';
 import { Progress } from './progress.ts';
 
-const commands: readonly Command[] = [train, evaluate, generate, logits, gradients, demo, compare, bench];
+const commands: readonly Command[] = [train, evaluate, generate, logits, gradients, demo, compare, budget, bench];
 
 function help(): string {
   const width = Math.max(...commands.map((c) => c.name.length));

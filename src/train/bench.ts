@@ -95,8 +95,12 @@ export interface StepResult {
 }
 
 /** The upper halves of f32 numbers. */
-const bfloat16 = (values: Float32Array): Uint16Array<ArrayBuffer> =>
-  Uint16Array.from(new Uint32Array(values.buffer), (bits) => bits >>> 16);
+function bfloat16(values: Float32Array): Uint16Array<ArrayBuffer> {
+  const bits = new Uint32Array(values.buffer, values.byteOffset, values.length);
+  const out = new Uint16Array(bits.length);
+  for (let i = 0; i < bits.length; i++) out[i] = bits[i] >>> 16;
+  return out;
+}
 
 /** A model of a shape with random weights on the device, matrices in `dtype`. */
 export function randomModel(gpu: Gpu, config: ModelConfig, variants = defaultVariants(gpu), dtype: 'f32' | 'bf16' = 'f32'): LoadedModel {

@@ -121,10 +121,12 @@ const within = (bill: Bill, { memory, maxBinding }: Limits): boolean =>
  * The fastest way to run a stage within the limits: the micro-batch as it is set while any other saving is enough, little recomputation
  * before much, many rows of logits at a time before few. Without a limit of memory only recomputation is chosen, to stay below 2 GiB of
  * activations.
+ * @param thrift is taken as it is, where given
  * @throws InputError naming the nearest settings that fit, where none of this is enough
  */
-export function fitWithin(need: Need, limits: Limits): Choice & { bill: Bill } {
+export function fitWithin(need: Need, limits: Limits, thrift?: Thrift): Choice & { bill: Bill } {
   const { given, bill } = need;
+  if (thrift) return { ...thrift, microBatch: given.microBatch, bill: bill(thrift, given) };
   const unlimited = limits.memory === null;
   const chunks = unlimited ? CHUNKS.slice(0, 1) : CHUNKS;
   const microBatches = need.free && !unlimited ? need.microBatches : [given.microBatch];

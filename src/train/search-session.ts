@@ -7,7 +7,7 @@ import type { LoadedModel } from '../model/load.ts';
 import { STATISTICS } from '../ops/loss.ts';
 import { InputError } from '../util/error.ts';
 import { streamKey } from '../util/random.ts';
-import { type MicroBatch, microBatch, type Row, type StepScalars } from './batch.ts';
+import { type MicroBatch, microBatch, type Row, type StepScalars, type Thrift } from './batch.ts';
 import type { SearchConfig } from './config.ts';
 import { Clock, RunControl } from './control.ts';
 import { fitWithin, limitsOf, searchNeed } from './fit.ts';
@@ -62,6 +62,8 @@ export interface SearchInput {
   config: SearchConfig;
   /** Starting values (--init); by default those of the method, from the seed. */
   init?: (layout: SearchLayout) => Promise<SearchValues>;
+  /** How memory is saved on; by default what fits. */
+  thrift?: Thrift;
   hooks?: SearchHooks;
   control?: RunControl;
 }
@@ -103,7 +105,7 @@ export class SearchSession {
     if (rows.length === 0) throw new InputError('bad-data', 'The dataset has no row to train on.');
     const kept = runRows(rows, config).train;
     const pairOf = searchPairs(kept.length, search.microBatch, search.split, data.shuffle, seed);
-    const choice = fitWithin(searchNeed(model, config, shapesOf(rows, config, 'train')), limitsOf(model.gpu, config));
+    const choice = fitWithin(searchNeed(model, config, shapesOf(rows, config, 'train')), limitsOf(model.gpu, config), input.thrift);
     const layout = searchLayout(config, model.config);
     const values = input.init ? await input.init(layout) : initialSearchValues(layout, search.sizes, seed);
     placeSearch(model, layout, values);

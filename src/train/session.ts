@@ -7,7 +7,7 @@ import type { LoadedModel } from '../model/load.ts';
 import { STATISTICS } from '../ops/loss.ts';
 import { InputError, invariant } from '../util/error.ts';
 import { streamKey } from '../util/random.ts';
-import { microBatch, type Row } from './batch.ts';
+import { microBatch, type Row, type Thrift } from './batch.ts';
 import type { Bill } from './bill.ts';
 import type { TrainingConfig } from './config.ts';
 import { Clock, RunControl } from './control.ts';
@@ -62,6 +62,8 @@ export interface RunInput {
   allocation?: Allocation;
   /** Starting values of the store (--init); by default the standard initialisation from the seed. */
   init?: (layout: AdapterLayout) => Promise<Float32Array<ArrayBuffer>>;
+  /** How memory is saved on; by default what fits. */
+  thrift?: Thrift;
   hooks?: RunHooks;
   control?: RunControl;
 }
@@ -99,7 +101,7 @@ export class Session {
     const layout = layoutAdapter({ ...config.adapter, allocation: allocationOf(input) }, model.config.layers, siteDims(model.config));
     if (layout.store.size === 0) throw new InputError('bad-config', 'The allocation gives no site an expert: there is nothing to train.');
     const need = trainingNeed(model, config, shapesOf(rows, config), input.allocation);
-    const choice = fitWithin(need, limitsOf(model.gpu, config));
+    const choice = fitWithin(need, limitsOf(model.gpu, config), input.thrift);
     const values = input.init ? await input.init(layout) : initialValues(layout, config.seed);
     layout.store.allocate(model.gpu);
     model.gpu.device.queue.writeBuffer(layout.store.buffers!.value, 0, values);

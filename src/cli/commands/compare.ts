@@ -37,7 +37,7 @@ DIR gets results.jsonl, one line a finished run, allocations/ with what the sear
     const all = plan.methods.flatMap((m) => [...plan.tuneSeeds, ...plan.seeds].map((seed) => m.config(seed, plan.learningRates[0])));
     for (const config of all) if (!searches(config)) await readAllocation(config, o.plan, model.config);
     const { dataset } = await openData(context, model, o.data, data);
-    for (const config of all) checkBatches(dataset.examples.length, config);
+    for (const config of all) checkBatches(dataset.examples, config);
     const { dataset: held, tokenizer } = await openData(context, model, [o.heldOut], { ...data, maxLength: model.config.maxPositions });
     const files = await hashFiles([...modelFiles(model.folder), ...[...o.data, o.heldOut].map(fileSource)]);
     const loaded = await openModel(context, model, o.kernels);

@@ -39,7 +39,7 @@ docs/run.schema.json lists the settings of run.json.`,
     const allocation = searches(config) ? null : await readAllocation(config, o.config, model.config);
     const start = o.init === undefined ? {} : await initialTensors(o.init, config, model.config, allocation);
     const { dataset } = await openData(context, model, o.data, config.data);
-    checkBatches(dataset.examples.length, config);
+    checkBatches(dataset.examples, config);
     const loaded = await openModel(context, model, o.kernels);
     folder.begin(config, o.config === undefined ? '.' : dirname(o.config), loaded);
     const { session, stopped } = await wholeRun(context, { model: loaded, rows: dataset.examples, config }, allocation, folder, start);

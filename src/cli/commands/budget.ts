@@ -1,0 +1,162 @@
+// budget: the GPU memory of a run by category before anything is loaded, and what is chosen to fit a number of bytes.
+import { siteDims } from '../../adapters/allocation.ts';
+import { layoutAdapter } from '../../adapters/layout.ts';
+import type { LoadedModel, SymbolicModel } from '../../model/load.ts';
+import { SHAPES } from '../../model/shapes.ts';
+import { symbolicWeights } from '../../model/weights.ts';
+import { LAVISH, type Row, type Thrift } from '../../train/batch.ts';
+import { randomModel } from '../../train/bench.ts';
+import { type Bill, categories, generationBill } from '../../train/bill.ts';
+import { type RunConfig, searches, type TrainingConfig, trains } from '../../train/config.ts';
+import { fitWithin, mebibytes, type Need, searchNeed, trainingNeed } from '../../train/fit.ts';
+import { POLICIES } from '../../train/programs.ts';
+import { resolveAllocation } from '../../train/resolve-allocation.ts';
+import { shapesOf } from '../../train/run-rows.ts';
+import { Runtime } from '../../train/runtime.ts';
+import { InputError } from '../../util/error.ts';
+import { type Context, command } from '../command.ts';
+import { type CheckedModel, checkBatches, checkModel, openData, openModel, readAllocation, readRunConfig, shared } from '../inputs.ts';
+import { choice, flag, required, text, texts, whole } from '../options.ts';
+
+/** One binding at most where no GPU is asked: what the engine asks of any. */
+const LARGEST_BINDING = 2 ** 31;
+
+/** A bill with how it comes to be. */
+interface Column extends Thrift {
+  name: string;
+  microBatch: number;
+  bill: Bill;
+  measured?: number;
+}
+
+/** Rows of one length that all carry loss: enough for a batch of either level. */
+function rowsOf(length: number, { train, search }: RunConfig, vocab: number): Row[] {
+  const ids = Array.from({ length }, (_, t) => (t * 7919) % vocab);
+  const count = 2 * Math.max(train ? train.batch : 0, search ? 2 * search.microBatch : 0);
+  return Array.from({ length: count }, () => ({ ids, labels: ids }));
+}
+
+/** Bytes that the device is asked for by a training of this shape. */
+async function measure(model: LoadedModel, config: TrainingConfig, rows: readonly Row[], at: Column, before: number): Promise<number> {
+  const { gpu } = model;
+  gpu.created.peak = gpu.created.held;
+  const allocation = resolveAllocation({ ...config, allocation: 'uniform' }, model.config);
+  const layout = layoutAdapter({ ...config.adapter, allocation }, model.config.layers, siteDims(model.config));
+  layout.store.allocate(gpu);
+  const shape = shapesOf(rows, config)(at.microBatch, config.data.maxLength);
+  const runtime = await Runtime.create(model, layout, shape, { dropout: config.adapter.dropout > 0, thrift: at });
+  await layout.store.read(gpu, 'value');
+  runtime.destroy();
+  layout.store.destroy();
+  return gpu.created.peak - before;
+}
+
+function table(stage: string, columns: readonly Column[]): string {
+  const cell = (text: string) => text.padStart(14);
+  const line = (name: string, of: (c: Column) => string) => `${name.padEnd(16)}${columns.map((c) => cell(of(c))).join('')}`;
+  return [
+    line(stage, (c) => c.name),
+    line('micro-batch', (c) => String(c.microBatch)),
+    line('recomputed', (c) => c.recompute),
+    line('rows of logits', (c) => String(c.chunk)),
+    ...categories.map((key) => line(key, (c) => mebibytes(c.bill.bytes[key]))),
+    line('total', (c) => mebibytes(c.bill.total)),
+    ...(columns.some((c) => c.measured !== undefined) ? [line('measured', (c) => (c.measured ? mebibytes(c.measured) : ''))] : []),
+    line('largest buffer', (c) => mebibytes(c.bill.largest.bytes)),
+  ].join('\n');
+}
+
+/** The settings with the command line's. */
+async function settingsOf(config: string | undefined, length: number | undefined, bytes: number | undefined): Promise<RunConfig> {
+  const settings = await readRunConfig(config);
+  const { maxLength } = settings.data;
+  return { ...settings, data: { ...settings.data, maxLength: length ?? maxLength }, memory: bytes ?? settings.memory };
+}
+
+async function modelOf(name: string, binding: number): Promise<{ checked: CheckedModel | null; model: SymbolicModel }> {
+  const variants = { product: 'register', rows: 'thread' } as const;
+  const config = SHAPES[name.toLowerCase()];
+  if (config) return { checked: null, model: { config, weights: symbolicWeights(config, () => 'bf16', binding), variants } };
+  const checked = await checkModel(name);
+  return { checked, model: { config: checked.config, weights: checked.weights, variants } };
+}
+
+/** The policies as they are set, one of them, or what the limits leave. */
+function columnsOf(need: Need, memory: number | null, maxBinding: number, recompute: Thrift['recompute'] | undefined): Column[] {
+  const { microBatch } = need.given;
+  const policies = (recompute ? [recompute] : POLICIES).map((policy): Column => {
+    const thrift = { recompute: policy, chunk: LAVISH.chunk };
+    return { name: policy, microBatch, ...thrift, bill: need.bill(thrift, need.given) };
+  });
+  return recompute ? policies : [...policies, { name: 'chosen', ...fitWithin(need, { memory, maxBinding }) }];
+}
+
+export const budget = command({
+  name: 'budget',
+  summary: 'the GPU memory of a run before it starts, and what makes it fit',
+  details: `Counts every buffer that search and training would make, for each kind of recomputation and for what is chosen: recomputation and rows
+of logits at a time never change a result; a smaller micro-batch is chosen only for the training, and only if nothing else is enough. Where nothing fits,
+the message names settings that do, and the exit code is 2. No GPU is opened without --measure.`,
+  options: {
+    model: required(text('DIR|FILE|SHAPE', `model folder, .gguf file, or a shape in bf16: ${Object.keys(SHAPES).join(', ')}`)),
+    config: shared.config,
+    data: texts('FILE', 'datasets whose rows are meant; without: rows as long as --length, which all carry loss'),
+    length: whole('tokens a row, in place of data.maxLength', 2, 1_000_000),
+    bytes: whole('bytes that search and training may each take, in place of memory in run.json', 1, Number.MAX_SAFE_INTEGER),
+    binding: whole(
+      'bytes that one binding may have (maxStorageBufferBindingSize of the GPU); 2 GiB by default',
+      1,
+      Number.MAX_SAFE_INTEGER,
+    ),
+    answer: whole('also the bill of answers of up to N tokens to one prompt of --length', 1, 1_000_000),
+    recompute: choice(POLICIES, 'this recomputation alone, without a choice'),
+    measure: flag('also make the training on the GPU here, and count; a shape gets random weights'),
+    json: flag('one line of JSON'),
+  },
+  run: async (o, context) => {
+    const config = await settingsOf(o.config, o.length, o.bytes);
+    const binding = o.binding ?? LARGEST_BINDING;
+    const { checked, model } = await modelOf(o.model, binding);
+    if (o.data.length > 0 && !checked) throw new InputError('bad-option', '--data needs a model folder or file: a shape has no tokenizer.');
+    const rows =
+      o.data.length > 0 && checked
+        ? (await openData(context, checked, o.data, config.data)).dataset.examples
+        : rowsOf(config.data.maxLength, config, model.config.vocab);
+    if (o.data.length > 0) checkBatches(rows, config);
+    const stages: { stage: string; columns: Column[] }[] = [];
+    if (searches(config)) {
+      const need = searchNeed(model, config, shapesOf(rows, config, 'train'));
+      stages.push({ stage: 'search', columns: columnsOf(need, config.memory, binding, o.recompute) });
+    }
+    if (trains(config)) {
+      const given = typeof config.allocation === 'string' ? undefined : await readAllocation(config, o.config, model.config);
+      const need = trainingNeed(model, config, shapesOf(rows, config), given);
+      const columns = columnsOf(need, config.memory, binding, o.recompute);
+      if (o.measure) await measureAll(context, checked, model, config, rows, columns);
+      stages.push({ stage: 'training', columns });
+    }
+    if (o.answer !== undefined) {
+      const bill = generationBill(model, null, 1, config.data.maxLength, o.answer);
+      stages.push({ stage: 'answers', columns: [{ name: `of ${o.answer}`, microBatch: 1, recompute: 'none', chunk: 1, bill }] });
+    }
+    context.progress.clear();
+    context.io.out(o.json ? `${JSON.stringify({ stages })}\n` : `${stages.map((s) => table(s.stage, s.columns)).join('\n\n')}\n`);
+    return 0;
+  },
+});
+
+async function measureAll(
+  context: Context,
+  checked: CheckedModel | null,
+  model: SymbolicModel,
+  config: TrainingConfig,
+  rows: readonly Row[],
+  columns: Column[],
+): Promise<void> {
+  if (typeof config.allocation !== 'string' || !['uniform', 'search'].includes(config.allocation))
+    throw new InputError('bad-option', '--measure is for uniform allocations.');
+  const gpu = await context.io.openGpu();
+  const before = gpu.created.held;
+  const loaded = checked ? await openModel(context, checked) : randomModel(gpu, model.config, undefined, 'bf16');
+  for (const column of columns) column.measured = await measure(loaded, config, rows, column, before);
+}
