@@ -41,21 +41,27 @@ async function inMemory(name: string, chunks: AsyncIterable<Uint8Array<ArrayBuff
   return { name, size, read: async (start, end) => bytes.slice(start, end) };
 }
 
-/** What a stream of packed bytes unpacks to. The packed pieces handed on are small, so that a bomb cannot fill the memory. */
+/**
+ * What a stream of packed bytes unpacks to, checked by its size: `size`, or what gzip says at the end of its last part. The packed pieces
+ * handed on are small, so that a bomb cannot fill the memory.
+ */
 async function* inflated(
   chunks: AsyncIterable<Uint8Array<ArrayBuffer>>,
   unpacker: Gunzip | Inflate,
   name: string,
+  size: number | null = null,
 ): AsyncGenerator<Uint8Array<ArrayBuffer>> {
   const out: Uint8Array<ArrayBuffer>[] = [];
-  let ended = false;
-  unpacker.ondata = (data, final) => {
+  let length = 0;
+  let tail = new Uint8Array(0);
+  if (unpacker instanceof Gunzip) unpacker.onmember = () => (length = 0);
+  unpacker.ondata = (data) => {
+    length += data.length;
     if (data.length > 0) out.push(data.slice());
-    ended ||= final;
   };
-  const push = (bytes: Uint8Array, final: boolean) => {
+  const push = (bytes: Uint8Array, isLast: boolean) => {
     try {
-      unpacker.push(bytes, final);
+      unpacker.push(bytes, isLast);
     } catch (e) {
       throw new InputError('bad-data', `${name}: it cannot be unpacked (${(e as Error).message}).`);
     }
@@ -66,10 +72,12 @@ async function* inflated(
       push(chunk.subarray(at, at + piece), false);
       yield* out.splice(0);
     }
+    tail = new Uint8Array([...tail, ...chunk.subarray(-4)]).slice(-4);
   }
   push(new Uint8Array(0), true);
   yield* out.splice(0);
-  if (!ended) throw new InputError('bad-data', `${name}: it cannot be unpacked (it ends too early).`);
+  const expected = size ?? (tail.length === 4 ? new DataView(tail.buffer).getUint32(0, true) : -1);
+  if (length % 2 ** 32 !== expected) throw new InputError('bad-data', `${name}: it cannot be unpacked (it ends too early, or is broken).`);
 }
 
 /** The files of a zip archive that are not hidden, in its own order. */
@@ -104,7 +112,7 @@ async function zipFiles(archive: ByteSource, control: ReadControl): Promise<Data
       const from = await dataStart();
       yield* byteChunks(archive, control, from, from + entry.packed);
     }
-    if (entry.method === 8) return unpacked(name, () => inflated(packed(), new Inflate(), name));
+    if (entry.method === 8) return unpacked(name, () => inflated(packed(), new Inflate(), name, entry.size));
     const source = async (): Promise<ByteSource> => {
       const from = await dataStart();
       return { name, size: entry.packed, read: (a, b) => archive.read(from + a, from + Math.min(b, entry.packed)) };
@@ -116,7 +124,7 @@ async function zipFiles(archive: ByteSource, control: ReadControl): Promise<Data
 /** The entries of a central directory, up to the first that is broken. */
 function zipEntries(directory: Uint8Array<ArrayBuffer>) {
   const view = new DataView(directory.buffer);
-  const entries: { name: string; encrypted: boolean; method: number; packed: number; offset: number }[] = [];
+  const entries: { name: string; encrypted: boolean; method: number; packed: number; size: number; offset: number }[] = [];
   for (let at = 0; at + 46 <= directory.length && view.getUint32(at, true) === 0x02014b50; ) {
     const nameLength = view.getUint16(at + 28, true);
     entries.push({
@@ -124,6 +132,7 @@ function zipEntries(directory: Uint8Array<ArrayBuffer>) {
       encrypted: (view.getUint16(at + 8, true) & 1) === 1,
       method: view.getUint16(at + 10, true),
       packed: view.getUint32(at + 20, true),
+      size: view.getUint32(at + 24, true),
       offset: view.getUint32(at + 42, true),
     });
     at += 46 + nameLength + view.getUint16(at + 30, true) + view.getUint16(at + 32, true);
