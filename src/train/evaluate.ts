@@ -1,9 +1,11 @@
-// What a model with or without an adapter makes of a dataset: loss, perplexity, and exact match of greedy answers.
+// What a model with or without an adapter makes of a dataset: loss, perplexity, exact match of greedy answers, and likelihood of choices.
 import type { AdapterLayout } from '../adapters/layout.ts';
 import type { Example } from '../data/example.ts';
 import type { Tokenizer } from '../data/tokenizer.ts';
 import { generate } from '../model/generate.ts';
 import type { LoadedModel } from '../model/load.ts';
+import { InputError } from '../util/error.ts';
+import { microBatch as layOut, lossTokens, type Row } from './batch.ts';
 import { shapeOf } from './run-rows.ts';
 import { Runtime } from './runtime.ts';
 import { meanLoss } from './session.ts';
@@ -19,6 +21,23 @@ export interface Evaluation {
   correct: number;
   /** correct / answered; null where no row has an answer. */
   exactMatch: number | null;
+  /** Questions answered by the likelihood of their choices; null where no row has choices. */
+  choices: ChoiceAccuracy | null;
+}
+
+/** How many questions are answered right by the choice of the highest log-likelihood, and by that of the highest one a token. */
+export interface ChoiceAccuracy {
+  questions: number;
+  correct: number;
+  accuracy: number;
+  correctPerToken: number;
+  accuracyPerToken: number;
+}
+
+/** Log-likelihood of each choice's labelled tokens after what stands before them: their sum, and their mean. */
+export interface ChoiceScores {
+  sums: number[];
+  means: number[];
 }
 
 /** Options of an evaluation. */
@@ -70,7 +89,82 @@ export async function exactMatches(
   return results;
 }
 
-/** Loss, perplexity and exact match of examples. */
+/**
+ * Log-likelihoods of the choices of questions, `microBatch` choices at a time.
+ * @param questions choices as rows whose labels mark the choice's tokens
+ * @throws InputError for a choice that is longer than the model's context, or carries no label
+ */
+export async function choiceScores(
+  model: LoadedModel,
+  layout: AdapterLayout | null,
+  questions: readonly (readonly Row[])[],
+  microBatch: number,
+  onProgress?: (done: number, total: number) => void,
+): Promise<ChoiceScores[]> {
+  const rows = questions.flat();
+  questions.forEach((options, q) => {
+    options.forEach((row, i) => {
+      const where = `Question ${q + 1}, choice ${i + 1}`;
+      if (row.ids.length > model.config.maxPositions)
+        throw new InputError(
+          'bad-data',
+          `${where}: ${row.ids.length} tokens are more than the model's context of ${model.config.maxPositions}.`,
+        );
+      if (lossTokens(row) === 0) throw new InputError('bad-data', `${where}: none of its tokens is labelled.`);
+    });
+  });
+  const shape = shapeOf(rows, Math.min(microBatch, rows.length));
+  const runtime = await Runtime.create(model, layout, shape, { dropout: false, evaluateOnly: true });
+  const sums: number[] = [];
+  try {
+    for (let at = 0; at < rows.length; at += shape.rows) {
+      const part = rows.slice(at, at + shape.rows);
+      runtime.evaluate(layOut(part, shape));
+      const losses = await runtime.readLosses();
+      let first = 0;
+      for (const row of part) {
+        const count = lossTokens(row);
+        sums.push(losses.subarray(first, first + count).reduce((sum, loss) => sum - loss, 0));
+        first += count;
+      }
+      onProgress?.(Math.min(rows.length, at + shape.rows), rows.length);
+    }
+  } finally {
+    runtime.destroy();
+  }
+  let next = 0;
+  return questions.map((options) => {
+    const own = sums.slice(next, next + options.length);
+    next += options.length;
+    return { sums: own, means: own.map((sum, i) => sum / lossTokens(options[i])) };
+  });
+}
+
+/** The place of the highest number; of equal ones the first. */
+const argmax = (values: readonly number[]): number => values.indexOf(Math.max(...values));
+
+async function choiceAccuracy(
+  model: LoadedModel,
+  layout: AdapterLayout | null,
+  examples: readonly Example[],
+  microBatch: number,
+  onProgress?: (done: number, total: number) => void,
+): Promise<ChoiceAccuracy | null> {
+  const choices = examples.flatMap((e) => (e.choices ? [e.choices] : []));
+  if (choices.length === 0) return null;
+  const scores = await choiceScores(
+    model,
+    layout,
+    choices.map((c) => c.options),
+    microBatch,
+    onProgress,
+  );
+  const right = (by: keyof ChoiceScores) => scores.filter((s, i) => argmax(s[by]) === choices[i].correct).length;
+  const [questions, correct, correctPerToken] = [choices.length, right('sums'), right('means')];
+  return { questions, correct, accuracy: correct / questions, correctPerToken, accuracyPerToken: correctPerToken / questions };
+}
+
+/** Loss, perplexity, exact match and choices of examples. */
 export async function evaluateExamples(
   model: LoadedModel,
   layout: AdapterLayout | null,
@@ -78,13 +172,17 @@ export async function evaluateExamples(
   tokenizer: Tokenizer | null,
   options: EvaluateOptions = {},
 ): Promise<Evaluation> {
-  const shape = shapeOf(examples, Math.min(options.microBatch ?? 16, examples.length));
+  const microBatch = options.microBatch ?? 16;
+  const shape = shapeOf(examples, Math.min(microBatch, examples.length));
   const runtime = await Runtime.create(model, layout, shape, { dropout: false, evaluateOnly: true });
   const loss = await meanLoss(runtime, examples, (done, of) => options.onProgress?.('Evaluating', done, of)).finally(() =>
     runtime.destroy(),
   );
   const matches = await exactMatches(model, layout, examples, tokenizer, (done, of) => options.onProgress?.('Answering', done, of));
   const correct = matches.filter((m) => m.correct).length;
+  const choices = await choiceAccuracy(model, layout, examples, microBatch, (done, of) =>
+    options.onProgress?.('Weighing choices', done, of),
+  );
   return {
     loss,
     perplexity: Math.exp(loss),
@@ -92,5 +190,6 @@ export async function evaluateExamples(
     answered: matches.length,
     correct,
     exactMatch: matches.length > 0 ? correct / matches.length : null,
+    choices,
   };
 }

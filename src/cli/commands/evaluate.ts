@@ -1,4 +1,4 @@
-// evaluate: loss, perplexity and exact match of greedy answers on a dataset.
+// evaluate: loss, perplexity, exact match of greedy answers and likelihood of choices on a dataset.
 import { defaultRunConfig } from '../../train/config.ts';
 import { evaluateExamples } from '../../train/evaluate.ts';
 import { command } from '../command.ts';
@@ -9,7 +9,8 @@ export const evaluate = command({
   name: 'evaluate',
   summary: 'loss, perplexity and exact match of a model, with an adapter or without',
   details: `Of run.json the settings under "data" and train.microBatch are used. Exact match: the greedy answer up to its end-of-turn
-token, trimmed, equals the completion, trimmed; for pre-tokenised rows the greedy ids equal the trained ones.`,
+token, trimmed, equals the completion, trimmed; for pre-tokenised rows the greedy ids equal the trained ones. Questions with choices: the
+choice of the highest log-likelihood after the question, summed over its tokens, and a token.`,
   options: {
     model: required(shared.model),
     adapter: shared.adapter,
@@ -30,13 +31,20 @@ token, trimmed, equals the completion, trimmed; for pre-tokenised rows the greed
       onProgress: (task, done, total) => progress.update(task, done, total),
     });
     progress.clear();
-    const { loss, perplexity, exactMatch, correct, answered, rows } = result;
+    const { loss, perplexity, exactMatch, correct, answered, rows, choices } = result;
     if (o.json) {
-      io.out(`${JSON.stringify({ loss, perplexity, exactMatch, correct, answered, rows, tokens: dataset.trainedTokens })}\n`);
+      io.out(
+        `${JSON.stringify({ loss, perplexity, exactMatch, correct, answered, rows, tokens: dataset.trainedTokens, ...(choices && { choices }) })}\n`,
+      );
       return 0;
     }
     const share = exactMatch === null ? 'no row has an answer' : `${(100 * exactMatch).toFixed(1)} % (${correct} of ${answered})`;
-    io.out(`loss         ${loss.toFixed(6)}\nperplexity   ${perplexity.toFixed(4)}\nexact match  ${share}\nrows         ${rows}\n`);
+    io.out(`loss         ${loss.toFixed(6)}\nperplexity   ${perplexity.toFixed(4)}\nexact match  ${share}\n`);
+    if (choices) {
+      const of = (n: number) => `${((100 * n) / choices.questions).toFixed(1)} % (${n} of ${choices.questions})`;
+      io.out(`choices      ${of(choices.correct)}, by likelihood a token ${of(choices.correctPerToken)}\n`);
+    }
+    io.out(`rows         ${rows}\n`);
     return 0;
   },
 });
