@@ -15,8 +15,9 @@ import { chooseVariants } from '../ops/linear/choose.ts';
 import { readAdapter } from '../train/adapter-files.ts';
 import type { Row } from '../train/batch.ts';
 import { parseRunConfig, type RunConfig, searches, trains } from '../train/config.ts';
+import { fitWithin, searchNeed, trainingNeed } from '../train/fit.ts';
 import { resolveAllocation } from '../train/resolve-allocation.ts';
-import { runRows } from '../train/run-rows.ts';
+import { runRows, shapesOf } from '../train/run-rows.ts';
 import { InputError, isInputError } from '../util/error.ts';
 import { decodeText, parseJson } from '../util/json.ts';
 import type { Context } from './command.ts';
@@ -137,6 +138,21 @@ function report({ rows, bad, truncated, tokens, trainedTokens }: Dataset, data: 
   if (bad.length > SHOWN) note(`… and ${bad.length - SHOWN} more`);
   const cut = truncated > 0 ? `, ${truncated} of them cut to data.maxLength ${data.maxLength}` : '';
   note(`Data: ${rows - bad.length} of ${rows} rows${cut}; ${tokens} tokens, ${trainedTokens} of which carry loss`);
+}
+
+/** Refuses a run that cannot be made to fit its `memory`, before the model is loaded. */
+export function checkMemory(
+  { config: shape, weights }: CheckedModel,
+  rows: readonly Row[],
+  config: RunConfig,
+  allocation: Allocation | null,
+): void {
+  const { memory } = config;
+  if (memory === null) return;
+  const model = { config: shape, weights, variants: { product: 'register', rows: 'thread' } as const };
+  const limits = { memory, maxBinding: Number.POSITIVE_INFINITY };
+  if (searches(config)) fitWithin(searchNeed(model, config, shapesOf(rows, config, 'train')), limits);
+  if (trains(config)) fitWithin(trainingNeed(model, config, shapesOf(rows, config), allocation ?? undefined), limits);
 }
 
 /** Refuses data that cannot fill a run's batches, as the run itself would, before the model is loaded. */

@@ -23,7 +23,7 @@ function written(name: string, json: unknown) {
   const layout = layoutAdapter({ ...config.adapter, allocation }, shape.layers, dims);
   const folder = new RunFolder(join(dir, name), false);
   folder.begin(config, '.', model);
-  folder.describe({ config, steps: 7, layout });
+  folder.describe({ config, steps: 7, layout, choice: { microBatch: 8, recompute: 'mlp', chunk: 32 } });
   folder.close();
   return { settings: JSON.parse(readFileSync(join(dir, name, 'config.json'), 'utf8')), allocation };
 }
@@ -33,7 +33,9 @@ test('a preset by name, with its experts, ranks and exact parameters', () => {
   expect(settings).toMatchObject({
     allocation: 'mola-2468',
     adapter: { parameters: 60_000 },
-    train: { steps: 7 },
+    train: { steps: 7, microBatch: 8 },
+    recompute: 'mlp',
+    logitsAtATime: 32,
     model: 'nano',
     kernels: { product: 'tile' },
   });

@@ -5,6 +5,7 @@ import { type AdapterLayout, countParameters } from '../adapters/layout.ts';
 import type { LoadedModel } from '../model/load.ts';
 import { adapterFiles } from '../train/adapter-files.ts';
 import type { RunConfig, TrainingConfig } from '../train/config.ts';
+import type { Choice } from '../train/fit.ts';
 import { InputError } from '../util/error.ts';
 
 /** Refuses a path that no file can be written to, before anything is computed. */
@@ -50,10 +51,12 @@ export class RunFolder {
     this.write('config.json', `${JSON.stringify(this.settings, null, 2)}\n`);
   }
 
-  /** Adds to config.json what the training came to: its steps, parameters, experts and ranks. */
-  describe({ config, steps, layout }: { config: TrainingConfig; steps: number; layout: AdapterLayout }): void {
+  /** Adds to config.json what the training came to: its steps, micro-batch and recomputation, parameters, experts and ranks. */
+  describe({ config, steps, layout, choice }: { config: TrainingConfig; steps: number; layout: AdapterLayout; choice: Choice }): void {
     const found = {
-      train: { ...config.train, steps },
+      train: { ...config.train, steps, microBatch: choice.microBatch },
+      recompute: choice.recompute,
+      logitsAtATime: choice.chunk,
       parameters: countParameters(layout),
       ...(config.adapter.method === 'lora-moe' && layout.spec.allocation),
     };

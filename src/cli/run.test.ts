@@ -66,7 +66,7 @@ describe('help and usage', () => {
   test.each<[string[], RegExp]>([
     [[], /There is no command; commands are train, evaluate/],
     [['trian'], /"trian" is no command/],
-    [['train'], /--model DIR, --data FILE, --out DIR must be given/],
+    [['train'], /--model DIR\|FILE, --data FILE, --out DIR must be given/],
     [['train', '--modle', 'x'], /Unknown option '--modle'/],
     [['logits', '--model', moe, 'stray'], /"stray" belongs to no option/],
     [['generate', '--model', moe, '--prompt', 'x', '--temperature', 'hot'], /--temperature is "hot"/],
@@ -315,5 +315,61 @@ describe('outputs', () => {
     await refused(train({ out, data: join(dir, 'none.jsonl') }), /no such file/);
     await accepted(train({ out }));
     expect(existsSync(out)).toBe(false);
+  });
+});
+
+describe('memory', () => {
+  const small = { adapter: { experts: 2, rank: 2 }, train: { batch: 4, microBatch: 2 } };
+  type Columns = { name: string; microBatch: number; recompute: string; bill: { total: number; bytes: Record<string, number> } }[];
+  const bills = async (...argv: string[]): Promise<{ stage: string; columns: Columns }[]> => {
+    const { code, out, err } = await cli('budget', ...argv, '--json');
+    expect([
+      code,
+      err
+        .split('\n')
+        .filter((l) => !l.startsWith('Data:'))
+        .join(''),
+    ]).toEqual([0, '']);
+    return JSON.parse(out).stages;
+  };
+
+  test('budget tells the bill of every policy and what is chosen, without a GPU', async () => {
+    const [training] = await bills('--model', moe, '--data', good, '--config', settings(small));
+    expect(training.stage).toBe('training');
+    expect(training.columns.map((c) => c.name)).toEqual(['none', 'mlp', 'block', 'chosen']);
+    expect(training.columns[3]).toMatchObject({ recompute: 'none', microBatch: 2, bill: training.columns[0].bill });
+    const { total } = training.columns[0].bill;
+    const [less] = await bills('--model', moe, '--data', good, '--config', settings(small), '--bytes', String(total - 1));
+    expect(less.columns[3].bill.total).toBeLessThan(total);
+    const both = await bills(
+      '--model',
+      moe,
+      '--config',
+      settings({ ...small, search: { batch: 4, microBatch: 2 } }),
+      '--length',
+      '24',
+      '--answer',
+      '8',
+    );
+    expect(both.map((s) => s.stage)).toEqual(['search', 'training', 'answers']);
+    expect(both[2].columns[0].bill.bytes.cache).toBeGreaterThan(0);
+    const { code, out } = await cli('budget', '--model', 'smollm2-135m', '--length', '64', '--config', settings(small));
+    expect(code).toBe(0);
+    expect(out).toMatch(/^training +none +mlp +block +chosen\n/);
+    expect(out).toMatch(/\nweights +257 MiB/);
+  });
+
+  test('a run that cannot fit is refused before the model is loaded, with settings that fit', async () => {
+    const config = settings({ ...small, memory: 260_000 });
+    for (const argv of [train({ config }), ['budget', '--model', moe, '--data', good, '--config', config]]) {
+      const { code, out, err } = await cli(...argv);
+      expect([code, out]).toEqual([2, '']);
+      expect(err).toMatch(
+        /\nerror: The training does not fit: it needs \d.*, of which the weights are 0\.1 MiB, and memory is 0\.2 MiB\. It fits with/,
+      );
+    }
+    await refused(['budget', '--model', 'smollm2-135m', '--data', good], /a shape has no tokenizer/);
+    await accepted(train({ config: settings({ ...small, memory: 50_000_000 }) }));
+    await accepted(train({ config: settings({ ...small, data: { packing: true, maxLength: 64 }, train: { batch: 2, microBatch: 2 } }) }));
   });
 });

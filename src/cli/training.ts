@@ -4,6 +4,7 @@ import { namedVectors } from '../adapters/search.ts';
 import { searchSites } from '../adapters/search-values.ts';
 import { type RunConfig, searches, trains } from '../train/config.ts';
 import { RunControl } from '../train/control.ts';
+import { mebibytes } from '../train/fit.ts';
 import { resolveAllocation } from '../train/resolve-allocation.ts';
 import { allocationFiles, gsvLine, SEARCH_FILES, searchStateFile } from '../train/search-files.ts';
 import { type SearchInput, SearchSession } from '../train/search-session.ts';
@@ -55,7 +56,12 @@ export async function trainRun(
         },
       },
     });
-    folder?.describe({ config: input.config, steps: session.steps, layout: session.layout });
+    const { choice, layout, steps } = session;
+    folder?.describe({ config: input.config, steps, layout, choice });
+    if (input.config.memory !== null)
+      progress.note(
+        `Memory: ${mebibytes(choice.bill.total)} with micro-batch ${choice.microBatch}, recomputation "${choice.recompute}", ${choice.chunk} rows of logits at a time`,
+      );
     await session.run();
     folder?.save(session.layout, await session.values(), input.model.name);
     const stopped = control.stopped && session.done < session.steps;

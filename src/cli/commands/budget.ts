@@ -1,6 +1,7 @@
 // budget: the GPU memory of a run by category before anything is loaded, and what is chosen to fit a number of bytes.
 import { siteDims } from '../../adapters/allocation.ts';
 import { layoutAdapter } from '../../adapters/layout.ts';
+import { defaultVariants, type Variants } from '../../gpu/variants.ts';
 import type { LoadedModel, SymbolicModel } from '../../model/load.ts';
 import { SHAPES } from '../../model/shapes.ts';
 import { symbolicWeights } from '../../model/weights.ts';
@@ -111,6 +112,7 @@ the message names settings that do, and the exit code is 2. No GPU is opened wit
     answer: whole('also the bill of answers of up to N tokens to one prompt of --length', 1, 1_000_000),
     recompute: choice(POLICIES, 'this recomputation alone, without a choice'),
     measure: flag('also make the training on the GPU here, and count; a shape gets random weights'),
+    kernels: shared.kernels,
     json: flag('one line of JSON'),
   },
   run: async (o, context) => {
@@ -132,7 +134,7 @@ the message names settings that do, and the exit code is 2. No GPU is opened wit
       const given = typeof config.allocation === 'string' ? undefined : await readAllocation(config, o.config, model.config);
       const need = trainingNeed(model, config, shapesOf(rows, config), given);
       const columns = columnsOf(need, config.memory, binding, o.recompute);
-      if (o.measure) await measureAll(context, checked, model, config, rows, columns);
+      if (o.measure) await measureAll(context, { checked, model, config, rows, kernels: o.kernels }, columns);
       stages.push({ stage: 'training', columns });
     }
     if (o.answer !== undefined) {
@@ -147,16 +149,26 @@ the message names settings that do, and the exit code is 2. No GPU is opened wit
 
 async function measureAll(
   context: Context,
-  checked: CheckedModel | null,
-  model: SymbolicModel,
-  config: TrainingConfig,
-  rows: readonly Row[],
+  {
+    checked,
+    model,
+    config,
+    rows,
+    kernels,
+  }: {
+    checked: CheckedModel | null;
+    model: SymbolicModel;
+    config: TrainingConfig;
+    rows: readonly Row[];
+    kernels: Variants['product'] | undefined;
+  },
   columns: Column[],
 ): Promise<void> {
   if (typeof config.allocation !== 'string' || !['uniform', 'search'].includes(config.allocation))
     throw new InputError('bad-option', '--measure is for uniform allocations.');
   const gpu = await context.io.openGpu();
   const before = gpu.created.held;
-  const loaded = checked ? await openModel(context, checked) : randomModel(gpu, model.config, undefined, 'bf16');
+  const variants = { ...defaultVariants(gpu), ...(kernels && { product: kernels }) };
+  const loaded = checked ? await openModel(context, checked, kernels) : randomModel(gpu, model.config, variants, 'bf16');
   for (const column of columns) column.measured = await measure(loaded, config, rows, column, before);
 }

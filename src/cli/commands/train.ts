@@ -11,7 +11,7 @@ import { searchLayout } from '../../train/search-setup.ts';
 import { invariant } from '../../util/error.ts';
 import { command } from '../command.ts';
 import { fileSource } from '../files.ts';
-import { checkBatches, checkModel, openData, openModel, readAllocation, readRunConfig, shared } from '../inputs.ts';
+import { checkBatches, checkMemory, checkModel, openData, openModel, readAllocation, readRunConfig, shared } from '../inputs.ts';
 import { flag, required, text, texts } from '../options.ts';
 import { RunFolder } from '../outputs.ts';
 import { type Start, wholeRun } from '../training.ts';
@@ -40,6 +40,7 @@ docs/run.schema.json lists the settings of run.json.`,
     const start = o.init === undefined ? {} : await initialTensors(o.init, config, model.config, allocation);
     const { dataset } = await openData(context, model, o.data, config.data);
     checkBatches(dataset.examples, config);
+    checkMemory(model, dataset.examples, config, allocation);
     const loaded = await openModel(context, model, o.kernels);
     folder.begin(config, o.config === undefined ? '.' : dirname(o.config), loaded);
     const { session, stopped } = await wholeRun(context, { model: loaded, rows: dataset.examples, config }, allocation, folder, start);
