@@ -7,7 +7,7 @@ import { readAll } from '../data/source.ts';
 import { forwardLogits } from '../model/forward.ts';
 import { loadModel } from '../model/load.ts';
 import { goldenFolder } from '../testing/golden.ts';
-import { testGpu, values } from '../testing/gpu.ts';
+import { relativeError, testGpu, values } from '../testing/gpu.ts';
 import { readAdapter } from './adapter-files.ts';
 import { lossTokens, microBatch, type Row } from './batch.ts';
 import { choiceScores } from './evaluate.ts';
@@ -71,6 +71,10 @@ test('every token of a packed document has the loss that it has alone (1e-5)', a
     });
   });
   expect(compared).toBe(f.rows.reduce((sum, r) => sum + lossTokens(r), 0));
+  // As one document the same tokens have other losses.
+  const merged = numbers.map((n) => ({ ...packRow(f.rows, n, 96), positions: undefined }));
+  const seen = await losses(f, merged, merged.length);
+  expect(relativeError(seen.flat(), together.flat())).toBeGreaterThan(1e-3);
   f.layout.store.destroy();
   f.model.memory.destroy();
 });
