@@ -6,6 +6,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+from tokenizers import pre_tokenizers
 from transformers import AutoTokenizer
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -17,10 +18,14 @@ def sha(text):
 
 
 def open_smollm2(path):
+    """From a GGUF file transformers leaves out what its metadata calls "smollm": digits stand alone, as in the model's own tokenizer.json."""
     path = Path(path)
-    if path.suffix == ".gguf":
-        return AutoTokenizer.from_pretrained(path.parent, gguf_file=path.name)
-    return AutoTokenizer.from_pretrained(path)
+    if path.suffix != ".gguf":
+        return AutoTokenizer.from_pretrained(path)
+    tokenizer = AutoTokenizer.from_pretrained(path.parent, gguf_file=path.name)
+    parts = [pre_tokenizers.Digits(individual_digits=True), pre_tokenizers.ByteLevel(add_prefix_space=False)]
+    tokenizer.backend_tokenizer.pre_tokenizer = pre_tokenizers.Sequence(parts)
+    return tokenizer
 
 
 def render(tokenizer, template, messages, prompt):

@@ -5,7 +5,7 @@ type Json = Record<string, unknown>;
 /** The given tokenizer.json with what makes ids equal transformers': `config` is tokenizer_config.json. */
 export function asTransformersReads(json: Json, config: Json): Json {
   const llama = withLlamaSpaces(json, config);
-  return { ...llama, pre_tokenizer: withUnicodeSpaces(llama.pre_tokenizer) };
+  return { ...llama, pre_tokenizer: withUnicodeClasses(llama.pre_tokenizer) };
 }
 
 /**
@@ -22,13 +22,15 @@ function withLlamaSpaces(json: Json, config: Json): Json {
 /** What a byte-level pre-tokenizer splits text by when it is told nothing else. */
 const byteLevelPattern = "'s|'t|'re|'ve|'m|'ll|'d| ?\\p{L}+| ?\\p{N}+| ?[^\\s\\p{L}\\p{N}]+|\\s+(?!\\S)|\\s+";
 
-/** The library's own byte-level pattern has JavaScript's spaces (with U+FEFF, without U+0085); spelt out, the pattern gets Unicode's. */
-function withUnicodeSpaces(pre: unknown): unknown {
+/** The library's own patterns have JavaScript's spaces (with U+FEFF, without U+0085) and ASCII's digits; spelt out, they get Unicode's. */
+function withUnicodeClasses(pre: unknown): unknown {
   if (typeof pre !== 'object' || pre === null) return pre;
   const node = pre as Json;
   if (node.type === 'Sequence' && Array.isArray(node.pretokenizers))
-    return { ...node, pretokenizers: node.pretokenizers.map(withUnicodeSpaces) };
+    return { ...node, pretokenizers: node.pretokenizers.map(withUnicodeClasses) };
+  if (node.type === 'Digits') return isolated(node.individual_digits === true ? '\\p{N}' : '\\p{N}+');
   if (node.type !== 'ByteLevel' || node.use_regex === false || node.add_prefix_space === true) return node;
-  const split = { type: 'Split', pattern: { Regex: byteLevelPattern }, behavior: 'Isolated', invert: false };
-  return { type: 'Sequence', pretokenizers: [split, { ...node, use_regex: false }] };
+  return { type: 'Sequence', pretokenizers: [isolated(byteLevelPattern), { ...node, use_regex: false }] };
 }
+
+const isolated = (regex: string): Json => ({ type: 'Split', pattern: { Regex: regex }, behavior: 'Isolated', invert: false });
