@@ -36,7 +36,12 @@ export const textOf = async (locator: Locator): Promise<string> => (await locato
 /** Waits for the device; the page can be used from then on. */
 export const waitForDevice = (page: Page): Promise<void> => page.getByTestId('device').waitFor({ timeout: 60_000 });
 
-export const chooseModel = (page: Page, folder: string): Promise<void> => page.locator('#model input[type=file]').setInputFiles(folder);
+export const chooseModel = (page: Page, folder: string): Promise<void> =>
+  page.locator('#model input[type=file][webkitdirectory]').setInputFiles(folder);
+
+/** Chooses one .gguf file. */
+export const chooseGguf = (page: Page, file: string): Promise<void> =>
+  page.locator('#model input[type=file]:not([webkitdirectory])').setInputFiles(file);
 
 /** Chooses a model that can be used and waits until it is loaded. */
 export async function loadModel(page: Page, folder: string): Promise<void> {

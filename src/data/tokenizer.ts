@@ -29,6 +29,12 @@ export interface Tokenizer {
   tokenText(id: number): string;
 }
 
+/** Whether a model folder has a tokenizer: a tokenizer.json, or a GGUF file whose metadata has one. */
+export async function hasTokenizer(folder: Folder): Promise<boolean> {
+  const gguf = await ggufOf(folder);
+  return gguf ? gguf.metadata.has('tokenizer.ggml.model') : folder.open('tokenizer.json') !== undefined;
+}
+
 /** Loads the tokenizer of a model folder, or of its GGUF file. InputError('missing-file' or 'bad-tokenizer') says which file is wrong and why. */
 export async function loadTokenizer(folder: Folder): Promise<Tokenizer> {
   const gguf = await ggufOf(folder);

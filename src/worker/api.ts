@@ -30,7 +30,7 @@ export interface ModelReport {
   maxPositions: number;
 }
 
-/** Where a model comes from: the built-in demo, or files of a local Hugging Face folder. */
+/** Where a model comes from: the built-in demo, or files of a local Hugging Face folder, or one .gguf file. */
 export type ModelSource = { kind: 'demo' } | { kind: 'files'; name: string; files: File[] };
 
 /** One token of a sample, for the preview with its loss mask. */

@@ -2,7 +2,7 @@
 import { type Example, IGNORE } from '../data/example.ts';
 import { type Dataset, readDataset } from '../data/formats.ts';
 import { type ByteSource, blobSource } from '../data/source.ts';
-import { loadTokenizer, type Tokenizer } from '../data/tokenizer.ts';
+import { hasTokenizer, loadTokenizer, type Tokenizer } from '../data/tokenizer.ts';
 import { InputError } from '../util/error.ts';
 import type { ColumnsWanted, DataOptions, DataSource, DatasetReport, ModelSource, PreviewToken } from './api.ts';
 import { unknownColumns } from './columns.ts';
@@ -23,7 +23,7 @@ export class DataService {
 
   async openTokenizer(source: ModelSource, vocab: number): Promise<{ tokenizer: boolean; template: boolean }> {
     const folder = await modelFolder(source, this.base, tokenizerFiles);
-    const tokenizer = folder.open('tokenizer.json') ? await loadTokenizer(folder) : null;
+    const tokenizer = (await hasTokenizer(folder)) ? await loadTokenizer(folder) : null;
     this.#tokenizer = tokenizer;
     this.#vocab = vocab;
     this.#examples = [];

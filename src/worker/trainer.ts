@@ -3,7 +3,7 @@ import type { Remote } from 'comlink';
 import type { Allocation } from '../adapters/allocation.ts';
 import type { AdapterLayout } from '../adapters/layout.ts';
 import { splitValidation } from '../data/batches.ts';
-import { loadTokenizer, type Tokenizer } from '../data/tokenizer.ts';
+import { hasTokenizer, loadTokenizer, type Tokenizer } from '../data/tokenizer.ts';
 import { createGpu, type Gpu } from '../gpu/device.ts';
 import { generate } from '../model/generate.ts';
 import { type LoadedModel, loadModel } from '../model/load.ts';
@@ -85,7 +85,7 @@ export class Trainer {
     return this.#alone('loading a model', async () => {
       await this.openDevice();
       const folder = await modelFolder(source, this.base);
-      const tokenizer = folder.open('tokenizer.json') ? await loadTokenizer(folder) : null;
+      const tokenizer = (await hasTokenizer(folder)) ? await loadTokenizer(folder) : null;
       const onProgress = (done: number, total: number) =>
         this.events.send({ type: 'progress', task: 'Loading weights', done, total, unit: 'bytes' });
       const model = await loadModel(this.#gpu!, folder, { onProgress });

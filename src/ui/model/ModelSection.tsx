@@ -5,7 +5,7 @@ import { useActions, useApp } from '../context.ts';
 import { Button, Progress } from '../shared/controls.tsx';
 import { FileDrop } from '../shared/FileDrop.tsx';
 import { bytes, short, whole } from '../shared/format.ts';
-import { FolderIcon } from '../shared/icons.tsx';
+import { FileIcon, FolderIcon } from '../shared/icons.tsx';
 import { Section, Stat, Stats } from '../shared/Section.tsx';
 
 export function ModelSection() {
@@ -17,16 +17,17 @@ export function ModelSection() {
     <Section
       id="model"
       title="Model"
-      lead="A Hugging Face folder: config.json, the weights as safetensors (f32, f16 or bf16; one file or shards), and tokenizer.json."
+      lead="A Hugging Face folder (config.json, tokenizer.json, weights as safetensors in f32, f16 or bf16) or one .gguf file, plain or quantised."
     >
       <div className="flex flex-col gap-5">
         {status === 'loading' ? <Loading /> : report && <Facts report={report} demo={demo} />}
         <FileDrop
-          label={report ? 'Another model' : 'Drop a model folder here'}
+          label={report ? 'Another model' : 'Drop a model folder or a .gguf file here'}
           hint="Read in this tab; the files never leave your computer."
           button="Choose folder"
           icon={<FolderIcon />}
           folder
+          also={{ button: 'Choose .gguf', icon: <FileIcon />, accept: ['.gguf'] }}
           disabled={!deviceReady || status === 'loading' || running}
           onChoose={({ name, files }) => void chooseModel(name, files)}
         />

@@ -1,4 +1,4 @@
-// A drop zone with its picker.
+// A drop zone with its picker, or two.
 import type { ReactNode } from 'react';
 import { DropZone, FileTrigger, Text } from 'react-aria-components';
 import { Button } from './controls.tsx';
@@ -11,10 +11,12 @@ export function FileDrop(props: {
   icon: ReactNode;
   folder?: boolean;
   accept?: string[];
+  /** A second picker, of files, beside one of folders. */
+  also?: { button: string; icon: ReactNode; accept: string[] };
   disabled?: boolean;
   onChoose(chosen: Chosen): void;
 }) {
-  const { label, hint, button, icon, folder = false, accept, disabled, onChoose } = props;
+  const { label, hint, button, icon, folder = false, accept, also, disabled, onChoose } = props;
   const choose = (chosen: Chosen) => {
     if (chosen.files.length > 0) onChoose(chosen);
   };
@@ -30,12 +32,22 @@ export function FileDrop(props: {
         </Text>
         <p className="hint">{hint}</p>
       </div>
-      <FileTrigger acceptDirectory={folder} allowsMultiple acceptedFileTypes={accept} onSelect={(list) => choose(fromPicker(list))}>
-        <Button isDisabled={disabled}>
-          {icon}
-          {button}
-        </Button>
-      </FileTrigger>
+      <div className="flex flex-wrap gap-2">
+        <FileTrigger acceptDirectory={folder} allowsMultiple acceptedFileTypes={accept} onSelect={(list) => choose(fromPicker(list))}>
+          <Button isDisabled={disabled}>
+            {icon}
+            {button}
+          </Button>
+        </FileTrigger>
+        {also && (
+          <FileTrigger acceptedFileTypes={also.accept} onSelect={(list) => choose(fromPicker(list))}>
+            <Button isDisabled={disabled}>
+              {also.icon}
+              {also.button}
+            </Button>
+          </FileTrigger>
+        )}
+      </div>
     </DropZone>
   );
 }

@@ -7,26 +7,28 @@ export interface Chosen {
   files: File[];
 }
 
-/** From an <input>: with a folder, only its top level. */
+/** From an <input>: with a folder, only its top level. One file gives its own name. */
 export function fromPicker(list: FileList | null): Chosen {
   const files = Array.from(list ?? []);
   const folder = files[0]?.webkitRelativePath.split('/')[0];
   const top = files.filter((f) => f.webkitRelativePath.split('/').length <= 2);
-  return { name: folder || 'chosen files', files: top };
+  return { name: folder || nameOf(top, 'chosen files'), files: top };
 }
 
 /** From a drop of files, or of a folder. */
 export async function fromDrop(items: readonly DropItem[]): Promise<Chosen> {
   const files: File[] = [];
-  let name = 'dropped files';
+  let name = '';
   for (const item of items) {
     if (item.kind === 'file') files.push(await item.getFile());
     if (item.kind !== 'directory') continue;
     name = item.name;
     for await (const entry of item.getEntries()) if (entry.kind === 'file') files.push(await entry.getFile());
   }
-  return { name, files };
+  return { name: name || nameOf(files, 'dropped files'), files };
 }
+
+const nameOf = (files: readonly File[], several: string): string => (files.length === 1 ? files[0].name : several);
 
 /** Offers a text to be saved under a name. */
 export function saveText(name: string, text: string): void {
