@@ -56,6 +56,12 @@ const rowOf = (line: number, value: Record<string, unknown>): Row => ({
   value: () => value,
 });
 
+/** The names of a Parquet file's top-level columns. @throws Error where the file is broken */
+export async function parquetColumns(source: ByteSource): Promise<string[]> {
+  const schema = parquetSchema(parquetMetadata(await footer(source), { geoparquet: false }));
+  return schema.children.map((child) => child.element.name);
+}
+
 /** The end of the file, from its description on. */
 async function footer(source: ByteSource): Promise<Uint8Array> {
   const tail = await source.read(Math.max(0, source.size - 8), source.size);

@@ -6,8 +6,8 @@ import { DEMO_RUN, DEMO_SEARCH_RUN } from '../train/demo.ts';
 import type { RunPresetName } from '../train/presets.ts';
 import { InputError } from '../util/error.ts';
 import { decodeText, parseJson } from '../util/json.ts';
-import type { ColumnsWanted, DataOptions, DataSource, DatasetReport, ModelSource, Which } from '../worker/api.ts';
-import { type Client, failureOf } from '../worker/client.ts';
+import type { ColumnsWanted, DataOptions, DataSource, DatasetReport, ModelSource, ReadingProgress, Which } from '../worker/api.ts';
+import { type Client, callback, failureOf } from '../worker/client.ts';
 import { type Form, searching } from './fields.ts';
 import { configOf, dataOptionsOf, formOf, formProblems, withPreset } from './form.ts';
 import { isOpen } from './run.ts';
@@ -54,7 +54,12 @@ export function createActions(app: AppStore, client: Client) {
 
   async function readData(source: DataSource, options: DataOptions): Promise<boolean> {
     dispatch({ type: 'data-reading' });
-    const report = await attempt<DatasetReport | ColumnsWanted>(async () => client.data.read(source, options));
+    const onProgress = callback((progress: ReadingProgress) => dispatch({ type: 'data-progress', progress }));
+    const report = await attempt<DatasetReport | ColumnsWanted | null>(async () => client.data.read(source, options, onProgress));
+    if (report === null) {
+      dispatch({ type: 'data-cancelled' });
+      return false;
+    }
     if (!report) {
       dispatch({ type: 'data-failed' });
       return false;
@@ -109,6 +114,7 @@ export function createActions(app: AppStore, client: Client) {
       setForm({ columns: null });
       return readData({ kind: 'files', files }, { ...dataOptionsOf(getState().form), columns: null });
     },
+    cancelReading: () => attempt(async () => client.data.cancel()),
     chooseDemoData: () => readData({ kind: 'demo' }, dataOptionsOf(getState().form)),
     /** Reads the same files again after one of the reading settings changed. */
     async rereadData(change: Partial<Form>) {

@@ -7,6 +7,7 @@ import type {
   ExportReport,
   HeldOutReport,
   ModelReport,
+  ReadingProgress,
   Which,
   WorkerEvent,
 } from '../worker/api.ts';
@@ -25,9 +26,11 @@ export type UiEvent =
   | { type: 'model-ready'; report: ModelReport; demo: boolean }
   | { type: 'model-failed' }
   | { type: 'data-reading' }
+  | { type: 'data-progress'; progress: ReadingProgress }
   | { type: 'data-ready'; report: DatasetReport; demo: boolean }
   | { type: 'data-columns'; columns: ColumnsWanted }
   | { type: 'data-failed' }
+  | { type: 'data-cancelled' }
   | { type: 'form'; change: Partial<Form> }
   | { type: 'run-asked'; stage: Stage }
   | { type: 'run-refused' }

@@ -28,6 +28,7 @@ const model: ModelReport = {
 const dataset: DatasetReport = {
   files: ['rows.jsonl'],
   rows: 10,
+  formats: { 'prompt–completion': 9 },
   examples: 9,
   badRows: 1,
   bad: [{ file: 'rows.jsonl', line: 3, reason: 'not valid JSON', raw: '{' }],

@@ -1,5 +1,14 @@
 // The page's state and the pure function that events change it with. Metric series live in series.ts.
-import type { AdapterReport, ColumnsWanted, DatasetReport, ExportReport, HeldOutReport, ModelReport, Which } from '../worker/api.ts';
+import type {
+  AdapterReport,
+  ColumnsWanted,
+  DatasetReport,
+  ExportReport,
+  HeldOutReport,
+  ModelReport,
+  ReadingProgress,
+  Which,
+} from '../worker/api.ts';
 import type { AppEvent, DeviceState } from './events.ts';
 import type { Form } from './fields.ts';
 import { defaultForm } from './form.ts';
@@ -23,7 +32,14 @@ export interface Exchange {
 export interface State {
   device: DeviceState;
   model: { status: 'none' | 'loading' | 'ready'; report: ModelReport | null; demo: boolean };
-  data: { status: 'none' | 'reading' | 'ready'; report: DatasetReport | null; columns: ColumnsWanted | null; demo: boolean };
+  data: {
+    status: 'none' | 'reading' | 'ready';
+    report: DatasetReport | null;
+    columns: ColumnsWanted | null;
+    /** Of the reading that is going. */
+    progress: ReadingProgress | null;
+    demo: boolean;
+  };
   form: Form;
   progress: { task: string; done: number; total: number; unit: string } | null;
   run: RunState;
@@ -42,7 +58,7 @@ export interface State {
 const noExport: State['exported'] = { status: 'none', report: null, url: '' };
 const noHeldOut: State['heldOut'] = { busy: null, base: null, tuned: null };
 const noChat: State['chat'] = { exchange: null, busy: false };
-const noData: State['data'] = { status: 'none', report: null, columns: null, demo: false };
+const noData: State['data'] = { status: 'none', report: null, columns: null, progress: null, demo: false };
 
 /** Before anything happened. */
 export const initialState = (): State => ({
@@ -76,6 +92,7 @@ const titles: Record<string, string> = {
   'bad-adapter': 'This adapter cannot be used',
   'bad-option': 'This is not possible',
   'missing-file': 'A file is missing',
+  hub: 'This model cannot be fetched',
   'no-webgpu': 'WebGPU is not available',
 };
 
@@ -102,11 +119,15 @@ export function reduce(before: State, event: AppEvent): State {
     case 'model-failed': // the trainer keeps the model that it had
       return { ...state, model: { ...state.model, status: state.model.report ? 'ready' : 'none' }, progress: null };
     case 'data-reading':
-      return { ...state, data: { ...state.data, status: 'reading' } };
+      return { ...state, data: { ...state.data, status: 'reading', progress: null } };
+    case 'data-progress':
+      return state.data.status === 'reading' ? { ...state, data: { ...state.data, progress: event.progress } } : state;
+    case 'data-cancelled':
+      return { ...state, data: noData, announcement: 'Reading was cancelled.' };
     case 'data-ready':
       return {
         ...state,
-        data: { status: 'ready', report: event.report, columns: null, demo: event.demo },
+        data: { status: 'ready', report: event.report, columns: null, progress: null, demo: event.demo },
         heldOut: noHeldOut,
         notices: state.notices.filter((n) => n.title !== titles['bad-data']),
         announcement: `${event.report.examples} of ${event.report.rows} rows can be used.`,

@@ -37,6 +37,7 @@ const model: ModelReport = {
 const dataset: DatasetReport = {
   files: ['rows.jsonl'],
   rows: 40,
+  formats: { 'prompt–completion': 39 },
   examples: 39,
   badRows: 1,
   bad: [{ file: 'rows.jsonl', line: 3, reason: 'not valid JSON', raw: '{"prompt"' }],
@@ -72,6 +73,7 @@ function open() {
   const data = {
     openTokenizer: vi.fn(async () => ({ tokenizer: true, template: true })),
     read: vi.fn(async (): Promise<unknown> => dataset),
+    cancel: vi.fn(),
   };
   const app = createAppStore();
   const actions = createActions(app, { trainer, data, end: () => undefined } as unknown as Client);
@@ -91,7 +93,14 @@ function open() {
 afterEach(cleanup);
 
 /** Parts that are loaded when they are needed: loaded before the tests, so that they then come within a few turns. */
-const parts = () => Promise.all([import('./train/Settings.tsx'), import('./train/Live.tsx'), import('./review/ReviewPanel.tsx')]);
+const parts = () =>
+  Promise.all([
+    import('./data/Found.tsx'),
+    import('./data/ColumnsForm.tsx'),
+    import('./train/Settings.tsx'),
+    import('./train/Live.tsx'),
+    import('./review/ReviewPanel.tsx'),
+  ]);
 beforeAll(parts, 120_000);
 const settle = async () => {
   for (let turn = 0; turn < 3; turn++) await act(parts);
@@ -124,7 +133,7 @@ describe('first visit', () => {
     await act(() => actions.checkDevice());
     await press('Try the demo');
     expect(trainer.loadModel).toHaveBeenCalledWith({ kind: 'demo' });
-    expect(data.read).toHaveBeenCalledWith({ kind: 'demo' }, expect.objectContaining({ maxLength: 32 }));
+    expect(data.read).toHaveBeenCalledWith({ kind: 'demo' }, expect.objectContaining({ maxLength: 32 }), expect.any(Function));
     expect(trainer.start).toHaveBeenCalledWith(
       expect.objectContaining({ train: expect.objectContaining({ steps: 160, batch: 8, learningRate: 5e-3 }) }),
     );
@@ -152,14 +161,34 @@ describe('model and data', () => {
     expect(screen.queryByTestId('notice')).toBeNull();
   });
 
+  test('reading says how far it is and can be cancelled, which leaves no data', async () => {
+    const { actions, data, event } = open();
+    event({ type: 'model-ready', report: model, demo: false });
+    let end: (value: unknown) => void = () => {};
+    data.read.mockReturnValueOnce(new Promise((resolve) => (end = resolve)));
+    data.cancel.mockImplementationOnce(() => end(null));
+    const read = actions.chooseData([]);
+    event({ type: 'data-progress', progress: { bytes: 2 ** 20, totalBytes: 2 ** 30, rows: 1234, secondsLeft: 70 } });
+    expect(screen.getByTestId('reading').textContent).toContain('1,234 rows · 1.0 MiB of 1.0 GiB · 1 min 10 s left');
+    await press('Cancel');
+    await act(async () => read);
+    expect(screen.queryByTestId('reading')).toBeNull();
+    expect(screen.queryByTestId('data-facts')).toBeNull();
+  });
+
   test('columns are chosen where headers say nothing', async () => {
     const { actions, data, event } = open();
     event({ type: 'model-ready', report: model, demo: false });
     data.read.mockResolvedValueOnce({ file: 't.csv', columns: ['q', 'a', 'id'] });
     await act(() => actions.chooseData([]));
+    await settle();
     fireEvent.change(screen.getByLabelText('Completion'), { target: { value: 'id' } });
     await press('Read the data');
-    expect(data.read).toHaveBeenLastCalledWith(expect.anything(), expect.objectContaining({ columns: { prompt: 'q', completion: 'id' } }));
+    expect(data.read).toHaveBeenLastCalledWith(
+      expect.anything(),
+      expect.objectContaining({ columns: { prompt: 'q', completion: 'id' } }),
+      expect.any(Function),
+    );
     expect(screen.queryByTestId('columns')).toBeNull();
   });
 });

@@ -51,6 +51,8 @@ export interface BadRow {
 export interface DatasetReport {
   files: string[];
   rows: number;
+  /** How many rows have which format, by its name; files of plain text have none. */
+  formats: Record<string, number>;
   examples: number;
   /** Rows left out in all, and the first of them. */
   badRows: number;
@@ -64,6 +66,14 @@ export interface DatasetReport {
   sampleMore: number;
   /** Rows set aside that are not in the data (the demo's own); null: those of the validation split. */
   heldOut: number | null;
+}
+
+/** How far reading is: bytes on disk, and rows found in them; the time left as it looks by now, null at first. */
+export interface ReadingProgress {
+  bytes: number;
+  totalBytes: number;
+  rows: number;
+  secondsLeft: number | null;
 }
 
 /** Columns of a table whose prompt and completion could not be told by name: the page then asks for them. */
@@ -234,7 +244,14 @@ export interface DataApi {
   connect(trainer: MessagePort, base: string): void;
   /** Loads the model's tokenizer (none: only pre-tokenised data can be read). Forgets data read before. */
   openTokenizer(source: ModelSource, vocab: number): Promise<{ tokenizer: boolean; template: boolean }>;
-  read(source: DataSource, options: DataOptions): Promise<DatasetReport | ColumnsWanted>;
+  /** Null: it was cancelled, and there is no data now. `onProgress` is called a few times a second. */
+  read(
+    source: DataSource,
+    options: DataOptions,
+    onProgress?: (progress: ReadingProgress) => void,
+  ): Promise<DatasetReport | ColumnsWanted | null>;
+  /** Ends the reading that is going. */
+  cancel(): void;
 }
 
 /** Phases of the trainer. */

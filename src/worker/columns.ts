@@ -1,28 +1,47 @@
-// Tables whose columns can't be told by name: their headers, so that a person can choose.
+// Rows whose format can't be told by their names: the names, so that a person can choose.
 import Papa from 'papaparse';
+import { type DataFile, dataFiles } from '../data/archives.ts';
+import { parquetColumns } from '../data/parquet.ts';
+import { formatOf } from '../data/row-content.ts';
 import type { ByteSource } from '../data/source.ts';
 import type { ColumnsWanted } from './api.ts';
 
-const known = ['prompt', 'completion', 'messages', 'input_ids'];
-
-/** The headers of the first file that has two or more columns, none of which is one that the readers know; null when there is none. */
-export async function unknownColumns(sources: readonly ByteSource[]): Promise<ColumnsWanted | null> {
+/** The names in the first file that has two or more and no format that the readers know; null when there is none. Archives are opened. */
+export async function unknownColumns(sources: readonly ByteSource[], signal?: AbortSignal): Promise<ColumnsWanted | null> {
   for (const source of sources) {
-    const text = new TextDecoder().decode(await source.read(0, Math.min(source.size, 1 << 16)));
-    if (text.includes('\0')) continue; // binary: the reader says so
-    const columns = /\.[ct]sv$/i.test(source.name) ? header(text) : /\.(jsonl|ndjson)$/i.test(source.name) ? keys(text) : [];
-    if (
-      columns.length >= 2 &&
-      !(columns.includes('prompt') && columns.includes('completion')) &&
-      !columns.some((c) => known.slice(2).includes(c))
-    )
-      return { file: source.name, columns };
+    if (source.size === 0) continue; // the reader says so
+    for (const file of await dataFiles(source, { signal })) {
+      const columns = await namesIn(file);
+      if (columns.length >= 2) return { file: file.name, columns };
+    }
   }
   return null;
 }
 
+/** The names of a file's columns where no format is found among them; none where the reader has something else to say. */
+async function namesIn(file: DataFile): Promise<string[]> {
+  const ending = /\.([a-z]+)$/i.exec(file.name)?.[1].toLowerCase() ?? '';
+  if (ending === 'parquet') {
+    const names = await parquetColumns(await file.source()).catch(() => []); // broken: the reader says how
+    return formatOf(new Set(names), null) === null ? names : [];
+  }
+  if (!['csv', 'tsv', 'json', 'jsonl', 'ndjson'].includes(ending)) return [];
+  const text = await beginning(file);
+  if (text.includes('\0')) return []; // binary
+  const found = ending === 'csv' || ending === 'tsv' ? header(text) : keys(text);
+  return formatOf(new Set(found), null) === null ? found : [];
+}
+
+/** Up to the first chunk of a file as text. */
+async function beginning(file: DataFile): Promise<string> {
+  for await (const chunk of file.chunks()) {
+    if (chunk.length > 0) return new TextDecoder().decode(chunk.subarray(0, 1 << 16)).replace(/^\ufeff/, '');
+  }
+  return '';
+}
+
 function header(text: string): string[] {
-  const line = text.replace(/^\ufeff/, '').replace(/\r\n?/g, '\n');
+  const line = text.replace(/\r\n?/g, '\n');
   const split = (delimiter: string) =>
     (Papa.parse<string[]>(line, { delimiter, newline: '\n', preview: 1 }).data[0] ?? [])
       .map((name) => name.trim())
@@ -31,19 +50,24 @@ function header(text: string): string[] {
   return [...new Set(trimmed)];
 }
 
-/** The keys of the first row that hold text. */
+/** The keys of the first row that hold text; none where a format is known among all of them. */
 function keys(text: string): string[] {
-  const line =
-    text
-      .replace(/^\ufeff/, '')
-      .split('\n')
-      .find((l) => l.trim() !== '') ?? '';
-  try {
-    const row: unknown = JSON.parse(line);
-    if (typeof row !== 'object' || row === null || Array.isArray(row)) return [];
-    if (Object.keys(row).some((key) => known.includes(key))) return [];
-    return Object.entries(row).flatMap(([key, value]) => (typeof value === 'string' ? [key] : []));
-  } catch {
-    return []; // not JSON: the reader says so
+  const row = firstRow(text.trimStart());
+  if (typeof row !== 'object' || row === null || Array.isArray(row)) return [];
+  if (formatOf(new Set(Object.keys(row)), null) !== null) return [];
+  return Object.entries(row).flatMap(([key, value]) => (typeof value === 'string' ? [key] : []));
+}
+
+/** The first row of JSON lines or of a list: the shortest beginning that ends with a brace and can be parsed. */
+function firstRow(text: string): unknown {
+  const start = text.startsWith('[') ? text.indexOf('{') : 0;
+  if (start < 0) return null;
+  for (let end = text.indexOf('}', start); end >= 0; end = text.indexOf('}', end + 1)) {
+    try {
+      return JSON.parse(text.slice(start, end + 1));
+    } catch {
+      if (end - start > 1 << 14) return null; // not JSON, or too long to tell
+    }
   }
+  return null;
 }

@@ -1,7 +1,8 @@
 // The data worker's service on the demo's tokenizer: reports, previews, columns, what is handed over.
 import { readFileSync } from 'node:fs';
+import { gzipSync } from 'node:zlib';
 import { beforeAll, describe, expect, test } from 'vitest';
-import type { DataOptions, DatasetReport } from './api.ts';
+import type { DataOptions, DatasetReport, ReadingProgress } from './api.ts';
 import { unknownColumns } from './columns.ts';
 import { DataService } from './data-service.ts';
 
@@ -43,6 +44,28 @@ describe('a dataset', () => {
     expect(row.prompt).toContain('Where is Sam?');
   });
 
+  test('names the formats of its rows, also in an archive', async () => {
+    const mixed = '{"instruction":"Say it","output":"it"}\n{"prompt":"a","completion":"b"}\n{"prompt":"c","completion":"d"}\n';
+    const packed = new File([gzipSync(mixed)], 'mixed.jsonl.gz');
+    const report = await service.read({ kind: 'files', files: [packed] }, options);
+    expect(report).toMatchObject({ rows: 3, formats: { alpaca: 1, 'prompt–completion': 2 } });
+  });
+
+  test('tells how far its reading is, and can be cancelled, which leaves no data', async () => {
+    const many = '{"prompt":"Who bit Zoe?","completion":"Ida"}\n'.repeat(20_000);
+    const seen: ReadingProgress[] = [];
+    const whole = await service.read({ kind: 'files', files: [file('many.jsonl', many)] }, options, (progress) => {
+      seen.push(progress);
+      service.cancel();
+    });
+    expect(whole).toBeNull();
+    expect(seen).toHaveLength(1);
+    expect(seen[0]).toMatchObject({ totalBytes: many.length });
+    expect(seen[0].rows).toBeLessThan(20_000);
+    expect(seen[0].secondsLeft).toBeGreaterThanOrEqual(0);
+    expect(() => service.examples()).toThrow('There is no data to train on.');
+  });
+
   test('of another model is forgotten', async () => {
     await read('rows.jsonl', rows);
     await service.openTokenizer(model, 784);
@@ -58,7 +81,11 @@ describe('columns', () => {
   test.each([
     ['a.csv', '\ufeffquestion;answer\r\nx;y\r\n', ['question', 'answer']],
     ['a.tsv', 'question\tanswer\tid\nx\ty\t1\n', ['question', 'answer', 'id']],
-    ['a.jsonl', '\n{"instruction":"x","output":"y","n":3}\n', ['instruction', 'output']],
+    ['a.jsonl', '\n{"ask":"x}","reply":"y","n":3}\n', ['ask', 'reply']],
+    ['a.json', '[ {"ask":"x","of":{"a":1},"reply":"y"}, {} ]', ['ask', 'reply']],
+    ['a.jsonl', '{"instruction":"x","output":"y"}\n', undefined],
+    ['a.csv', 'question,A,B,answer\nq,x,y,A\n', undefined],
+    ['a.parquet', 'not one', undefined],
     ['a.csv', 'prompt,completion\nx,y\n', undefined],
     ['a.csv', 'only\nx\n', undefined],
     ['a.jsonl', '{"messages":[]}\n', undefined],

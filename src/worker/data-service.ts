@@ -1,16 +1,20 @@
 // The data worker's work: reads and tokenises datasets, reports what was found, hands examples to the trainer.
 import { type Example, IGNORE } from '../data/example.ts';
-import { type Dataset, readDataset } from '../data/formats.ts';
+import { type DataProgress, type Dataset, readDataset } from '../data/formats.ts';
 import { type ByteSource, blobSource } from '../data/source.ts';
 import { hasTokenizer, loadTokenizer, type Tokenizer } from '../data/tokenizer.ts';
 import { InputError } from '../util/error.ts';
-import type { ColumnsWanted, DataOptions, DataSource, DatasetReport, ModelSource, PreviewToken } from './api.ts';
+import type { ColumnsWanted, DataOptions, DataSource, DatasetReport, ModelSource, PreviewToken, ReadingProgress } from './api.ts';
 import { unknownColumns } from './columns.ts';
 import { demoFile, modelFolder, tokenizerFiles } from './folder.ts';
 import type { HandOver, HeldOutRow } from './hand-over.ts';
 
 const badRowsShown = 200;
 const tokensShown = 160;
+/** Milliseconds between two reports of progress. */
+const reportEvery = 200;
+
+type OnProgress = (progress: ReadingProgress) => void;
 
 /** Holds one model's tokenizer and one dataset. */
 export class DataService {
@@ -18,6 +22,7 @@ export class DataService {
   #vocab = 0;
   #examples: Example[] = [];
   #heldOut: Example[] | null = null;
+  #reading: AbortController | null = null;
 
   constructor(private readonly base: string) {}
 
@@ -26,39 +31,65 @@ export class DataService {
     const tokenizer = (await hasTokenizer(folder)) ? await loadTokenizer(folder) : null;
     this.#tokenizer = tokenizer;
     this.#vocab = vocab;
-    this.#examples = [];
-    this.#heldOut = null;
+    this.#forget();
     return { tokenizer: tokenizer !== null, template: tokenizer?.template != null };
   }
 
-  async read(source: DataSource, options: DataOptions): Promise<DatasetReport | ColumnsWanted> {
-    if (source.kind === 'demo') {
-      const dataset = await this.#readAll([await demoFile(this.base, 'train.jsonl')], options);
-      const heldOut = await this.#readAll([await demoFile(this.base, 'heldout.jsonl')], options);
-      return this.#keep(dataset, heldOut.examples, ['Demo instructions']);
+  /** Reads a dataset, in place of the one before; null when it was cancelled, which leaves none. */
+  async read(source: DataSource, options: DataOptions, onProgress: OnProgress = () => {}): Promise<DatasetReport | ColumnsWanted | null> {
+    this.cancel();
+    const reading = new AbortController();
+    this.#reading = reading;
+    const control = { signal: reading.signal, onProgress: throttled(onProgress) };
+    try {
+      if (source.kind === 'demo') {
+        const dataset = await this.#readAll([await demoFile(this.base, 'train.jsonl')], options, control);
+        const heldOut = await this.#readAll([await demoFile(this.base, 'heldout.jsonl')], options, {});
+        return this.#keep(dataset, heldOut.examples, ['Demo instructions']);
+      }
+      const sources = source.files.map((file) => blobSource(file, file.name));
+      const wanted = options.columns ? null : await unknownColumns(sources, reading.signal);
+      if (wanted) return wanted;
+      const dataset = await this.#readAll(sources, options, control);
+      return this.#keep(
+        dataset,
+        null,
+        sources.map((s) => s.name),
+      );
+    } catch (error) {
+      if (!reading.signal.aborted) throw error;
+      this.#forget();
+      return null;
     }
-    const sources = source.files.map((file) => blobSource(file, file.name));
-    const wanted = options.columns ? null : await unknownColumns(sources);
-    if (wanted) return wanted;
-    return this.#keep(
-      await this.#readAll(sources, options),
-      null,
-      sources.map((s) => s.name),
-    );
   }
 
-  #readAll(sources: readonly ByteSource[], data: DataOptions): Promise<Dataset> {
-    return readDataset(sources, { tokenizer: this.#tokenizer, vocab: this.#vocab, data });
+  /** Ends the reading that is going. */
+  cancel(): void {
+    this.#reading?.abort();
+  }
+
+  #forget(): void {
+    this.#examples = [];
+    this.#heldOut = null;
+  }
+
+  #readAll(
+    sources: readonly ByteSource[],
+    data: DataOptions,
+    control: { signal?: AbortSignal; onProgress?: (progress: DataProgress) => void },
+  ): Promise<Dataset> {
+    return readDataset(sources, { tokenizer: this.#tokenizer, vocab: this.#vocab, data, ...control });
   }
 
   #keep(dataset: Dataset, heldOut: Example[] | null, files: string[]): DatasetReport {
-    const { examples, bad, truncated, rows, tokens, trainedTokens } = dataset;
+    const { examples, bad, truncated, rows, formats, tokens, trainedTokens } = dataset;
     this.#examples = examples;
     this.#heldOut = heldOut;
     const first = examples[0];
     return {
       files,
       rows,
+      formats,
       examples: examples.length,
       badRows: bad.length,
       bad: bad.slice(0, badRowsShown),
@@ -108,4 +139,17 @@ export class DataService {
         answerIds,
       }));
   }
+}
+
+/** Passes on what is due, with the time that the rest takes at the speed so far. */
+function throttled(report: OnProgress): (progress: DataProgress) => void {
+  const begun = performance.now();
+  let last = begun;
+  return (progress) => {
+    const now = performance.now();
+    if (now - last < reportEvery) return;
+    last = now;
+    const { bytes, totalBytes } = progress;
+    report({ ...progress, secondsLeft: bytes > 0 ? ((now - begun) / 1000) * (totalBytes / bytes - 1) : null });
+  };
 }

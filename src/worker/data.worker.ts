@@ -24,7 +24,8 @@ const api: DataApi = {
     Comlink.expose(handOver, trainer);
   },
   openTokenizer: (source, vocab) => ready().openTokenizer(source, vocab),
-  read: (source, options) => ready().read(source, options),
+  read: (source, options, onProgress) => ready().read(source, options, onProgress),
+  cancel: () => ready().cancel(),
 };
 
 Comlink.expose(api);

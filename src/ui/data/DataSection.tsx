@@ -1,16 +1,19 @@
 // The data: choosing files, how they are read, what was found.
+import { lazy, Suspense } from 'react';
 import { formProblems } from '../../state/form.ts';
 import { isOpen } from '../../state/run.ts';
-import type { DatasetReport } from '../../worker/api.ts';
 import { useActions, useApp } from '../context.ts';
 import { Button, Field, Progress, Toggle } from '../shared/controls.tsx';
 import { FileDrop } from '../shared/FileDrop.tsx';
-import { percent, short, whole } from '../shared/format.ts';
+import { bytes, duration, whole } from '../shared/format.ts';
 import { FileIcon } from '../shared/icons.tsx';
-import { Missing, Section, Stat, Stats } from '../shared/Section.tsx';
-import { BadRows } from './BadRows.tsx';
-import { ColumnsForm } from './ColumnsForm.tsx';
-import { SampleTokens } from './SampleTokens.tsx';
+import { Missing, Section } from '../shared/Section.tsx';
+
+const Found = lazy(() => import('./Found.tsx').then((m) => ({ default: m.Found })));
+const ColumnsForm = lazy(() => import('./ColumnsForm.tsx').then((m) => ({ default: m.ColumnsForm })));
+
+/** Endings that the picker offers. */
+const accepted = ['.jsonl', '.ndjson', '.json', '.csv', '.tsv', '.parquet', '.txt', '.text', '.md', '.markdown', '.gz', '.zip'];
 
 export function DataSection() {
   const model = useApp((s) => s.model);
@@ -21,7 +24,7 @@ export function DataSection() {
     <Section
       id="data"
       title="Data"
-      lead="Rows of prompt and completion, chat messages, pre-tokenised ids, or plain text: .jsonl, .json, .csv, .tsv, .txt or .md."
+      lead="Prompts with answers, chats, questions with choices, pre-tokenised ids, or plain text: .jsonl, .json, .csv, .tsv, .parquet, .txt or .md, also in .gz or .zip."
     >
       {!model.report ? (
         <Missing>
@@ -38,6 +41,7 @@ export function DataSection() {
             hint="Several files become one dataset."
             button="Choose files"
             icon={<FileIcon />}
+            accept={accepted}
             disabled={status === 'reading' || running || model.status === 'loading'}
             onChoose={({ files }) => void chooseData(files)}
           />
@@ -49,9 +53,11 @@ export function DataSection() {
               </Button>
             </p>
           )}
-          {status === 'reading' && <Progress label="Reading and tokenising" />}
-          {columns && <ColumnsForm key={columns.columns.join()} wanted={columns} />}
-          {report && status !== 'reading' && <Found report={report} />}
+          {status === 'reading' && <Reading />}
+          <Suspense fallback={<div className="h-96" />}>
+            {columns && <ColumnsForm key={columns.columns.join()} wanted={columns} />}
+            {report && status !== 'reading' && <Found report={report} />}
+          </Suspense>
           <ReadingOptions disabled={running || status === 'reading'} />
         </div>
       )}
@@ -59,25 +65,20 @@ export function DataSection() {
   );
 }
 
-function Found({ report: d }: { report: DatasetReport }) {
+/** How far reading is, with a way out. */
+function Reading() {
+  const progress = useApp((s) => s.data.progress);
+  const { cancelReading } = useActions();
+  const left = progress?.secondsLeft;
+  const text = progress
+    ? `${whole(progress.rows)} rows · ${bytes(progress.bytes)} of ${bytes(progress.totalBytes)}${left == null ? '' : ` · ${duration(left)} left`}`
+    : '';
   return (
-    <div className="flex flex-col gap-6" data-testid="data-facts">
-      <div>
-        <h3 className="mb-3 font-semibold break-words">{d.files.join(', ')}</h3>
-        <Stats>
-          <Stat label="Rows" value={whole(d.rows)} note={d.badRows === 0 ? 'all can be used' : `${whole(d.examples)} can be used`} />
-          <Stat label="Bad rows" value={whole(d.badRows)} note="left out" tone={d.badRows > 0 ? 'warn' : undefined} />
-          <Stat
-            label="Truncated"
-            value={whole(d.truncated)}
-            note={`longest row: ${whole(d.longest)} tokens`}
-            tone={d.truncated > 0 ? 'warn' : undefined}
-          />
-          <Stat label="Tokens trained" value={percent(d.trainedTokens, d.tokens)} note={`of ${short(d.tokens)} tokens`} />
-        </Stats>
-      </div>
-      <SampleTokens sample={d.sample} more={d.sampleMore} />
-      {d.badRows > 0 && <BadRows bad={d.bad} total={d.badRows} />}
+    <div className="flex items-end gap-4" data-testid="reading">
+      <Progress label="Reading and tokenising" done={progress?.bytes} total={progress?.totalBytes} text={text} />
+      <Button look="small" onPress={() => void cancelReading()}>
+        Cancel
+      </Button>
     </div>
   );
 }
