@@ -10,6 +10,7 @@ export type InputErrorCode =
   | 'bad-adapter'
   | 'bad-option'
   | 'missing-file'
+  | 'hub'
   | 'no-webgpu'
   | 'too-large';
 
