@@ -53,7 +53,7 @@ test('a local model: settings, start, pause, resume, stop, held-out rows, export
   expect(await textOf(page.getByTestId('model-facts'))).toContain('Llama');
   await chooseData(page, `${nanoFolder}/data.jsonl`);
   await page.getByTestId('data-facts').waitFor();
-  expect(await page.getByTestId('sample').locator('[data-trained=true]').count()).toBeGreaterThan(0);
+  expect(await page.getByTestId('sample').locator('[data-mask=trained]').count()).toBeGreaterThan(0);
 
   // A mistake is shown at its field and keeps the run from starting.
   await fill(page, {

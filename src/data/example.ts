@@ -38,6 +38,8 @@ export interface Rendered {
   promptIds: number[];
   answer: string | null;
   answerIds: number[];
+  /** What the ids are of; nothing where they were not made from one text. */
+  text?: string;
   /** Of a question with choices: each as an answer, and the place of the right one. */
   choices?: { options: Rendered[]; correct: number };
 }
@@ -98,7 +100,7 @@ export function renderChat(messages: readonly Message[], tokenizer: Tokenizer, t
     for (let t = start; t < end; t++) labels[t] = ids[t];
     last = { promptIds: before, answer: messages[i].content, answerIds: ids.slice(start, end) };
   }
-  return { ids, labels, ...last };
+  return { ids, labels, text: whole, ...last };
 }
 
 /** Prompt and completion one after the other, for models without a chat template: the completion and the end-of-sequence token are trained. */
@@ -108,7 +110,7 @@ export function renderPlain(prompt: string, completion: string, tokenizer: Token
   const promptIds = tokenizer.encodeStart(prompt);
   const start = commonPrefix(promptIds, ids);
   const labels = ids.map((id, t) => (t < start ? IGNORE : id));
-  return { ids, labels, promptIds, answer: completion, answerIds: ids.slice(start) };
+  return { ids, labels, promptIds, answer: completion, answerIds: ids.slice(start), text: prompt + completion };
 }
 
 /** Given ids and labels; the answer is the last run of trained labels. */

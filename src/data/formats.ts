@@ -17,9 +17,24 @@ export interface BadRow {
   raw: string;
 }
 
+/** A row on its way from the file to tokens. */
+export interface RowPreview {
+  file: string;
+  line: number;
+  /** The beginning of it as it stands in the file; null for a piece of plain text. */
+  raw: string | null;
+  /** The text that is tokenised, of all turns; null for pre-tokenised rows and for pieces of plain text. */
+  text: string | null;
+  /** All tokens, of which the example has the first ones. */
+  ids: number[];
+  example: Example;
+}
+
 export interface Dataset {
   examples: Example[];
   bad: BadRow[];
+  /** The first rows that can be used. */
+  previews: RowPreview[];
   /** Rows cut to maxLength. */
   truncated: number;
   /** Rows found, good and bad (plain text: pieces). */
@@ -55,6 +70,9 @@ export interface DatasetOptions {
 const batchRows = 200;
 /** Bad rows whose text is kept. */
 const rawKept = 1000;
+/** Rows that are kept as they were found, and characters of each. */
+const previewsKept = 20;
+const previewLength = 4000;
 
 /**
  * Reads dataset files, as streams: a file is not held in memory, only its tokens. Bad rows are left out and listed; a file that is
@@ -78,7 +96,7 @@ export async function readDataset(sources: readonly ByteSource[], options: Datas
 }
 
 class DatasetReader {
-  readonly dataset: Dataset = { examples: [], bad: [], truncated: 0, rows: 0, formats: {}, tokens: 0, trainedTokens: 0 };
+  readonly dataset: Dataset = { examples: [], bad: [], previews: [], truncated: 0, rows: 0, formats: {}, tokens: 0, trainedTokens: 0 };
   readonly #tokenizer: Tokenizer | null;
   readonly #columns: Columns | null;
   /** Bytes of the files before this one, and of this one so far. */
@@ -129,17 +147,17 @@ class DatasetReader {
       const { format, content } = rowContent(row.value(), this.#columns);
       dataset.formats[format] = (dataset.formats[format] ?? 0) + 1;
       if (content.kind === 'tokens') {
-        this.#add(finish(renderTokens(content.ids, content.labels), { file, line }, this.#limits(false)));
+        this.#add(renderTokens(content.ids, content.labels), { file, line }, false, row);
         return;
       }
       if (!this.#tokenizer) throw needsTokenizer(file);
       if (content.kind === 'text') {
         const documents = new DocumentEncoder(this.#tokenizer, options.data.maxLength);
-        this.#addPieces(documents.whole(content.text), file, () => line);
+        this.#addPieces(documents.whole(content.text), file, () => line, row);
         return;
       }
       const rendered = renderRow(content, this.#tokenizer, options.data.turns ?? 'all');
-      this.#add(finish(rendered, { file, line }, this.#limits(!options.data.completionOnly)));
+      this.#add(rendered, { file, line }, !options.data.completionOnly, row);
     } catch (e) {
       if (!(e instanceof BadRowError) && !(e instanceof InputError && e.code === 'bad-data')) throw e;
       const raw = dataset.bad.length < rawKept ? ownCopy(row.raw.slice(0, 500)) : '';
@@ -166,20 +184,21 @@ class DatasetReader {
     if (this.dataset.rows === before) throw new InputError('bad-data', `${name}: the text is too short to learn from.`);
   }
 
-  #addPieces(pieces: Rendered[], file: string, line: () => number): void {
-    for (const piece of pieces) this.#add(finish(piece, { file, line: line() }, this.#limits(true)));
+  #addPieces(pieces: Rendered[], file: string, line: () => number, row: Row | null = null): void {
+    for (const piece of pieces) this.#add(piece, { file, line: line() }, true, row);
   }
 
-  #limits(trainAll: boolean) {
-    return { maxLength: this.options.data.maxLength, vocab: this.options.vocab, trainAll };
-  }
-
-  #add(example: Example): void {
-    const { dataset } = this;
+  /** @throws BadRowError where it cannot be used */
+  #add(rendered: Rendered, where: { file: string; line: number }, trainAll: boolean, row: Row | null): void {
+    const { dataset, options } = this;
+    const example = finish(rendered, where, { maxLength: options.data.maxLength, vocab: options.vocab, trainAll });
     dataset.examples.push(example);
     dataset.truncated += example.truncated ? 1 : 0;
     dataset.tokens += example.ids.length;
     dataset.trainedTokens += trainedCount(example.labels);
+    if (dataset.previews.length === previewsKept) return;
+    const beginning = (text: string | null | undefined) => (text == null ? null : ownCopy(text.slice(0, previewLength)));
+    dataset.previews.push({ ...where, raw: beginning(row?.raw), text: beginning(rendered.text), ids: rendered.ids, example });
   }
 }
 

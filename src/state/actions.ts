@@ -1,7 +1,7 @@
 // What a person can do, as commands to the workers and events for the store. Every expected failure becomes a notice.
 
 import { type Allocation, parseAllocation } from '../adapters/allocation.ts';
-import { parseRunConfig } from '../train/config.ts';
+import { defaultRunConfig, parseRunConfig } from '../train/config.ts';
 import { DEMO_RUN, DEMO_SEARCH_RUN } from '../train/demo.ts';
 import type { RunPresetName } from '../train/presets.ts';
 import { InputError } from '../util/error.ts';
@@ -10,6 +10,7 @@ import type { ColumnsWanted, DataOptions, DataSource, DatasetReport, ModelSource
 import { type Client, callback, failureOf } from '../worker/client.ts';
 import { type Form, searching } from './fields.ts';
 import { configOf, dataOptionsOf, formOf, formProblems, withPreset } from './form.ts';
+import { createLibraryActions } from './library-actions.ts';
 import { isOpen } from './run.ts';
 import type { AppStore } from './store.ts';
 
@@ -84,6 +85,7 @@ export function createActions(app: AppStore, client: Client) {
   const setForm = (change: Partial<Form>) => dispatch({ type: 'form', change });
 
   return {
+    ...createLibraryActions(app, client, attempt, openModel),
     setForm,
     choosePreset(name: RunPresetName) {
       const { form, data } = getState();
@@ -114,6 +116,9 @@ export function createActions(app: AppStore, client: Client) {
       setForm({ columns: null });
       return readData({ kind: 'files', files }, { ...dataOptionsOf(getState().form), columns: null });
     },
+    /** What the form's validation split comes to on the data; undefined where that fails. */
+    splitData: (validation: number, seed: number) =>
+      attempt(async () => client.data.split(validation, defaultRunConfig().data.shuffle, seed)),
     cancelReading: () => attempt(async () => client.data.cancel()),
     chooseDemoData: () => readData({ kind: 'demo' }, dataOptionsOf(getState().form)),
     /** Reads the same files again after one of the reading settings changed. */

@@ -25,6 +25,8 @@ export interface Form {
   seed: string;
   maxLength: string;
   completionOnly: boolean;
+  turns: 'all' | 'last';
+  packing: boolean;
   template: 'auto' | 'none';
   columns: DataOptions['columns'];
   search: boolean;

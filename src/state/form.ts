@@ -33,6 +33,8 @@ export function formOf(config: RunConfig): Form {
     method: adapter.method,
     schedule: train.schedule,
     completionOnly: data.completionOnly,
+    turns: data.turns,
+    packing: data.packing,
     template: data.template,
     columns: data.columns,
     search: config.search !== false,
@@ -61,20 +63,20 @@ export const defaultForm = (): Form => ({
 /** The form with a preset's settings; how data is read and split, the seed and the page's own settings stay. `rows`: null while unknown. */
 export function withPreset(form: Form, name: RunPresetName, rows: number | null): Form {
   const { settings, searchEpochs }: RunPreset = RUN_PRESETS[name];
-  const { seed, maxLength, completionOnly, template, columns, validation, waitAtReview } = form;
+  const { seed, maxLength, completionOnly, turns, packing, template, columns, validation, waitAtReview } = form;
   const made = formOf(parseRunConfig(settings, name));
   if (searchEpochs !== undefined && rows !== null) {
     const kept = rows * (1 - Number(validation));
     made.searchSteps = String(searchSteps(searchEpochs, kept, Number(made.searchMicroBatch)));
   }
-  return { ...made, seed, maxLength, completionOnly, template, columns, validation, waitAtReview };
+  return { ...made, seed, maxLength, completionOnly, turns, packing, template, columns, validation, waitAtReview };
 }
 
 /** run.json of what stands in the form; what cannot be a number stays text, so that the check names it. */
 export function configOf(form: Form): RunConfigInput {
   const survival = isUsed(form, 'survival');
   const config: Record<string, Record<string, unknown>> = {
-    data: { completionOnly: form.completionOnly, template: form.template, columns: form.columns },
+    data: { completionOnly: form.completionOnly, turns: form.turns, packing: form.packing, template: form.template, columns: form.columns },
     adapter: { method: form.method },
     train: { schedule: form.schedule },
     search: {
@@ -155,6 +157,7 @@ export function trainableParameters(form: Form, model: ModelReport): Trainable |
 export const dataOptionsOf = (form: Form): DataOptions => ({
   maxLength: Number(form.maxLength),
   completionOnly: form.completionOnly,
+  turns: form.turns,
   template: form.template,
   columns: form.columns,
 });

@@ -36,8 +36,8 @@ const dataset: DatasetReport = {
   tokens: 90,
   trainedTokens: 30,
   longest: 12,
-  sample: [],
-  sampleMore: 0,
+  checks: { ends: 9, empty: 0, duplicates: 0, lengths: [{ upTo: 20, rows: 9 }] },
+  previews: [],
   heldOut: null,
 };
 const runReport: RunReport = { config: defaultRunConfig(), parameters: 500, steps: 40, trainRows: 8, validationRows: 1, routed: [] };

@@ -45,11 +45,22 @@ const dataset: DatasetReport = {
   tokens: 400,
   trainedTokens: 100,
   longest: 30,
-  sample: [
-    { text: 'Who', trained: false },
-    { text: ' Ida', trained: true },
+  checks: { ends: 39, empty: 0, duplicates: 3, lengths: [{ upTo: 50, rows: 39 }] },
+  previews: [
+    {
+      file: 'rows.jsonl',
+      line: 1,
+      raw: '{"prompt":"Who","completion":" Ida too"}',
+      rendered: 'Who Ida too',
+      tokens: [
+        { text: 'Who', mask: 'masked' },
+        { text: ' Ida', mask: 'trained' },
+        { text: ' too', mask: 'truncated' },
+      ],
+      length: 3,
+      kept: 2,
+    },
   ],
-  sampleMore: 4,
   heldOut: null,
 };
 const badInput = (code: string, message: string) => Object.assign(new Error(message), { name: `InputError:${code}` });
@@ -74,9 +85,11 @@ function open() {
     openTokenizer: vi.fn(async () => ({ tokenizer: true, template: true })),
     read: vi.fn(async (): Promise<unknown> => dataset),
     cancel: vi.fn(),
+    split: vi.fn(async () => ({ train: 37, validation: 2, overlap: 1, tokens: 380 })),
   };
+  const library = { list: vi.fn(async () => []) };
   const app = createAppStore();
-  const actions = createActions(app, { trainer, data, end: () => undefined } as unknown as Client);
+  const actions = createActions(app, { trainer, data, library: () => library, end: () => undefined } as unknown as Client);
   render(
     <AppContext value={{ app, actions }}>
       <App />
@@ -147,7 +160,13 @@ describe('model and data', () => {
     expect(screen.getByTestId('model-facts').textContent).toContain('1.2 M');
     expect(screen.getByTestId('data-facts').textContent).toContain('39 can be used');
     expect(screen.getByTestId('data-facts').textContent).toContain('25 %');
-    expect(screen.getByText('Masked: Who. Trained: Ida')).toBeTruthy();
+    expect(screen.getByText('Masked: Who. Trained: Ida. Truncated: too')).toBeTruthy();
+    const checks = screen.getByTestId('preflight').textContent;
+    expect(checks).toContain('OverlapLook at it1 · of 2 validation rows');
+    expect(checks).toContain('End trainedFine100 %');
+    expect(checks).toContain('380 tokens an epoch');
+    fireEvent.click(screen.getByRole('radio', { name: 'Row' }));
+    expect(screen.getByTestId('preview-row').textContent).toBe('{"prompt":"Who","completion":" Ida too"}');
     const row = within(screen.getByTestId('bad-rows')).getAllByRole('row')[1];
     expect(row.textContent).toContain('not valid JSON');
   });

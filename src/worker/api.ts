@@ -30,13 +30,47 @@ export interface ModelReport {
   maxPositions: number;
 }
 
-/** Where a model comes from: the built-in demo, or files of a local Hugging Face folder, or one .gguf file. */
-export type ModelSource = { kind: 'demo' } | { kind: 'files'; name: string; files: File[] };
+/** Where a model comes from: the built-in demo; files of a local Hugging Face folder, or one .gguf file; this browser's storage, by key. */
+export type ModelSource = { kind: 'demo' } | { kind: 'files'; name: string; files: File[] } | { kind: 'stored'; key: string };
 
-/** One token of a sample, for the preview with its loss mask. */
+/** One token of a preview: whether it carries loss, is only read, or lies beyond the longest row that is allowed. */
 export interface PreviewToken {
   text: string;
-  trained: boolean;
+  mask: 'trained' | 'masked' | 'truncated';
+}
+
+/** A row on its way: as it stands in the file (null: plain text), what the template makes of it, and its first tokens. */
+export interface RowPreview {
+  file: string;
+  line: number;
+  raw: string | null;
+  rendered: string;
+  tokens: PreviewToken[];
+  /** Tokens in all, and those of them that are kept. */
+  length: number;
+  kept: number;
+}
+
+/** What else is known of the rows that can be used. */
+export interface DataChecks {
+  /** Rows in which a token that ends an answer or a text carries loss; null: it is not known which tokens do (no tokenizer). */
+  ends: number | null;
+  /** Rows left out since they hold nothing. */
+  empty: number;
+  /** Rows whose tokens equal those of a row before. */
+  duplicates: number;
+  /** Rows by their tokens: those with up to `upTo` that are not in the bin before. */
+  lengths: { upTo: number; rows: number }[];
+}
+
+/** What a validation split comes to. */
+export interface SplitReport {
+  train: number;
+  validation: number;
+  /** Validation rows whose tokens equal those of a training row. */
+  overlap: number;
+  /** Of the training rows. */
+  tokens: number;
 }
 
 /** A row that was left out; `raw` is its beginning. */
@@ -61,9 +95,9 @@ export interface DatasetReport {
   tokens: number;
   trainedTokens: number;
   longest: number;
-  /** The first row as tokens, and how many more it has than are shown. */
-  sample: PreviewToken[];
-  sampleMore: number;
+  checks: DataChecks;
+  /** The first rows. */
+  previews: RowPreview[];
   /** Rows set aside that are not in the data (the demo's own); null: those of the validation split. */
   heldOut: number | null;
 }
@@ -89,6 +123,7 @@ export type DataSource = { kind: 'demo' } | { kind: 'files'; files: File[] };
 export interface DataOptions {
   maxLength: number;
   completionOnly: boolean;
+  turns: 'all' | 'last';
   template: 'auto' | 'none';
   columns: { prompt: string; completion: string } | null;
 }
@@ -250,6 +285,8 @@ export interface DataApi {
     options: DataOptions,
     onProgress?: (progress: ReadingProgress) => void,
   ): Promise<DatasetReport | ColumnsWanted | null>;
+  /** What this validation split comes to on the data that was read last. */
+  split(validation: number, shuffle: boolean, seed: number): SplitReport;
   /** Ends the reading that is going. */
   cancel(): void;
 }

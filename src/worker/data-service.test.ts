@@ -12,7 +12,7 @@ const model = {
   name: 'demo',
   files: ['tokenizer.json', 'tokenizer_config.json'].map((name) => file(name, readFileSync(`public/demo/${name}`, 'utf8'))),
 };
-const options: DataOptions = { maxLength: 64, completionOnly: true, template: 'auto', columns: null };
+const options: DataOptions = { maxLength: 64, completionOnly: true, turns: 'all', template: 'auto', columns: null };
 const service = new DataService('https://example.invalid/');
 const read = (name: string, content: string, change: Partial<DataOptions> = {}) =>
   service.read({ kind: 'files', files: [file(name, content)] }, { ...options, ...change });
@@ -28,8 +28,12 @@ describe('a dataset', () => {
     const report = (await read('rows.jsonl', rows)) as DatasetReport;
     expect(report).toMatchObject({ rows: 3, examples: 2, badRows: 1, truncated: 0, heldOut: null, files: ['rows.jsonl'] });
     expect(report.bad[0]).toMatchObject({ line: 2, raw: 'not json' });
-    expect(report.sample.filter((t) => t.trained).map((t) => t.text)).toEqual([' Ida', '<|end|>']);
-    expect(report.sample[0]).toEqual({ text: '<|bos|>', trained: false });
+    const [{ raw, rendered, tokens, line }] = report.previews;
+    expect(tokens.filter((t) => t.mask === 'trained').map((t) => t.text)).toEqual([' Ida', '<|end|>']);
+    expect(tokens[0]).toEqual({ text: '<|bos|>', mask: 'masked' });
+    expect([line, raw]).toEqual([1, '{"prompt":"Who bit Zoe?","completion":"Ida"}']);
+    expect(rendered).toBe(tokens.map((t) => t.text).join(''));
+    expect(report.checks).toMatchObject({ ends: 2, empty: 0, duplicates: 0 });
     expect(report.trainedTokens).toBe(2 + 4);
   });
 
@@ -64,6 +68,23 @@ describe('a dataset', () => {
     expect(seen[0].rows).toBeLessThan(20_000);
     expect(seen[0].secondsLeft).toBeGreaterThanOrEqual(0);
     expect(() => service.examples()).toThrow('There is no data to train on.');
+  });
+
+  test('counts duplicates, empty answers, cut rows without their end, and validation rows that are trained on', async () => {
+    const row = (prompt: string, completion: string) => `${JSON.stringify({ prompt, completion })}\n`;
+    const long = row('Where is Sam?', 'in the cave '.repeat(30));
+    const same = row('Who bit Zoe?', 'Ida');
+    const report = (await read('rows.jsonl', row('Who?', '') + same.repeat(4) + long)) as DatasetReport;
+    expect(report).toMatchObject({ rows: 6, examples: 5, truncated: 1, longest: 64 });
+    expect(report.checks).toMatchObject({ ends: 4, empty: 1, duplicates: 3 });
+    expect(report.checks.lengths.reduce((sum, bin) => sum + bin.rows, 0)).toBe(5);
+    const cut = report.previews[4];
+    expect(cut).toMatchObject({ kept: 64 });
+    expect(cut.tokens.map((t) => t.mask).indexOf('truncated')).toBe(64);
+    expect(service.split(0.2, false, 0)).toEqual({ train: 4, validation: 1, overlap: 0, tokens: report.tokens - 64 });
+    await read('rows.jsonl', long + same.repeat(4));
+    expect(service.split(0.4, false, 0)).toMatchObject({ train: 3, validation: 2, overlap: 2 });
+    expect(service.split(0, false, 0)).toMatchObject({ train: 5, validation: 0, overlap: 0 });
   });
 
   test('of another model is forgotten', async () => {

@@ -1,16 +1,19 @@
 // The data worker's work: reads and tokenises datasets, reports what was found, hands examples to the trainer.
-import { type Example, IGNORE } from '../data/example.ts';
+
+import { splitValidation } from '../data/batches.ts';
+import type { Example } from '../data/example.ts';
 import { type DataProgress, type Dataset, readDataset } from '../data/formats.ts';
 import { type ByteSource, blobSource } from '../data/source.ts';
 import { hasTokenizer, loadTokenizer, type Tokenizer } from '../data/tokenizer.ts';
 import { InputError } from '../util/error.ts';
-import type { ColumnsWanted, DataOptions, DataSource, DatasetReport, ModelSource, PreviewToken, ReadingProgress } from './api.ts';
+import type { ColumnsWanted, DataOptions, DataSource, DatasetReport, ModelSource, ReadingProgress, SplitReport } from './api.ts';
 import { unknownColumns } from './columns.ts';
+import { dataChecks, fingerprint, preview, splitReport } from './data-checks.ts';
 import { demoFile, modelFolder, tokenizerFiles } from './folder.ts';
 import type { HandOver, HeldOutRow } from './hand-over.ts';
 
 const badRowsShown = 200;
-const tokensShown = 160;
+const tokensShown = 600;
 /** Milliseconds between two reports of progress. */
 const reportEvery = 200;
 
@@ -21,6 +24,8 @@ export class DataService {
   #tokenizer: Tokenizer | null = null;
   #vocab = 0;
   #examples: Example[] = [];
+  /** Numbers that stand for the tokens of the examples. */
+  #prints: Float64Array = new Float64Array(0);
   #heldOut: Example[] | null = null;
   #reading: AbortController | null = null;
 
@@ -85,7 +90,7 @@ export class DataService {
     const { examples, bad, truncated, rows, formats, tokens, trainedTokens } = dataset;
     this.#examples = examples;
     this.#heldOut = heldOut;
-    const first = examples[0];
+    this.#prints = Float64Array.from(examples, fingerprint);
     return {
       files,
       rows,
@@ -97,23 +102,30 @@ export class DataService {
       tokens,
       trainedTokens,
       longest: examples.reduce((most, e) => Math.max(most, e.ids.length), 0),
-      sample: this.#preview(first),
-      sampleMore: Math.max(0, first.ids.length - tokensShown),
+      checks: dataChecks(dataset, this.#prints, this.#tokenizer),
+      previews: dataset.previews.map((row) => preview(row, this.#tokenizer, tokensShown)),
       heldOut: heldOut?.length ?? null,
     };
   }
 
-  #preview({ ids, labels }: Example): PreviewToken[] {
-    return Array.from(ids.subarray(0, tokensShown), (id, t) => ({
-      text: this.#tokenizer?.tokenText(id) ?? String(id),
-      trained: t > 0 && labels[t] !== IGNORE,
-    }));
+  /** What a validation split comes to. @throws InputError when nothing has been read */
+  split(validation: number, shuffle: boolean, seed: number): SplitReport {
+    const examples = this.#readExamples();
+    return splitReport(
+      this.#prints,
+      examples.map((e) => e.ids.length),
+      splitValidation(examples.length, validation, shuffle, seed),
+    );
+  }
+
+  #readExamples(): Example[] {
+    if (this.#examples.length === 0) throw new InputError('bad-data', 'There is no data to train on.');
+    return this.#examples;
   }
 
   /** All examples end to end. @throws InputError when nothing has been read */
   examples(): HandOver {
-    const examples = this.#examples;
-    if (examples.length === 0) throw new InputError('bad-data', 'There is no data to train on.');
+    const examples = this.#readExamples();
     const starts = new Int32Array(examples.length + 1);
     for (const [i, e] of examples.entries()) starts[i + 1] = starts[i] + e.ids.length;
     const ids = new Int32Array(starts[examples.length]);

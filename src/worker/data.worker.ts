@@ -25,6 +25,7 @@ const api: DataApi = {
   },
   openTokenizer: (source, vocab) => ready().openTokenizer(source, vocab),
   read: (source, options, onProgress) => ready().read(source, options, onProgress),
+  split: (validation, shuffle, seed) => ready().split(validation, shuffle, seed),
   cancel: () => ready().cancel(),
 };
 

@@ -108,6 +108,22 @@ function ReadingOptions({ disabled }: { disabled: boolean }) {
         onChange={(completionOnly) => void rereadData({ completionOnly })}
       />
       <Toggle
+        label="Last answer only"
+        help={
+          form.turns === 'last' ? 'Earlier answers of a conversation are only read' : 'Off: every answer of a conversation carries loss'
+        }
+        selected={form.turns === 'last'}
+        disabled={disabled || !form.completionOnly}
+        onChange={(on) => void rereadData({ turns: on ? 'last' : 'all' })}
+      />
+      <Toggle
+        label="Packing"
+        help="Short rows share one of max length; none sees another"
+        selected={form.packing}
+        disabled={disabled}
+        onChange={(packing) => setForm({ packing })}
+      />
+      <Toggle
         label="Chat template"
         help={hasTemplate ? 'Rows are rendered as the model expects' : 'This model has none'}
         selected={hasTemplate && form.template === 'auto'}

@@ -1,9 +1,10 @@
-// What was found in the files: format, rows, bad rows, lengths, the first row as tokens.
+// What was found in the files: format, rows, bad rows, checks, previews.
 import type { DatasetReport } from '../../worker/api.ts';
-import { percent, short, whole } from '../shared/format.ts';
+import { short, whole } from '../shared/format.ts';
 import { Stat, Stats } from '../shared/Section.tsx';
 import { BadRows } from './BadRows.tsx';
-import { SampleTokens } from './SampleTokens.tsx';
+import { Preflight } from './Preflight.tsx';
+import { RowPreviews } from './RowPreviews.tsx';
 
 export function Found({ report: d }: { report: DatasetReport }) {
   return (
@@ -16,16 +17,11 @@ export function Found({ report: d }: { report: DatasetReport }) {
         <Stats>
           <Stat label="Rows" value={whole(d.rows)} note={d.badRows === 0 ? 'all can be used' : `${whole(d.examples)} can be used`} />
           <Stat label="Bad rows" value={whole(d.badRows)} note="left out" tone={d.badRows > 0 ? 'warn' : undefined} />
-          <Stat
-            label="Truncated"
-            value={whole(d.truncated)}
-            note={`longest row: ${whole(d.longest)} tokens`}
-            tone={d.truncated > 0 ? 'warn' : undefined}
-          />
-          <Stat label="Tokens trained" value={percent(d.trainedTokens, d.tokens)} note={`of ${short(d.tokens)} tokens`} />
+          <Stat label="Tokens" value={short(d.tokens)} note={`longest row: ${whole(d.longest)}`} />
         </Stats>
       </div>
-      <SampleTokens sample={d.sample} more={d.sampleMore} />
+      <Preflight report={d} />
+      <RowPreviews key={d.previews[0]?.file} rows={d.previews} />
       {d.badRows > 0 && <BadRows bad={d.bad} total={d.badRows} />}
     </div>
   );

@@ -1,0 +1,90 @@
+// Data in the page: formats found and named, progress and cancel, checks before the start, previews, choices of columns.
+import { writeFileSync } from 'node:fs';
+import { gzipSync } from 'node:zlib';
+import { parquetWriteBuffer } from 'hyparquet-writer';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { type OpenPage, openApp } from './launch.ts';
+import { chooseData, demoFolder, loadModel, makeFolder, removeFolders, textOf, violations, waitForDevice } from './steps.ts';
+
+const prompts = ['Who bit the owl?', 'Where is Ida?', 'Where is Sam?', 'Where is Ida?'];
+const answers = ['the cow', 'in the market', 'in the cave', 'in the market'];
+const lines = (of: (i: number) => unknown) => prompts.map((_, i) => `${JSON.stringify(of(i))}\n`).join('');
+const pairs = lines((i) => ({ prompt: prompts[i], completion: answers[i] }));
+const column = (name: string, data: string[]) => ({ name, data, type: 'STRING' as const });
+const parquet = new Uint8Array(parquetWriteBuffer({ columnData: [column('instruction', prompts), column('output', answers)] }));
+
+const formats: [string, string | Uint8Array, string][] = [
+  ['pairs.jsonl', pairs, 'prompt–completion'],
+  ['pairs.jsonl.gz', gzipSync(pairs), 'prompt–completion'],
+  ['list.json', JSON.stringify(prompts.map((q, i) => ({ instruction: q, output: answers[i] }))), 'alpaca'],
+  ['table.tsv', `prompt\tcompletion\n${prompts.map((q, i) => `${q}\t${answers[i]}\n`).join('')}`, 'prompt–completion'],
+  ['rows.parquet', parquet, 'alpaca'],
+  ['choices.jsonl', lines((i) => ({ question: prompts[i], choices: ['the cow', 'the owl'], answer: i % 2 })), 'question–choices–answer'],
+  ['notes.md', 'The cow bit the owl.\n\nIda is in the market.\n', 'plain text'],
+];
+
+describe.each(['light', 'dark'] as const)('%s', (colorScheme) => {
+  let open: OpenPage;
+  beforeAll(async () => {
+    open = await openApp({ context: { colorScheme, reducedMotion: 'reduce' } });
+    await waitForDevice(open.page);
+    await loadModel(open.page, demoFolder);
+  });
+  afterAll(async () => {
+    await open.close();
+    removeFolders();
+  });
+
+  const found = async (name: string, content: string | Uint8Array) => {
+    await chooseData(open.page, `${makeFolder('data', { [name]: content })}/${name}`);
+    const facts = open.page.getByTestId('data-facts');
+    await facts.getByRole('heading', { name }).waitFor({ timeout: 60_000 });
+    return facts;
+  };
+
+  for (const [name, content, format] of colorScheme === 'light' ? formats : []) {
+    test(`${name} is ${format}`, async () => {
+      const facts = await found(name, content);
+      expect(await textOf(facts.getByTestId('format'))).toBe(`Format: ${format}`);
+      expect(await facts.getByTestId('sample').locator('[data-mask=trained]').count()).toBeGreaterThan(0);
+    });
+  }
+
+  test('checks before the start, previews from row to tokens, and nothing for axe to find', async () => {
+    const { page } = open;
+    const empty = `${JSON.stringify({ prompt: 'Who?', completion: '' })}\n`;
+    const facts = await found('checked.jsonl', pairs + empty);
+    const checks = facts.getByTestId('preflight');
+    await checks.getByText('Overlap').waitFor();
+    const verdict = (name: string) => checks.locator('li', { hasText: name }).getAttribute('data-verdict');
+    expect(await verdict('Tokens trained')).toBe('well');
+    expect(await verdict('End trained')).toBe('well');
+    expect(await verdict('Duplicates')).toBe('look');
+    expect(await verdict('Empty')).toBe('look');
+    expect(await textOf(facts.getByTestId('epoch'))).toMatch(/^\d+ tokens an epoch, in 3 rows$/);
+    await checks.getByText('Lengths of the rows').click();
+    expect(await checks.getByTestId('lengths').locator('tbody tr').count()).toBeGreaterThan(0);
+    expect(await violations(page)).toEqual([]);
+    await facts.getByRole('radio', { name: 'Rendered' }).press(' ');
+    expect(await textOf(facts.getByTestId('preview-rendered'))).toContain('<|end|>');
+    await facts.getByRole('button', { name: 'Next' }).click();
+    await facts.getByRole('radio', { name: 'Row', exact: true }).press(' ');
+    expect(JSON.parse(await textOf(facts.getByTestId('preview-row')))).toEqual({ prompt: prompts[1], completion: answers[1] });
+    expect(await violations(page)).toEqual([]);
+    expect(open.errors).toEqual([]);
+  });
+
+  test.runIf(colorScheme === 'light')('reading a large file shows its progress and can be cancelled; the page goes on', async () => {
+    const { page } = open;
+    const folder = makeFolder('data', {});
+    writeFileSync(`${folder}/large.jsonl`, pairs.repeat(200_000));
+    await chooseData(page, `${folder}/large.jsonl`);
+    const reading = page.getByTestId('reading');
+    await reading.getByText(/rows · .* of 41\.\d MiB · .* left/).waitFor({ timeout: 60_000 });
+    await reading.getByRole('button', { name: 'Cancel' }).click();
+    await reading.waitFor({ state: 'detached' });
+    expect(await page.getByTestId('data-facts').count()).toBe(0);
+    expect(await page.getByRole('button', { name: 'Start training' }).count()).toBe(0);
+    await found('after.jsonl', pairs);
+  });
+});

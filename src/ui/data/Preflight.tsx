@@ -1,0 +1,149 @@
+// What to look at before training: each check says in a word whether it is well, worth a look, or blocks the start.
+import { useEffect, useState } from 'react';
+import { formProblems } from '../../state/form.ts';
+import type { DatasetReport, SplitReport } from '../../worker/api.ts';
+import { useActions, useApp } from '../context.ts';
+import { percent, short, whole } from '../shared/format.ts';
+import { CheckIcon, CloseIcon, WarningIcon } from '../shared/icons.tsx';
+
+type Verdict = 'well' | 'look' | 'blocks';
+
+interface Check {
+  name: string;
+  value: string;
+  verdict: Verdict;
+  note: string;
+}
+
+const marks: Record<Verdict, { word: string; icon: React.ReactNode; tone: string }> = {
+  well: { word: 'Fine', icon: <CheckIcon />, tone: 'text-muted' },
+  look: { word: 'Look at it', icon: <WarningIcon />, tone: 'text-warn' },
+  blocks: { word: 'Blocks the start', icon: <CloseIcon />, tone: 'text-danger' },
+};
+
+/** What the form's validation split comes to on this data; null until it is known. */
+function useSplit(report: DatasetReport): SplitReport | null {
+  const validation = useApp((s) => (formProblems(s.form).validation ? null : Number(s.form.validation)));
+  const seed = useApp((s) => (formProblems(s.form).seed ? null : Number(s.form.seed)));
+  const { splitData } = useActions();
+  const [split, setSplit] = useState<{ of: DatasetReport; found: SplitReport } | null>(null);
+  useEffect(() => {
+    if (validation === null || seed === null) return;
+    let isCurrent = true;
+    void splitData(validation, seed).then((found) => {
+      if (isCurrent && found) setSplit({ of: report, found });
+    });
+    return () => {
+      isCurrent = false;
+    };
+  }, [report, validation, seed, splitData]);
+  return split?.of === report ? split.found : null;
+}
+
+function checksOf({ checks, ...d }: DatasetReport, split: SplitReport | null): Check[] {
+  const look = (bad: boolean): Verdict => (bad ? 'look' : 'well');
+  const found: Check[] = [
+    {
+      name: 'Tokens trained',
+      value: percent(d.trainedTokens, d.tokens),
+      verdict: d.trainedTokens === 0 ? 'blocks' : 'well',
+      note: d.trainedTokens === 0 ? 'No token carries loss: there is nothing to learn.' : `${short(d.trainedTokens)} of ${short(d.tokens)}`,
+    },
+    {
+      name: 'Truncated',
+      value: percent(d.truncated, d.examples),
+      verdict: look(d.truncated > 0),
+      note: `${whole(d.truncated)} rows; longest row: ${whole(d.longest)} tokens`,
+    },
+    { name: 'Empty', value: whole(checks.empty), verdict: look(checks.empty > 0), note: 'rows with an empty answer or text, left out' },
+    {
+      name: 'Duplicates',
+      value: whole(checks.duplicates),
+      verdict: look(checks.duplicates > 0),
+      note: 'rows with the tokens of a row before',
+    },
+  ];
+  if (checks.ends !== null) {
+    const note = checks.ends === 0 ? 'no end is trained: the model may not learn to stop' : 'rows that train a token which ends an answer';
+    found.splice(1, 0, { name: 'End trained', value: percent(checks.ends, d.examples), verdict: look(checks.ends === 0), note });
+  }
+  if (split) {
+    const { overlap, validation } = split;
+    found.push({
+      name: 'Overlap',
+      value: whole(overlap),
+      verdict: look(overlap > 0),
+      note: validation === 0 ? 'no rows are kept for validation' : `of ${whole(validation)} validation rows are also trained on`,
+    });
+  }
+  return found;
+}
+
+export function Preflight({ report }: { report: DatasetReport }) {
+  const split = useSplit(report);
+  return (
+    <section aria-labelledby="preflight-title" data-testid="preflight" className="rounded-xl border border-line p-4">
+      <div className="mb-3 flex flex-wrap items-baseline justify-between gap-x-4">
+        <h3 id="preflight-title" className="font-semibold">
+          Before the start
+        </h3>
+        {split && (
+          <p className="text-sm text-muted" data-testid="epoch">
+            {short(split.tokens)} tokens an epoch, in {whole(split.train)} rows
+          </p>
+        )}
+      </div>
+      <ul className="grid gap-x-6 gap-y-3 sm:grid-cols-2 lg:grid-cols-3">
+        {checksOf(report, split).map(({ name, value, verdict, note }) => (
+          <li key={name} data-verdict={verdict} className="min-w-0">
+            <p className="flex items-baseline justify-between gap-3">
+              <span className="font-medium">{name}</span>
+              <span className={`flex items-center gap-1 text-sm ${marks[verdict].tone}`}>
+                {marks[verdict].icon}
+                {marks[verdict].word}
+              </span>
+            </p>
+            <p className="hint">
+              <span className="font-semibold text-ink tabular-nums">{value}</span> · {note}
+            </p>
+          </li>
+        ))}
+      </ul>
+      <Lengths bins={report.checks.lengths} />
+    </section>
+  );
+}
+
+/** Rows by their length, as a table whose cells are bars too. */
+function Lengths({ bins }: { bins: DatasetReport['checks']['lengths'] }) {
+  const most = bins.reduce((n, { rows }) => Math.max(n, rows), 1);
+  const step = bins.length > 1 ? bins[1].upTo - bins[0].upTo : bins[0]?.upTo;
+  return (
+    <details className="mt-4">
+      <summary className="font-medium">Lengths of the rows</summary>
+      <table className="mt-2 w-full max-w-xl text-sm" data-testid="lengths">
+        <thead>
+          <tr className="text-left text-muted">
+            <th scope="col">Tokens</th>
+            <th scope="col">Rows</th>
+          </tr>
+        </thead>
+        <tbody>
+          {bins.map(({ upTo, rows }) => (
+            <tr key={upTo}>
+              <th scope="row" className="pr-4 font-normal whitespace-nowrap tabular-nums">
+                {whole(upTo - step + 1)}–{whole(upTo)}
+              </th>
+              <td className="w-full">
+                <span className="flex items-center gap-2 tabular-nums">
+                  <span aria-hidden="true" className="h-3 rounded-sm bg-accent" style={{ width: `${(85 * rows) / most}%` }} />
+                  {whole(rows)}
+                </span>
+              </td>
+            </tr>
+          ))}
+        </tbody>
+      </table>
+    </details>
+  );
+}
