@@ -3,14 +3,14 @@ import tailwindcss from '@tailwindcss/vite';
 import react from '@vitejs/plugin-react';
 import { defineConfig, type Plugin } from 'vite';
 
-/** "Nothing is uploaded", enforced by the browser: the built page may fetch from where it lies, and from nowhere else. */
+/** "Nothing is uploaded", enforced by the browser: the built page may fetch from where it lies and from the Hub's hosts, and from nowhere else. */
 const policy = [
   "default-src 'none'",
   "script-src 'self'",
   "worker-src 'self'",
   "style-src 'self' 'unsafe-inline'", // sizes that scripts set on elements
   "img-src 'self' data:",
-  "connect-src 'self'",
+  "connect-src 'self' https://huggingface.co https://*.huggingface.co https://*.hf.co", // models by id; their files lie on its CDN
   "base-uri 'none'",
   "form-action 'none'",
 ].join('; ');

@@ -91,7 +91,7 @@ test('the scripts that the page needs before it shows are at most 170 KB, gzippe
   expect(size).toBeLessThanOrEqual(170_000);
 });
 
-test('the page may fetch from where it lies only, and says so to the browser', async () => {
+test('the page may fetch from where it lies and from the Hub only, and says so to the browser', async () => {
   open = await openApp();
   const { page } = open;
   await waitForDevice(page);

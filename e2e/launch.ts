@@ -17,17 +17,19 @@ export interface OpenPage {
 /** Where the built page is served. */
 export const address = (): string => inject('address');
 
-/** Launches Chromium; `webgpu: false` gives one without WebGPU. */
-export function launchChromium(options: { webgpu?: boolean } = {}): Promise<Browser> {
+/** Launches Chromium, with further flags; `webgpu: false` gives one without WebGPU. */
+export function launchChromium(options: { webgpu?: boolean; args?: string[] } = {}): Promise<Browser> {
   const webgpu = options.webgpu ?? true;
   const flags = webgpu
     ? chromiumFlags
     : [...chromiumFlags.filter((flag) => !flag.includes('webgpu')), '--disable-features=WebGPU,WebGPUService'];
-  return chromium.launch({ executablePath: findChromium(), headless: true, args: flags });
+  return chromium.launch({ executablePath: findChromium(), headless: true, args: [...flags, ...(options.args ?? [])] });
 }
 
 /** Launches Chromium and opens the app in a page of its own, with any of Playwright's context options (viewport, colour scheme, …). */
-export async function openApp(options: { webgpu?: boolean; context?: BrowserContextOptions; path?: string } = {}): Promise<OpenPage> {
+export async function openApp(
+  options: { webgpu?: boolean; args?: string[]; context?: BrowserContextOptions; path?: string } = {},
+): Promise<OpenPage> {
   const browser = await launchChromium(options);
   const context = await browser.newContext({ acceptDownloads: true, ...options.context });
   const page = await context.newPage();

@@ -9,7 +9,7 @@ const engine = ['util', 'gpu', 'graph', 'ops', 'adapters', 'model', 'train'];
 const below = (folder) => engine.slice(0, engine.indexOf(folder));
 const seen = [
   'util',
-  ...['worker/api', 'worker/client'],
+  ...['worker/api', 'worker/client', 'worker/library-api'],
   ...['train/config', 'train/demo', 'train/presets'],
   ...['adapters/allocation', 'adapters/presets', 'adapters/review'],
 ];

@@ -150,7 +150,10 @@ async function filesOf(folder: Directory, key: string): Promise<HubFile[]> {
 }
 
 async function writing(handle: FileEntry, work: (part: Part) => Promise<void>): Promise<void> {
-  const part = await handle.createSyncAccessHandle();
+  const part = await handle.createSyncAccessHandle().catch((error: unknown) => {
+    if (!(error instanceof DOMException && error.name === 'NoModificationAllowedError')) throw error;
+    throw new InputError('hub', 'Another tab is downloading this model.');
+  });
   try {
     await work(part);
   } finally {

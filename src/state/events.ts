@@ -1,6 +1,7 @@
 // Everything that can happen to the page's state: events of the workers, and what a person and the page itself do. Types only.
 import type {
   AdapterReport,
+  BillReport,
   ColumnsWanted,
   DatasetReport,
   DeviceReport,
@@ -12,6 +13,7 @@ import type {
   WorkerEvent,
 } from '../worker/api.ts';
 import type { Form } from './fields.ts';
+import type { LibraryEvent } from './library.ts';
 import type { ReviewEvent } from './review.ts';
 
 /** What is known of the device. */
@@ -31,6 +33,7 @@ export type UiEvent =
   | { type: 'data-columns'; columns: ColumnsWanted }
   | { type: 'data-failed' }
   | { type: 'data-cancelled' }
+  | { type: 'bill'; report: BillReport }
   | { type: 'form'; change: Partial<Form> }
   | { type: 'run-asked'; stage: Stage }
   | { type: 'run-refused' }
@@ -46,4 +49,4 @@ export type UiEvent =
   | { type: 'export-failed' }
   | { type: 'dismiss'; id: number };
 
-export type AppEvent = WorkerEvent | UiEvent | ReviewEvent;
+export type AppEvent = WorkerEvent | UiEvent | ReviewEvent | LibraryEvent;

@@ -1,6 +1,7 @@
 // The page's state and the pure function that events change it with. Metric series live in series.ts.
 import type {
   AdapterReport,
+  BillReport,
   ColumnsWanted,
   DatasetReport,
   ExportReport,
@@ -12,6 +13,7 @@ import type {
 import type { AppEvent, DeviceState } from './events.ts';
 import type { Form } from './fields.ts';
 import { defaultForm } from './form.ts';
+import { type LibraryState, noLibrary, reduceLibrary } from './library.ts';
 import { type ReviewState, reduceReview, reviewOf } from './review.ts';
 import { hasAdapter, idleRun, type RunState, reduceRun, sayPhase } from './run.ts';
 
@@ -40,7 +42,10 @@ export interface State {
     progress: ReadingProgress | null;
     demo: boolean;
   };
+  library: LibraryState;
   form: Form;
+  /** The memory that the form comes to; null while it has not been counted. */
+  bill: BillReport | null;
   progress: { task: string; done: number; total: number; unit: string } | null;
   run: RunState;
   /** From the end of a search on. */
@@ -65,7 +70,9 @@ export const initialState = (): State => ({
   device: { status: 'checking' },
   model: { status: 'none', report: null, demo: false },
   data: noData,
+  library: noLibrary,
   form: defaultForm(),
+  bill: null,
   progress: null,
   run: idleRun,
   review: null,
@@ -84,6 +91,7 @@ export const hasTuned = ({ run, adapter }: Pick<State, 'run' | 'adapter'>): bool
 const fresh = { review: null, adapter: null, chat: noChat, heldOut: noHeldOut, exported: noExport, progress: null };
 
 const titles: Record<string, string> = {
+  'too-large': 'This does not fit the memory',
   'bad-file': 'This file cannot be read',
   'bad-config': 'A setting does not fit',
   'bad-model': 'This model cannot be used',
@@ -93,6 +101,7 @@ const titles: Record<string, string> = {
   'bad-option': 'This is not possible',
   'missing-file': 'A file is missing',
   hub: 'This model cannot be fetched',
+  'too-large': 'There is not enough room',
   'no-webgpu': 'WebGPU is not available',
 };
 
@@ -101,7 +110,8 @@ let lastNotice = 0;
 /** The next state. Pure but for the numbers of notices. */
 export function reduce(before: State, event: AppEvent): State {
   const run = reduceRun(before.run, event);
-  const state = run === before.run ? before : { ...before, run };
+  const library = reduceLibrary(before.library, event);
+  const state = run === before.run && library === before.library ? before : { ...before, run, library };
   switch (event.type) {
     case 'device':
       return { ...state, device: event.device };
@@ -113,6 +123,7 @@ export function reduce(before: State, event: AppEvent): State {
         model: { status: 'ready', report: event.report, demo: event.demo },
         ...fresh,
         data: noData,
+        bill: null,
         notices: [], // of attempts before it
         announcement: `Model ${event.report.name} is ready.`,
       };
@@ -128,6 +139,7 @@ export function reduce(before: State, event: AppEvent): State {
       return {
         ...state,
         data: { status: 'ready', report: event.report, columns: null, progress: null, demo: event.demo },
+        bill: null,
         heldOut: noHeldOut,
         notices: state.notices.filter((n) => n.title !== titles['bad-data']),
         announcement: `${event.report.examples} of ${event.report.rows} rows can be used.`,
@@ -137,7 +149,9 @@ export function reduce(before: State, event: AppEvent): State {
     case 'data-failed':
       return { ...state, data: { ...state.data, status: state.data.report ? 'ready' : 'none' } };
     case 'form':
-      return { ...state, form: { ...state.form, ...event.change } };
+      return { ...state, form: { ...state.form, ...event.change }, bill: null };
+    case 'bill':
+      return { ...state, bill: event.report };
     case 'run-asked':
       return { ...state, ...fresh };
     case 'adapter-ready':

@@ -1,7 +1,8 @@
-// Model folders and data files as the readers want them: chosen in the browser, or fetched from beside the page (the demo).
+// Model folders and data files as the readers want them: chosen in the browser, stored in it, or fetched from beside the page (the demo).
 import { type ByteSource, blobSource, bytesSource, type Folder, folderOf } from '../data/source.ts';
 import { InputError } from '../util/error.ts';
 import type { ModelSource } from './api.ts';
+import { storedModels } from './storage.ts';
 
 const demoModel = ['config.json', 'generation_config.json', 'tokenizer.json', 'tokenizer_config.json', 'model.safetensors'];
 
@@ -21,6 +22,7 @@ export async function modelFolder(source: ModelSource, base: string, only?: read
       source.files.map((file) => blobSource(file, file.name)),
     );
   }
+  if (source.kind === 'stored') return storedModels().open(source.key);
   const names = demoModel.filter((name) => !only || only.includes(name));
   return folderOf('demo', await Promise.all(names.map((name) => demoFile(base, name))));
 }

@@ -1,4 +1,5 @@
-// The model: choosing a folder, loading, and what was found.
+// The model: choosing a folder, a file, one of the Hub or one stored here; loading, and what was found.
+import { lazy, Suspense } from 'react';
 import { isOpen } from '../../state/run.ts';
 import type { ModelReport } from '../../worker/api.ts';
 import { useActions, useApp } from '../context.ts';
@@ -7,6 +8,8 @@ import { FileDrop } from '../shared/FileDrop.tsx';
 import { bytes, short, whole } from '../shared/format.ts';
 import { FileIcon, FolderIcon } from '../shared/icons.tsx';
 import { Section, Stat, Stats } from '../shared/Section.tsx';
+
+const Library = lazy(() => import('./Library.tsx').then((m) => ({ default: m.Library })));
 
 export function ModelSection() {
   const { status, report, demo } = useApp((s) => s.model);
@@ -31,6 +34,9 @@ export function ModelSection() {
           disabled={!deviceReady || status === 'loading' || running}
           onChoose={({ name, files }) => void chooseModel(name, files)}
         />
+        <Suspense>
+          <Library blocked={!deviceReady || status === 'loading' || running} />
+        </Suspense>
         {report && !demo && status === 'ready' && !running && (
           <p className="hint">
             Or see the whole loop on the built-in model:{' '}

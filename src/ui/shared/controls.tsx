@@ -33,11 +33,13 @@ export function Field(props: {
   value: string;
   error?: string;
   numeric?: boolean;
+  /** Not shown as it is typed. */
+  secret?: boolean;
   disabled?: boolean;
   onChange(value: string): void;
   onBlur?(): void;
 }) {
-  const { label, help, value, error, numeric = true, disabled, onChange, onBlur } = props;
+  const { label, help, value, error, numeric = true, secret = false, disabled, onChange, onBlur } = props;
   return (
     <TextField
       value={value}
@@ -49,7 +51,13 @@ export function Field(props: {
       className="flex min-w-0 flex-col gap-1"
     >
       <Label className="font-medium">{label}</Label>
-      <Input className="input" inputMode={numeric ? 'decimal' : undefined} autoComplete="off" spellCheck={false} />
+      <Input
+        className="input"
+        type={secret ? 'password' : 'text'}
+        inputMode={numeric ? 'decimal' : undefined}
+        autoComplete="off"
+        spellCheck={false}
+      />
       {error === undefined && help && (
         <Text slot="description" className="hint leading-snug">
           {help}

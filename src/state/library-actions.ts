@@ -1,0 +1,52 @@
+// What a person can do with models of the Hub and those stored in this browser.
+import type { ModelSource } from '../worker/api.ts';
+import type { Client } from '../worker/client.ts';
+import type { DownloadProgress, HubOffer, StoredModel } from '../worker/library-api.ts';
+import { nameOfModel } from './library.ts';
+import { isOpen } from './run.ts';
+import type { AppStore } from './store.ts';
+
+/** Binds the actions; `attempt` shows what is thrown, `openModel` loads a model. */
+export function createLibraryActions(
+  { dispatch, getState }: AppStore,
+  client: Client,
+  attempt: <T>(work: () => Promise<T>) => Promise<T | undefined>,
+  openModel: (source: ModelSource) => Promise<boolean>,
+) {
+  async function list() {
+    const stored = await attempt(() => client.library().list());
+    dispatch({ type: 'library-listed', stored: stored ?? [] });
+  }
+
+  return {
+    listModels: list,
+
+    /** Looks for a model on the Hub; what can be loaded of it is then offered. */
+    async findModel(id: string, revision: string, token: string) {
+      dispatch({ type: 'hub-finding' });
+      const offers = await attempt(() => client.library().find(id, revision, token));
+      dispatch({ type: 'hub-found', offers: offers ?? [] });
+    },
+
+    /** Downloads a model, or goes on with it, and opens it where no run is going. */
+    async download(what: HubOffer | StoredModel, token: string) {
+      if (getState().library.download) return;
+      dispatch({ type: 'download-began', name: nameOfModel(what), total: what.bytes });
+      void navigator.storage?.persist?.(); // so that the browser does not clear it by itself
+      const onProgress = (progress: DownloadProgress) => dispatch({ type: 'download-progress', progress });
+      const ended = await attempt(() => client.download('key' in what ? what.key : what, token, onProgress));
+      dispatch({ type: 'download-ended' });
+      await list();
+      const { device, model, run } = getState();
+      const free = device.status === 'ready' && model.status !== 'loading' && !isOpen(run.phase);
+      if (ended && !ended.paused && free) await openModel({ kind: 'stored', key: ended.key });
+    },
+    pauseDownload: () => attempt(async () => client.library().pause()),
+
+    openStored: (key: string) => openModel({ kind: 'stored', key }),
+    async removeStored(key: string) {
+      await attempt(() => client.library().remove(key));
+      await list();
+    },
+  };
+}

@@ -1,0 +1,110 @@
+// A model of the Hub: by id and revision, or one of the suggested ones; what of it can be downloaded.
+import { useState } from 'react';
+import { nameOfModel } from '../../state/library.ts';
+import { useActions, useApp } from '../context.ts';
+import { Button, Field } from '../shared/controls.tsx';
+import { bytes, whole } from '../shared/format.ts';
+import { SUGGESTIONS } from './suggestions.ts';
+
+export function HubForm({ token, onToken }: { token: string; onToken(token: string): void }) {
+  const [id, setId] = useState('');
+  const [revision, setRevision] = useState('main');
+  const finding = useApp((s) => s.library.finding);
+  const { findModel } = useActions();
+  const suggest = (suggested: string) => {
+    setId(suggested);
+    setRevision('main');
+    void findModel(suggested, 'main', token);
+  };
+  return (
+    <div className="mt-3 flex flex-col gap-5">
+      <p className="hint">
+        Fetched from huggingface.co into this browser's storage, checked against the Hub's hashes, then read here. Your data stays in this
+        tab.
+      </p>
+      <form
+        className="grid gap-4 sm:grid-cols-3"
+        onSubmit={(e) => {
+          e.preventDefault();
+          void findModel(id, revision, token);
+        }}
+      >
+        <Field label="Model id" help="owner/name" numeric={false} value={id} onChange={setId} />
+        <Field label="Revision" help="branch, tag or commit" numeric={false} value={revision} onChange={setRevision} />
+        <Field label="Access token" help="optional; forgotten with this page" numeric={false} secret value={token} onChange={onToken} />
+        <div>
+          <Button type="submit" isDisabled={finding || id.trim() === ''}>
+            {finding ? 'Looking …' : 'Find model'}
+          </Button>
+        </div>
+      </form>
+      <Offers token={token} />
+      <div className="overflow-x-auto">
+        <table className="w-full text-left text-sm">
+          <caption className="pb-2 text-left font-medium">Suggested</caption>
+          <thead className="text-muted">
+            <tr>
+              {['Model', 'Parameters', 'Download', 'Context', 'Licence'].map((name) => (
+                <th key={name} scope="col" className="py-1 pr-4 font-normal whitespace-nowrap">
+                  {name}
+                </th>
+              ))}
+            </tr>
+          </thead>
+          <tbody>
+            {SUGGESTIONS.map((s) => (
+              <tr key={s.id} className="border-t border-line">
+                <th scope="row" className="py-1 pr-4 font-normal">
+                  <Button look="small quiet" isDisabled={finding} onPress={() => suggest(s.id)}>
+                    {s.id}
+                  </Button>
+                </th>
+                <td className="py-1 pr-4 whitespace-nowrap">{s.parameters}</td>
+                <td className="py-1 pr-4 whitespace-nowrap">about {bytes(s.size)}</td>
+                <td className="py-1 pr-4 whitespace-nowrap">{whole(s.context)} tokens</td>
+                <td className="py-1 pr-4">
+                  {s.licence}
+                  {s.gated && ' (terms to accept on the Hub; needs a token)'}
+                </td>
+              </tr>
+            ))}
+          </tbody>
+        </table>
+      </div>
+    </div>
+  );
+}
+
+/** What was found, each with its size. */
+function Offers({ token }: { token: string }) {
+  const offers = useApp((s) => s.library.offers);
+  const stored = useApp((s) => s.library.stored);
+  const busy = useApp((s) => s.library.download !== null);
+  const { download } = useActions();
+  if (offers.length === 0) return null;
+  return (
+    <ul className="flex flex-col gap-2" data-testid="offers">
+      {offers.map((offer) => {
+        const name = nameOfModel(offer);
+        const here = stored?.some((m) => m.complete && nameOfModel(m) === name && m.commit === offer.commit);
+        return (
+          <li key={name} className="flex flex-wrap items-center justify-between gap-x-4 gap-y-2 rounded-xl bg-sunk px-4 py-3">
+            <div className="min-w-0">
+              <p className="font-medium break-words">{name}</p>
+              <p className="hint">
+                {bytes(offer.bytes)} · {offer.files.length === 1 ? 'one file' : `${offer.files.length} files`} · {offer.revision} is commit{' '}
+                {offer.commit.slice(0, 8)}
+                {here && ' · on this device'}
+              </p>
+            </div>
+            {!here && (
+              <Button look="small primary" isDisabled={busy} aria-label={`Download ${name}`} onPress={() => void download(offer, token)}>
+                Download
+              </Button>
+            )}
+          </li>
+        );
+      })}
+    </ul>
+  );
+}

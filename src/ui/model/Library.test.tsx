@@ -1,0 +1,80 @@
+// @vitest-environment happy-dom
+// Models of the Hub and of this browser on a store without workers: what is shown, and which commands are given.
+import { act, cleanup, fireEvent, render, screen } from '@testing-library/react';
+import { afterEach, expect, test, vi } from 'vitest';
+import { createActions } from '../../state/actions.ts';
+import { createAppStore } from '../../state/store.ts';
+import type { Client } from '../../worker/client.ts';
+import type { StoredModel } from '../../worker/library-api.ts';
+import { AppContext } from '../context.ts';
+import { Library } from './Library.tsx';
+
+afterEach(cleanup);
+
+function open() {
+  const library = { list: vi.fn(async (): Promise<StoredModel[]> => []), find: vi.fn(), pause: vi.fn(), remove: vi.fn() };
+  const download = vi.fn();
+  const trainer = {
+    openDevice: vi.fn(async () => ({ name: 'Test GPU', software: true, maxBindingBytes: 2 ** 30, subgroups: null, timestamps: false })),
+    loadModel: vi.fn(),
+  };
+  const app = createAppStore();
+  const actions = createActions(app, { trainer, library: () => library, download, end: () => undefined } as unknown as Client);
+  render(
+    <AppContext value={{ app, actions }}>
+      <Library blocked={false} />
+    </AppContext>,
+  );
+  return { library, download, trainer, app, actions };
+}
+
+const press = (name: string) => act(async () => fireEvent.click(screen.getByRole('button', { name, hidden: true })));
+
+const offer = { id: 'lab/tiny', revision: 'main', commit: 'a'.repeat(40), gguf: null, files: [], bytes: 2048 };
+const stored = { key: 'k', id: 'lab/tiny', commit: offer.commit, gguf: null, bytes: 2048, here: 1024, complete: false };
+
+test('a suggested model is looked for, downloaded, opened; what is stored can be resumed, opened and deleted', async () => {
+  const { library, download, trainer, actions } = open();
+  await act(() => actions.checkDevice());
+  library.find.mockResolvedValueOnce([offer]);
+  await press('Qwen/Qwen3-0.6B');
+  expect(library.find).toHaveBeenCalledWith('Qwen/Qwen3-0.6B', 'main', '');
+  expect(screen.getByTestId('offers').textContent).toContain('main is commit aaaaaaaa');
+  download.mockResolvedValueOnce({ key: 'k', paused: true });
+  library.list.mockResolvedValue([stored]);
+  await press('Download lab/tiny');
+  expect(trainer.loadModel).not.toHaveBeenCalled();
+  expect(screen.getByTestId('stored').textContent).toContain('1.0 KiB of 2.0 KiB: not complete');
+  download.mockResolvedValueOnce({ key: 'k', paused: false });
+  library.list.mockResolvedValue([{ ...stored, here: 2048, complete: true }]);
+  await press('Resume lab/tiny');
+  expect(download).toHaveBeenLastCalledWith('k', '', expect.any(Function));
+  expect(trainer.loadModel).toHaveBeenCalledWith({ kind: 'stored', key: 'k' });
+  await press('Open lab/tiny');
+  expect(trainer.loadModel).toHaveBeenCalledTimes(2);
+  library.list.mockResolvedValue([]);
+  await press('Delete lab/tiny');
+  expect(library.remove).toHaveBeenCalledWith('k');
+  expect(screen.queryByTestId('stored')).toBeNull();
+});
+
+test('progress and waits of a download are shown, and it can be paused; a refusal is a notice', async () => {
+  const { library, download, app, actions } = open();
+  await act(() => actions.checkDevice());
+  let refuse = (_: Error) => {};
+  download.mockImplementationOnce(
+    (_what, _token, onProgress) =>
+      new Promise((_, reject) => {
+        refuse = reject;
+        onProgress({ done: 512, total: 2048, waiting: 'the connection broke off; next try in 2 s' });
+      }),
+  );
+  await act(async () => void actions.download(offer, ''));
+  expect(screen.getByTestId('download-progress').textContent).toContain('512 B of 2.0 KiB');
+  expect(screen.getByTestId('download-progress').textContent).toContain('Waiting: the connection broke off');
+  await press('Pause download');
+  expect(library.pause).toHaveBeenCalled();
+  await act(async () => refuse(Object.assign(new Error('lab/tiny: no.'), { name: 'InputError:hub' })));
+  expect(screen.queryByTestId('download-progress')).toBeNull();
+  expect(app.getState().notices[0]).toMatchObject({ title: 'This model cannot be fetched', message: 'lab/tiny: no.' });
+});
