@@ -25,6 +25,7 @@ export interface AskOptions {
 export function createActions(app: AppStore, client: Client) {
   const { dispatch, getState } = app;
   let dataSource: DataSource | null = null;
+  let readings = 0;
   let lastQuestion = 0;
 
   /** Runs `work`; what it throws is shown. Resolves with undefined then. */
@@ -55,6 +56,7 @@ export function createActions(app: AppStore, client: Client) {
 
   async function readData(source: DataSource, options: DataOptions): Promise<boolean> {
     dispatch({ type: 'data-reading' });
+    readings++;
     const onProgress = callback((progress: ReadingProgress) => dispatch({ type: 'data-progress', progress }));
     const report = await attempt<DatasetReport | ColumnsWanted | null>(async () => client.data.read(source, options, onProgress));
     if (report === null) {
@@ -129,6 +131,14 @@ export function createActions(app: AppStore, client: Client) {
     },
 
     start,
+    /** Counts the memory that the form comes to, unless it has mistakes or is changed meanwhile. */
+    async countBill() {
+      const { form, data } = getState();
+      if (Object.keys(formProblems(form)).length > 0 || data.status !== 'ready') return;
+      const report = await attempt(async () => client.trainer.bill(configOf(form), readings));
+      const now = getState();
+      if (report && now.form === form && now.data.report === data.report) dispatch({ type: 'bill', report });
+    },
     pause: () => attempt(async () => client.trainer.pause()),
     resume: () => attempt(async () => client.trainer.resume()),
     stop: () => attempt(async () => client.trainer.stop()),

@@ -23,6 +23,7 @@ export interface Form {
   evaluateEvery: string;
   validation: string;
   seed: string;
+  memory: string;
   maxLength: string;
   completionOnly: boolean;
   turns: 'all' | 'last';
@@ -67,6 +68,8 @@ export interface FieldInfo {
   /** The empty field is null ("no limit", "at the end only"). */
   optional?: boolean;
   needs?: Need;
+  /** What one of the field's unit is in run.json. */
+  unit?: number;
 }
 
 export const fields: Record<TextField, FieldInfo> = {
@@ -111,6 +114,13 @@ export const fields: Record<TextField, FieldInfo> = {
   },
   validation: { path: 'data.validation', label: 'Validation share', help: 'Of the rows, 0 to below 1' },
   seed: { path: 'seed', label: 'Seed', help: 'A whole number; the same seed gives the same run' },
+  memory: {
+    path: 'memory',
+    label: 'Memory budget',
+    help: 'MiB that a run may take with the model; it then saves where it must. Empty: not limited',
+    optional: true,
+    unit: 2 ** 20,
+  },
   maxLength: { path: 'data.maxLength', label: 'Max length', help: 'Tokens a row may have; longer rows are cut' },
   searchSteps: { path: 'search.steps', label: 'Search length', help: 'Upper steps, each with two micro-batches', needs: 'search' },
   searchBatch: { path: 'search.batch', label: 'Search batch', help: 'Rows a lower update; a multiple of its micro-batch', needs: 'search' },

@@ -23,10 +23,10 @@ export function formOf(config: RunConfig): Form {
   const train = config.train || defaultRunConfig().train;
   const search = config.search || searchDefaults;
   const groups: Record<string, object> = { data, adapter, train, search };
-  const texts = Object.entries(fields).map(([name, { path }]) => {
+  const texts = Object.entries(fields).map(([name, { path, unit = 1 }]) => {
     const [group, key] = path.split('.');
-    const value = key === undefined ? config.seed : (groups[group] as Record<string, unknown>)[key];
-    return [name, value === null ? '' : String(value)];
+    const value = ((key === undefined ? config : groups[group]) as Record<string, unknown>)[key ?? group];
+    return [name, value === null ? '' : String(typeof value === 'number' ? value / unit : value)];
   });
   return {
     ...(Object.fromEntries(texts) as Record<TextField, string>),
@@ -63,13 +63,13 @@ export const defaultForm = (): Form => ({
 /** The form with a preset's settings; how data is read and split, the seed and the page's own settings stay. `rows`: null while unknown. */
 export function withPreset(form: Form, name: RunPresetName, rows: number | null): Form {
   const { settings, searchEpochs }: RunPreset = RUN_PRESETS[name];
-  const { seed, maxLength, completionOnly, turns, packing, template, columns, validation, waitAtReview } = form;
+  const { seed, memory, maxLength, completionOnly, turns, packing, template, columns, validation, waitAtReview } = form;
   const made = formOf(parseRunConfig(settings, name));
   if (searchEpochs !== undefined && rows !== null) {
     const kept = rows * (1 - Number(validation));
     made.searchSteps = String(searchSteps(searchEpochs, kept, Number(made.searchMicroBatch)));
   }
-  return { ...made, seed, maxLength, completionOnly, turns, packing, template, columns, validation, waitAtReview };
+  return { ...made, seed, memory, maxLength, completionOnly, turns, packing, template, columns, validation, waitAtReview };
 }
 
 /** run.json of what stands in the form; what cannot be a number stays text, so that the check names it. */
@@ -89,9 +89,10 @@ export function configOf(form: Form): RunConfigInput {
     },
   };
   const root: Record<string, unknown> = config;
-  for (const [name, { path, optional, needs }] of Object.entries(fields)) {
+  for (const [name, { path, optional, needs, unit = 1 }] of Object.entries(fields)) {
     if (!isUsed(form, needs)) continue;
-    const value = number(form[name as TextField], optional) ?? (optional ? null : '');
+    const typed = number(form[name as TextField], optional) ?? (optional ? null : '');
+    const value = typeof typed === 'number' && unit !== 1 ? Math.round(typed * unit) : typed;
     const [group, key] = path.split('.');
     if (key === undefined) root[group] = value;
     else config[group][key] = value;

@@ -91,7 +91,6 @@ export const hasTuned = ({ run, adapter }: Pick<State, 'run' | 'adapter'>): bool
 const fresh = { review: null, adapter: null, chat: noChat, heldOut: noHeldOut, exported: noExport, progress: null };
 
 const titles: Record<string, string> = {
-  'too-large': 'This does not fit the memory',
   'bad-file': 'This file cannot be read',
   'bad-config': 'A setting does not fit',
   'bad-model': 'This model cannot be used',

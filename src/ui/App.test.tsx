@@ -69,6 +69,7 @@ function open() {
   const trainer = {
     openDevice: vi.fn(async () => ({ name: 'Test GPU', software: true, maxBindingBytes: 2 ** 30, subgroups: null, timestamps: false })),
     loadModel: vi.fn(async () => model),
+    bill: vi.fn(async (): Promise<unknown> => ({ stages: [], problem: null })),
     start: vi.fn(async () => undefined),
     proceed: vi.fn(async () => undefined),
     discard: vi.fn(),

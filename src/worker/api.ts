@@ -234,6 +234,25 @@ export interface HeldOutReport {
   shown: { prompt: string; expected: string; answer: string; exact: boolean }[];
 }
 
+/** What a stage of a run needs on the device, in bytes by category, and how it then runs. */
+export interface StageBill {
+  stage: 'search' | 'training';
+  bytes: Record<'weights' | 'adapter' | 'optimizer' | 'activations' | 'logits' | 'cache' | 'other', number>;
+  total: number;
+  microBatch: number;
+  /** What is computed twice, to keep less. */
+  recompute: 'none' | 'mlp' | 'block';
+  /** Rows of logits at a time. */
+  chunk: number;
+}
+
+/** The memory of a run that has not begun. */
+export interface BillReport {
+  stages: StageBill[];
+  /** Why it cannot be, with the nearest settings that can; or null. */
+  problem: string | null;
+}
+
 /** A zip of the adapter, re-opened and compared. */
 export interface ExportReport {
   name: string;
@@ -251,6 +270,8 @@ export interface TrainerApi {
   connect(events: MessagePort, data: MessagePort, base: string): void;
   openDevice(): Promise<DeviceReport>;
   loadModel(source: ModelSource): Promise<ModelReport>;
+  /** Counts the memory of a run with these settings on the data that the data worker holds; `reading` tells one dataset from another. */
+  bill(config: RunConfigInput, reading: number): Promise<BillReport>;
   /** Starts a run on the data that the data worker hands over; resolves once it has begun, or throws InputError for bad settings. */
   start(config: RunConfigInput): Promise<void>;
   /** Ends the review: trains with exactly this allocation. Resolves once the training has begun; the review stays where it throws. */

@@ -10,7 +10,18 @@ import { type LoadedModel, loadModel } from '../model/load.ts';
 import { parseRunConfig, type RunConfigInput } from '../train/config.ts';
 import { answerText } from '../train/evaluate.ts';
 import { InputError, isInputError } from '../util/error.ts';
-import type { AdapterReport, DeviceReport, ExportReport, HeldOutReport, ModelReport, ModelSource, Question, Which } from './api.ts';
+import type {
+  AdapterReport,
+  BillReport,
+  DeviceReport,
+  ExportReport,
+  HeldOutReport,
+  ModelReport,
+  ModelSource,
+  Question,
+  Which,
+} from './api.ts';
+import { Biller } from './bill.ts';
 import { describeDevice, describeModel } from './describe.ts';
 import type { EventSender } from './events.ts';
 import { modelFolder } from './folder.ts';
@@ -41,12 +52,15 @@ export class Trainer {
   #opened: OpenedAdapter | null = null;
   #busy: string | null = null;
   #abort: AbortController | null = null;
+  readonly #biller: Biller;
 
   constructor(
     private readonly events: EventSender,
     private readonly data: Remote<HandOverApi>,
     private readonly base: string,
-  ) {}
+  ) {
+    this.#biller = new Biller(data);
+  }
 
   /** The device; a new one when the one before has failed, whose model and run are gone with it. */
   async openDevice(): Promise<DeviceReport> {
@@ -107,6 +121,10 @@ export class Trainer {
     this.#run?.destroy();
     this.#opened?.layout.store.destroy();
     this.#run = this.#opened = null;
+  }
+
+  bill(input: RunConfigInput, reading: number): Promise<BillReport> {
+    return this.#biller.bill(this.#needModel(), input, reading);
   }
 
   start(input: RunConfigInput): Promise<void> {

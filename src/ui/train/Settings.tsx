@@ -5,6 +5,7 @@ import { formProblems } from '../../state/form.ts';
 import { RUN_PRESETS, type RunPresetName } from '../../train/presets.ts';
 import { useActions, useApp } from '../context.ts';
 import { Button, Choice } from '../shared/controls.tsx';
+import { Memory } from './Memory.tsx';
 import { SearchSettings } from './SearchSettings.tsx';
 import { SettingGrid } from './Setting.tsx';
 
@@ -101,6 +102,7 @@ export function Settings({ disabled }: { disabled: boolean }) {
           <SettingGrid names={further} disabled={disabled} />
         </div>
       </details>
+      <Memory disabled={disabled} />
     </div>
   );
 }

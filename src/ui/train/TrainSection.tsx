@@ -15,13 +15,14 @@ const Live = lazy(() => import('./Live.tsx').then((m) => ({ default: m.Live })))
 const Settings = lazy(() => import('./Settings.tsx').then((m) => ({ default: m.Settings })));
 
 /** What keeps a run from starting, or null. */
-export function obstacle(state: Pick<State, 'form' | 'data' | 'model'>): string | null {
+export function obstacle(state: Pick<State, 'form' | 'data' | 'model' | 'bill'>): string | null {
   if (!state.model.report) return 'There is no model yet.';
   if (state.data.status === 'reading') return 'The data is being read.';
   if (!state.data.report) return 'There is no data yet.';
   if (state.data.report.trainedTokens === 0) return 'No token of the data carries loss.';
   const wrong = Object.keys(formProblems(state.form)).length;
-  return wrong === 0 ? null : `${wrong} ${wrong === 1 ? 'setting needs' : 'settings need'} attention.`;
+  if (wrong > 0) return `${wrong} ${wrong === 1 ? 'setting needs' : 'settings need'} attention.`;
+  return state.bill?.problem ? 'The settings do not fit: see the memory above.' : null;
 }
 
 export function TrainSection() {

@@ -1,0 +1,104 @@
+// The memory that the settings come to, by category against a budget, before anything starts.
+import { useEffect } from 'react';
+import { formProblems } from '../../state/form.ts';
+import type { StageBill } from '../../worker/api.ts';
+import { useActions, useApp } from '../context.ts';
+import { bytes } from '../shared/format.ts';
+import { SettingGrid } from './Setting.tsx';
+
+/** Milliseconds after the last change before the bill is counted. */
+const pause = 400;
+
+const kinds: Record<keyof StageBill['bytes'], string> = {
+  weights: 'Weights',
+  adapter: 'Adapter',
+  optimizer: 'Optimizer',
+  activations: 'Activations',
+  logits: 'Logits',
+  cache: 'Keys and values',
+  other: 'Other',
+};
+const recomputed: Record<StageBill['recompute'], string> = {
+  none: 'nothing computed twice',
+  mlp: 'the inside of the MLPs computed twice',
+  block: 'every layer computed twice',
+};
+
+export function Memory({ disabled }: { disabled: boolean }) {
+  const form = useApp((s) => s.form);
+  const data = useApp((s) => s.data.report);
+  const bill = useApp((s) => s.bill);
+  const { countBill } = useActions();
+  const countable = !disabled && data !== null && Object.keys(formProblems(form)).length === 0;
+  // biome-ignore lint/correctness/useExhaustiveDependencies: another form or dataset is another bill
+  useEffect(() => {
+    if (!countable) return;
+    const timer = setTimeout(() => void countBill(), pause);
+    return () => clearTimeout(timer);
+  }, [countable, form, data, countBill]);
+  const budget = formProblems(form).memory || form.memory.trim() === '' ? null : Number(form.memory) * 2 ** 20;
+  return (
+    <section aria-labelledby="memory-title" className="rounded-xl border border-line p-4" data-testid="memory">
+      <h3 id="memory-title" className="mb-3 font-medium">
+        Memory on the device
+      </h3>
+      <SettingGrid names={['memory']} disabled={disabled} />
+      <div className="mt-4 min-h-40">
+        {bill === null && countable && <p className="hint">Counting what these settings need.</p>}
+        {bill?.problem && <p className="text-danger">{bill.problem}</p>}
+        {bill && bill.stages.length > 0 && <Bills stages={bill.stages} budget={budget} />}
+      </div>
+    </section>
+  );
+}
+
+function Bills({ stages, budget }: { stages: readonly StageBill[]; budget: number | null }) {
+  const used = (Object.keys(kinds) as (keyof typeof kinds)[]).filter((kind) => stages.some((s) => s.bytes[kind] > 0));
+  return (
+    <>
+      <table className="w-full max-w-xl text-sm tabular-nums" data-testid="bill">
+        <thead>
+          <tr className="text-left text-muted">
+            <th scope="col">For</th>
+            {stages.map(({ stage }) => (
+              <th key={stage} scope="col" className="text-right">
+                {stage === 'search' ? 'Search' : 'Training'}
+              </th>
+            ))}
+          </tr>
+        </thead>
+        <tbody>
+          {used.map((kind) => (
+            <tr key={kind}>
+              <th scope="row" className="text-left font-normal">
+                {kinds[kind]}
+              </th>
+              {stages.map((s) => (
+                <td key={s.stage} className="text-right">
+                  {bytes(s.bytes[kind])}
+                </td>
+              ))}
+            </tr>
+          ))}
+          <tr className="border-t border-line font-semibold">
+            <th scope="row" className="text-left">
+              Together
+            </th>
+            {stages.map((s) => (
+              <td key={s.stage} className="text-right">
+                {bytes(s.total)}
+                {budget !== null && ` of ${bytes(budget)}`}
+              </td>
+            ))}
+          </tr>
+        </tbody>
+      </table>
+      {stages.map((s) => (
+        <p key={s.stage} className="hint mt-2">
+          {s.stage === 'search' ? 'The search' : 'The training'} runs with a micro-batch of {s.microBatch}, {recomputed[s.recompute]},
+          logits of {s.chunk} {s.chunk === 1 ? 'token' : 'tokens'} at a time.
+        </p>
+      ))}
+    </>
+  );
+}
