@@ -137,3 +137,11 @@ describe('presets', () => {
     expect(withPreset(form, 'paper', null).searchSteps).toBe('200');
   });
 });
+
+test('the memory budget stands in MiB in its field and in bytes in run.json', () => {
+  expect(configOf({ ...defaultForm(), memory: '1.5' })).toMatchObject({ memory: 1.5 * 2 ** 20 });
+  expect(configOf(defaultForm())).toMatchObject({ memory: null });
+  expect(formOf(parseRunConfig({ memory: 3 * 2 ** 20 }, 'x')).memory).toBe('3');
+  expect(formProblems({ ...defaultForm(), memory: '-1' }).memory).toBeDefined();
+  expect(withPreset({ ...defaultForm(), memory: '7', turns: 'last' }, 'quick', null)).toMatchObject({ memory: '7', turns: 'last' });
+});

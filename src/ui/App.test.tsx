@@ -226,6 +226,32 @@ describe('training', () => {
     expect(button('Start training').disabled).toBe(false);
   });
 
+  test('the memory is shown by category against a budget; what cannot fit blocks the start and says what would', async () => {
+    vi.useFakeTimers();
+    try {
+      const { ready, trainer } = open();
+      const mib = 2 ** 20;
+      const needed = { weights: 5 * mib, adapter: mib, optimizer: 3 * mib, activations: 7 * mib, logits: 2 * mib, cache: 0, other: mib };
+      const stage = { stage: 'training', bytes: needed, total: 19 * mib, microBatch: 4, recompute: 'block', chunk: 32 };
+      trainer.bill.mockResolvedValueOnce({ stages: [stage], problem: null });
+      await ready();
+      fireEvent.change(screen.getByLabelText('Memory budget'), { target: { value: '20' } });
+      await act(() => vi.advanceTimersByTimeAsync(500));
+      expect(trainer.bill).toHaveBeenLastCalledWith(expect.objectContaining({ memory: 20 * mib }), expect.any(Number));
+      expect(screen.getByTestId('bill').textContent).toContain('Optimizer3.0 MiB');
+      expect(screen.getByTestId('bill').textContent).toContain('Together19.0 MiB of 20.0 MiB');
+      expect(screen.getByTestId('memory').textContent).toContain('micro-batch of 4, every layer computed twice');
+      expect(button('Start training').disabled).toBe(false);
+      trainer.bill.mockResolvedValueOnce({ stages: [], problem: 'It fits with data.maxLength 64.' });
+      fireEvent.change(screen.getByLabelText('Memory budget'), { target: { value: '9' } });
+      await act(() => vi.advanceTimersByTimeAsync(500));
+      expect(screen.getByTestId('memory').textContent).toContain('It fits with data.maxLength 64.');
+      expect(button('Start training').disabled).toBe(true);
+    } finally {
+      vi.useRealTimers();
+    }
+  });
+
   test('fields of the mixture go with plain LoRA', async () => {
     const { ready } = open();
     await ready();

@@ -1,5 +1,4 @@
 // The memory that a run's settings come to on the data that is there, counted without recording anything on the device.
-import type { Remote } from 'comlink';
 import type { LoadedModel } from '../model/load.ts';
 import type { Row } from '../train/batch.ts';
 import { parseRunConfig, type RunConfigInput, searches, trains } from '../train/config.ts';
@@ -7,7 +6,7 @@ import { fitWithin, limitsOf, searchNeed, trainingNeed } from '../train/fit.ts';
 import { shapesOf } from '../train/run-rows.ts';
 import { isInputError } from '../util/error.ts';
 import type { BillReport, StageBill } from './api.ts';
-import type { HandOverApi } from './hand-over.ts';
+import type { HandOver } from './hand-over.ts';
 import { rowsOf } from './rows.ts';
 
 /** The stages of a run with the memory of each, chosen as the run itself will choose. What cannot be is the report's `problem`. */
@@ -31,7 +30,7 @@ export function billOf(model: LoadedModel, rows: readonly Row[], input: RunConfi
 export class Biller {
   #known: { reading: number; rows: Row[] } | null = null;
 
-  constructor(private readonly data: Pick<Remote<HandOverApi>, 'examples'>) {}
+  constructor(private readonly data: { examples(): Promise<HandOver> }) {}
 
   /** @param reading number of the reading that the data comes from: another one means other rows */
   async bill(model: LoadedModel, input: RunConfigInput, reading: number): Promise<BillReport> {

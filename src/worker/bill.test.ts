@@ -1,0 +1,58 @@
+// The bill of the settings on the page: stages, what is chosen, what cannot be, and that rows are asked for once a dataset.
+import { expect, test, vi } from 'vitest';
+import { SMOLLM2_135M } from '../model/shapes.ts';
+import { symbolicWeights } from '../model/weights.ts';
+import type { RunConfigInput } from '../train/config.ts';
+import { Biller } from './bill.ts';
+
+const config = { ...SMOLLM2_135M, layers: 2, hidden: 48, heads: 3, kvHeads: 1, headDim: 16, feedForward: 96, vocab: 4096 };
+const model = {
+  config,
+  weights: symbolicWeights(config, () => 'bf16'),
+  variants: { product: 'register', rows: 'thread' } as const,
+  gpu: { maxBinding: 2 ** 31, device: { limits: { maxBufferSize: 2 ** 31 } } },
+};
+const settings: RunConfigInput = {
+  data: { maxLength: 64, validation: 0 },
+  adapter: { experts: 4, rank: 4 },
+  train: { batch: 8, microBatch: 4 },
+};
+
+/** 40 rows of 64 tokens, all of which carry loss. */
+function billing() {
+  const all = new Int32Array(40 * 64).fill(1);
+  const starts = Int32Array.from({ length: 41 }, (_, i) => 64 * i);
+  const examples = vi.fn(async () => ({ ids: all, labels: all, starts }));
+  const biller = new Biller({ examples });
+  return { examples, bill: (change: RunConfigInput, reading = 1) => biller.bill(model as never, { ...settings, ...change }, reading) };
+}
+
+test('every stage has its categories, which add up; a budget is kept', async () => {
+  const { bill } = billing();
+  const { stages, problem } = await bill({ search: { batch: 8, microBatch: 4 } });
+  expect(problem).toBeNull();
+  expect(stages.map((s) => s.stage)).toEqual(['search', 'training']);
+  for (const { bytes, total } of stages) expect(Object.values(bytes).reduce((a, b) => a + b, 0)).toBe(total);
+  const memory = Math.floor(0.7 * stages[1].total);
+  const [training] = (await bill({ memory })).stages;
+  expect(training.total).toBeLessThanOrEqual(memory);
+  expect(training.recompute !== 'none' || training.chunk < 128 || training.microBatch < 4).toBe(true);
+});
+
+test('what cannot fit names settings that do', async () => {
+  const { bill } = billing();
+  const weights = (await bill({})).stages[0].bytes.weights;
+  const { stages, problem } = await bill({ memory: weights + 100_000 });
+  expect(stages).toEqual([]);
+  expect(problem).toMatch(/^The training does not fit: it needs .* memory is/);
+  expect((await bill({ adapter: { preset: 'nonsense' } as never })).problem).toMatch(/settings/);
+});
+
+test('rows are taken once a dataset', async () => {
+  const { bill, examples } = billing();
+  await bill({}, 1);
+  await bill({ seed: 2 }, 1);
+  expect(examples).toHaveBeenCalledTimes(1);
+  await bill({}, 2);
+  expect(examples).toHaveBeenCalledTimes(2);
+});
