@@ -28,7 +28,7 @@ afterAll(() => {
 const slow: Fault = { kind: 'slow', piece: 20_000, ms: 60 };
 function make(room = 1e9) {
   const root = new MemoryDirectory();
-  const access = { address: hub.hub, patience: { tries: 3, pause: 0.01, longest: 5, stall: 20 } };
+  const access = { address: hub.hub, patience: { tries: 3, pause: 0.3, longest: 5, stall: 20 } };
   return new Library({ store: new ModelStore(async () => root), access, room: async () => room });
 }
 const offer = async (library: Library, id: string) => (await library.find(id, ' ', ' '))[0];

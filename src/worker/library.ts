@@ -6,7 +6,7 @@ import { InputError } from '../util/error.ts';
 import type { DownloadProgress, LibraryApi } from './library-api.ts';
 import { storedModels } from './storage.ts';
 
-const tellEvery = 100; // milliseconds
+const tellAfter = 100; // milliseconds; what changes meanwhile is told together
 
 /** What a library is made of; tests give their own. */
 export interface LibraryParts {
@@ -69,13 +69,14 @@ export class Library implements LibraryApi {
       throw new InputError('too-large', `${stored!.id}: ${mib(missing)} more are needed, and this browser gives this page ${mib(room)}.`);
     }
     const progress: DownloadProgress = { done: stored?.here ?? 0, total: stored?.bytes ?? 0, waiting: null };
-    let told = 0;
+    let timer: ReturnType<typeof setTimeout> | undefined;
+    const send = () => {
+      timer = undefined;
+      onProgress({ ...progress });
+    };
     const tell = (change: Partial<DownloadProgress>) => {
       Object.assign(progress, change);
-      const now = performance.now();
-      if (now - told < tellEvery && change.waiting == null) return;
-      told = now;
-      onProgress({ ...progress });
+      timer ??= setTimeout(send, tellAfter);
     };
     try {
       const full: HubAccess = {
@@ -89,6 +90,8 @@ export class Library implements LibraryApi {
     } catch (error) {
       if (signal.aborted) return { key, paused: true };
       throw error;
+    } finally {
+      clearTimeout(timer);
     }
   }
 
