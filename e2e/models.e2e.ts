@@ -1,23 +1,117 @@
-// Where models come from: one .gguf file.
-import { afterEach, expect, test } from 'vitest';
+// Where models come from: one .gguf file, the Hub by id, this browser's storage.
+import type { Page } from 'playwright';
+import { afterEach, beforeEach, expect, test } from 'vitest';
+import { COMMIT, demoOnHub, type RunningHub, startHub } from './hub.ts';
 import { type OpenPage, openApp } from './launch.ts';
-import { chooseGguf, takeNotice, textOf, waitForDevice } from './steps.ts';
+import { chooseGguf, takeNotice, textOf, violations, waitForDevice } from './steps.ts';
+
+const weights = 'model.safetensors';
+const models = [demoOnHub('lab/tiny'), demoOnHub('lab/gated', 'gated')];
+const size = models[0].files[weights].bytes.length;
 
 let open: OpenPage | null = null;
+let running: RunningHub;
+beforeEach(async () => {
+  running = await startHub(models);
+});
 afterEach(async () => {
   await open?.close();
   open = null;
+  await running.close();
 });
 
+/** The page in a Chromium whose Hub is the mock one. */
+async function openWithHub(context: Parameters<typeof openApp>[0] = {}): Promise<Page> {
+  open = await openApp({ args: running.args, ...context, context: { ignoreHTTPSErrors: true, ...context.context } });
+  await waitForDevice(open.page);
+  return open.page;
+}
+
+async function find(page: Page, id: string): Promise<void> {
+  const hub = page.getByTestId('hub');
+  if ((await hub.getAttribute('open')) === null) await hub.locator('summary').click();
+  await page.getByLabel('Model id').fill(id);
+  await page.getByLabel('Model id').press('Enter');
+}
+
+const facts = async (page: Page) => {
+  await page.getByTestId('model-facts').waitFor({ timeout: 60_000 });
+  return textOf(page.getByTestId('model-facts'));
+};
+/** The next download stands still at a third, and again where it is tried once more. */
+const hold = () =>
+  running.hub.faults.set(
+    weights,
+    [Math.ceil(size / 3), 0, 0].map((after) => ({ kind: 'stall', after })),
+  );
+/** Lets what is asked for from now on through. */
+const letGo = () => running.hub.faults.clear();
+/** Waits until a fifth of the model is here. */
+const fifth = (page: Page) =>
+  page.waitForFunction(
+    () => Number(document.querySelector('[data-testid=download-progress] [role=progressbar]')?.getAttribute('aria-valuenow')) > 20,
+  );
+
 test('one .gguf file is loaded with its name; a file of another kind is refused', async () => {
-  open = await openApp();
-  const { page } = open;
-  await waitForDevice(page);
+  const page = await openWithHub();
   await chooseGguf(page, 'public/favicon.svg');
   expect(await takeNotice(page)).toMatch(/no config\.json/);
   await chooseGguf(page, 'src/testing/golden/gguf/qwen2-q4_k.gguf');
-  const facts = page.getByTestId('model-facts');
-  await facts.waitFor({ timeout: 60_000 });
-  expect(await textOf(facts)).toContain('qwen2-q4_k.gguf');
-  expect(await textOf(facts)).toContain('Qwen2');
+  expect(await facts(page)).toMatch(/qwen2-q4_k\.gguf.*Qwen2/);
 });
+
+test('a model of the Hub: paused, resumed after a reload, opened; then opened again without the Hub, and deleted', async () => {
+  const page = await openWithHub();
+  await find(page, 'lab/tiny');
+  expect(await textOf(page.getByTestId('offers'))).toContain(`main is commit ${COMMIT.slice(0, 8)}`);
+  hold();
+  await page.getByRole('button', { name: 'Download lab/tiny' }).click();
+  await fifth(page);
+  await page.getByRole('button', { name: 'Pause download' }).click();
+  await page.getByText('not complete').waitFor();
+  await page.reload();
+  await waitForDevice(page);
+  letGo();
+  await page.getByRole('button', { name: 'Resume lab/tiny' }).click();
+  expect(await facts(page)).toContain('lab/tiny');
+  const requests = running.hub.served.filter((s) => s.path === weights);
+  expect(requests).toHaveLength(2);
+  expect(requests[1].from).toBeGreaterThan(0);
+  expect(requests[1].from + requests[1].sent).toBe(size);
+  expect(open!.errors).toEqual([]);
+
+  await running.close();
+  await page.reload();
+  await waitForDevice(page);
+  await page.getByRole('button', { name: 'Open lab/tiny' }).click();
+  expect(await facts(page)).toContain('784');
+  await page.getByRole('button', { name: 'Delete lab/tiny' }).click();
+  await page.getByTestId('stored').waitFor({ state: 'detached' });
+  expect(open!.errors).toEqual([]);
+});
+
+test('a model that is gated, one that is not there: a notice each, and a token opens the gated one', async () => {
+  const page = await openWithHub();
+  await find(page, 'lab/none');
+  expect(await takeNotice(page)).toMatch(/lab\/none, revision main: there is no such model/);
+  await find(page, 'lab/gated');
+  await page.getByRole('button', { name: 'Download lab/gated' }).click();
+  expect(await takeNotice(page)).toMatch(/accepted their terms/);
+  await page.getByLabel('Access token').fill('hf_test');
+  await page.getByRole('button', { name: 'Resume lab/gated' }).click();
+  expect(await facts(page)).toContain('lab/gated');
+});
+
+for (const colorScheme of ['light', 'dark'] as const) {
+  test(`axe finds nothing, ${colorScheme}: an offer, a download, a part that is stored`, async () => {
+    const page = await openWithHub({ context: { colorScheme, reducedMotion: 'reduce' } });
+    await find(page, 'lab/tiny');
+    hold();
+    await page.getByRole('button', { name: 'Download lab/tiny' }).click();
+    await fifth(page);
+    expect(await violations(page)).toEqual([]);
+    await page.getByRole('button', { name: 'Pause download' }).click();
+    await page.getByText('not complete').waitFor();
+    expect(await violations(page)).toEqual([]);
+  });
+}
