@@ -71,6 +71,22 @@ describe.each(['light', 'dark'] as const)('%s', (colorScheme) => {
     await facts.getByRole('radio', { name: 'Row', exact: true }).press(' ');
     expect(JSON.parse(await textOf(facts.getByTestId('preview-row')))).toEqual({ prompt: prompts[1], completion: answers[1] });
     expect(await violations(page)).toEqual([]);
+  });
+
+  test('the memory is shown before the start, and a budget that nothing fits blocks it', async () => {
+    const { page } = open;
+    await found('billed.jsonl', pairs);
+    const memory = page.getByTestId('memory');
+    await memory.getByTestId('bill').getByText('Weights').waitFor({ timeout: 60_000 });
+    const start = page.getByRole('button', { name: /^Start/ });
+    expect(await start.isEnabled()).toBe(true);
+    await page.getByLabel('Memory budget').fill('1');
+    await memory.getByText(/does not fit: it needs .* at least/).waitFor({ timeout: 60_000 });
+    expect(await start.isEnabled()).toBe(false);
+    expect(await violations(page)).toEqual([]);
+    await page.getByLabel('Memory budget').fill('');
+    await memory.getByTestId('bill').waitFor({ timeout: 60_000 });
+    expect(await start.isEnabled()).toBe(true);
     expect(open.errors).toEqual([]);
   });
 

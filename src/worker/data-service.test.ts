@@ -1,6 +1,7 @@
 // The data worker's service on the demo's tokenizer: reports, previews, columns, what is handed over.
 import { readFileSync } from 'node:fs';
 import { gzipSync } from 'node:zlib';
+import { parquetWriteBuffer } from 'hyparquet-writer';
 import { beforeAll, describe, expect, test } from 'vitest';
 import type { DataOptions, DatasetReport, ReadingProgress } from './api.ts';
 import { unknownColumns } from './columns.ts';
@@ -115,6 +116,17 @@ describe('columns', () => {
     ['a.txt', 'question,answer\n', undefined],
   ])('%s %j', async (name, content, columns) => {
     expect((await unknownColumns([source(name, content)]))?.columns).toEqual(columns);
+  });
+
+  test('of Parquet and of files in an archive are asked for and read as chosen too', async () => {
+    const column = (name: string, data: string[]) => ({ name, data, type: 'STRING' as const });
+    const parquet = parquetWriteBuffer({ columnData: [column('ask', ['Who bit Zoe?']), column('reply', ['Ida'])] });
+    const files = [new File([parquet], 't.parquet'), new File([gzipSync('[{"ask":"Who bit Zoe?","reply":"Ida"}]')], 't.json.gz')];
+    const asked = ['t.parquet', 't.json'].map((name) => ({ file: name, columns: ['ask', 'reply'] }));
+    expect(await Promise.all(files.map((one) => new DataService('').read({ kind: 'files', files: [one] }, options)))).toEqual(asked);
+    const columns = { prompt: 'ask', completion: 'reply' };
+    const report = await service.read({ kind: 'files', files }, { ...options, columns });
+    expect(report).toMatchObject({ rows: 2, examples: 2, checks: { duplicates: 1 } });
   });
 
   test('are asked for, and read as chosen', async () => {

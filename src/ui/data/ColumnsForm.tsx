@@ -20,7 +20,7 @@ export function ColumnsForm({ wanted }: { wanted: ColumnsWanted }) {
       }}
     >
       <h3 className="font-semibold break-words">Which columns of {file}?</h3>
-      <p className="hint mb-4">Its header has no columns named prompt and completion.</p>
+      <p className="hint mb-4">None of its names is one that a known format has. Choose which hold the prompt and the answer.</p>
       <div className="flex flex-wrap items-end gap-4">
         <ColumnSelect label="Prompt" value={prompt} columns={columns} onChange={setPrompt} />
         <ColumnSelect label="Completion" value={completion} columns={columns} onChange={setCompletion} />
