@@ -128,6 +128,12 @@ describe('finding a model', () => {
     fault('tree', { kind: 'status', status: 429, retryAfter: '0' });
     expect((await find('lab/tiny'))[0].bytes).toBe(total);
   });
+
+  test('a list that never comes is given up and asked for again', async () => {
+    fault('info', { kind: 'stall', after: 0 });
+    const impatient = access({ patience: { ...patience, stall: 0.5 } });
+    expect((await findModel('lab/tiny', 'main', impatient))[0].bytes).toBe(total);
+  });
 });
 
 describe('downloading', () => {

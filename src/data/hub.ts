@@ -47,7 +47,11 @@ export async function findModel(text: string, revision: string, access: HubAcces
   const id = parseModelId(text);
   const what = `${id}, revision ${revision}`;
   const ask: typeof fetch = (input, init) =>
-    patiently(access, what, () => request(access, what, String(input), { ...init, signal: access.signal }));
+    patiently(access, what, () => {
+      const tooSlow = AbortSignal.timeout(access.patience.stall * 1000);
+      const signal = access.signal ? AbortSignal.any([access.signal, tooSlow]) : tooSlow;
+      return request(access, what, String(input), { ...init, signal });
+    });
   try {
     const hub = { hubUrl: access.address, fetch: ask };
     const { name, sha: commit } = await modelInfo({ name: id, revision, additionalFields: ['sha'], ...hub });

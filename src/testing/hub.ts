@@ -93,7 +93,7 @@ export class MockHub {
     return model;
   }
 
-  /** Answers with a status where that is the next fault. */
+  /** Answers with a status where that is the next fault; a list that stalls is never answered. */
   #fault(res: ServerResponse, key: string): Fault | null | 'answered' {
     const fault = this.faults.get(key)?.shift() ?? null;
     if (fault?.kind !== 'status') return fault;
@@ -101,9 +101,14 @@ export class MockHub {
     return 'answered';
   }
 
+  #listFault(res: ServerResponse, key: string): boolean {
+    const fault = this.#fault(res, key);
+    return fault === 'answered' || fault?.kind === 'stall';
+  }
+
   #info(req: IncomingMessage, res: ServerResponse, id: string, revision: string): void {
     const model = this.#model(req, res, id, revision);
-    if (!model || this.#fault(res, 'info') === 'answered') return;
+    if (!model || this.#listFault(res, 'info')) return;
     const gated = model.access === 'gated' ? 'manual' : false;
     res.setHeader('Content-Type', 'application/json');
     res.end(
@@ -120,7 +125,7 @@ export class MockHub {
 
   #tree(req: IncomingMessage, res: ServerResponse, url: URL, id: string, commit: string): void {
     const model = this.#model(req, res, id, commit);
-    if (!model || this.#fault(res, 'tree') === 'answered') return;
+    if (!model || this.#listFault(res, 'tree')) return;
     const entries = Object.entries(model.files).map(([path, { bytes, lfs }]) => {
       const pointer = `version https://git-lfs.github.com/spec/v1\noid sha256:${hex('sha256', bytes)}\nsize ${bytes.length}\n`;
       const blob = lfs ? new TextEncoder().encode(pointer) : bytes;
