@@ -58,16 +58,16 @@ function keys(text: string): string[] {
   return Object.entries(row).flatMap(([key, value]) => (typeof value === 'string' ? [key] : []));
 }
 
-/** The first row of JSON lines or of a list: the shortest beginning that ends with a brace and can be parsed. */
+/** The first row of JSON lines, or of a list: there the shortest beginning that ends with a brace and can be parsed. */
 function firstRow(text: string): unknown {
-  const start = text.startsWith('[') ? text.indexOf('{') : 0;
-  if (start < 0) return null;
-  for (let end = text.indexOf('}', start); end >= 0; end = text.indexOf('}', end + 1)) {
+  const isList = text.startsWith('[');
+  const start = isList ? text.indexOf('{') : 0;
+  const [ending, longest] = isList ? ['}', 1 << 14] : ['\n', 0];
+  for (let end = text.indexOf(ending, start); ; end = text.indexOf(ending, end + 1)) {
     try {
-      return JSON.parse(text.slice(start, end + 1));
+      return JSON.parse(text.slice(start, end < 0 ? undefined : end + 1));
     } catch {
-      if (end - start > 1 << 14) return null; // not JSON, or too long to tell
+      if (end < 0 || end - start > longest) return null; // not JSON, or too long to tell
     }
   }
-  return null;
 }

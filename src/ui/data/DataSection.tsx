@@ -118,7 +118,7 @@ function ReadingOptions({ disabled }: { disabled: boolean }) {
       />
       <Toggle
         label="Packing"
-        help="Short rows share one of max length; none sees another"
+        help="Several short rows take the place of one; none sees another"
         selected={form.packing}
         disabled={disabled}
         onChange={(packing) => setForm({ packing })}
