@@ -48,6 +48,6 @@ describe.runIf(fetched)('SmolLM2-135M-Instruct from its GGUF file', () => {
     const rows = questions.data.slice(0, questions.run.train.batch);
     writeFileSync(data, rows.map((row) => JSON.stringify(row)).join('\n'));
     const { loss } = JSON.parse(await cli('evaluate', '--model', model, '--data', data, '--json')) as { loss: number };
-    expect(Math.abs(loss - golden.training.steps[0].ce)).toBeLessThan(1e-3);
+    expect(Math.abs(loss - golden.training.steps[0].ce)).toBeLessThan(1e-4);
   });
 });

@@ -31,7 +31,12 @@ fn thread_rows(@builtin(workgroup_id) group: vec3<u32>, @builtin(num_workgroups)
   var top = -3.4e38;
   var sum = 0.0;
   for (var i = 0u; i < params.vocab; i++) { top = max(top, logits[start + i]); }
-  for (var i = 0u; i < params.vocab; i++) { sum += exp(logits[start + i] - top); }
+  // In blocks: one running sum would round the many small terms of a large vocabulary away.
+  for (var block = 0u; block < params.vocab; block += 256u) {
+    var part = 0.0;
+    for (var i = block; i < min(block + 256u, params.vocab); i++) { part += exp(logits[start + i] - top); }
+    sum += part;
+  }
   losses[params.first + row] = loss_of(row, top, sum);
   if (params.write_gradient != 0u) { write_gradient(row, top, sum, 0u, 1u); }
 }
@@ -55,7 +60,11 @@ fn workgroup_rows(@builtin(workgroup_id) group: vec3<u32>, @builtin(num_workgrou
   top = partial[0];
   workgroupBarrier();
   var sum = 0.0;
-  for (var i = thread; i < params.vocab; i += 64u) { sum += exp(logits[start + i] - top); }
+  for (var block = thread; block < params.vocab; block += 2048u) {
+    var part = 0.0;
+    for (var i = block; i < min(block + 2048u, params.vocab); i += 64u) { part += exp(logits[start + i] - top); }
+    sum += part;
+  }
   partial[thread] = sum;
   for (var half = 32u; half > 0u; half /= 2u) {
     workgroupBarrier();

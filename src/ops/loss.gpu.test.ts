@@ -67,3 +67,28 @@ for (const [chunk, shard] of [
     }
   });
 }
+
+test('the tail of a large vocabulary counts, although each of its terms is lost beside the largest one', async () => {
+  const vocab = 49_152;
+  const head = new Float32Array(vocab).fill(-17);
+  head[0] = 0;
+  const want = Math.log1p((vocab - 1) * Math.exp(-17));
+  for (const variants of await allVariants()) {
+    const { losses } = await runOp({
+      variants,
+      training: false,
+      step: {},
+      inputs: {
+        x: { shape: [1, 1], data: Float32Array.of(1) },
+        head: { shape: [vocab, 1], data: head, grad: false },
+        targets: { shape: [1], data: Uint32Array.of(0) },
+      },
+      record: (rec, t) => {
+        const statistics = tensor('statistics', [STATISTICS.size]);
+        rec.clear(statistics);
+        return { losses: headCrossEntropy(rec, t.x, [t.head], t.targets, statistics) };
+      },
+    });
+    expect(Math.abs(losses[0] - want)).toBeLessThan(1e-5);
+  }
+});
