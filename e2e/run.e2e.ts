@@ -107,7 +107,7 @@ test('a local model: settings, start, pause, resume, stop, held-out rows, export
 
   // Plain LoRA, to its end.
   await page.locator('#train > div:last-child > details > summary').click();
-  await page.getByText('Plain LoRA', { exact: true }).click();
+  await page.locator('label', { hasText: /^Plain LoRA$/ }).click();
   await fill(page, { Length: '6' });
   await page.getByRole('button', { name: 'Start a new run' }).click();
   await waitForPhase(page, 'finished');
@@ -128,7 +128,7 @@ test('a model folder and data files can be dropped; a drop beside the zones chan
   const { page, errors, address } = open;
   await waitForDevice(page);
   await dropOn(page, page.locator('h1'), [`${nanoFolder}/data.jsonl`]);
-  await dropOn(page, page.getByText('Drop a model folder here'), [nanoFolder]);
+  await dropOn(page, page.getByText('Drop a model folder or a .gguf file here'), [nanoFolder]);
   await page.getByTestId('model-facts').waitFor({ timeout: 60_000 });
   expect(await textOf(page.getByTestId('model-facts'))).toContain('train-moe');
   await dropOn(page, page.getByText('Drop dataset files here'), [`${nanoFolder}/data.jsonl`]);
