@@ -30,6 +30,7 @@ function cli(...argv: string[]): Promise<string> {
 }
 
 const fetched = existsSync(model);
+// Weights that we did not make are never committed: without the file there is nothing to test, and the report says so by name.
 if (!fetched) test.skip(`there is no ${model}: node scripts/fetch-smollm2.mjs fetches it, and then it is tested here`, () => {});
 
 describe.runIf(fetched)('SmolLM2-135M-Instruct from its GGUF file', () => {

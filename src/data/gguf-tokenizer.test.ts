@@ -57,6 +57,7 @@ function converted(family: string, pre: string | null): Folder {
   return folderOf(family, [ggufSource(metadata, [], `${family}.gguf`)]);
 }
 
+// The real file is never committed: tested where it is, else reported by name as skipped.
 const smollm2 = join(process.env.GUILOMO_MODELS ?? join(root, '.cache/models'), 'SmolLM2-135M-Instruct.Q4_1.gguf');
 const folders: [string, () => Folder][] = [
   ['qwen2_5', () => converted('qwen2_5', 'qwen2')],

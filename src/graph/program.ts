@@ -34,7 +34,7 @@ export class Memory {
     this.shared.set(t, buffer);
   }
 
-  /** Makes and binds a buffer for a state: with its data where it has any, else of zeros. */
+  /** Makes and binds a buffer for a state: with its data, or of zeros where it has none. */
   allocate(t: Tensor): GPUBuffer {
     return this.bind(t, t.data ? bufferOf(this.gpu, t.name, t.data) : createBuffer(this.gpu, t.name, bytesOf(t)));
   }

@@ -23,7 +23,7 @@ export interface SearchOptions {
   /** λ of the parameters' cost; with a budget (a share of params(E_max, R_max)) λ finds itself. Only with `survival`. */
   cost: number;
   budget: number | null;
-  /** Whether the pair's lower micro-step records dropout; no other pass has any. */
+  /** Whether the pair's lower micro-step records dropout; no other pass does. */
   dropout: boolean;
   /** Stream key of the drawn sizes, u32. */
   seed: number;
