@@ -16,22 +16,10 @@ import { runRows, shapeOf, shapesOf } from './run-rows.ts';
 import { learningRate } from './schedule.ts';
 import { SearchRuntime } from './search-runtime.ts';
 import { placeSearch, searchLayout, searchOptions } from './search-setup.ts';
+import type { UpdateMetrics } from './session.ts';
 
-/** A line of metrics.jsonl for a lower update; values are those before it, grad_norm before clipping. */
-export interface LowerMetrics {
-  stage: 'search';
-  step: number;
-  loss: number;
-  ce: number;
-  /** Σ over sites of L_bal, open experts only, unweighted, averaged over the micro-batches. */
-  balance: number;
-  lr: number;
-  grad_norm: number;
-  /** Tokens of the batch, padding left out. */
-  tokens: number;
-  /** Since the search began. */
-  seconds: number;
-}
+/** A lower update. */
+export type LowerMetrics = UpdateMetrics<'search'>;
 
 /** What an upper step tells. */
 export interface UpperMetrics {

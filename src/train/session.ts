@@ -18,21 +18,23 @@ import { runRows, shapeOf, shapesOf } from './run-rows.ts';
 import { Runtime } from './runtime.ts';
 import { learningRate, totalSteps } from './schedule.ts';
 
-/** A line of metrics.jsonl for an optimizer step; values are those before its update, grad_norm before clipping. */
-export interface StepMetrics {
-  stage: 'train';
+/** A line of metrics.jsonl for an optimizer step of a stage; values are those before its update, grad_norm before clipping. */
+export interface UpdateMetrics<Stage extends 'train' | 'search'> {
+  stage: Stage;
   step: number;
   loss: number;
   ce: number;
-  /** Σ over sites of L_bal, unweighted, averaged over the micro-batches. */
+  /** Σ over sites of L_bal (in the search of open experts only), unweighted, averaged over the micro-batches. */
   balance: number;
   lr: number;
   grad_norm: number;
   /** Tokens of the batch, padding left out. */
   tokens: number;
-  /** Since the first step began. */
+  /** Since the stage's first step began. */
   seconds: number;
 }
+
+export type StepMetrics = UpdateMetrics<'train'>;
 
 /** A line of metrics.jsonl for an evaluation after `step` updates. */
 export interface ValidationMetrics {

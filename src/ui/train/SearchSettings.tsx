@@ -5,7 +5,7 @@ import { formProblems } from '../../state/form.ts';
 import { REVIEW_SECONDS } from '../../state/state.ts';
 import { useActions, useApp } from '../context.ts';
 import { Choice, Toggle } from '../shared/controls.tsx';
-import { SettingGrid } from './Setting.tsx';
+import { SettingGrid, schedules } from './Setting.tsx';
 
 const main: readonly TextField[] = ['searchSteps', 'upperLearningRate', 'budget'];
 const further: readonly TextField[] = [
@@ -34,11 +34,6 @@ const orders = [
 const splits = [
   { value: 'disjoint', label: 'Two halves' },
   { value: 'paired', label: 'Alternating' },
-] as const;
-const schedules = [
-  { value: 'linear', label: 'Linear' },
-  { value: 'cosine', label: 'Cosine' },
-  { value: 'constant', label: 'Constant' },
 ] as const;
 
 export function SearchSettings({ disabled }: { disabled: boolean }) {

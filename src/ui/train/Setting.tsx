@@ -4,6 +4,13 @@ import { defaultForm, formProblems } from '../../state/form.ts';
 import { useActions, useApp } from '../context.ts';
 import { Field } from '../shared/controls.tsx';
 
+/** Learning-rate schedules, of either level. */
+export const schedules = [
+  { value: 'linear', label: 'Linear' },
+  { value: 'cosine', label: 'Cosine' },
+  { value: 'constant', label: 'Constant' },
+] as const;
+
 const start = defaultForm();
 
 export function Setting({ name, disabled }: { name: TextField; disabled: boolean }) {

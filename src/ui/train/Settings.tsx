@@ -7,7 +7,7 @@ import { useActions, useApp } from '../context.ts';
 import { Button, Choice } from '../shared/controls.tsx';
 import { Memory } from './Memory.tsx';
 import { SearchSettings } from './SearchSettings.tsx';
-import { SettingGrid } from './Setting.tsx';
+import { SettingGrid, schedules } from './Setting.tsx';
 
 const main: readonly TextField[] = ['steps', 'learningRate', 'rank', 'experts', 'topK', 'seed'];
 const further: readonly TextField[] = [
@@ -28,11 +28,6 @@ const further: readonly TextField[] = [
 const methods = [
   { value: 'lora-moe', label: 'Mixture of experts' },
   { value: 'lora', label: 'Plain LoRA' },
-] as const;
-const schedules = [
-  { value: 'linear', label: 'Linear' },
-  { value: 'cosine', label: 'Cosine' },
-  { value: 'constant', label: 'Constant' },
 ] as const;
 
 function Presets({ disabled }: { disabled: boolean }) {
