@@ -95,8 +95,8 @@ export function usePainted(
   const { cellWidth, cellHeight, width, height } = sizes;
   useLayoutEffect(() => {
     const target = canvas.current;
-    // Kept in main memory: neither waits for a GPU that is busy with training nor takes time from it.
-    const on = target?.getContext('2d', { willReadFrequently: true });
+    // Out of step with the page's own frames, which then need not be put together again at every update.
+    const on = target?.getContext('2d', { desynchronized: true });
     if (!on || width <= 0) return;
     target!.width = Math.round(width * ratio);
     target!.height = Math.round(height * ratio);
