@@ -1,4 +1,4 @@
-// The comparison of docs/results.md at full size: the demo's task, or a second one of other skills in the same words. It goes on where it was stopped.
+// The comparison of docs/results.md at full size: the demo's task, or a second one of other skills in the same words. Finished runs lie in docs/results; it goes on from them.
 import { spawnSync } from 'node:child_process';
 import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
@@ -32,10 +32,10 @@ export function withSection(text, name, tables) {
 
 export default async function compare(options) {
   const name = options.find((o) => !o.startsWith('--')) ?? 'demo';
-  const plan = `scripts/prove/compare/${name}.plan.json`;
-  if (!existsSync(join(root, plan))) throw new Error(`There is no ${plan}.`);
+  if (!['demo', 'second'].includes(name)) throw new Error(`There is no task "${name}": demo or second.`);
   const data = name === 'second' ? makeSecond() : 'public/demo';
-  const out = `.cache/compare/${name}`;
+  const plan = 'scripts/prove/compare.plan.json';
+  const out = `docs/results/${name}`;
   await ensureCli();
   const files = ['--data', `${data}/train.jsonl`, '--held-out', `${data}/heldout.jsonl`, '--plan', plan, '--out', out];
   const { status, stdout } = spawnSync(

@@ -62,7 +62,6 @@ describe('mistakes', () => {
     ['unknown key', () => parse({ seed: 3 }), /plan\.json: unknown key "seed"/],
     ['no seeds', () => parse({ seeds: [] }), /seeds: /],
     ['a seed twice', () => parse({ seeds: [1, 1] }), /seeds: names a seed twice/],
-    ['a seed for both', () => parse({ seeds: [1, 101] }), /seed 101 is among seeds and tuneSeeds/],
     ['a rate of 0', () => parse({ learningRates: [0] }), /learningRates\.0: /],
     ['baseline', () => parse({ baseline: 'none' }), /baseline is "none", which is no method/],
     ['an unknown setting', withMethod({ adapter: { ranks: 3 } }), /method "odd": unknown key "adapter\.ranks"/],

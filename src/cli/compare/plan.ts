@@ -25,7 +25,12 @@ const schema = z.strictObject({
     .min(1)
     .superRefine(distinct('rate'))
     .describe('Tried by every method as train.learningRate'),
-  tuneSeeds: z.array(seed).min(1).superRefine(distinct('seed')).default([101, 102]).describe('Of the runs that choose the learning rate'),
+  tuneSeeds: z
+    .array(seed)
+    .min(1)
+    .superRefine(distinct('seed'))
+    .default([101, 102])
+    .describe('Of the runs that choose the learning rate, by validation rows; seeds may be among them'),
   baseline: z.string().describe('The method that the others are compared with'),
 });
 
@@ -105,8 +110,6 @@ export function parsePlan(contents: unknown, where: string, model: ModelShape): 
   }
   const plan = result.data;
   const fail = (message: string) => new InputError('bad-config', `${where}: ${message}.`);
-  const both = plan.seeds.find((s) => plan.tuneSeeds.includes(s));
-  if (both !== undefined) throw fail(`seed ${both} is among seeds and tuneSeeds: learning rates are chosen with other seeds`);
   if (!Object.hasOwn(plan.methods, plan.baseline)) throw fail(`baseline is "${plan.baseline}", which is no method`);
   checkOwn(plan.run, `${where} run`);
   const tunes = plan.learningRates.length > 1;
