@@ -7,12 +7,13 @@ import type { Example } from '../../data/example.ts';
 import type { Folder } from '../../data/source.ts';
 import type { Tokenizer } from '../../data/tokenizer.ts';
 import type { LoadedModel } from '../../model/load.ts';
-import { type SearchConfig, searches, type TrainingConfig } from '../../train/config.ts';
+import { defaultRunConfig, type SearchConfig, searches, type TrainingConfig } from '../../train/config.ts';
 import { RunControl } from '../../train/control.ts';
 import { resolveAllocation } from '../../train/resolve-allocation.ts';
 import { InputError, invariant } from '../../util/error.ts';
 import { readAllocation } from '../inputs.ts';
 import { duration, type Progress } from '../progress.ts';
+import { digest, settingsOf } from './identity.ts';
 import type { Method, Plan } from './plan.ts';
 import { ResultLog } from './results.ts';
 import { runOnce } from './run-once.ts';
@@ -64,8 +65,6 @@ interface Task {
   seed: number;
   learningRate: number;
 }
-
-const digest = (value: unknown): string => createHash('sha256').update(JSON.stringify(value)).digest('hex').slice(0, 16);
 
 /** A search step, which goes through all experts at their full rank, in micro-steps of a final training: a rough measure for the time left. */
 const SEARCH_STEP = { 'first-order': 4, 'second-order': 10 } as const;
@@ -135,7 +134,7 @@ export class Comparison {
   private async key({ method, stage, seed, learningRate }: Task) {
     const config = method.config(seed, learningRate);
     const sizes = searches(config) ? null : await this.named(config);
-    return { stage, method: method.name, seed, learningRate, hash: digest([config, sizes, method.shuffled, this.input.files]) };
+    return { stage, method: method.name, seed, learningRate, hash: digest([settingsOf(config), sizes, method.shuffled, this.input.files]) };
   }
 
   /** The allocation of settings without a search. */
@@ -147,8 +146,8 @@ export class Comparison {
   private search(method: Method, seed: number): { key: SearchKey; config: SearchConfig } {
     const config = method.config(seed, this.input.plan.learningRates[0]);
     invariant(searches(config), `${method.name} has no search`);
-    const { train: _, allocation: __, ...rest } = config;
-    const hash = digest([{ ...rest, adapter: { ...rest.adapter, parameters: null } }, this.input.files]);
+    const own = settingsOf({ ...config, train: defaultRunConfig().train, adapter: { ...config.adapter, parameters: null } });
+    const hash = digest([own, this.input.files]);
     const slug = this.input.plan.methods.find((m) => m.name === method.origin)!.slug;
     return { key: { slug, seed, hash }, config };
   }
