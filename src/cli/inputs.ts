@@ -7,7 +7,7 @@ import { type Dataset, readDataset } from '../data/formats.ts';
 import { type Folder, folderOf, readAll } from '../data/source.ts';
 import { loadTokenizer, type Tokenizer } from '../data/tokenizer.ts';
 import { writeBuffer } from '../gpu/buffers.ts';
-import type { Variants } from '../gpu/variants.ts';
+import { productVariants, type Variants } from '../gpu/variants.ts';
 import type { ModelConfig } from '../model/config.ts';
 import { type LoadedModel, loadModel, openWeights, readModelConfig } from '../model/load.ts';
 import { checkpointWeights, type ModelWeights } from '../model/weights.ts';
@@ -53,8 +53,8 @@ export async function openModel({ io, progress }: Context, { folder }: CheckedMo
   const gpu = await io.openGpu();
   progress.note(`WebGPU: ${gpu.name}`);
   const variants = { ...(await chooseVariants(gpu)), ...(kernels && { product: kernels }) };
-  if (kernels === 'subgroup' && !(gpu.subgroup?.min === 4 && gpu.subgroup.max === 4))
-    throw new InputError('bad-option', `--kernels subgroup needs a GPU whose subgroups have 4 lanes; ${gpu.name} is none.`);
+  if (kernels && !productVariants(gpu).includes(kernels))
+    throw new InputError('bad-option', `--kernels ${kernels} needs a GPU with subgroups; ${gpu.name} has none.`);
   const mebibytes = (bytes: number) => Math.ceil(bytes / 2 ** 20);
   return loadModel(gpu, folder, {
     variants,

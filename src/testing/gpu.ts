@@ -2,7 +2,7 @@
 import { afterAll, expect } from 'vitest';
 import { bufferOf, readBuffer } from '../gpu/buffers.ts';
 import { createGpu, type Gpu } from '../gpu/device.ts';
-import { defaultVariants, type Variants } from '../gpu/variants.ts';
+import { defaultVariants, productVariants, type Variants } from '../gpu/variants.ts';
 import { Memory, Program } from '../graph/program.ts';
 import { Recorder } from '../graph/recorder.ts';
 import { type Tensor, tensor } from '../graph/tensor.ts';
@@ -37,10 +37,7 @@ export function values(seed: number, n: number, scale = 1): Float32Array<ArrayBu
 
 /** All product variants with the default reductions, and both reductions: what every adapter's device can be asked to run. */
 export async function allVariants(): Promise<Variants[]> {
-  const gpu = await testGpu();
-  const products: Variants['product'][] =
-    gpu.subgroup?.min === 4 && gpu.subgroup.max === 4 ? ['subgroup', 'register', 'tile'] : ['register', 'tile'];
-  return products.map((product, i) => ({ product, rows: i % 2 === 0 ? 'thread' : 'workgroup' }));
+  return productVariants(await testGpu()).map((product, i) => ({ product, rows: i % 2 === 0 ? 'thread' : 'workgroup' }));
 }
 
 /** Data for a state tensor of a test program. */

@@ -1,5 +1,6 @@
 // bench: how fast the products and whole training steps are on this device, as a table and as JSON.
 
+import { productVariants } from '../../gpu/variants.ts';
 import { SMOLLM2_135M } from '../../model/shapes.ts';
 import { chooseVariants } from '../../ops/linear/choose.ts';
 import { PRODUCTS, type ProductResult, randomModel, type StepResult, timeProduct, timeSteps } from '../../train/bench.ts';
@@ -85,12 +86,12 @@ plain LoRA of rank 8, and LoRA-MoE with 8 experts of rank 8, top-2, at all sites
       else io.out(`${gpu.name}\n\n${searchTable(costs)}\n`);
       return 0;
     }
-    const four = gpu.subgroup?.min === 4 && gpu.subgroup.max === 4;
+    const kinds = productVariants(gpu);
     const products: ProductResult[] = [];
     for (const p of PRODUCTS) {
-      for (const product of four ? (['subgroup', 'register', 'tile'] as const) : (['register', 'tile'] as const)) {
+      for (const product of kinds) {
         products.push(await timeProduct(gpu, p, { ...variants, product }));
-        progress.update('Products', products.length, PRODUCTS.length * (four ? 3 : 2));
+        progress.update('Products', products.length, PRODUCTS.length * kinds.length);
       }
     }
     const model = randomModel(gpu, { ...SMOLLM2_135M, layers: o.layers ?? SMOLLM2_135M.layers }, variants);

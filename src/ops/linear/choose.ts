@@ -1,7 +1,7 @@
 // Choosing the product variant by a short measurement, checked for correctness first; never by a vendor's name.
 import { bufferOf, createBuffer, idle, readF32 } from '../../gpu/buffers.ts';
 import type { Gpu } from '../../gpu/device.ts';
-import { defaultVariants, type Variants } from '../../gpu/variants.ts';
+import { defaultVariants, productVariants, type Variants } from '../../gpu/variants.ts';
 import { Memory, Program } from '../../graph/program.ts';
 import { Recorder } from '../../graph/recorder.ts';
 import { tensor } from '../../graph/tensor.ts';
@@ -64,15 +64,20 @@ async function time(gpu: Gpu, variants: Variants): Promise<number | null> {
 async function measure(gpu: Gpu): Promise<Variants> {
   const first = defaultVariants(gpu);
   if (first.product === 'subgroup') return first;
-  const other: Variants = { ...first, product: 'register' };
-  const [tile, register] = [await time(gpu, first), await time(gpu, other)];
-  if (register === null) return first;
-  return tile === null || tile > MARGIN * register ? other : first;
+  const tile = await time(gpu, first);
+  // Where workgroup memory does not pay in products, it does not in row reductions.
+  const others: Variants[] = productVariants(gpu).flatMap((product) => (product === 'tile' ? [] : [{ product, rows: 'thread' }]));
+  let best = { variants: first, milliseconds: tile === null ? Number.POSITIVE_INFINITY : tile / MARGIN };
+  for (const variants of others) {
+    const milliseconds = await time(gpu, variants);
+    if (milliseconds !== null && milliseconds < best.milliseconds) best = { variants, milliseconds };
+  }
+  return best.variants;
 }
 
 /**
- * The variants for a device: where subgroups are 4 wide the 4-lane kernels are fixed, elsewhere tiles unless the register kernel is right
- * and faster by a fifth. Measured once a device; a run records what it used and reuses it on resume.
+ * The variants for a device: where subgroups are 4 wide the 4-lane kernels are fixed, elsewhere tiles unless another
+ * kernel is right and faster by a fifth: the 4-lane one, which wider subgroups run in quads, or the register one. Measured once a device; a run records what it used and reuses it on resume.
  */
 export function chooseVariants(gpu: Gpu): Promise<Variants> {
   let variants = chosen.get(gpu.device);
