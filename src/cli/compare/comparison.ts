@@ -15,12 +15,12 @@ import { readAllocation } from '../inputs.ts';
 import { duration, type Progress } from '../progress.ts';
 import { digest, settingsOf } from './identity.ts';
 import type { Method, Plan } from './plan.ts';
-import { ResultLog } from './results.ts';
+import { type Result, ResultLog } from './results.ts';
 import { runOnce } from './run-once.ts';
-import { type FoundAllocation, SearchFolder, type SearchKey, siteSizes } from './searches.ts';
+import { type FoundAllocation, SearchFolder, type SearchKey } from './searches.ts';
 import { shuffleLayers } from './shuffle.ts';
-import { agreement, spread } from './statistics.ts';
-import { type Edge, type FoundRow, type MethodResults, type Table, tableMarkdown, tableRows } from './table.ts';
+import { choose, type Evidence, summarise, type Task, tuneTasks } from './summary.ts';
+import { type Table, tableMarkdown } from './table.ts';
 
 /** SHA-256 of files, read in pieces. */
 export async function hashFiles(
@@ -59,13 +59,6 @@ export interface ComparisonInput {
   progress: Progress;
 }
 
-interface Task {
-  method: Method;
-  stage: 'tune' | 'final';
-  seed: number;
-  learningRate: number;
-}
-
 /** A search step, which goes through all experts at their full rank, in micro-steps of a final training: a rough measure for the time left. */
 const SEARCH_STEP = { 'first-order': 4, 'second-order': 10 } as const;
 
@@ -76,7 +69,7 @@ export function checkOutFolder(path: string): void {
 }
 
 /** A comparison over one folder of results. */
-export class Comparison {
+export class Comparison implements Evidence {
   readonly control = new RunControl();
   private readonly log: ResultLog;
   private readonly searched: SearchFolder;
@@ -96,8 +89,8 @@ export class Comparison {
     this.total = await this.work();
     if (this.total === 0) progress.note('All runs are there already.');
     for (const method of plan.methods) {
-      for (const task of this.tuneTasks(method)) if (!(await this.ensure(task))) return null;
-      const chosen = (await this.choose(method))!;
+      for (const task of tuneTasks(plan, method)) if (!(await this.ensure(task))) return null;
+      const chosen = (await choose(plan, this, method))!;
       if (plan.learningRates.length > 1)
         progress.note(`${method.name}: learning rate ${chosen.rate}${chosen.edge ? `, the ${chosen.edge} of the grid` : ''}`);
       for (const seed of plan.seeds) if (!(await this.ensure({ method, stage: 'final', seed, learningRate: chosen.rate }))) return null;
@@ -106,29 +99,15 @@ export class Comparison {
     return this.table();
   }
 
-  private tuneTasks(method: Method): Task[] {
-    const { learningRates, tuneSeeds } = this.input.plan;
-    if (learningRates.length === 1) return [];
-    return learningRates.flatMap((learningRate) => tuneSeeds.map((seed) => ({ method, stage: 'tune' as const, seed, learningRate })));
-  }
-
-  /** The rate with the lowest mean validation loss of the tuning runs (of equals the lower one); null while they are not all there. */
-  private async choose(method: Method): Promise<{ rate: number; edge: Edge } | null> {
-    const { learningRates } = this.input.plan;
-    if (learningRates.length === 1) return { rate: learningRates[0], edge: null };
-    const losses = new Map<number, number[]>(learningRates.map((rate) => [rate, []]));
-    for (const task of this.tuneTasks(method)) {
-      const loss = (await this.find(task))?.validationLoss;
-      if (loss === null || loss === undefined) return null;
-      losses.get(task.learningRate)!.push(loss);
-    }
-    const means = learningRates.map((rate) => spread(losses.get(rate)!).mean);
-    const best = means.indexOf(Math.min(...means));
-    return { rate: learningRates[best], edge: best === 0 ? 'lowest' : best === learningRates.length - 1 ? 'highest' : null };
-  }
-
-  private async find(task: Task) {
+  /** The result of a run that was done. */
+  async find(task: Task): Promise<Result | undefined> {
     return this.log.get(await this.key(task));
+  }
+
+  /** What a method's search found with a seed, where it was done. */
+  kept(method: Method, seed: number): Promise<FoundAllocation | null> {
+    const { key, config } = this.search(method, seed);
+    return this.searched.read(key, config);
   }
 
   private async key({ method, stage, seed, learningRate }: Task) {
@@ -154,9 +133,9 @@ export class Comparison {
 
   /** What a method's search found with a seed, searched now unless it was before; null where that was stopped. */
   private async found(method: Method, seed: number): Promise<FoundAllocation | null> {
-    const { key, config } = this.search(method, seed);
-    const there = await this.searched.read(key, config);
+    const there = await this.kept(method, seed);
     if (there) return there;
+    const { key, config } = this.search(method, seed);
     const before = this.done;
     const found = await this.searched.search(key, this.input.rows, config, this.control, (step, of, loss) => {
       this.done = before + step * SEARCH_STEP[config.search.order];
@@ -184,15 +163,15 @@ export class Comparison {
     const searchesLeft = new Map<string, number>();
     let sum = 0;
     for (const method of plan.methods) {
-      const rate = (await this.choose(method))?.rate;
-      const tasks = this.tuneTasks(method);
+      const rate = (await choose(plan, this, method))?.rate;
+      const tasks = tuneTasks(plan, method);
       for (const seed of plan.seeds) tasks.push({ method, stage: 'final', seed, learningRate: rate ?? plan.learningRates[0] });
       for (const task of tasks) {
         if ((task.stage === 'tune' || rate !== undefined) && (await this.find(task))) continue;
         sum += this.microSteps(task);
         if (!method.searches) continue;
+        if (await this.kept(method, task.seed)) continue;
         const { key, config } = this.search(method, task.seed);
-        if (await this.searched.read(key, config)) continue;
         const { order, steps } = config.search;
         searchesLeft.set(`${key.slug} ${key.seed}`, SEARCH_STEP[order] * steps);
       }
@@ -243,36 +222,8 @@ export class Comparison {
     return method.shuffled ? shuffleLayers(sizes, layers, config.adapter.targets, config.seed) : sizes;
   }
 
-  private async table(): Promise<Table> {
-    const { plan } = this.input;
-    const all: MethodResults[] = [];
-    const found: FoundRow[] = [];
-    for (const method of plan.methods) {
-      const chosen = await this.choose(method);
-      if (!chosen) continue;
-      const results = await Promise.all(plan.seeds.map((seed) => this.find({ method, stage: 'final', seed, learningRate: chosen.rate })));
-      all.push({ name: method.name, learningRate: chosen.rate, edge: chosen.edge, results: results.filter((r) => r !== undefined) });
-      if (!method.searches || method.shuffled) continue;
-      const kept = await Promise.all(
-        plan.seeds.map((seed) => {
-          const { key, config } = this.search(method, seed);
-          return this.searched.read(key, config);
-        }),
-      );
-      const there = kept.filter((f) => f !== null);
-      if (there.length === 0) continue;
-      const expected = there.map((f) => f.record.expectedParameters).filter((v) => v !== null);
-      found.push({
-        name: method.name,
-        n: there.length,
-        agreement: agreement(there.map((f) => siteSizes(f.allocation))),
-        parameters: spread(there.map((f) => f.record.parameters)),
-        expectedParameters: expected.length > 0 ? spread(expected) : null,
-        closed: spread(there.map((f) => Object.values(f.allocation.experts).filter((n) => n === 0).length)),
-        seconds: spread(there.map((f) => f.record.seconds)),
-      });
-    }
-    return { baseline: plan.baseline, methods: tableRows(all, plan.baseline), found };
+  private table(): Promise<Table> {
+    return summarise(this.input.plan, this);
   }
 
   /** Writes table.md. */
