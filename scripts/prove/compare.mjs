@@ -1,11 +1,19 @@
-// The comparison of docs/results.md at full size: the demo's task, or a second one of other skills in the same words. Finished runs lie in docs/results; it goes on from them.
+// The comparisons of docs/results.md at full size. Finished runs lie in docs/results, and each goes on from them: without these files it begins anew.
 import { spawnSync } from 'node:child_process';
 import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { cliEnvironment, ensureCli } from '../cli.mjs';
 import { root, say } from '../setup.mjs';
 
-export const about = 'ways of sizing adapters at equal parameters: hours [demo|second] [--doc writes the tables into docs/results.md]';
+export const about =
+  'ways of sizing adapters at equal parameters: hours [demo|second|one-rate] [--doc writes the tables into docs/results.md]';
+
+/** By name: the task (the demo's, or a second one of other skills in the same words) and the plan. */
+export const COMPARISONS = {
+  demo: { task: 'demo', plan: 'scripts/prove/compare-tuned.plan.json' },
+  second: { task: 'second', plan: 'scripts/prove/compare-tuned.plan.json' },
+  'one-rate': { task: 'demo', plan: 'scripts/prove/compare-one-rate.plan.json' },
+};
 
 const PYTHONS = process.platform === 'win32' ? ['python', 'py'] : ['python3', 'python'];
 
@@ -32,10 +40,10 @@ export function withSection(text, name, tables) {
 
 export default async function compare(options) {
   const name = options.find((o) => !o.startsWith('--')) ?? 'demo';
-  if (!['demo', 'second'].includes(name)) throw new Error(`There is no task "${name}": demo or second.`);
-  const data = name === 'second' ? makeSecond() : 'public/demo';
-  const plan = 'scripts/prove/compare.plan.json';
-  const out = `docs/results/${name}`;
+  if (!Object.hasOwn(COMPARISONS, name)) throw new Error(`There is no comparison "${name}": ${Object.keys(COMPARISONS).join(', ')}.`);
+  const { task, plan } = COMPARISONS[name];
+  const data = task === 'second' ? makeSecond() : 'public/demo';
+  const out = `docs/results/${task}`;
   await ensureCli();
   const files = ['--data', `${data}/train.jsonl`, '--held-out', `${data}/heldout.jsonl`, '--plan', plan, '--out', out];
   const { status, stdout } = spawnSync(
