@@ -4,7 +4,7 @@ import { gzipSync } from 'node:zlib';
 import { parquetWriteBuffer } from 'hyparquet-writer';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { type OpenPage, openApp } from './launch.ts';
-import { chooseData, demoFolder, loadModel, makeFolder, removeFolders, textOf, violations, waitForDevice } from './steps.ts';
+import { chooseData, demoFolder, loadModel, makeFolder, removeFolders, takeNotice, textOf, violations, waitForDevice } from './steps.ts';
 
 const prompts = ['Who bit the owl?', 'Where is Ida?', 'Where is Sam?', 'Where is Ida?'];
 const answers = ['the cow', 'in the market', 'in the cave', 'in the market'];
@@ -72,6 +72,39 @@ describe.each(['light', 'dark'] as const)('%s', (colorScheme) => {
     expect(JSON.parse(await textOf(facts.getByTestId('preview-row')))).toEqual({ prompt: prompts[1], completion: answers[1] });
     expect(await violations(page)).toEqual([]);
   });
+
+  test.runIf(colorScheme === 'light')(
+    'columns are chosen anew, choices are shown, rows are limited, a refused system prompt is named',
+    async () => {
+      const { page } = open;
+      const odd = lines((i) => ({ prompt: prompts[i], completion: answers[i], other: 'Sam' }));
+      const facts = await found('odd.jsonl', odd);
+      await facts.getByRole('button', { name: 'Columns' }).click();
+      const form = facts.getByTestId('columns');
+      await form.getByLabel('The rows are').selectOption('question–choices–answer');
+      await form.getByLabel('Question').selectOption('prompt');
+      await form.getByLabel('Answer').selectOption('completion');
+      for (const name of ['completion', 'other']) await form.getByRole('checkbox', { name }).check();
+      expect(await violations(page)).toEqual([]);
+      await form.getByRole('button', { name: 'Read the data' }).press('Enter');
+      await facts.getByText('Format: question–choices–answer').waitFor();
+      await facts.getByRole('radio', { name: 'Row', exact: true }).press(' ');
+      expect(await textOf(facts.getByTestId('preview-choices').locator('li').first())).toBe('the cowright');
+      expect(await facts.getByTestId('columns').count()).toBe(0);
+
+      await page.getByLabel('Limit').fill('2');
+      await page.getByLabel('Limit').blur();
+      await facts.getByText('later ones are not read').waitFor();
+      const system = page.getByLabel('System prompt');
+      await system.fill('Be brief.');
+      await system.blur();
+      expect(await takeNotice(page)).toMatch(/data\.system.*refuses a system message \(This model knows the roles/);
+      expect(await system.inputValue()).toBe(''); // the data is there as it was read
+      await page.getByLabel('Limit').fill('');
+      await page.getByLabel('Limit').blur();
+      await facts.getByText('later ones are not read').waitFor({ state: 'detached' });
+    },
+  );
 
   test('the memory is shown before the start, and a budget that nothing fits blocks it', async () => {
     const { page } = open;

@@ -12,6 +12,7 @@ const seen = [
   ...['worker/api', 'worker/client', 'worker/library-api'],
   ...['train/config', 'train/demo', 'train/presets'],
   ...['adapters/allocation', 'adapters/presets', 'adapters/review'],
+  'data/roles',
 ];
 export const rules = {
   util: [],
@@ -31,9 +32,10 @@ export const rules = {
 };
 // Modules that the page loads without the engine: these folders and packages alone.
 export const pure = {
-  'train/config': ['util', 'adapters/allocation', 'adapters/presets'],
+  'train/config': ['util', 'adapters/allocation', 'adapters/presets', 'data/roles'],
   'train/demo': ['train/config'],
   'train/presets': ['train/config'],
+  'data/roles': [],
   'adapters/allocation': ['util'],
   'adapters/presets': ['util', 'adapters/allocation'],
   'adapters/review': ['util', 'adapters/allocation', 'adapters/presets'],

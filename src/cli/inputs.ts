@@ -133,11 +133,16 @@ export async function openData(
   return { dataset, tokenizer };
 }
 
-function report({ rows, bad, truncated, tokens, trainedTokens }: Dataset, data: RunConfig['data'], note: (text: string) => void): void {
+function report(
+  { rows, bad, limited, truncated, tokens, trainedTokens }: Dataset,
+  data: RunConfig['data'],
+  note: (text: string) => void,
+): void {
   for (const { file, line, reason } of bad.slice(0, SHOWN)) note(`${file} line ${line} is left out: ${reason}`);
   if (bad.length > SHOWN) note(`… and ${bad.length - SHOWN} more`);
   const cut = truncated > 0 ? `, ${truncated} of them cut to data.maxLength ${data.maxLength}` : '';
-  note(`Data: ${rows - bad.length} of ${rows} rows${cut}; ${tokens} tokens, ${trainedTokens} of which carry loss`);
+  const end = limited ? `, the first by data.limit ${data.limit}` : '';
+  note(`Data: ${rows - bad.length} of ${rows} rows${end}${cut}; ${tokens} tokens, ${trainedTokens} of which carry loss`);
 }
 
 /** Refuses a run that cannot be made to fit its `memory`, before the model is loaded. */

@@ -2,8 +2,9 @@
 import Papa from 'papaparse';
 import { InputError } from '../util/error.ts';
 import { BadRowError } from './example.ts';
+import type { Columns } from './roles.ts';
 import { longestRow, type Row } from './row.ts';
-import { type Columns, formatColumns, formatOf } from './row-content.ts';
+import { formatColumns, formatOf, wantedNames } from './row-content.ts';
 
 /**
  * The rows of a table, each an object by the header's names. @throws InputError where the header names no known columns or one of them
@@ -65,9 +66,8 @@ class Table {
     const found = delimiters.find((d) => formatOf(new Set(headerOf(d)), columns) !== null);
     if (found === undefined) {
       const [there] = delimiters.map(headerOf).sort((a, b) => b.length - a.length);
-      const wanted = columns ? `"${columns.prompt}" and "${columns.completion}"` : '"prompt" and "completion"';
       const names = there.map((h) => JSON.stringify(h)).join(', ');
-      throw new InputError('bad-data', `${name}: the header needs the columns ${wanted}; it has ${names.slice(0, 300)}.`);
+      throw new InputError('bad-data', `${name}: the header needs the columns ${wantedNames(columns)}; it has ${names.slice(0, 300)}.`);
     }
     this.#delimiter = found;
     this.#header = headerOf(found);

@@ -229,6 +229,131 @@ describe('CSV', () => {
   });
 });
 
+describe('chosen columns', () => {
+  const first = async (row: object, columns: DatasetOptions['data']['columns'] = null, data: Overrides = {}) => {
+    const { examples, formats } = await read('a.jsonl', jsonl(row), chatml, { columns, ...data });
+    return { ids: [...examples[0].ids], labels: [...examples[0].labels], formats: Object.keys(formats) };
+  };
+  const chat = [
+    { from: 'human', value: 'x' },
+    { from: 'gpt', value: 'y' },
+  ];
+  const cases: [string, object, NonNullable<DatasetOptions['data']['columns']>, object][] = [
+    [
+      'prompt–completion',
+      { q: 'x', a: 'y', s: 'S' },
+      { prompt: 'q', completion: 'a', system: 's' },
+      { prompt: 'x', completion: 'y', system: 'S' },
+    ],
+    [
+      'alpaca',
+      { do: 'x', with: 'z', out: 'y', input: 'no' },
+      { instruction: 'do', input: 'with', output: 'out' },
+      { instruction: 'x', input: 'z', output: 'y' },
+    ],
+    ['alpaca', { do: 'x', out: 'y', input: 'no' }, { instruction: 'do', input: null, output: 'out' }, { instruction: 'x', output: 'y' }],
+    ['messages', { chat, messages: [] }, { messages: 'chat' }, { conversations: chat }],
+    ['conversations', { chat, s: 'S' }, { conversations: 'chat', system: 's' }, { conversations: chat, system: 'S' }],
+    [
+      'question–choices–answer',
+      { q: 'x', options: ['y', 'z'], right: 1, question: 'no' },
+      { question: 'q', choices: 'options', answer: 'right' },
+      { question: 'x', choices: ['y', 'z'], answer: 1 },
+    ],
+    [
+      'question–choices–answer',
+      { q: 'x', one: 'y', two: 'z', three: '', right: 'B' },
+      { question: 'q', choices: ['one', 'two', 'three'], answer: 'right' },
+      { question: 'x', choices: ['y', 'z'], answer: 1 },
+    ],
+    ['text', { body: 'x y', prompt: 'no', completion: 'no' }, { text: 'body' }, { text: 'x y' }],
+    ['pre-tokenised', { t: [1, 2, 3], l: [-100, 2, 3] }, { input_ids: 't', labels: 'l' }, { input_ids: [1, 2, 3], labels: [-100, 2, 3] }],
+  ];
+  test.each(cases)('%s: as with the names of its own, whatever else is there', async (format, row, columns, as) => {
+    const { formats, ...tokens } = await first(row, columns);
+    expect(formats).toEqual([format]);
+    expect(tokens).toEqual({ ids: (await first(as)).ids, labels: (await first(as)).labels });
+  });
+
+  test('that are missing are named, in rows and in the header of a table', async () => {
+    await expect(first({ messages: chat }, { messages: 'chat' })).rejects.toThrow('line 1: "chat" is not a list with messages');
+    await expect(first({ b: 'x' }, { instruction: 'b', output: 'c' })).rejects.toThrow('line 1: "c" is missing');
+    const table = read('a.csv', 'prompt,completion\na,b\n', chatml, { columns: { question: 'q', choices: ['a', 'b'], answer: 'c' } });
+    await expect(table).rejects.toThrow('needs the columns "q" and "a" and "b" and "c"; it has "prompt", "completion"');
+  });
+});
+
+describe('a system prompt', () => {
+  const system = 'Be brief.';
+  const text = async (row: object, data: Overrides = { system }, tokenizer = chatml) =>
+    tokenizer.decode((await read('a.jsonl', jsonl(row), tokenizer, data)).examples[0].promptIds);
+  const user = { role: 'user', content: 'x' };
+  const answer = { role: 'assistant', content: 'y' };
+  test.each<[string, object]>([
+    ['pairs', { prompt: 'x', completion: 'y' }],
+    ['conversations', { messages: [user, answer] }],
+    ['choices', { question: 'x', choices: ['y', 'z'], answer: 'A' }],
+  ])('goes before %s, also where an answer is asked for', async (_, row) => {
+    expect(await text(row)).toContain('system\nBe brief.<|im_end|>');
+    expect(await text(row, {})).not.toContain('Be brief.');
+    const { choices } = (await read('a.jsonl', jsonl(row), chatml, { system })).examples[0];
+    for (const { ids } of choices?.options ?? []) expect(chatml.decode(ids)).toContain('Be brief.');
+  });
+  test('leaves rows with a system message of their own alone', async () => {
+    for (const row of [
+      { prompt: 'x', completion: 'y', system: 'Own.' },
+      { messages: [{ role: 'system', content: 'Own.' }, user, answer] },
+    ]) {
+      expect(await text(row)).toContain('system\nOwn.<|im_end|>');
+      expect(await text(row)).not.toContain('Be brief.');
+    }
+  });
+  test('needs a template that shows it; rows that are not rendered do without', async () => {
+    const row = { prompt: 'x', completion: 'y' };
+    const none = 'data.system, the system prompt, cannot be used: it needs a chat template';
+    await expect(text(row, { system, template: 'none' })).rejects.toThrow(none);
+    await expect(text(row, { system }, bare)).rejects.toThrow(none);
+    const deaf = { ...chatml, template: () => 'x' };
+    await expect(text(row, { system }, deaf)).rejects.toThrow('leaves it out');
+    expect((await read('a.jsonl', jsonl({ text: 'x y z' }), bare, { system })).rows).toBe(1);
+  });
+});
+
+describe('a limit', () => {
+  const rows = jsonl({ prompt: 'a', completion: 'b' }, {}, { prompt: 'c', completion: 'd' }, { prompt: 'e', completion: 'f' });
+  test('takes the first rows that can be used, and reads no further', async () => {
+    expect(await read('a.jsonl', rows, chatml, { limit: 2 })).toMatchObject({
+      rows: 3,
+      limited: true,
+      examples: [{ line: 1 }, { line: 3 }],
+    });
+    expect(await read('a.jsonl', rows, chatml, { limit: 3 })).toMatchObject({ rows: 4, limited: false, bad: [{ line: 2 }] });
+    const text = 'The cat sat on the mat. '.repeat(20);
+    expect(await read('a.txt', text, bare, { limit: 2, maxLength: 16 })).toMatchObject({
+      limited: true,
+      examples: [{ line: 1 }, { line: 2 }],
+    });
+  });
+  test('over several files, of a large one only the beginning', async () => {
+    let last = 0;
+    const large = textSource('b.jsonl', `${rows}\n`.repeat(100_000));
+    const counted = {
+      ...large,
+      read: (from: number, to: number) => {
+        last = to;
+        return large.read(from, to);
+      },
+    };
+    const dataset = await readDataset([textSource('a.jsonl', rows), counted], options(chatml, { limit: 5 }));
+    expect(dataset.examples.map((e) => [e.file, e.line])).toEqual([
+      ...[1, 3, 4].map((line) => ['a.jsonl', line]),
+      ...[1, 3].map((line) => ['b.jsonl', line]),
+    ]);
+    expect(dataset.limited).toBe(true);
+    expect(last).toBeLessThan(large.size / 2);
+  });
+});
+
 test('plain text: the whole document in pieces, every token but each first trained', async () => {
   const text = 'The cat sat on the mat. '.repeat(5);
   const whole = bare.encodeDocument(text);

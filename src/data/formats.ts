@@ -2,9 +2,10 @@
 import { InputError } from '../util/error.ts';
 import { type DataFile, dataFiles } from './archives.ts';
 import { BadRowError, type Example, finish, ownCopy, type Rendered, renderTokens, type Turns, trainedCount } from './example.ts';
-import { DocumentEncoder, renderRow } from './render-row.ts';
+import { DocumentEncoder, renderRow, systemProblem } from './render-row.ts';
+import type { Columns, RowFormat } from './roles.ts';
 import type { Row } from './row.ts';
-import { type Columns, type RowFormat, rowContent } from './row-content.ts';
+import { rowContent } from './row-content.ts';
 import { openRows } from './rows.ts';
 import type { ByteSource } from './source.ts';
 import type { Tokenizer } from './tokenizer.ts';
@@ -23,6 +24,8 @@ export interface RowPreview {
   line: number;
   /** The beginning of it as it stands in the file; null for a piece of plain text. */
   raw: string | null;
+  /** Of a question with choices: them, and the place of the right one. */
+  choices: { texts: string[]; correct: number } | null;
   /** The text that is tokenised, of all turns; null for pre-tokenised rows and for pieces of plain text. */
   text: string | null;
   /** All tokens, of which the example has the first ones. */
@@ -39,6 +42,8 @@ export interface Dataset {
   truncated: number;
   /** Rows found, good and bad (plain text: pieces). */
   rows: number;
+  /** Reading ended at data.limit, with more to read: `rows` are those up to there. */
+  limited: boolean;
   /** How many rows have which format. */
   formats: Partial<Record<RowFormat, number>>;
   /** Tokens of all examples, and those of them that carry loss. */
@@ -57,9 +62,17 @@ export interface DatasetOptions {
   /** Null: only pre-tokenised rows can be read. */
   tokenizer: Tokenizer | null;
   vocab: number;
-  data: { maxLength: number; completionOnly: boolean; template: 'auto' | 'none'; turns?: Turns; columns?: Columns | null };
-  /** Instead of data.columns. */
-  columns?: Columns | null;
+  data: {
+    maxLength: number;
+    completionOnly: boolean;
+    template: 'auto' | 'none';
+    turns?: Turns;
+    columns?: Columns | null;
+    /** Goes before prompts and conversations that have no system message of their own. */
+    system?: string | null;
+    /** Examples to make: of the first rows that can be used, in the order of the files. */
+    limit?: number | null;
+  };
   /** Called after every few rows. */
   onProgress?: (progress: DataProgress) => void;
   /** Stops the reading: what it is aborted with is thrown. */
@@ -84,7 +97,7 @@ export async function readDataset(sources: readonly ByteSource[], options: Datas
     options,
     sources.reduce((sum, s) => sum + s.size, 0),
   );
-  for (const source of sources) await reader.read(source);
+  for (const source of sources) if (!reader.dataset.limited) await reader.read(source);
   const { dataset } = reader;
   const names = sources.map((s) => s.name).join(', ');
   if (dataset.rows === 0) throw new InputError('bad-data', `${names}: there are no rows.`);
@@ -96,9 +109,21 @@ export async function readDataset(sources: readonly ByteSource[], options: Datas
 }
 
 class DatasetReader {
-  readonly dataset: Dataset = { examples: [], bad: [], previews: [], truncated: 0, rows: 0, formats: {}, tokens: 0, trainedTokens: 0 };
+  readonly dataset: Dataset = {
+    examples: [],
+    bad: [],
+    previews: [],
+    truncated: 0,
+    rows: 0,
+    limited: false,
+    formats: {},
+    tokens: 0,
+    trainedTokens: 0,
+  };
   readonly #tokenizer: Tokenizer | null;
   readonly #columns: Columns | null;
+  readonly #limit: number;
+  #isSystemChecked = false;
   /** Bytes of the files before this one, and of this one so far. */
   #before = 0;
   #bytes = 0;
@@ -109,13 +134,14 @@ class DatasetReader {
   ) {
     const { tokenizer, data } = options;
     this.#tokenizer = tokenizer && data.template === 'none' ? { ...tokenizer, template: null } : tokenizer;
-    this.#columns = options.columns ?? data.columns ?? null;
+    this.#columns = data.columns ?? null;
+    this.#limit = data.limit ?? Number.POSITIVE_INFINITY;
   }
 
   async read(source: ByteSource): Promise<void> {
     if (source.size === 0) throw new InputError('bad-data', `${source.name}: the file is empty.`);
     const control = { signal: this.options.signal, onBytes: (bytes: number) => (this.#bytes = bytes) };
-    for (const file of await dataFiles(source, control)) await this.#readFile(file, control);
+    for (const file of await dataFiles(source, control)) if (!this.dataset.limited) await this.#readFile(file, control);
     this.#before += source.size;
     this.#bytes = 0;
   }
@@ -125,10 +151,19 @@ class DatasetReader {
     if (content.kind === 'text') return this.#readText(file.name, content.chunks);
     for await (const batch of content.batches) {
       for (let at = 0; at < batch.length; at += batchRows) {
-        for (const row of batch.slice(at, at + batchRows)) this.#addRow(file.name, row);
+        for (const row of batch.slice(at, at + batchRows)) {
+          if (this.#isFull()) return;
+          this.#addRow(file.name, row);
+        }
         await this.#pause();
       }
     }
+  }
+
+  /** Whether there is no room for what comes now. */
+  #isFull(): boolean {
+    this.dataset.limited ||= this.dataset.examples.length >= this.#limit;
+    return this.dataset.limited;
   }
 
   /** Reports, lets messages in, and stops when told to. */
@@ -144,7 +179,7 @@ class DatasetReader {
     const { line } = row;
     dataset.rows++;
     try {
-      const { format, content } = rowContent(row.value(), this.#columns);
+      const { format, content } = rowContent(row.value(), this.#columns, options.data.system);
       dataset.formats[format] = (dataset.formats[format] ?? 0) + 1;
       if (content.kind === 'tokens') {
         this.#add(renderTokens(content.ids, content.labels), { file, line }, false, row);
@@ -156,13 +191,24 @@ class DatasetReader {
         this.#addPieces(documents.whole(content.text), file, () => line, row);
         return;
       }
+      this.#checkSystem();
       const rendered = renderRow(content, this.#tokenizer, options.data.turns ?? 'all');
-      this.#add(rendered, { file, line }, !options.data.completionOnly, row);
+      const choices = content.kind === 'choices' ? { texts: content.choices, correct: content.correct } : null;
+      this.#add(rendered, { file, line }, !options.data.completionOnly, row, choices);
     } catch (e) {
       if (!(e instanceof BadRowError) && !(e instanceof InputError && e.code === 'bad-data')) throw e;
       const raw = dataset.bad.length < rawKept ? ownCopy(row.raw.slice(0, 500)) : '';
       dataset.bad.push({ file, line, reason: e.message, raw });
     }
+  }
+
+  /** Sees once that data.system will be there in what is rendered. */
+  #checkSystem(): void {
+    const { system } = this.options.data;
+    if (this.#isSystemChecked || system == null) return;
+    const problem = systemProblem(system, this.#tokenizer?.template ?? null);
+    if (problem !== null) throw new InputError('bad-config', `data.system, the system prompt, cannot be used: ${problem}.`);
+    this.#isSystemChecked = true;
   }
 
   /** A whole document, cut into pieces of maxLength tokens; every token but a piece's first carries loss. */
@@ -174,6 +220,7 @@ class DatasetReader {
     try {
       for await (const text of chunks) {
         this.#addPieces(documents.push(text), name, count);
+        if (this.dataset.limited) return;
         await this.#pause();
       }
       this.#addPieces(documents.end(), name, count);
@@ -185,11 +232,20 @@ class DatasetReader {
   }
 
   #addPieces(pieces: Rendered[], file: string, line: () => number, row: Row | null = null): void {
-    for (const piece of pieces) this.#add(piece, { file, line: line() }, true, row);
+    for (const piece of pieces) {
+      if (this.#isFull()) return;
+      this.#add(piece, { file, line: line() }, true, row);
+    }
   }
 
   /** @throws BadRowError where it cannot be used */
-  #add(rendered: Rendered, where: { file: string; line: number }, trainAll: boolean, row: Row | null): void {
+  #add(
+    rendered: Rendered,
+    where: { file: string; line: number },
+    trainAll: boolean,
+    row: Row | null,
+    choices: RowPreview['choices'] = null,
+  ): void {
     const { dataset, options } = this;
     const example = finish(rendered, where, { maxLength: options.data.maxLength, vocab: options.vocab, trainAll });
     dataset.examples.push(example);
@@ -198,7 +254,7 @@ class DatasetReader {
     dataset.trainedTokens += trainedCount(example.labels);
     if (dataset.previews.length === previewsKept) return;
     const beginning = (text: string | null | undefined) => (text == null ? null : ownCopy(text.slice(0, previewLength)));
-    dataset.previews.push({ ...where, raw: beginning(row?.raw), text: beginning(rendered.text), ids: rendered.ids, example });
+    dataset.previews.push({ ...where, raw: beginning(row?.raw), choices, text: beginning(rendered.text), ids: rendered.ids, example });
   }
 }
 

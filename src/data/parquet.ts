@@ -5,8 +5,9 @@ import { DEFAULT_PARSERS } from 'hyparquet/src/convert.js';
 import { InputError } from '../util/error.ts';
 import { thriftEnd } from './parquet-checks.ts';
 import { ColumnReader } from './parquet-column.ts';
+import type { Columns } from './roles.ts';
 import type { Row } from './row.ts';
-import { type Columns, formatColumns, formatOf } from './row-content.ts';
+import { formatColumns, formatOf, wantedNames } from './row-content.ts';
 import type { ByteSource } from './source.ts';
 import type { ReadControl } from './stream.ts';
 
@@ -78,12 +79,8 @@ async function footer(source: ByteSource): Promise<Uint8Array> {
 function wantedColumns(name: string, schema: SchemaTree, columns: Columns | null): SchemaTree[] {
   const names = schema.children.map((child) => child.element.name);
   if (formatOf(new Set(names), columns) === null) {
-    const wanted = columns ?? { prompt: 'prompt', completion: 'completion' };
     const there = names.map((n) => JSON.stringify(n)).join(', ');
-    throw new InputError(
-      'bad-data',
-      `${name}: it needs the columns "${wanted.prompt}" and "${wanted.completion}"; it has ${there.slice(0, 300)}.`,
-    );
+    throw new InputError('bad-data', `${name}: it needs the columns ${wantedNames(columns)}; it has ${there.slice(0, 300)}.`);
   }
   const known = formatColumns(columns);
   return schema.children.filter((child) => known.has(child.element.name));

@@ -1,5 +1,5 @@
 // The contents of a row as tokens: turns, a question with its choices, and documents cut into pieces.
-import type { Message } from './chat-template.ts';
+import type { ChatTemplate, Message } from './chat-template.ts';
 import { BadRowError, type Rendered, renderChat, renderPlain, type Turns } from './example.ts';
 import type { RowContent } from './row-content.ts';
 import type { Tokenizer } from './tokenizer.ts';
@@ -12,7 +12,7 @@ export function renderRow(
 ): Rendered {
   if (content.kind === 'messages') return renderChat(content.messages, tokenizer, turns);
   if (content.kind === 'pair') return answer(content.prompt, content.completion, content.system, tokenizer);
-  const options = content.choices.map((choice) => answer(content.prompt, choice, null, tokenizer));
+  const options = content.choices.map((choice) => answer(content.prompt, choice, content.system, tokenizer));
   return { ...options[content.correct], choices: { options, correct: content.correct } };
 }
 
@@ -23,6 +23,23 @@ function answer(prompt: string, completion: string, system: string | null, token
     { role: 'assistant', content: completion },
   ];
   return renderChat(system === null ? messages : [{ role: 'system', content: system }, ...messages], tokenizer);
+}
+
+/** Why a system prompt would not be there, as it is, in what a template makes of a conversation; null: it would. */
+export function systemProblem(system: string, template: ChatTemplate | null): string | null {
+  if (!template) return 'it needs a chat template, and the model has none (or data.template is "none")';
+  try {
+    const text = template(
+      [
+        { role: 'system', content: system },
+        { role: 'user', content: 'a' },
+      ],
+      true,
+    );
+    return text.includes(system.trim()) ? null : "the model's chat template leaves it out";
+  } catch (e) {
+    return `the model's chat template refuses a system message (${(e as Error).message})`;
+  }
 }
 
 /** Characters of a document that are tokenised at a time. */

@@ -1,27 +1,12 @@
 // What one row of a dataset holds, whatever file it came from: its format by the names in it, and its contents checked.
 import type { Message } from './chat-template.ts';
 import { BadRowError } from './example.ts';
-
-/** Names that people choose for prompt and completion. */
-export interface Columns {
-  prompt: string;
-  completion: string;
-}
-
-/** The formats that rows are found to have. */
-export type RowFormat =
-  | 'messages'
-  | 'conversations'
-  | 'alpaca'
-  | 'prompt–completion'
-  | 'question–choices–answer'
-  | 'text'
-  | 'pre-tokenised';
+import { type Columns, columnOf, columnsNeeded, columnsRead, formatOfColumns, formatRoles, type RowFormat } from './roles.ts';
 
 /** What a row holds. */
 export type RowContent =
   | { kind: 'pair'; prompt: string; completion: string; system: string | null }
-  | { kind: 'choices'; prompt: string; choices: string[]; correct: number }
+  | { kind: 'choices'; prompt: string; choices: string[]; correct: number; system: string | null }
   | { kind: 'messages'; messages: Message[] }
   | { kind: 'text'; text: string }
   | { kind: 'tokens'; ids: number[]; labels: number[] };
@@ -32,69 +17,77 @@ const letters = [...'ABCDEFGHIJ'];
 const questionNames = ['question', 'question_stem'];
 const answerNames = ['answer', 'answerKey'];
 
-/** The format of rows with these names; null where there is none that is known. */
+/** The format of rows with these names; null where there is none that is known, or where a chosen column is missing. */
 export function formatOf(names: ReadonlySet<string>, columns: Columns | null): RowFormat | null {
+  if (columns) return columnsNeeded(columns).every((name) => names.has(name)) ? formatOfColumns(columns) : null;
   if (names.has('input_ids')) return 'pre-tokenised';
   if (names.has('messages')) return 'messages';
-  const { prompt, completion } = columns ?? { prompt: 'prompt', completion: 'completion' };
-  if (columns) return names.has(prompt) || names.has(completion) ? 'prompt–completion' : null;
   if (names.has('conversations')) return 'conversations';
   if (questionNames.some((q) => names.has(q)) && (names.has('choices') || (names.has('A') && names.has('B'))))
     return 'question–choices–answer';
-  if (names.has(prompt) || names.has(completion)) return 'prompt–completion';
+  if (names.has('prompt') || names.has('completion')) return 'prompt–completion';
   if (names.has('instruction')) return 'alpaca';
   return names.has('text') ? 'text' : null;
 }
 
-/** Every name that some format has a use for. */
+/** What a table without a known format needs, for errors: its columns in quotes. */
+export const wantedNames = (columns: Columns | null): string =>
+  (columns ? columnsNeeded(columns) : ['prompt', 'completion']).map((name) => `"${name}"`).join(' and ');
+
+/** Every name that is read: the chosen ones, or those that some format has a use for. */
 export const formatColumns = (columns: Columns | null): ReadonlySet<string> =>
-  new Set([
-    ...['input_ids', 'labels', 'messages', 'conversations', 'instruction', 'input', 'output', 'system', 'text', 'choices'],
-    ...(columns ? [columns.prompt, columns.completion] : ['prompt', 'completion']),
-    ...[...questionNames, ...answerNames, ...letters],
-  ]);
+  new Set(
+    columns ? columnsRead(columns) : [...Object.values(formatRoles).flatMap(Object.keys), ...questionNames, ...answerNames, ...letters],
+  );
 
 const isRecord = (v: unknown): v is Fields => typeof v === 'object' && v !== null && !Array.isArray(v);
 const nameOf = (v: unknown) =>
   v === undefined ? 'missing' : v === null ? 'null' : Array.isArray(v) ? 'a list' : typeof v === 'object' ? 'an object' : `a ${typeof v}`;
 
-/** The checked contents of a row. @throws BadRowError where it has no known format or is not as its format wants it */
-export function rowContent(value: unknown, columns: Columns | null): { format: RowFormat; content: RowContent } {
+/**
+ * The checked contents of a row; `system` goes before prompts and conversations that have no system message of their own.
+ * @throws BadRowError where it has no known format or is not as its format wants it
+ */
+export function rowContent(
+  value: unknown,
+  columns: Columns | null,
+  system: string | null = null,
+): { format: RowFormat; content: RowContent } {
   if (!isRecord(value)) throw new BadRowError(`the row is ${nameOf(value)}, not an object`);
   const names = new Set(Object.keys(value).filter((key) => value[key] !== undefined && value[key] !== null));
-  const format = formatOf(names, columns) ?? formatOf(new Set(Object.keys(value)), columns);
+  const format = columns ? formatOfColumns(columns) : (formatOf(names, null) ?? formatOf(new Set(Object.keys(value)), null));
   if (format === null) {
-    const { prompt, completion } = columns ?? { prompt: 'prompt', completion: 'completion' };
-    const others = columns ? '' : ', "conversations", "instruction" and "output", "question" and "choices", "text"';
-    throw new BadRowError(`it has neither "${prompt}" and "${completion}", nor "messages"${others}, nor "input_ids" and "labels"`);
+    throw new BadRowError(
+      'it has neither "prompt" and "completion", nor "messages", "conversations", "instruction" and "output", "question" and "choices", "text", nor "input_ids" and "labels"',
+    );
   }
-  return { format, content: contentOf(value, format, columns) };
+  return { format, content: contentOf(value, format, columns, system) };
 }
 
-function contentOf(row: Fields, format: RowFormat, columns: Columns | null): RowContent {
+function contentOf(row: Fields, format: RowFormat, columns: Columns | null, defaultSystem: string | null): RowContent {
+  const name = (role: string) => columnOf(columns, role) ?? '';
+  const own = row[name('system')];
+  const system = typeof own === 'string' && own.trim() !== '' ? own : defaultSystem;
   switch (format) {
     case 'pre-tokenised':
-      return { kind: 'tokens', ...tokens(parsed(row.input_ids), parsed(row.labels)) };
+      return { kind: 'tokens', ...tokens(row, name('input_ids'), name('labels')) };
     case 'messages':
-      return { kind: 'messages', messages: messages(parsed(row.messages)) };
     case 'conversations':
-      return { kind: 'messages', messages: conversation(parsed(row.conversations), row.system) };
+      return { kind: 'messages', messages: conversation(row, name(format), system) };
     case 'question–choices–answer':
-      return choiceContent(row);
+      return { ...choiceContent(row, columns), system };
     case 'alpaca': {
-      const input = row.input === undefined || row.input === null ? '' : text(row, 'input');
-      const prompt = input.trim() === '' ? text(row, 'instruction') : `${text(row, 'instruction')}\n\n${input}`;
-      return pair(prompt, row, 'output');
+      const instruction = text(row, name('instruction'));
+      const input = row[name('input')] === undefined || row[name('input')] === null ? '' : text(row, name('input'));
+      return pair(input.trim() === '' ? instruction : `${instruction}\n\n${input}`, row, name('output'), system);
     }
     case 'text': {
-      const document = text(row, 'text');
-      if (document.trim() === '') throw new BadRowError('"text" is empty');
+      const document = text(row, name('text'));
+      if (document.trim() === '') throw new BadRowError(`"${name('text')}" is empty`);
       return { kind: 'text', text: document };
     }
-    default: {
-      const keys = columns ?? { prompt: 'prompt', completion: 'completion' };
-      return pair(text(row, keys.prompt), row, keys.completion);
-    }
+    default:
+      return pair(text(row, name('prompt')), row, name('completion'), system);
   }
 }
 
@@ -104,13 +97,11 @@ function text(row: Fields, key: string): string {
   return v;
 }
 
-function pair(prompt: string, row: Fields, key: string): RowContent {
+function pair(prompt: string, row: Fields, key: string, system: string | null): RowContent {
   const completion = text(row, key);
   if (completion.trim() === '') throw new BadRowError(`"${key}" is empty`);
-  return { kind: 'pair', prompt, completion, system: systemOf(row.system) };
+  return { kind: 'pair', prompt, completion, system };
 }
-
-const systemOf = (system: unknown) => (typeof system === 'string' && system.trim() !== '' ? system : null);
 
 /** A list or object that a cell of a table spells as JSON. */
 function parsed(value: unknown): unknown {
@@ -122,21 +113,32 @@ function parsed(value: unknown): unknown {
   }
 }
 
-function tokens(ids: unknown, labels: unknown): { ids: number[]; labels: number[] } {
-  if (!Array.isArray(ids)) throw new BadRowError(`"input_ids" is ${nameOf(ids)}, not a list`);
-  if (!Array.isArray(labels)) throw new BadRowError(`"labels" is ${nameOf(labels)}${labels === undefined ? '' : ', not a list'}`);
-  if (ids.length !== labels.length) throw new BadRowError(`"labels" has ${labels.length} entries, "input_ids" ${ids.length}`);
+function tokens(row: Fields, idsKey: string, labelsKey: string): { ids: number[]; labels: number[] } {
+  const [ids, labels] = [parsed(row[idsKey]), parsed(row[labelsKey])];
+  if (!Array.isArray(ids)) throw new BadRowError(`"${idsKey}" is ${nameOf(ids)}, not a list`);
+  if (!Array.isArray(labels)) throw new BadRowError(`"${labelsKey}" is ${nameOf(labels)}${labels === undefined ? '' : ', not a list'}`);
+  if (ids.length !== labels.length) throw new BadRowError(`"${labelsKey}" has ${labels.length} entries, "${idsKey}" ${ids.length}`);
   const badId = ids.findIndex((id) => !Number.isSafeInteger(id) || id < 0);
-  if (badId >= 0) throw new BadRowError(`"input_ids"[${badId}] is ${JSON.stringify(ids[badId])}, not a token id`);
+  if (badId >= 0) throw new BadRowError(`"${idsKey}"[${badId}] is ${JSON.stringify(ids[badId])}, not a token id`);
   const badLabel = labels.findIndex((id) => id !== -100 && (!Number.isSafeInteger(id) || id < 0));
-  if (badLabel >= 0) throw new BadRowError(`"labels"[${badLabel}] is ${JSON.stringify(labels[badLabel])}, neither a token id nor -100`);
+  if (badLabel >= 0)
+    throw new BadRowError(`"${labelsKey}"[${badLabel}] is ${JSON.stringify(labels[badLabel])}, neither a token id nor -100`);
   return { ids: ids as number[], labels: labels as number[] };
 }
 
-function messages(value: unknown): Message[] {
-  if (!Array.isArray(value) || value.length === 0) throw new BadRowError('"messages" is not a list with messages in it');
-  const list = value.map((m: unknown, i) => message(m, i, 'role', 'content'));
-  return answered(list);
+const sharegptRoles: Readonly<Record<string, string>> = { human: 'user', gpt: 'assistant', chatgpt: 'assistant', bot: 'assistant' };
+
+/** Messages, each `{role, content}` or ShareGPT's `{from, value}`. */
+function conversation(row: Fields, key: string, system: string | null): Message[] {
+  const value = parsed(row[key]);
+  if (!Array.isArray(value) || value.length === 0) throw new BadRowError(`"${key}" is not a list with messages in it`);
+  const list = value.map((m: unknown, i): Message => {
+    if (!isRecord(m) || m.from === undefined || m.role !== undefined) return message(m, i, 'role', 'content');
+    const { role, content } = message(m, i, 'from', 'value');
+    return { role: Object.hasOwn(sharegptRoles, role) ? sharegptRoles[role] : role, content };
+  });
+  if (!list.some((m) => m.role === 'assistant')) throw new BadRowError('no message has the role "assistant", so there is nothing to learn');
+  return system === null || list.some((m) => m.role === 'system') ? list : [{ role: 'system', content: system }, ...list];
 }
 
 function message(m: unknown, i: number, roleKey: string, contentKey: string): Message {
@@ -148,42 +150,28 @@ function message(m: unknown, i: number, roleKey: string, contentKey: string): Me
   return { role, content };
 }
 
-function answered(list: Message[]): Message[] {
-  if (!list.some((m) => m.role === 'assistant')) throw new BadRowError('no message has the role "assistant", so there is nothing to learn');
-  return list;
-}
-
-const sharegptRoles: Readonly<Record<string, string>> = { human: 'user', gpt: 'assistant', chatgpt: 'assistant', bot: 'assistant' };
-
-/** ShareGPT's `{from, value}`, or `{role, content}` under that name. */
-function conversation(value: unknown, system: unknown): Message[] {
-  if (!Array.isArray(value) || value.length === 0) throw new BadRowError('"conversations" is not a list with messages in it');
-  const list = value.map((m: unknown, i): Message => {
-    if (isRecord(m) && m.from === undefined && m.role !== undefined) return message(m, i, 'role', 'content');
-    const { role, content } = message(m, i, 'from', 'value');
-    return { role: Object.hasOwn(sharegptRoles, role) ? sharegptRoles[role] : role, content };
-  });
-  const before = list[0].role === 'system' ? null : systemOf(system);
-  return answered(before === null ? list : [{ role: 'system', content: before }, ...list]);
-}
-
 /** A question with its choices as a lettered list; the completion is the right choice's text. */
-function choiceContent(row: Fields): RowContent {
-  const question = text(row, questionNames.find((key) => row[key] !== undefined) ?? 'question');
-  const { choices, labels } = choicesOf(row);
-  const key = answerNames.find((name) => row[name] !== undefined && row[name] !== null) ?? 'answer';
+function choiceContent(row: Fields, columns: Columns | null) {
+  const chosen = columns && 'question' in columns ? columns : null;
+  const question = text(row, chosen?.question ?? questionNames.find((key) => row[key] !== undefined) ?? 'question');
+  const { choices, labels } = choicesOf(row, chosen?.choices ?? 'choices', chosen === null);
+  const key = chosen?.answer ?? answerNames.find((name) => row[name] !== undefined && row[name] !== null) ?? 'answer';
   const correct = rightChoice(row[key], choices, labels, key);
   const list = choices.map((choice, i) => `${labels[i]}. ${choice}`).join('\n');
-  return { kind: 'choices', prompt: `${question}\n\n${list}`, choices, correct };
+  return { kind: 'choices' as const, prompt: `${question}\n\n${list}`, choices, correct };
 }
 
-/** A list, `{text: [], label: []}`, or the columns A, B, …. */
-function choicesOf(row: Fields): { choices: string[]; labels: string[] } {
-  const value = parsed(row.choices);
+/** A list, `{text: [], label: []}`, or columns of one choice each: those named, or A, B, …. Choices at the end may be missing. */
+function choicesOf(row: Fields, key: string | string[], orLetters: boolean): { choices: string[]; labels: string[] } {
+  const value = typeof key === 'string' ? parsed(row[key]) : undefined;
+  const columns = typeof key !== 'string' ? key : orLetters && value == null ? letters : [];
+  const isThere = (name: string) => row[name] !== undefined && row[name] !== null && row[name] !== '';
   const given = isRecord(value)
     ? parsed(value.text)
-    : (value ?? letters.filter((l) => row[l] !== undefined && row[l] !== null).map((l) => row[l]));
-  if (!Array.isArray(given)) throw new BadRowError(`"choices" is ${nameOf(given)}, not a list`);
+    : columns.length > 0
+      ? columns.slice(0, columns.findLastIndex(isThere) + 1).map((name) => row[name])
+      : value;
+  if (!Array.isArray(given)) throw new BadRowError(`"${key}" is ${nameOf(given)}, not a list`);
   const choices = given.map((choice: unknown, i) => {
     if (typeof choice !== 'string' || choice.trim() === '')
       throw new BadRowError(`choice ${i + 1} is ${choice === '' ? 'empty' : nameOf(choice)}, not text`);

@@ -4,8 +4,8 @@ import type { DataFile } from './archives.ts';
 import { csvRows } from './csv-rows.ts';
 import { jsonLines, jsonList } from './json-rows.ts';
 import { parquetRows } from './parquet.ts';
+import type { Columns } from './roles.ts';
 import { longestRow, type Row } from './row.ts';
-import type { Columns } from './row-content.ts';
 import { type ReadControl, textChunks } from './stream.ts';
 
 export type FileKind = 'jsonl' | 'json' | 'csv' | 'parquet' | 'text';

@@ -6,10 +6,10 @@ import { DEMO_RUN, DEMO_SEARCH_RUN } from '../train/demo.ts';
 import type { RunPresetName } from '../train/presets.ts';
 import { InputError } from '../util/error.ts';
 import { decodeText, parseJson } from '../util/json.ts';
-import type { ColumnsWanted, DataOptions, DataSource, DatasetReport, ModelSource, ReadingProgress, Which } from '../worker/api.ts';
+import type { ColumnsFound, DataOptions, DataSource, DatasetReport, ModelSource, ReadingProgress, Which } from '../worker/api.ts';
 import { type Client, callback, failureOf } from '../worker/client.ts';
 import { type Form, searching } from './fields.ts';
-import { configOf, dataOptionsOf, formOf, formProblems, withPreset } from './form.ts';
+import { configOf, dataOptionsOf, fieldsOfData, formOf, formProblems, withPreset } from './form.ts';
 import { createLibraryActions } from './library-actions.ts';
 import { isOpen } from './run.ts';
 import type { AppStore } from './store.ts';
@@ -25,8 +25,11 @@ export interface AskOptions {
 export function createActions(app: AppStore, client: Client) {
   const { dispatch, getState } = app;
   let dataSource: DataSource | null = null;
+  let readWith: DataOptions | null = null; // of the data that is there
   let readings = 0;
   let lastQuestion = 0;
+
+  const setForm = (change: Partial<Form>) => dispatch({ type: 'form', change });
 
   /** Runs `work`; what it throws is shown. Resolves with undefined then. */
   async function attempt<T>(work: () => Promise<T>): Promise<T | undefined> {
@@ -49,7 +52,7 @@ export function createActions(app: AppStore, client: Client) {
       dispatch({ type: 'model-failed' });
       return false;
     }
-    dataSource = null;
+    dataSource = readWith = null;
     dispatch({ type: 'model-ready', report, demo: source.kind === 'demo' });
     return true;
   }
@@ -58,16 +61,19 @@ export function createActions(app: AppStore, client: Client) {
     dispatch({ type: 'data-reading' });
     readings++;
     const onProgress = callback((progress: ReadingProgress) => dispatch({ type: 'data-progress', progress }));
-    const report = await attempt<DatasetReport | ColumnsWanted | null>(async () => client.data.read(source, options, onProgress));
+    const report = await attempt<DatasetReport | ColumnsFound | null>(async () => client.data.read(source, options, onProgress));
     if (report === null) {
+      readWith = null;
       dispatch({ type: 'data-cancelled' });
       return false;
     }
     if (!report) {
       dispatch({ type: 'data-failed' });
+      if (readWith) setForm(fieldsOfData(readWith)); // the data that was there stays as it was read
       return false;
     }
     dataSource = source;
+    readWith = 'columns' in report ? null : options;
     if ('columns' in report) dispatch({ type: 'data-columns', columns: report });
     else dispatch({ type: 'data-ready', report, demo: source.kind === 'demo' });
     return !('columns' in report);
@@ -83,8 +89,6 @@ export function createActions(app: AppStore, client: Client) {
     });
     if (!begun) dispatch({ type: 'run-refused' });
   }
-
-  const setForm = (change: Partial<Form>) => dispatch({ type: 'form', change });
 
   return {
     ...createLibraryActions(app, client, attempt, openModel),
@@ -127,7 +131,10 @@ export function createActions(app: AppStore, client: Client) {
     async rereadData(change: Partial<Form>) {
       setForm(change);
       const { form, run } = getState();
-      if (dataSource && !isOpen(run.phase) && !formProblems(form).maxLength) await readData(dataSource, dataOptionsOf(form));
+      const problems = formProblems(form);
+      if (!dataSource || isOpen(run.phase) || problems.maxLength || problems.limit) return;
+      const options = dataOptionsOf(form);
+      if (JSON.stringify(options) !== JSON.stringify(readWith)) await readData(dataSource, options);
     },
 
     start,

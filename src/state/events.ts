@@ -2,7 +2,7 @@
 import type {
   AdapterReport,
   BillReport,
-  ColumnsWanted,
+  ColumnsFound,
   DatasetReport,
   DeviceReport,
   ExportReport,
@@ -30,7 +30,7 @@ export type UiEvent =
   | { type: 'data-reading' }
   | { type: 'data-progress'; progress: ReadingProgress }
   | { type: 'data-ready'; report: DatasetReport; demo: boolean }
-  | { type: 'data-columns'; columns: ColumnsWanted }
+  | { type: 'data-columns'; columns: ColumnsFound }
   | { type: 'data-failed' }
   | { type: 'data-cancelled' }
   | { type: 'bill'; report: BillReport }

@@ -30,6 +30,9 @@ export interface Form {
   packing: boolean;
   template: 'auto' | 'none';
   columns: DataOptions['columns'];
+  /** The system prompt; empty: none. */
+  system: string;
+  limit: string;
   search: boolean;
   estimator: 'survival' | 'paper';
   sizes: 'argmax' | 'sampled';
@@ -54,7 +57,7 @@ export interface Form {
   waitAtReview: boolean;
 }
 
-export type TextField = { [K in keyof Form]: string extends Form[K] ? K : never }[keyof Form];
+export type TextField = { [K in keyof Form]: string extends Form[K] ? K : never }[Exclude<keyof Form, 'system'>];
 export type ChoiceField = 'method' | 'schedule' | 'estimator' | 'sizes' | 'order' | 'split' | 'searchSchedule';
 
 /** What a field needs to be of use. */
@@ -122,6 +125,7 @@ export const fields: Record<TextField, FieldInfo> = {
     unit: 2 ** 20,
   },
   maxLength: { path: 'data.maxLength', label: 'Max length', help: 'Tokens a row may have; longer rows are cut' },
+  limit: { path: 'data.limit', label: 'Limit', help: 'Rows to take, the first ones; empty: all', optional: true },
   searchSteps: { path: 'search.steps', label: 'Search length', help: 'Upper steps, each with two micro-batches', needs: 'search' },
   searchBatch: { path: 'search.batch', label: 'Search batch', help: 'Rows a lower update; a multiple of its micro-batch', needs: 'search' },
   searchMicroBatch: { path: 'search.microBatch', label: 'Search micro-batch', help: 'Rows at a time', needs: 'search' },

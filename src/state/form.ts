@@ -37,6 +37,7 @@ export function formOf(config: RunConfig): Form {
     packing: data.packing,
     template: data.template,
     columns: data.columns,
+    system: data.system ?? '',
     search: config.search !== false,
     estimator: search.estimator,
     sizes: search.sizes,
@@ -63,20 +64,27 @@ export const defaultForm = (): Form => ({
 /** The form with a preset's settings; how data is read and split, the seed and the page's own settings stay. `rows`: null while unknown. */
 export function withPreset(form: Form, name: RunPresetName, rows: number | null): Form {
   const { settings, searchEpochs }: RunPreset = RUN_PRESETS[name];
-  const { seed, memory, maxLength, completionOnly, turns, packing, template, columns, validation, waitAtReview } = form;
+  const { seed, memory, maxLength, completionOnly, turns, packing, template, columns, system, limit, validation, waitAtReview } = form;
   const made = formOf(parseRunConfig(settings, name));
   if (searchEpochs !== undefined && rows !== null) {
     const kept = rows * (1 - Number(validation));
     made.searchSteps = String(searchSteps(searchEpochs, kept, Number(made.searchMicroBatch)));
   }
-  return { ...made, seed, memory, maxLength, completionOnly, turns, packing, template, columns, validation, waitAtReview };
+  return { ...made, seed, memory, maxLength, completionOnly, turns, packing, template, columns, system, limit, validation, waitAtReview };
 }
 
 /** run.json of what stands in the form; what cannot be a number stays text, so that the check names it. */
 export function configOf(form: Form): RunConfigInput {
   const survival = isUsed(form, 'survival');
   const config: Record<string, Record<string, unknown>> = {
-    data: { completionOnly: form.completionOnly, turns: form.turns, packing: form.packing, template: form.template, columns: form.columns },
+    data: {
+      completionOnly: form.completionOnly,
+      turns: form.turns,
+      packing: form.packing,
+      template: form.template,
+      columns: form.columns,
+      system: systemOf(form),
+    },
     adapter: { method: form.method },
     train: { schedule: form.schedule },
     search: {
@@ -154,6 +162,8 @@ export function trainableParameters(form: Form, model: ModelReport): Trainable |
   return { search: uniform + model.layers * targets.length * experts * rank, adapter: form.thenTrain ? wanted : null };
 }
 
+const systemOf = ({ system }: Form): string | null => (system.trim() === '' ? null : system);
+
 /** How data is to be read, by this form. */
 export const dataOptionsOf = (form: Form): DataOptions => ({
   maxLength: Number(form.maxLength),
@@ -161,4 +171,14 @@ export const dataOptionsOf = (form: Form): DataOptions => ({
   turns: form.turns,
   template: form.template,
   columns: form.columns,
+  system: systemOf(form),
+  limit: form.limit.trim() === '' ? null : Number(form.limit),
+});
+
+/** The fields that were read from with these options. */
+export const fieldsOfData = (data: DataOptions): Partial<Form> => ({
+  ...data,
+  maxLength: String(data.maxLength),
+  system: data.system ?? '',
+  limit: data.limit === null ? '' : String(data.limit),
 });

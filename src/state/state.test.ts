@@ -39,6 +39,8 @@ const dataset: DatasetReport = {
   checks: { ends: 9, empty: 0, duplicates: 0, lengths: [{ upTo: 20, rows: 9 }] },
   previews: [],
   heldOut: null,
+  limited: false,
+  found: null,
 };
 const runReport: RunReport = { config: defaultRunConfig(), parameters: 500, steps: 40, trainRows: 8, validationRows: 1, routed: [] };
 const series = (...steps: number[]): StepSeries => {

@@ -2,7 +2,7 @@
 import type {
   AdapterReport,
   BillReport,
-  ColumnsWanted,
+  ColumnsFound,
   DatasetReport,
   ExportReport,
   HeldOutReport,
@@ -37,7 +37,7 @@ export interface State {
   data: {
     status: 'none' | 'reading' | 'ready';
     report: DatasetReport | null;
-    columns: ColumnsWanted | null;
+    columns: ColumnsFound | null;
     /** Of the reading that is going. */
     progress: ReadingProgress | null;
     demo: boolean;
@@ -144,7 +144,7 @@ export function reduce(before: State, event: AppEvent): State {
         announcement: `${event.report.examples} of ${event.report.rows} rows can be used.`,
       };
     case 'data-columns':
-      return { ...state, data: { ...noData, columns: event.columns }, announcement: 'Choose the columns of prompt and completion.' };
+      return { ...state, data: { ...noData, columns: event.columns }, announcement: 'Choose what the columns are.' };
     case 'data-failed':
       return { ...state, data: { ...state.data, status: state.data.report ? 'ready' : 'none' } };
     case 'form':

@@ -19,6 +19,8 @@ describe('run.json', () => {
         packing: false,
         template: 'auto',
         columns: null,
+        system: null,
+        limit: null,
       },
       memory: null,
       adapter: {
@@ -157,6 +159,13 @@ describe('run.json', () => {
     [{ data: { validation: 1 } }, 'data.validation is 1'],
     [{ data: { template: 'chatml' } }, 'data.template is "chatml"'],
     [{ data: { columns: { prompt: 'q' } } }, 'data.columns.completion'],
+    [{ data: { columns: { instruction: 'q', output: 3 } } }, 'data.columns.output is 3'],
+    [{ data: { columns: { messages: 'm', prompt: 'q' } } }, 'unknown key "data.columns.prompt"'],
+    [{ data: { columns: { question: 'q', choices: ['a'], answer: 'b' } } }, 'data.columns.choices'],
+    [{ data: { columns: { q: 'a' } } }, 'data.columns is {"q":"a"}: expected the columns of one format: {prompt, completion, system}'],
+    [{ data: { columns: 'q' } }, 'data.columns is "q": expected the columns of one format'],
+    [{ data: { system: ' ' } }, 'data.system is " ": expected a text that is not empty, or null'],
+    [{ data: { limit: 0 } }, 'data.limit is 0'],
   ];
   test.each(cases)('%j', (json, message) => {
     expect(() => parse(json)).toThrow(InputError);

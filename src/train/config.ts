@@ -2,11 +2,24 @@
 import { z } from 'zod';
 import { targetNames } from '../adapters/allocation.ts';
 import { presetNames, presetNeeds } from '../adapters/presets.ts';
+import { type Columns, formatRoles } from '../data/roles.ts';
 import { InputError } from '../util/error.ts';
 
 z.config({ jitless: true }); // zod's probe of `new Function` breaks a strict content security policy
 
 const count = (max: number) => z.number().int().min(1).max(max);
+
+const column = z.string().min(1);
+const columns = z.union(
+  Object.values(formatRoles).map((roles) => {
+    const of = (role: string, must: boolean) =>
+      role === 'choices' ? z.union([column, z.array(column).min(2).max(10)]) : must ? column : column.nullable().optional();
+    return z.strictObject(Object.fromEntries(Object.entries(roles).map(([role, must]) => [role, of(role, must)])));
+  }),
+  `expected the columns of one format: ${Object.values(formatRoles)
+    .map((roles) => `{${Object.keys(roles).join(', ')}}`)
+    .join(', ')}`,
+) as unknown as z.ZodType<Columns, Columns>;
 
 const data = z.strictObject({
   maxLength: z.number().int().min(2).max(1_000_000).default(256).describe('Tokens a row may have; longer rows keep their first ones'),
@@ -22,11 +35,22 @@ const data = z.strictObject({
     .default(false)
     .describe('Several documents in a row of maxLength tokens, longest first, each seeing itself alone; a batch then counts such rows'),
   template: z.enum(['auto', 'none']).default('auto').describe("The model's chat template, or plain prompt + completion"),
-  columns: z
-    .strictObject({ prompt: z.string().min(1), completion: z.string().min(1) })
+  columns: columns
     .nullable()
     .default(null)
-    .describe('CSV headers of prompt and completion; null: headers of those names'),
+    .describe(
+      "Columns of all rows by their role in a format; optional ones left out are those of the role's name, null: none. null: the format is found by the names",
+    ),
+  system: z
+    .string()
+    .regex(/\S/, 'expected a text that is not empty, or null')
+    .nullable()
+    .default(null)
+    .describe('System message of prompts and conversations that have none of their own; needs a chat template; null: none'),
+  limit: count(Number.MAX_SAFE_INTEGER)
+    .nullable()
+    .default(null)
+    .describe('Rows to take: the first that can be used, in the order of the files; null: all'),
 });
 
 const adapter = z.strictObject({
@@ -223,10 +247,15 @@ function withoutUnused(json: unknown): unknown {
   return { ...rest, adapter: Object.fromEntries(used) };
 }
 
-/** Of a setting that is false or a group, given as a group: the mistakes inside. */
+/** Of a setting that is a group or something else, given as a group: the mistakes inside; of columns, those of the format that is nearest. */
 function within(issue: z.core.$ZodIssue, input: unknown): z.core.$ZodIssue[] {
-  if (issue.code !== 'invalid_union' || issue.path[0] === 'allocation' || !isRecord(valueAt(issue.path, input))) return [issue];
-  return (issue.errors.at(-1) ?? []).map((inner) => ({ ...inner, path: [...issue.path, ...inner.path] }));
+  const value = valueAt(issue.path, input);
+  if (issue.code !== 'invalid_union' || issue.path[0] === 'allocation' || !isRecord(value)) return [issue];
+  const isFar = (issues: z.core.$ZodIssue[]) =>
+    issues.some((i) => i.code === 'unrecognized_keys' && i.keys.length === Object.keys(value).length);
+  const found =
+    issue.path[0] === 'data' ? issue.errors.filter((e) => !isFar(e)).sort((a, b) => a.length - b.length)[0] : issue.errors.at(-1);
+  return found?.flatMap((inner) => within({ ...inner, path: [...issue.path, ...inner.path] }, input)) ?? [issue];
 }
 
 const valueAt = (path: readonly PropertyKey[], input: unknown): unknown =>

@@ -50,6 +50,7 @@ const dataset: DatasetReport = {
     {
       file: 'rows.jsonl',
       line: 1,
+      choices: null,
       raw: '{"prompt":"Who","completion":" Ida too"}',
       rendered: 'Who Ida too',
       tokens: [
@@ -61,6 +62,8 @@ const dataset: DatasetReport = {
       kept: 2,
     },
   ],
+  limited: false,
+  found: { file: 'rows.jsonl', columns: ['prompt', 'completion', 'A', 'B', 'system'] },
   heldOut: null,
 };
 const badInput = (code: string, message: string) => Object.assign(new Error(message), { name: `InputError:${code}` });
@@ -111,6 +114,8 @@ const parts = () =>
   Promise.all([
     import('./data/Found.tsx'),
     import('./data/ColumnsForm.tsx'),
+    import('./data/PasteRows.tsx'),
+    import('./data/ReadingOptions.tsx'),
     import('./train/Settings.tsx'),
     import('./train/Live.tsx'),
     import('./review/ReviewPanel.tsx'),
@@ -210,6 +215,48 @@ describe('model and data', () => {
       expect.any(Function),
     );
     expect(screen.queryByTestId('columns')).toBeNull();
+  });
+
+  test('columns are chosen anew where a format was found, also for questions with choices; a failed reading loses nothing', async () => {
+    const { app, actions, data, event } = open();
+    event({ type: 'model-ready', report: model, demo: false });
+    await act(() => actions.chooseData([]));
+    await settle();
+    await press('Columns');
+    fireEvent.change(screen.getByLabelText('The rows are'), { target: { value: 'question–choices–answer' } });
+    fireEvent.click(screen.getByRole('checkbox', { name: 'completion' })); // the first guess
+    expect(screen.getByTestId('columns').textContent).toContain('Choices: choose a column.');
+    expect(screen.getByRole('button', { name: 'Read the data' })).toHaveProperty('disabled', true);
+    for (const name of ['A', 'B']) fireEvent.click(screen.getByRole('checkbox', { name }));
+    fireEvent.change(screen.getByLabelText('Question'), { target: { value: 'prompt' } });
+    fireEvent.change(screen.getByLabelText('Answer'), { target: { value: 'completion' } });
+    fireEvent.change(screen.getByLabelText('System prompt', { selector: 'select' }), { target: { value: '' } });
+    data.read.mockRejectedValueOnce(badInput('bad-data', 'none of 40 rows can be used'));
+    await press('Read the data');
+    const columns = { question: 'prompt', choices: ['A', 'B'], answer: 'completion', system: null };
+    expect(data.read).toHaveBeenLastCalledWith(expect.anything(), expect.objectContaining({ columns }), expect.any(Function));
+    expect(app.getState().form.columns).toBeNull(); // as the data that is there was read
+    data.read.mockResolvedValueOnce({ ...dataset });
+    await press('Read the data'); // what was chosen is still there
+    expect(app.getState().form.columns).toEqual(columns);
+    expect(screen.queryByTestId('columns')).toBeNull();
+  });
+
+  test('pasted rows are a dataset', async () => {
+    const { data, event } = open();
+    event({ type: 'model-ready', report: model, demo: false });
+    await settle();
+    const kind = () => (screen.getByLabelText('Read as') as HTMLSelectElement).value;
+    const type = (value: string) => fireEvent.change(screen.getByLabelText('Rows', { selector: 'textarea' }), { target: { value } });
+    type('The cow sleeps. It snores, too.');
+    expect(kind()).toBe('txt');
+    type('{"text":"x"}');
+    expect(kind()).toBe('jsonl');
+    type('prompt,completion\na,b\n');
+    expect(kind()).toBe('csv');
+    await press('Read the rows');
+    const [[source]] = data.read.mock.calls as unknown as [[{ files: File[] }]];
+    expect([source.files[0].name, await source.files[0].text()]).toEqual(['pasted.csv', 'prompt,completion\na,b\n']);
   });
 });
 

@@ -1,7 +1,7 @@
 // What the page and its workers say to each other: commands through comlink, events through one port. Types only.
 import type { Allocation, Target } from '../adapters/allocation.ts';
 import type { RunConfigInput, SearchConfig, TrainingConfig } from '../train/config.ts';
-import type { ColumnsWanted, DataOptions, DataSource, DatasetReport, ReadingProgress, SplitReport } from './data-report.ts';
+import type { ColumnsFound, DataOptions, DataSource, DatasetReport, ReadingProgress, SplitReport } from './data-report.ts';
 
 export type * from './data-report.ts';
 
@@ -213,7 +213,7 @@ export interface DataApi {
     source: DataSource,
     options: DataOptions,
     onProgress?: (progress: ReadingProgress) => void,
-  ): Promise<DatasetReport | ColumnsWanted | null>;
+  ): Promise<DatasetReport | ColumnsFound | null>;
   /** What this validation split comes to on the data that was read last. */
   split(validation: number, shuffle: boolean, seed: number): SplitReport;
   /** Ends the reading that is going. */

@@ -1,35 +1,41 @@
-// Rows whose format can't be told by their names: the names, so that a person can choose.
+// The columns that files have, so that a person can choose among them.
 import Papa from 'papaparse';
 import { type DataFile, dataFiles } from '../data/archives.ts';
 import { parquetColumns } from '../data/parquet.ts';
 import { formatOf } from '../data/row-content.ts';
 import type { ByteSource } from '../data/source.ts';
-import type { ColumnsWanted } from './api.ts';
+import type { ColumnsFound } from './api.ts';
 
-/** The names in the first file that has two or more and no format that the readers know; null when there is none. Archives are opened. */
-export async function unknownColumns(sources: readonly ByteSource[], signal?: AbortSignal): Promise<ColumnsWanted | null> {
+/**
+ * The columns of the first file whose format cannot be told by them, else of the first file that has columns; null where none has.
+ * Archives are opened.
+ */
+export async function columnsIn(
+  sources: readonly ByteSource[],
+  signal?: AbortSignal,
+): Promise<(ColumnsFound & { isKnown: boolean }) | null> {
+  let known: (ColumnsFound & { isKnown: boolean }) | null = null;
   for (const source of sources) {
     if (source.size === 0) continue; // the reader says so
     for (const file of await dataFiles(source, { signal })) {
       const columns = await namesIn(file);
-      if (columns.length >= 2) return { file: file.name, columns };
+      if (columns.length === 0) continue;
+      const found = { file: file.name, columns, isKnown: formatOf(new Set(columns), null) !== null };
+      if (!found.isKnown) return found;
+      known ??= found;
     }
   }
-  return null;
+  return known;
 }
 
-/** The names of a file's columns where no format is found among them; none where the reader has something else to say. */
+/** The names of a file's columns; none where the reader has something else to say. */
 async function namesIn(file: DataFile): Promise<string[]> {
   const ending = /\.([a-z]+)$/i.exec(file.name)?.[1].toLowerCase() ?? '';
-  if (ending === 'parquet') {
-    const names = await parquetColumns(await file.source()).catch(() => []); // broken: the reader says how
-    return formatOf(new Set(names), null) === null ? names : [];
-  }
+  if (ending === 'parquet') return parquetColumns(await file.source()).catch(() => []); // broken: the reader says how
   if (!['csv', 'tsv', 'json', 'jsonl', 'ndjson'].includes(ending)) return [];
   const text = await beginning(file);
   if (text.includes('\0')) return []; // binary
-  const found = ending === 'csv' || ending === 'tsv' ? header(text) : keys(text);
-  return formatOf(new Set(found), null) === null ? found : [];
+  return ending === 'csv' || ending === 'tsv' ? header(text) : keys(text);
 }
 
 /** Up to the first chunk of a file as text. */
@@ -50,12 +56,10 @@ function header(text: string): string[] {
   return [...new Set(trimmed)];
 }
 
-/** The keys of the first row that hold text; none where a format is known among all of them. */
+/** The keys of the first row. */
 function keys(text: string): string[] {
   const row = firstRow(text.trimStart());
-  if (typeof row !== 'object' || row === null || Array.isArray(row)) return [];
-  if (formatOf(new Set(Object.keys(row)), null) !== null) return [];
-  return Object.entries(row).flatMap(([key, value]) => (typeof value === 'string' ? [key] : []));
+  return typeof row !== 'object' || row === null || Array.isArray(row) ? [] : Object.keys(row);
 }
 
 /** The first row of JSON lines, or of a list: there the shortest beginning that ends with a brace and can be parsed. */

@@ -64,12 +64,17 @@ export function splitReport(prints: Float64Array, lengths: readonly number[], { 
 }
 
 /** A row as the page shows it, with at most `shown` tokens. Where no text was rendered, it is what the tokens spell. */
-export function preview({ file, line, raw, text, ids, example }: FoundRow, tokenizer: Tokenizer | null, shown: number): RowPreview {
+export function preview(
+  { file, line, raw, choices, text, ids, example }: FoundRow,
+  tokenizer: Tokenizer | null,
+  shown: number,
+): RowPreview {
   const { labels } = example;
   return {
     file,
     line,
     raw,
+    choices,
     rendered: text ?? tokenizer?.decode(ids.slice(0, shown)) ?? ids.slice(0, shown).join(' '),
     tokens: ids.slice(0, shown).map((id, t) => ({
       text: tokenizer?.tokenText(id) ?? String(id),

@@ -1,4 +1,5 @@
 // What the data worker tells the page of a dataset, and how it is told to read one. Types only.
+import type { Columns } from '../data/roles.ts';
 
 /** One token of a preview: whether it carries loss, is only read, or lies beyond the longest row that is allowed. */
 export interface PreviewToken {
@@ -11,6 +12,8 @@ export interface RowPreview {
   file: string;
   line: number;
   raw: string | null;
+  /** Of a question with choices: them, and the place of the right one. */
+  choices: { texts: string[]; correct: number } | null;
   rendered: string;
   tokens: PreviewToken[];
   /** Tokens in all, and those of them that are kept. */
@@ -52,6 +55,8 @@ export interface BadRow {
 export interface DatasetReport {
   files: string[];
   rows: number;
+  /** Reading ended at the limit of rows: `rows` are those up to there. */
+  limited: boolean;
   /** How many rows have which format, by its name; files of plain text have none. */
   formats: Record<string, number>;
   examples: number;
@@ -63,6 +68,8 @@ export interface DatasetReport {
   trainedTokens: number;
   longest: number;
   checks: DataChecks;
+  /** Columns that roles can be chosen from; null where there are none. */
+  found: ColumnsFound | null;
   /** The first rows. */
   previews: RowPreview[];
   /** Rows set aside that are not in the data (the demo's own); null: those of the validation split. */
@@ -77,8 +84,8 @@ export interface ReadingProgress {
   secondsLeft: number | null;
 }
 
-/** Columns of a table whose prompt and completion could not be told by name: the page then asks for them. */
-export interface ColumnsWanted {
+/** The columns of a file. In place of a report: no format could be told by their names, and the page asks for their roles. */
+export interface ColumnsFound {
   file: string;
   columns: string[];
 }
@@ -92,5 +99,11 @@ export interface DataOptions {
   completionOnly: boolean;
   turns: 'all' | 'last';
   template: 'auto' | 'none';
-  columns: { prompt: string; completion: string } | null;
+  columns: Columns | null;
+  /** Goes before rows that have no system message of their own; null: nothing does. */
+  system: string | null;
+  /** Rows to take, the first that can be used; null: all. */
+  limit: number | null;
 }
+
+export type { Columns, RowFormat } from '../data/roles.ts';

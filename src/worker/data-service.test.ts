@@ -4,7 +4,7 @@ import { gzipSync } from 'node:zlib';
 import { parquetWriteBuffer } from 'hyparquet-writer';
 import { beforeAll, describe, expect, test } from 'vitest';
 import type { DataOptions, DatasetReport, ReadingProgress } from './api.ts';
-import { unknownColumns } from './columns.ts';
+import { columnsIn } from './columns.ts';
 import { DataService } from './data-service.ts';
 
 const file = (name: string, content: string) => new File([content], name);
@@ -13,7 +13,15 @@ const model = {
   name: 'demo',
   files: ['tokenizer.json', 'tokenizer_config.json'].map((name) => file(name, readFileSync(`public/demo/${name}`, 'utf8'))),
 };
-const options: DataOptions = { maxLength: 64, completionOnly: true, turns: 'all', template: 'auto', columns: null };
+const options: DataOptions = {
+  maxLength: 64,
+  completionOnly: true,
+  turns: 'all',
+  template: 'auto',
+  columns: null,
+  system: null,
+  limit: null,
+};
 const service = new DataService('https://example.invalid/');
 const read = (name: string, content: string, change: Partial<DataOptions> = {}) =>
   service.read({ kind: 'files', files: [file(name, content)] }, { ...options, ...change });
@@ -103,8 +111,8 @@ describe('columns', () => {
   test.each([
     ['a.csv', '\ufeffquestion;answer\r\nx;y\r\n', ['question', 'answer']],
     ['a.tsv', 'question\tanswer\tid\nx\ty\t1\n', ['question', 'answer', 'id']],
-    ['a.jsonl', '\n{"ask":"x}","reply":"y","n":3}\n', ['ask', 'reply']],
-    ['a.json', '[ {"ask":"x","of":{"a":1},"reply":"y"}, {} ]', ['ask', 'reply']],
+    ['a.jsonl', '\n{"ask":"x}","reply":"y","n":3}\n', ['ask', 'reply', 'n']],
+    ['a.json', '[ {"ask":"x","of":{"a":1},"reply":"y"}, {} ]', ['ask', 'of', 'reply']],
     ['a.jsonl', '{"instruction":"x","output":"y"}\n', undefined],
     ['a.csv', 'question,A,B,answer\nq,x,y,A\n', undefined],
     ['a.parquet', 'not one', undefined],
@@ -112,13 +120,14 @@ describe('columns', () => {
     ['a.json', '[]', undefined],
     ['a.jsonl', '{"ask":"x","reply":"y"}', ['ask', 'reply']],
     ['a.csv', 'prompt,completion\nx,y\n', undefined],
-    ['a.csv', 'only\nx\n', undefined],
+    ['a.csv', 'only\nx\n', ['only']],
     ['a.jsonl', '{"messages":[]}\n', undefined],
     ['a.jsonl', 'no json\n', undefined],
     ['a.csv', 'a,b\0\0,c\n', undefined],
     ['a.txt', 'question,answer\n', undefined],
   ])('%s %j', async (name, content, columns) => {
-    expect((await unknownColumns([source(name, content)]))?.columns).toEqual(columns);
+    const found = await columnsIn([source(name, content)]);
+    expect(found?.isKnown ? undefined : found?.columns).toEqual(columns);
   });
 
   test('of Parquet and of files in an archive are asked for and read as chosen too', async () => {
@@ -138,4 +147,24 @@ describe('columns', () => {
     const report = await read('t.csv', table, { columns: { prompt: 'question', completion: 'answer' } });
     expect(report).toMatchObject({ rows: 1, examples: 1 });
   });
+
+  test('are told where the format is known, to be chosen anew', async () => {
+    const both = '{"prompt":"Who bit Zoe?","completion":"Ida","text":"The cow sleeps."}\n';
+    const found = { file: 'a.jsonl', columns: ['prompt', 'completion', 'text'] };
+    expect(await read('a.jsonl', both)).toMatchObject({ found, formats: { 'prompt–completion': 1 } });
+    expect(await read('a.jsonl', both, { columns: { text: 'text' } })).toMatchObject({ found, formats: { text: 1 } });
+  });
+});
+
+test('choices of a question come with its preview', async () => {
+  const row = { question: 'Who bit Zoe?', choices: ['Ida', 'Sam'], answer: 'B' };
+  const report = (await read('a.jsonl', JSON.stringify(row))) as DatasetReport;
+  expect(report.previews[0].choices).toEqual({ texts: ['Ida', 'Sam'], correct: 1 });
+});
+
+test('a limit is told, and a system prompt that the template refuses is an error that names it', async () => {
+  expect(await read('rows.jsonl', rows, { limit: 1 })).toMatchObject({ rows: 1, examples: 1, limited: true });
+  await expect(read('rows.jsonl', rows, { system: 'Be brief.' })).rejects.toThrow(
+    "data.system, the system prompt, cannot be used: the model's chat template refuses a system message (This model knows the roles",
+  );
 });

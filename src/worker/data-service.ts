@@ -6,8 +6,8 @@ import { type DataProgress, type Dataset, readDataset } from '../data/formats.ts
 import { type ByteSource, blobSource } from '../data/source.ts';
 import { hasTokenizer, loadTokenizer, type Tokenizer } from '../data/tokenizer.ts';
 import { InputError } from '../util/error.ts';
-import type { ColumnsWanted, DataOptions, DataSource, DatasetReport, ModelSource, ReadingProgress, SplitReport } from './api.ts';
-import { unknownColumns } from './columns.ts';
+import type { ColumnsFound, DataOptions, DataSource, DatasetReport, ModelSource, ReadingProgress, SplitReport } from './api.ts';
+import { columnsIn } from './columns.ts';
 import { dataChecks, fingerprint, preview, splitReport } from './data-checks.ts';
 import { demoFile, modelFolder, tokenizerFiles } from './folder.ts';
 import type { HandOver, HeldOutRow } from './hand-over.ts';
@@ -41,7 +41,7 @@ export class DataService {
   }
 
   /** Reads a dataset, in place of the one before; null when it was cancelled, which leaves none. */
-  async read(source: DataSource, options: DataOptions, onProgress: OnProgress = () => {}): Promise<DatasetReport | ColumnsWanted | null> {
+  async read(source: DataSource, options: DataOptions, onProgress: OnProgress = () => {}): Promise<DatasetReport | ColumnsFound | null> {
     this.cancel();
     const reading = new AbortController();
     this.#reading = reading;
@@ -49,17 +49,19 @@ export class DataService {
     try {
       if (source.kind === 'demo') {
         const dataset = await this.#readAll([await demoFile(this.base, 'train.jsonl')], options, control);
-        const heldOut = await this.#readAll([await demoFile(this.base, 'heldout.jsonl')], options, {});
-        return this.#keep(dataset, heldOut.examples, ['Demo instructions']);
+        const heldOut = await this.#readAll([await demoFile(this.base, 'heldout.jsonl')], { ...options, limit: null }, {});
+        return this.#keep(dataset, heldOut.examples, ['Demo instructions'], null);
       }
       const sources = source.files.map((file) => blobSource(file, file.name));
-      const wanted = options.columns ? null : await unknownColumns(sources, reading.signal);
-      if (wanted) return wanted;
+      const found = await columnsIn(sources, reading.signal);
+      const columns = found && { file: found.file, columns: found.columns };
+      if (columns && !found.isKnown && !options.columns) return columns;
       const dataset = await this.#readAll(sources, options, control);
       return this.#keep(
         dataset,
         null,
         sources.map((s) => s.name),
+        columns,
       );
     } catch (error) {
       if (!reading.signal.aborted) throw error;
@@ -86,14 +88,15 @@ export class DataService {
     return readDataset(sources, { tokenizer: this.#tokenizer, vocab: this.#vocab, data, ...control });
   }
 
-  #keep(dataset: Dataset, heldOut: Example[] | null, files: string[]): DatasetReport {
-    const { examples, bad, truncated, rows, formats, tokens, trainedTokens } = dataset;
+  #keep(dataset: Dataset, heldOut: Example[] | null, files: string[], found: ColumnsFound | null): DatasetReport {
+    const { examples, bad, truncated, rows, limited, formats, tokens, trainedTokens } = dataset;
     this.#examples = examples;
     this.#heldOut = heldOut;
     this.#prints = Float64Array.from(examples, fingerprint);
     return {
       files,
       rows,
+      limited,
       formats,
       examples: examples.length,
       badRows: bad.length,
@@ -103,6 +106,7 @@ export class DataService {
       trainedTokens,
       longest: examples.reduce((most, e) => Math.max(most, e.ids.length), 0),
       checks: dataChecks(dataset, this.#prints, this.#tokenizer),
+      found,
       previews: dataset.previews.map((row) => preview(row, this.#tokenizer, tokensShown)),
       heldOut: heldOut?.length ?? null,
     };

@@ -1,15 +1,16 @@
 // The data: choosing files, how they are read, what was found.
 import { lazy, Suspense } from 'react';
-import { formProblems } from '../../state/form.ts';
 import { isOpen } from '../../state/run.ts';
 import { useActions, useApp } from '../context.ts';
-import { Button, Field, Progress, Toggle } from '../shared/controls.tsx';
+import { Button, Progress } from '../shared/controls.tsx';
 import { FileDrop } from '../shared/FileDrop.tsx';
 import { bytes, duration, whole } from '../shared/format.ts';
 import { FileIcon } from '../shared/icons.tsx';
 import { Missing, Section } from '../shared/Section.tsx';
 
 const Found = lazy(() => import('./Found.tsx').then((m) => ({ default: m.Found })));
+const ReadingOptions = lazy(() => import('./ReadingOptions.tsx').then((m) => ({ default: m.ReadingOptions })));
+const PasteRows = lazy(() => import('./PasteRows.tsx').then((m) => ({ default: m.PasteRows })));
 const ColumnsForm = lazy(() => import('./ColumnsForm.tsx').then((m) => ({ default: m.ColumnsForm })));
 
 /** Endings that the picker offers. */
@@ -20,6 +21,7 @@ export function DataSection() {
   const { status, report, columns } = useApp((s) => s.data);
   const running = useApp((s) => isOpen(s.run.phase));
   const { chooseData, chooseDemoData } = useActions();
+  const busy = status === 'reading' || running || model.status === 'loading';
   return (
     <Section
       id="data"
@@ -42,9 +44,12 @@ export function DataSection() {
             button="Choose files"
             icon={<FileIcon />}
             accept={accepted}
-            disabled={status === 'reading' || running || model.status === 'loading'}
+            disabled={busy}
             onChoose={({ files }) => void chooseData(files)}
           />
+          <Suspense fallback={null}>
+            <PasteRows disabled={busy} />
+          </Suspense>
           {model.demo && !report && status !== 'reading' && (
             <p className="hint">
               Or{' '}
@@ -55,10 +60,14 @@ export function DataSection() {
           )}
           {status === 'reading' && <Reading />}
           <Suspense fallback={<div className="h-96" />}>
-            {columns && <ColumnsForm key={columns.columns.join()} wanted={columns} />}
-            {report && status !== 'reading' && <Found report={report} />}
+            {columns && <ColumnsForm key={columns.columns.join()} found={columns} isKnown={false} disabled={busy} />}
+            {report && (
+              <div hidden={status === 'reading'}>
+                <Found report={report} />
+              </div>
+            )}
+            <ReadingOptions disabled={running || status === 'reading'} />
           </Suspense>
-          <ReadingOptions disabled={running || status === 'reading'} />
         </div>
       )}
     </Section>
@@ -80,56 +89,5 @@ function Reading() {
         Cancel
       </Button>
     </div>
-  );
-}
-
-function ReadingOptions({ disabled }: { disabled: boolean }) {
-  const form = useApp((s) => s.form);
-  const hasTemplate = useApp((s) => s.model.report?.hasTemplate ?? false);
-  const { setForm, rereadData } = useActions();
-  const problem = formProblems(form).maxLength;
-  return (
-    <fieldset className="grid gap-x-6 gap-y-4 border-t border-line pt-5 sm:grid-cols-3">
-      <legend className="sr-only">How rows are read</legend>
-      <Field
-        label="Max length"
-        help="Tokens a row may have; longer rows are cut"
-        value={form.maxLength}
-        error={problem}
-        disabled={disabled}
-        onChange={(maxLength) => setForm({ maxLength })}
-        onBlur={() => void rereadData({})}
-      />
-      <Toggle
-        label="Train on answers only"
-        help="Prompts carry no loss"
-        selected={form.completionOnly}
-        disabled={disabled}
-        onChange={(completionOnly) => void rereadData({ completionOnly })}
-      />
-      <Toggle
-        label="Last answer only"
-        help={
-          form.turns === 'last' ? 'Earlier answers of a conversation are only read' : 'Off: every answer of a conversation carries loss'
-        }
-        selected={form.turns === 'last'}
-        disabled={disabled || !form.completionOnly}
-        onChange={(on) => void rereadData({ turns: on ? 'last' : 'all' })}
-      />
-      <Toggle
-        label="Packing"
-        help="Several short rows take the place of one; none sees another"
-        selected={form.packing}
-        disabled={disabled}
-        onChange={(packing) => setForm({ packing })}
-      />
-      <Toggle
-        label="Chat template"
-        help={hasTemplate ? 'Rows are rendered as the model expects' : 'This model has none'}
-        selected={hasTemplate && form.template === 'auto'}
-        disabled={disabled || !hasTemplate}
-        onChange={(on) => void rereadData({ template: on ? 'auto' : 'none' })}
-      />
-    </fieldset>
   );
 }

@@ -124,7 +124,9 @@ function Lengths({ bins }: { bins: DatasetReport['checks']['lengths'] }) {
       <table className="mt-2 w-full max-w-xl text-sm" data-testid="lengths">
         <thead>
           <tr className="text-left text-muted">
-            <th scope="col">Tokens</th>
+            <th scope="col" className="pr-4">
+              Tokens
+            </th>
             <th scope="col">Rows</th>
           </tr>
         </thead>

@@ -47,7 +47,23 @@ export function RowPreviews({ rows }: { rows: readonly RowPreview[] }) {
       ) : (
         <PlainText text={view === 'row' ? (row.raw ?? row.rendered) : row.rendered} view={view} />
       )}
+      {view === 'row' && row.choices && <Choices {...row.choices} />}
     </figure>
+  );
+}
+
+/** The choices of a question; the right one is said in words too. */
+function Choices({ texts, correct }: NonNullable<RowPreview['choices']>) {
+  return (
+    <ol className="mt-3 list-[upper-alpha] pl-8" data-testid="preview-choices">
+      {texts.map((text, i) => (
+        // biome-ignore lint/suspicious/noArrayIndexKey: choices have no other name than their place
+        <li key={i} className={i === correct ? 'font-semibold' : 'text-muted'}>
+          {text}
+          {i === correct && <span className="ml-2 rounded bg-accent-soft px-1.5 text-sm">right</span>}
+        </li>
+      ))}
+    </ol>
   );
 }
 
