@@ -99,7 +99,7 @@ test('where nothing fits, the message names settings that do', () => {
 
 test('rows of logits at a time are no more than one binding holds, whether memory is limited or not', () => {
   const small = { ...nano, vocab: 512 };
-  const need = training({}, small);
+  const need = training({ adapter: { experts: 1, rank: 1, topK: 1 } }, small);
   const rowBytes = small.vocab * 4;
   const largest = need.bill({ recompute: 'none', chunk: 8 }, need.given).largest.bytes;
   const forced = Math.ceil(largest / rowBytes); // what the activations need anyway
