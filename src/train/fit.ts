@@ -35,7 +35,7 @@ export interface Limits {
 export const limitsOf = ({ maxBinding }: Gpu, { memory }: RunConfig): Limits => ({ memory, maxBinding });
 
 /** Settings that can be made smaller, if need be. */
-export interface Smaller {
+interface Smaller {
   maxLength: number;
   experts: number;
   rank: number;
@@ -141,7 +141,7 @@ function savings({ given, free, microBatches, vocab }: Need, { memory, maxBindin
 }
 
 /** As `fitWithin`; null where nothing fits. */
-export function choose(need: Need, limits: Limits): (Choice & { bill: Bill }) | null {
+function choose(need: Need, limits: Limits): (Choice & { bill: Bill }) | null {
   const { given, bill } = need;
   const { chunks, microBatches } = savings(need, limits);
   const good = (b: Bill) => within(b, limits) && (limits.memory !== null || comfortable(b));
@@ -197,7 +197,7 @@ export const mebibytes = (bytes: number): string => `${(bytes / 2 ** 20).toFixed
  * Where a stage does not fit: its settings with the micro-batch that was tried last, the least there are, what settings come to, and those
  * that fit, found one after the other as they are asked for: one of them made smaller, or else all.
  */
-export function nearest(need: Need, limits: Limits) {
+function nearest(need: Need, limits: Limits) {
   const { given, microBatches, proposals: keys } = need;
   const tried = savings(need, limits);
   const lowest = { ...given, microBatch: tried.microBatches[tried.microBatches.length - 1] };
