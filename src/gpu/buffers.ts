@@ -1,8 +1,15 @@
 // Creating, filling and reading GPU buffers.
+import { InputError } from '../util/error.ts';
 import type { Gpu } from './device.ts';
 
 /** Bytes that a buffer for `bytes` bytes has. */
 export const bufferBytes = (bytes: number): number => Math.max(4, Math.ceil(bytes / 4) * 4);
+
+/** The error for what one binding of this GPU cannot hold. */
+export function tooWide(what: string, bytes: number, { maxBinding }: Pick<Gpu, 'maxBinding'>): InputError {
+  const [needed, allowed] = [Math.ceil(bytes / 2 ** 20), Math.floor(maxBinding / 2 ** 20)];
+  return new InputError('too-large', `${what} needs ${needed} MiB in one binding; this GPU allows ${allowed} MiB.`);
+}
 
 /** A zero-filled storage buffer of at least `bytes` bytes that can be copied from and to. */
 export function createBuffer(gpu: Gpu, label: string, bytes: number, usage = 0): GPUBuffer {

@@ -8,7 +8,7 @@ export interface Gpu {
   software: boolean;
   subgroup: { min: number; max: number } | null;
   timestamps: boolean;
-  /** Bytes of one storage binding at most. */
+  /** Bytes of one storage binding at most, and of one buffer, which is bound whole. */
   maxBinding: number;
   /** GPU buffers created so far by anyone; their bytes, those not destroyed yet, and the most of these at any time. */
   created: { buffers: number; held: number; peak: number };
@@ -73,7 +73,7 @@ export async function createGpu(provider: GPU | undefined): Promise<Gpu> {
     software: /swiftshader|llvmpipe|basic render/i.test(`${info.description} ${info.architecture} ${info.vendor}`),
     subgroup: device.features.has('subgroups') ? { min: info.subgroupMinSize ?? 4, max: info.subgroupMaxSize ?? 128 } : null,
     timestamps: device.features.has('timestamp-query'),
-    maxBinding: Math.min(device.limits.maxStorageBufferBindingSize, SAFE_BINDING),
+    maxBinding: Math.min(device.limits.maxStorageBufferBindingSize, device.limits.maxBufferSize, SAFE_BINDING),
     created,
     onError: null,
     check: () => {

@@ -64,3 +64,6 @@ export function plan(commands: readonly Command[], share = true): Plan {
   }
   return { slots, slotBytes, unplannedBytes: all.reduce((sum, l) => sum + l.bytes, 0) };
 }
+
+/** Bytes of the widest activation. */
+export const widest = (commands: readonly Command[]): number => Math.max(0, ...plan(commands).slotBytes);

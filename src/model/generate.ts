@@ -1,6 +1,7 @@
 // Generation with a key–value cache: one program reads the prompts, one adds a token to every row.
 import type { AdapterLayout } from '../adapters/layout.ts';
-import { createStaging, readBuffer, writeBuffer } from '../gpu/buffers.ts';
+import { createStaging, readBuffer, tooWide, writeBuffer } from '../gpu/buffers.ts';
+import { widest } from '../graph/plan.ts';
 import { Memory, Program } from '../graph/program.ts';
 import { Recorder } from '../graph/recorder.ts';
 import { bytesOf, type Tensor, tensor } from '../graph/tensor.ts';
@@ -193,7 +194,15 @@ export class Generator {
   }
 }
 
-/** Answers to any number of prompts, at most 32 at a time. */
+/** Prompts at a time whose widest tensor (logits, keys, an activation) one binding holds. @throws InputError where not even one does */
+function rowsWithin(model: LoadedModel, layout: AdapterLayout | null, promptTokens: number, newTokens: number): number {
+  const { caches, logits, prefill } = recordGeneration(model, layout, 1, promptTokens, newTokens);
+  const bytes = Math.max(bytesOf(logits), bytesOf(caches[0].keys), widest(prefill.program.commands));
+  if (bytes > model.gpu.maxBinding) throw tooWide(`A prompt of ${promptTokens} tokens`, bytes, model.gpu);
+  return Math.floor(model.gpu.maxBinding / bytes);
+}
+
+/** Answers to any number of prompts, at most 32 at a time and no more than the GPU's bindings hold. */
 export async function generate(
   model: LoadedModel,
   layout: AdapterLayout | null,
@@ -202,7 +211,7 @@ export async function generate(
 ): Promise<number[][]> {
   const longest = Math.max(...prompts.map((p) => p.length));
   if (!(longest > 0) || prompts.some((p) => p.length === 0)) throw new InputError('bad-option', 'A prompt has no tokens.');
-  const rows = Math.min(32, prompts.length);
+  const rows = Math.min(32, prompts.length, rowsWithin(model, layout, longest, options.maxNewTokens));
   const generator = await Generator.create(model, layout, rows, longest, options.maxNewTokens);
   try {
     const answers: number[][] = [];

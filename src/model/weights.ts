@@ -5,7 +5,7 @@ import { siteDims, sitePath, type Target, targetNames } from '../adapters/alloca
 import { blockTypeOf } from '../data/gguf.ts';
 import { asF32, type TensorEntry } from '../data/safetensors.ts';
 import { tensorPieces } from '../data/tensor-pieces.ts';
-import { createBuffer, idle, writeBuffer } from '../gpu/buffers.ts';
+import { createBuffer, idle, tooWide, writeBuffer } from '../gpu/buffers.ts';
 import type { Memory } from '../graph/program.ts';
 import { bytesOf, type Dtype, type Tensor, tensor } from '../graph/tensor.ts';
 import { alignBlocks, isBlockType } from '../util/blocks.ts';
@@ -29,6 +29,8 @@ export interface ModelWeights {
   head: readonly Tensor[];
   /** All of them, each once. */
   all: Tensor[];
+  /** Bytes that one binding may have. */
+  maxBinding: number;
 }
 
 /** Shards have a multiple of this many rows, so that their products can be read and written by fours. */
@@ -37,7 +39,7 @@ const SHARD_ROWS = 64;
 /**
  * The weights that a configuration asks for.
  * @param dtypeOf tells how a matrix is stored; vectors are f32
- * @param maxBinding bytes that a shard of the embedding or head may have
+ * @param maxBinding bytes that one binding may have, and so a shard of the embedding or head
  */
 export function symbolicWeights(
   config: ModelConfig,
@@ -82,7 +84,7 @@ export function symbolicWeights(
   });
   const norm = add('model.norm.weight', [hidden]);
   const head = config.tiedHead ? embedding : table('lm_head.weight');
-  return { embedding, layers, norm, head, all };
+  return { embedding, layers, norm, head, all, maxBinding };
 }
 
 const PLAIN: Partial<Record<string, Dtype>> = { F32: 'f32', F16: 'f16', BF16: 'bf16' };
@@ -136,10 +138,7 @@ export async function uploadWeights(
   let waited = 0;
   for (const t of weights.all) {
     const entry = entries.get(t.name)!;
-    if (bytesOf(t) > gpu.maxBinding) {
-      const mebibytes = [Math.ceil(bytesOf(t) / 2 ** 20), Math.floor(gpu.maxBinding / 2 ** 20)];
-      throw new InputError('bad-model', `${t.name} needs ${mebibytes[0]} MiB in one binding; this GPU allows ${mebibytes[1]} MiB.`);
-    }
+    if (bytesOf(t) > gpu.maxBinding) throw tooWide(t.name, bytesOf(t), gpu);
     const buffer = memory.bind(t, createBuffer(gpu, t.name, bytesOf(t)));
     const width = t.shape[1] ?? 1;
     let at = 0;

@@ -142,6 +142,10 @@ export interface Thrift {
 /** Nothing spared. */
 export const LAVISH: Thrift = { recompute: 'none', chunk: 128 };
 
+/** At most so many rows of logits as one binding holds. */
+export const chunkWithin = (chunk: number, vocab: number, maxBinding: number): number =>
+  Math.max(1, Math.min(chunk, Math.floor(maxBinding / (4 * vocab))));
+
 /** Records the decoder and the loss of the batch in `states`, without the backward pass. Returns the losses (targets). */
 export function recordLoss(
   rec: Recorder,
@@ -156,5 +160,6 @@ export function recordLoss(
   const span = { rows: shape.rows, time: shape.time, positions: states.positions };
   const x = decoder(rec, { config, weights, ids: states.ids, span, tables, adapter, recompute });
   const rows = rmsNorm(rec, gatherRows(rec, x, states.index), weights.norm, config.normEps);
-  return headCrossEntropy(rec, rows, weights.head, states.targets, states.statistics, chunk);
+  const atOnce = chunkWithin(chunk, config.vocab, weights.maxBinding);
+  return headCrossEntropy(rec, rows, weights.head, states.targets, states.statistics, atOnce);
 }

@@ -1,7 +1,7 @@
 // The bill against the bytes of every buffer that the device was asked for, at the peak of whole runs; recomputation changes no bit of them.
 import { expect, test } from 'vitest';
 import { defaultVariants } from '../gpu/variants.ts';
-import { Generator } from '../model/generate.ts';
+import { Generator, generate } from '../model/generate.ts';
 import type { LoadedModel } from '../model/load.ts';
 import { SMOLLM2_135M } from '../model/shapes.ts';
 import { symbolicWeights } from '../model/weights.ts';
@@ -11,10 +11,11 @@ import type { Row, Thrift } from './batch.ts';
 import { randomModel } from './bench.ts';
 import { generationBill } from './bill.ts';
 import { parseRunConfig, type RunConfig, type RunConfigInput, searches, trains } from './config.ts';
+import { evaluateExamples } from './evaluate.ts';
 import { type Need, searchNeed, trainingNeed } from './fit.ts';
 import { shapesOf } from './run-rows.ts';
 import { SearchSession } from './search-session.ts';
-import { Session } from './session.ts';
+import { Session, type StepMetrics } from './session.ts';
 
 const nano = { ...SMOLLM2_135M, layers: 3, hidden: 32, heads: 2, kvHeads: 1, headDim: 16, feedForward: 48, vocab: 64 };
 const random = new Random(1, 'rows');
@@ -92,3 +93,65 @@ test('generation: the bill with its cache is what the device is asked for', asyn
   expect(bytes).toBe(value.total);
   expect(value.bytes.cache).toBe(2 * nano.layers * 3 * 48 * 16 * 4);
 });
+
+test('a small binding: fewer rows of logits at a time, the head in shards; losses, gradients and answers are the same bits', async () => {
+  const gpu = await testGpu();
+  const wide = { ...nano, vocab: 4096 };
+  const maxBinding = 11 * wide.vocab * 4; // 11 rows; the head of 256 KiB in two shards
+  const model = randomModel({ ...gpu, maxBinding }, wide, undefined, 'bf16');
+  expect(model.weights.head.length).toBe(2);
+  const config = parseRunConfig({ ...base, train: { steps: 2, batch: 4, microBatch: 4 } }, 'run.json');
+  if (!trains(config)) throw new Error('trains');
+  const trained = async (of: LoadedModel, thrift?: Thrift) => {
+    const losses: number[][] = [];
+    const hooks = { onStep: ({ ce, balance, grad_norm }: StepMetrics) => losses.push([ce, balance, grad_norm]) };
+    const session = await Session.create({ model: of, rows, config, thrift, hooks });
+    await session.run();
+    const { chunk, bill } = session.choice;
+    const found = { losses, values: await session.values() };
+    session.destroy();
+    return { chunk, largest: bill.largest.bytes, found };
+  };
+  const forced = await trained(model);
+  expect(forced.chunk).toBe(11);
+  expect(forced.largest).toBe(maxBinding);
+  const unbound = { ...model, gpu, weights: { ...model.weights, maxBinding: Number.POSITIVE_INFINITY } };
+  const free = await trained(unbound, { recompute: 'none', chunk: 128 });
+  expect(free.largest).toBeGreaterThan(3 * maxBinding);
+  expect(forced.found.losses.length).toBe(2);
+  expect(forced.found).toEqual(free.found);
+
+  // Evaluation and answers keep within the binding too, with fewer rows at a time.
+  const examples = rows.map(({ ids, labels }, i) => {
+    const at = { ids: Int32Array.from(ids), labels: Int32Array.from(labels) };
+    return { ...at, promptIds: at.ids, answer: null, answerIds: at.ids.subarray(0, 2), file: '', line: i, truncated: false };
+  });
+  const within = (bytes: number) => ({ ...model, gpu: { ...gpu, maxBinding: bytes }, weights: { ...model.weights, maxBinding: bytes } });
+  const few = within(3 * wide.vocab * 4);
+  const bound = await peakBuffer(() => evaluateExamples(few, null, examples, null));
+  const whole = await peakBuffer(() => evaluateExamples(unbound, null, examples, null));
+  expect(bound.largest).toBeLessThanOrEqual(few.gpu.maxBinding);
+  expect(whole.largest).toBeGreaterThan(few.gpu.maxBinding);
+  expect(Math.abs(bound.value.loss - whole.value.loss)).toBeLessThan(1e-6);
+  expect(bound.value.correct).toBe(whole.value.correct);
+  const none = within(4000);
+  await expect(evaluateExamples(none, null, examples, null)).rejects.toThrow(/A row of \d+ tokens needs 1 MiB in one binding/);
+  await expect(generate(none, null, [[1, 2]], { maxNewTokens: 1, stopIds: [] })).rejects.toThrow(/A prompt of 2 tokens needs/);
+  model.memory.destroy();
+});
+
+/** The largest buffer that the device is asked for meanwhile. */
+async function peakBuffer<T>(work: () => Promise<T>): Promise<{ largest: number; value: T }> {
+  const { device } = await testGpu();
+  const create = device.createBuffer;
+  let largest = 0;
+  device.createBuffer = (descriptor) => {
+    if (descriptor.usage & GPUBufferUsage.STORAGE) largest = Math.max(largest, descriptor.size);
+    return create.call(device, descriptor);
+  };
+  try {
+    return { value: await work(), largest };
+  } finally {
+    device.createBuffer = create;
+  }
+}

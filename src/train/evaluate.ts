@@ -2,10 +2,13 @@
 import type { AdapterLayout } from '../adapters/layout.ts';
 import type { Example } from '../data/example.ts';
 import type { Tokenizer } from '../data/tokenizer.ts';
+import { tooWide } from '../gpu/buffers.ts';
+import { widest } from '../graph/plan.ts';
 import { generate } from '../model/generate.ts';
 import type { LoadedModel } from '../model/load.ts';
 import { InputError } from '../util/error.ts';
-import { microBatch as layOut, lossTokens, type Row } from './batch.ts';
+import { batchStates, LAVISH, microBatch as layOut, lossTokens, type Row } from './batch.ts';
+import { recordEvaluation } from './programs.ts';
 import { shapeOf } from './run-rows.ts';
 import { Runtime } from './runtime.ts';
 import { meanLoss } from './session.ts';
@@ -89,6 +92,17 @@ export async function exactMatches(
   return results;
 }
 
+/** Evaluates these rows, `microBatch` at a time or what the GPU's bindings hold. @throws InputError where they don't hold one row */
+async function evaluator(model: LoadedModel, layout: AdapterLayout | null, rows: readonly Row[], microBatch: number): Promise<Runtime> {
+  for (let count = Math.min(microBatch, rows.length); ; count >>= 1) {
+    const shape = shapeOf(rows, count);
+    const states = batchStates(shape, layout?.routedExperts ?? 0);
+    const bytes = widest(recordEvaluation({ model, layout, shape, states }, LAVISH).rec.commands);
+    if (bytes <= model.gpu.maxBinding) return Runtime.create(model, layout, shape, { dropout: false, evaluateOnly: true });
+    if (count === 1) throw tooWide(`A row of ${shape.time} tokens`, bytes, model.gpu);
+  }
+}
+
 /**
  * Log-likelihoods of the choices of questions, `microBatch` choices at a time.
  * @param questions choices as rows whose labels mark the choice's tokens
@@ -113,8 +127,8 @@ export async function choiceScores(
       if (lossTokens(row) === 0) throw new InputError('bad-data', `${where}: none of its tokens is labelled.`);
     });
   });
-  const shape = shapeOf(rows, Math.min(microBatch, rows.length));
-  const runtime = await Runtime.create(model, layout, shape, { dropout: false, evaluateOnly: true });
+  const runtime = await evaluator(model, layout, rows, microBatch);
+  const { shape } = runtime;
   const sums: number[] = [];
   try {
     for (let at = 0; at < rows.length; at += shape.rows) {
@@ -173,8 +187,7 @@ export async function evaluateExamples(
   options: EvaluateOptions = {},
 ): Promise<Evaluation> {
   const microBatch = options.microBatch ?? 16;
-  const shape = shapeOf(examples, Math.min(microBatch, examples.length));
-  const runtime = await Runtime.create(model, layout, shape, { dropout: false, evaluateOnly: true });
+  const runtime = await evaluator(model, layout, examples, microBatch);
   const loss = await meanLoss(runtime, examples, (done, of) => options.onProgress?.('Evaluating', done, of)).finally(() =>
     runtime.destroy(),
   );

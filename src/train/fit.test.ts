@@ -8,9 +8,9 @@ import { fitWithin, searchNeed, trainingNeed } from './fit.ts';
 import { shapesOf } from './run-rows.ts';
 
 const nano: ModelConfig = { ...SMOLLM2_135M, layers: 3, hidden: 48, heads: 3, kvHeads: 1, headDim: 16, feedForward: 96, vocab: 4096 };
-const modelOf = (config: ModelConfig) => ({
+const modelOf = (config: ModelConfig, maxBinding?: number) => ({
   config,
-  weights: symbolicWeights(config, () => 'bf16'),
+  weights: symbolicWeights(config, () => 'bf16', maxBinding),
   variants: { product: 'register', rows: 'thread' } as const,
 });
 const binding = 2 ** 31;
@@ -24,10 +24,10 @@ const settings: RunConfigInput = {
   train: { batch: 8, microBatch: 4 },
 };
 
-function training(change: RunConfigInput = {}, model = nano) {
+function training(change: RunConfigInput = {}, model = nano, maxBinding?: number) {
   const config = parseRunConfig({ ...settings, ...change }, 'run.json');
   if (!trains(config)) throw new Error('trains');
-  return trainingNeed(modelOf(model), config, shapesOf(rows, config));
+  return trainingNeed(modelOf(model, maxBinding), config, shapesOf(rows, config));
 }
 
 function search(change: RunConfigInput['search'] = {}) {
@@ -95,9 +95,34 @@ test('where nothing fits, the message names settings that do', () => {
     expect(lower.total, name).toBeLessThanOrEqual(least.total - 100_000);
   }
   expect(message(at(1000))).toContain('No smaller settings of this model fit');
-  // A binding that the logits need even in the smallest pieces; one that smaller micro-batches bring within reach.
-  expect(message(at(null, 128 * nano.vocab * 4 - 4))).toMatch(/logits 0 needs 2\.0 MiB in one binding, and this GPU allows/);
-  expect(fitWithin(need, at(binding, 128 * nano.vocab * 4 - 4)).chunk).toBe(32);
+});
+
+test('rows of logits at a time are no more than one binding holds, whether memory is limited or not', () => {
+  const small = { ...nano, vocab: 512 };
+  const need = training({ adapter: { experts: 1, rank: 1, topK: 1 } }, small);
+  const rowBytes = small.vocab * 4;
+  const largest = need.bill({ recompute: 'none', chunk: 8 }, need.given).largest.bytes;
+  const forced = Math.ceil(largest / rowBytes); // what the activations need anyway
+  expect(forced).toBeGreaterThan(1);
+  expect(forced).toBeLessThan(128);
+  for (const memory of [null, binding]) {
+    expect(fitWithin(need, at(memory, 128 * rowBytes)).chunk).toBe(128);
+    expect(fitWithin(need, at(memory, 128 * rowBytes - 4)).chunk).toBe(127);
+    const choice = fitWithin(need, at(memory, forced * rowBytes));
+    expect(choice).toMatchObject({ chunk: forced, microBatch: 4 });
+    expect(choice.bill.largest.bytes).toBeLessThanOrEqual(forced * rowBytes);
+  }
+  // Activations of long rows cannot be cut: smaller settings are named.
+  expect(() => fitWithin(need, at(null, 4 * 64 * small.feedForward * 4 - 4))).toThrow(
+    /in one binding.* It fits with train\.microBatch 2 .*data\.maxLength/,
+  );
+  expect(() => fitWithin(need, at(null, rowBytes - 4))).toThrow(/in one binding.*No smaller settings of this model fit/);
+});
+
+test('Qwen2.5-0.5B in a binding of 128 MiB: its 152k tokens allow 220 rows of logits, whatever is asked for', () => {
+  const need = training({}, QWEN25_05B, 128 * 2 ** 20);
+  expect(fitWithin(need, at(null, 128 * 2 ** 20)).chunk).toBe(128);
+  expect(need.bill({ recompute: 'none', chunk: 1000 }, need.given).bytes.logits).toBe(220 * QWEN25_05B.vocab * 4);
 });
 
 test('a search keeps its micro-batch, which a message may propose to lower', () => {

@@ -4,7 +4,7 @@ import { layoutAdapter } from '../adapters/layout.ts';
 import type { Gpu } from '../gpu/device.ts';
 import type { SymbolicModel } from '../model/load.ts';
 import { InputError } from '../util/error.ts';
-import { LAVISH, type Thrift } from './batch.ts';
+import { chunkWithin, LAVISH, type Thrift } from './batch.ts';
 import { type Bill, searchBill, trainingBill } from './bill.ts';
 import type { RunConfig, SearchConfig, TrainingConfig } from './config.ts';
 import { POLICIES } from './programs.ts';
@@ -32,10 +32,7 @@ export interface Limits {
 }
 
 /** The limits of a run on a device. */
-export const limitsOf = ({ device, maxBinding }: Gpu, { memory }: RunConfig): Limits => ({
-  memory,
-  maxBinding: Math.min(maxBinding, device.limits.maxBufferSize),
-});
+export const limitsOf = ({ maxBinding }: Gpu, { memory }: RunConfig): Limits => ({ memory, maxBinding });
 
 /** Settings that can be made smaller, if need be. */
 interface Smaller {
@@ -48,6 +45,7 @@ interface Smaller {
 /** A stage of a run, as far as its memory goes. */
 export interface Need {
   stage: 'search' | 'training';
+  vocab: number;
   given: Smaller;
   /** Divisors of the batch up to the micro-batch that is set, largest first; whether one of them may be chosen unasked. */
   microBatches: readonly number[];
@@ -82,6 +80,7 @@ export function trainingNeed(model: SymbolicModel, config: TrainingConfig, shape
   const sizes: (keyof Smaller)[] = adapter.method === 'lora' ? ['rank'] : ['experts', 'rank'];
   return {
     stage: 'training',
+    vocab: model.config.vocab,
     given: givenBy(config, train.microBatch),
     microBatches: divisors(train.batch).filter((d) => d <= train.microBatch),
     free: true,
@@ -102,6 +101,7 @@ export function searchNeed(model: SymbolicModel, config: SearchConfig, shapeFor:
   const { search } = config;
   return {
     stage: 'search',
+    vocab: model.config.vocab,
     given: givenBy(config, search.microBatch),
     microBatches: divisors(search.batch).filter((d) => d <= search.microBatch),
     free: false,
@@ -119,33 +119,48 @@ const within = (bill: Bill, { memory, maxBinding }: Limits): boolean =>
 
 /**
  * The fastest way to run a stage within the limits: the micro-batch as it is set while any other saving is enough, little recomputation
- * before much, many rows of logits at a time before few. Without a limit of memory only recomputation is chosen, to stay below 2 GiB of
- * activations.
+ * before much, many rows of logits at a time before few, and never more than one binding holds. Without a limit of memory only
+ * recomputation is chosen, to stay below 2 GiB of activations.
  * @param thrift is taken as it is, where given
  * @throws InputError naming the nearest settings that fit, where none of this is enough
  */
 export function fitWithin(need: Need, limits: Limits, thrift?: Thrift): Choice & { bill: Bill } {
   const { given, bill } = need;
   if (thrift) return { ...thrift, microBatch: given.microBatch, bill: bill(thrift, given) };
-  const unlimited = limits.memory === null;
-  const chunks = unlimited ? CHUNKS.slice(0, 1) : CHUNKS;
-  const microBatches = need.free && !unlimited ? need.microBatches : [given.microBatch];
+  const choice = choose(need, limits);
+  if (choice) return choice;
+  throw tooLarge(need, limits);
+}
+
+/** Rows of logits at a time and micro-batches that may be chosen, from fast to small; without a limit of memory none is chosen smaller. */
+function savings({ given, free, microBatches, vocab }: Need, { memory, maxBinding }: Limits) {
+  const chunks = CHUNKS.map((chunk) => chunkWithin(chunk, vocab, maxBinding));
+  return memory === null
+    ? { chunks: chunks.slice(0, 1), microBatches: [given.microBatch] }
+    : { chunks, microBatches: free ? microBatches : [given.microBatch] };
+}
+
+/** As `fitWithin`; null where nothing fits. */
+function choose(need: Need, limits: Limits): (Choice & { bill: Bill }) | null {
+  const { given, bill } = need;
+  const { chunks, microBatches } = savings(need, limits);
+  const good = (b: Bill) => within(b, limits) && (limits.memory !== null || comfortable(b));
   for (const microBatch of microBatches) {
     const settings = { ...given, microBatch };
     const tried = (thrift: Thrift) => ({ ...thrift, microBatch, bill: bill(thrift, settings) });
     const first = tried({ recompute: POLICIES[0], chunk: chunks[0] });
-    if (within(first.bill, limits) && (!unlimited || comfortable(first.bill))) return first;
+    if (good(first.bill)) return first;
     const least = smallest(need, settings, chunks[chunks.length - 1]);
     if (!within(least.bill, limits)) continue;
     for (const recompute of POLICIES) {
       for (const chunk of chunks) {
         const choice = tried({ recompute, chunk });
-        if (within(choice.bill, limits) && (!unlimited || comfortable(choice.bill))) return choice;
+        if (good(choice.bill)) return choice;
       }
     }
     return { ...least, microBatch };
   }
-  throw tooLarge(need, limits, chunks[chunks.length - 1], microBatches[microBatches.length - 1]);
+  return null;
 }
 
 /** The recomputation that needs least: in most shapes the most, but not in all. */
@@ -171,46 +186,57 @@ function largest(sizes: readonly number[], ok: (size: number) => boolean): numbe
 const range = (from: number, to: number, by = 1): number[] =>
   Array.from({ length: Math.max(0, Math.ceil((to - from) / by)) }, (_, i) => from + i * by);
 
-const NAMES: Record<keyof Smaller, (stage: Need['stage']) => string> = {
-  maxLength: () => 'data.maxLength',
-  experts: () => 'adapter.experts',
-  rank: () => 'adapter.rank',
-  microBatch: (stage) => (stage === 'search' ? 'search.microBatch' : 'train.microBatch'),
-};
+/** Where a setting stands in run.json. */
+const pathOf = (key: keyof Smaller, stage: Need['stage']): string =>
+  key === 'microBatch' ? `${stage === 'search' ? 'search' : 'train'}.${key}` : `${key === 'maxLength' ? 'data' : 'adapter'}.${key}`;
 
 /** Bytes for a message. */
 export const mebibytes = (bytes: number): string => `${(bytes / 2 ** 20).toFixed(bytes < 100 * 2 ** 20 ? 1 : 0)} MiB`;
 
-function tooLarge(need: Need, limits: Limits, chunk: number, microBatch: number): InputError {
-  const { stage, given, microBatches } = need;
-  const lowest = { ...given, microBatch };
-  const billOf = (settings: Smaller) => smallest(need, settings, chunk).bill;
-  const bill = billOf(lowest);
+/**
+ * Where a stage does not fit: its settings with the micro-batch that was tried last, the least there are, what settings come to, and those
+ * that fit, found one after the other as they are asked for: one of them made smaller, or else all.
+ */
+function nearest(need: Need, limits: Limits) {
+  const { given, microBatches, proposals: keys } = need;
+  const tried = savings(need, limits);
+  const lowest = { ...given, microBatch: tried.microBatches[tried.microBatches.length - 1] };
+  const billOf = (settings: Smaller) => smallest(need, settings, tried.chunks[tried.chunks.length - 1]).bill;
   const steps: Record<keyof Smaller, number[]> = {
     maxLength: range(8, given.maxLength, 8),
     experts: range(1, given.experts),
     rank: range(1, given.rank),
-    microBatch: microBatches.filter((d) => d < microBatch).reverse(),
+    microBatch: microBatches.filter((d) => d < lowest.microBatch).reverse(),
   };
   const fits = (key: keyof Smaller, settings: Smaller) => largest(steps[key], (v) => within(billOf({ ...settings, [key]: v }), limits));
-  const proposal = (changes: Partial<Smaller>) => {
-    const named = Object.entries(changes).map(([key, v]) => `${NAMES[key as keyof Smaller](stage)} ${v}`);
-    return `${named.join(' with ')} (${mebibytes(billOf({ ...lowest, ...changes }).total)})`;
-  };
-  let found = need.proposals.flatMap((key) => {
-    const value = fits(key, lowest);
-    return value === null ? [] : [proposal({ [key]: value })];
-  });
-  if (found.length === 0) {
+  const least: Partial<Smaller> = Object.fromEntries(keys.filter((k) => steps[k].length > 0).map((k) => [k, steps[k][0]]));
+  function* proposals(): Generator<Partial<Smaller>> {
+    if (!within(billOf({ ...lowest, ...least }), limits)) return;
+    let none = true;
+    for (const key of keys) {
+      const value = fits(key, lowest);
+      if (value === null) continue;
+      none = false;
+      yield { [key]: value };
+    }
     // No single setting is enough: all others at their lowest, and the longest rows that then fit.
-    const others = Object.fromEntries(need.proposals.filter((k) => k !== 'maxLength' && steps[k].length > 0).map((k) => [k, steps[k][0]]));
-    const length = Object.keys(others).length === 0 ? null : fits('maxLength', { ...lowest, ...others });
-    if (length !== null) found = [proposal({ maxLength: length, ...others })];
+    if (none) yield { ...least, maxLength: fits('maxLength', { ...lowest, ...least }) ?? given.maxLength };
   }
-  const wide = bill.largest.bytes > limits.maxBinding;
-  const why = wide
-    ? `${bill.largest.name} needs ${mebibytes(bill.largest.bytes)} in one binding, and this GPU allows ${mebibytes(limits.maxBinding)}`
-    : `it needs ${mebibytes(bill.total)} at least, of which the weights are ${mebibytes(bill.bytes.weights)}, and memory is ${mebibytes(limits.memory ?? 0)}`;
+  return { lowest, least, billOf, proposals };
+}
+
+function tooLarge(need: Need, limits: Limits): InputError {
+  const { stage } = need;
+  const { lowest, billOf, proposals } = nearest(need, limits);
+  const bill = billOf(lowest);
+  const found = Array.from(proposals(), (changes) => {
+    const named = Object.entries(changes).map(([key, v]) => `${pathOf(key as keyof Smaller, stage)} ${v}`);
+    return `${named.join(' with ')} (${mebibytes(billOf({ ...lowest, ...changes }).total)})`;
+  });
+  const why =
+    bill.largest.bytes > limits.maxBinding
+      ? `${bill.largest.name} needs ${mebibytes(bill.largest.bytes)} in one binding, and this GPU allows ${mebibytes(limits.maxBinding)}`
+      : `it needs ${mebibytes(bill.total)} at least, of which the weights are ${mebibytes(bill.bytes.weights)}, and memory is ${mebibytes(limits.memory ?? 0)}`;
   const what =
     found.length > 0
       ? `It fits with ${found.join(', or ')}.`

@@ -1,6 +1,7 @@
 // budget: the GPU memory of a run by category before anything is loaded, and what is chosen to fit a number of bytes.
 import { siteDims } from '../../adapters/allocation.ts';
 import { layoutAdapter } from '../../adapters/layout.ts';
+import { tooWide } from '../../gpu/buffers.ts';
 import { defaultVariants, type Variants } from '../../gpu/variants.ts';
 import type { LoadedModel, SymbolicModel } from '../../model/load.ts';
 import { SHAPES } from '../../model/shapes.ts';
@@ -170,5 +171,6 @@ async function measureAll(
   const before = gpu.created.held;
   const variants = { ...defaultVariants(gpu), ...(kernels && { product: kernels }) };
   const loaded = checked ? await openModel(context, checked, kernels) : randomModel(gpu, model.config, variants, 'bf16');
+  for (const { bill } of columns) if (bill.largest.bytes > gpu.maxBinding) throw tooWide(bill.largest.name, bill.largest.bytes, gpu);
   for (const column of columns) column.measured = await measure(loaded, config, rows, column, before);
 }
