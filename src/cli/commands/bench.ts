@@ -4,7 +4,7 @@ import { productVariants } from '../../gpu/variants.ts';
 import { SMOLLM2_135M } from '../../model/shapes.ts';
 import { chooseVariants } from '../../ops/linear/choose.ts';
 import { PRODUCTS, type ProductResult, randomModel, type StepResult, timeProduct, timeSteps } from '../../train/bench.ts';
-import { DEMO_SHAPE, type SearchCosts, timeSearch } from '../../train/bench-search.ts';
+import { DEMO_SHAPE, type SearchCosts, timeSearch } from '../bench-search.ts';
 import { command } from '../command.ts';
 import { shared } from '../inputs.ts';
 import { flag, whole } from '../options.ts';

@@ -8,11 +8,11 @@ import type { Gpu } from '../gpu/device.ts';
 import type { ModelConfig } from '../model/config.ts';
 import type { LoadedModel } from '../model/load.ts';
 import { SMOLLM2_135M } from '../model/shapes.ts';
+import { type BatchShape, microBatch } from '../train/batch.ts';
+import { Runtime } from '../train/runtime.ts';
+import type { Order } from '../train/search-programs.ts';
+import { SearchRuntime } from '../train/search-runtime.ts';
 import { Random } from '../util/random.ts';
-import { type BatchShape, microBatch } from './batch.ts';
-import { Runtime } from './runtime.ts';
-import type { Order } from './search-programs.ts';
-import { SearchRuntime } from './search-runtime.ts';
 
 /** The demo model's shape. */
 export const DEMO_SHAPE: ModelConfig = {
