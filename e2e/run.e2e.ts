@@ -7,13 +7,16 @@ import { bytesSource } from '../src/data/source.ts';
 import { type OpenPage, openApp } from './launch.ts';
 import {
   chooseData,
+  demoFolder,
   download,
   dropOn,
   fill,
   loadModel,
+  makeFolder,
   nanoFolder,
   removeFolders,
   textOf,
+  violations,
   waitForDevice,
   waitForPhase,
   waitForStep,
@@ -120,6 +123,48 @@ test('a local model: settings, start, pause, resume, stop, held-out rows, export
   expect(second.adapter).toMatchObject({ peft_type: 'LORA', r: 4 });
   expect(second.metrics.filter((m) => m.loss !== undefined)).toHaveLength(6);
   expect(second.tensors.size).toBe(2 * 7 * 2);
+  expect(errors).toEqual([]);
+});
+
+test('questions with choices: the likeliest choice of both models, row by row and counted', async () => {
+  open = await openApp();
+  const { page, errors } = open;
+  await waitForDevice(page);
+  await loadModel(page, demoFolder);
+  const colours = ['red', 'blue', 'green'];
+  const rows = Array.from({ length: 8 }, (_, i) => ({
+    question: `Sam has a ${colours[i % 3]} drum in the market. What colour is the drum?`,
+    choices: colours,
+    answer: colours[i % 3],
+  }));
+  const file = `${makeFolder('choices', { 'choices.jsonl': rows.map((row) => `${JSON.stringify(row)}\n`).join('') })}/choices.jsonl`;
+  await chooseData(page, file);
+  await page.getByTestId('data-facts').getByRole('heading', { name: 'choices.jsonl' }).waitFor({ timeout: 60_000 });
+  await fill(page, {
+    Length: '2',
+    Batch: '2',
+    'Micro-batch': '2',
+    'Validation share': '0.25',
+    'Validate every': '',
+    Experts: '2',
+    Rank: '2',
+  });
+  await page.getByRole('button', { name: 'Start training' }).click();
+  await waitForPhase(page, 'finished');
+  await page.getByRole('button', { name: 'Check held-out rows' }).click();
+  const shares = page.getByTestId('choices').locator('[data-rows]');
+  await shares.first().waitFor({ timeout: 120_000 });
+  for (const [i, column] of [2, 3].entries()) {
+    const picks = await page
+      .getByTestId('held-out')
+      .locator(`tbody td:nth-child(${column + 1}) p`)
+      .allTextContents();
+    expect(picks).toHaveLength(2);
+    for (const pick of picks) expect(pick).toMatch(/^Picks: (red|blue|green) \((right|wrong)\)$/);
+    const right = picks.filter((pick) => pick.endsWith('(right)')).length;
+    expect(await textOf(shares.nth(i))).toContain(`${right} of 2`);
+  }
+  expect(await violations(page)).toEqual([]);
   expect(errors).toEqual([]);
 });
 

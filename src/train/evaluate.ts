@@ -155,7 +155,7 @@ export async function choiceScores(
 }
 
 /** The place of the highest number; of equal ones the first. */
-const argmax = (values: readonly number[]): number => values.indexOf(Math.max(...values));
+export const argmax = (values: readonly number[]): number => values.indexOf(Math.max(...values));
 
 async function choiceAccuracy(
   model: LoadedModel,

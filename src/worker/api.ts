@@ -139,7 +139,9 @@ export interface HeldOutReport {
   rows: number;
   exact: number;
   /** The first rows, for the table. */
-  shown: { prompt: string; expected: string; answer: string; exact: boolean }[];
+  shown: { prompt: string; expected: string; answer: string; exact: boolean; picked: { text: string; right: boolean } | null }[];
+  /** Of questions with choices: how many, and how many are right by the likeliest choice; null where there are none. */
+  choices: { questions: number; right: number } | null;
 }
 
 /** What a stage of a run needs on the device, in bytes by category, and how it then runs. */

@@ -57,6 +57,13 @@ describe('a dataset', () => {
     expect(row.prompt).toContain('Where is Sam?');
   });
 
+  test('hands over held-out questions with their choices, whole and as text', async () => {
+    await read('choices.jsonl', '{"question":"Who bit Zoe?","choices":["Ida","the owl"],"answer":"B"}\n');
+    const [row] = service.heldOut(Int32Array.of(0));
+    expect(row.choices).toMatchObject({ correct: 1, texts: ['Ida', 'the owl'] });
+    expect(row.choices!.options.map(({ ids }) => ids.length)).toEqual([row.promptIds.length + 2, row.promptIds.length + 3]);
+  });
+
   test('names the formats of its rows, also in an archive', async () => {
     const mixed = '{"instruction":"Say it","output":"it"}\n{"prompt":"a","completion":"b"}\n{"prompt":"c","completion":"d"}\n';
     const packed = new File([gzipSync(mixed)], 'mixed.jsonl.gz');

@@ -1,7 +1,7 @@
 // The data worker's work: reads and tokenises datasets, reports what was found, hands examples to the trainer.
 
 import { splitValidation } from '../data/batches.ts';
-import type { Example } from '../data/example.ts';
+import { type Example, IGNORE } from '../data/example.ts';
 import { type DataProgress, type Dataset, readDataset } from '../data/formats.ts';
 import { type ByteSource, blobSource } from '../data/source.ts';
 import { hasTokenizer, loadTokenizer, type Tokenizer } from '../data/tokenizer.ts';
@@ -147,12 +147,16 @@ export class DataService {
     const text = (ids: Int32Array) => this.#tokenizer?.decode(ids, { skipSpecial: true }).trim() ?? ids.join(' ');
     return chosen
       .filter((e) => e.promptIds.length > 0 && e.answerIds.length > 0)
-      .map(({ promptIds, answer, answerIds }) => ({
+      .map(({ promptIds, answer, answerIds, choices = null }) => ({
         prompt: text(promptIds),
         expected: answer?.trim() ?? text(answerIds),
         promptIds,
         answer,
         answerIds,
+        choices: choices && {
+          ...choices,
+          texts: choices.options.map(({ ids, labels }) => text(ids.filter((_, t) => labels[t] !== IGNORE))),
+        },
       }));
   }
 }

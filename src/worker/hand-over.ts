@@ -1,4 +1,5 @@
 // What the trainer and the data worker say to each other over their own port. Types only.
+import type { Choices } from '../data/example.ts';
 
 /** What the trainer asks of the data worker over their own port. */
 export interface HandOverApi {
@@ -23,4 +24,6 @@ export interface HeldOutRow {
   /** Null: ids are compared. */
   answer: string | null;
   answerIds: Int32Array<ArrayBuffer>;
+  /** Of a question with choices, with their texts. */
+  choices: (Choices & { texts: string[] }) | null;
 }

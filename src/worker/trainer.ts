@@ -228,11 +228,11 @@ export class Trainer {
       if (rows.length === 0) throw new InputError('bad-data', 'No held-out row has a prompt and an answer to compare with.');
       const abort = new AbortController();
       this.#abort = abort;
-      const onProgress = (done: number, total: number) => {
+      const onProgress = (done: number, total: number, task: 'Answering' | 'Weighing choices') => {
         if (abort.signal.aborted) throw new Stopped();
-        this.events.send({ type: 'progress', task: 'Answering', done, total, unit: 'rows' });
+        this.events.send({ type: 'progress', task, done, total, unit: task === 'Answering' ? 'rows' : 'choices' });
       };
-      onProgress(0, rows.length);
+      onProgress(0, rows.length, 'Answering');
       const found = await answerHeldOut({ model, layout: tuned?.layout ?? null, rows, tokenizer: this.#tokenizer, onProgress }).catch(
         (error) => {
           if (error instanceof Stopped) throw new InputError('bad-option', 'The check of held-out rows was stopped.');

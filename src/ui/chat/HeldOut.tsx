@@ -45,7 +45,7 @@ export function HeldOut() {
       </div>
       {busy && (
         <Progress
-          label={busy === 'base' ? 'The base model answers' : 'The tuned model answers'}
+          label={`The ${busy} model ${progress?.task === 'Weighing choices' ? 'weighs the choices' : 'answers'}`}
           done={progress?.done}
           total={progress?.total}
           text={progress ? `${progress.done} of ${progress.total}` : ''}
@@ -61,17 +61,22 @@ function Table({ base, tuned }: { base: HeldOutReport; tuned: HeldOutReport }) {
     <div className="flex flex-col gap-4">
       <dl className="grid max-w-md grid-cols-2 gap-3" data-testid="exact">
         {[base, tuned].map((r) => (
-          <div key={r.which} className="rounded-xl bg-sunk px-4 py-3" data-exact={r.exact} data-rows={r.rows} data-which={r.which}>
-            <dt className="text-sm text-muted">
-              {r.which === 'base' ? 'Base, exact' : r.step === null ? 'Tuned, exact' : `Tuned, step ${r.step}`}
-            </dt>
-            <dd className="text-lg font-semibold tabular-nums">{percent(r.exact, r.rows)}</dd>
-            <dd className="text-sm text-muted">
-              {whole(r.exact)} of {whole(r.rows)}
-            </dd>
-          </div>
+          <Share
+            key={r.which}
+            name={`${nameOf(r)}, exact`}
+            right={r.exact}
+            of={r.rows}
+            data={{ 'data-exact': r.exact, 'data-which': r.which }}
+          />
         ))}
       </dl>
+      {base.choices && tuned.choices && (
+        <dl className="grid max-w-md grid-cols-2 gap-3" data-testid="choices">
+          {[base, tuned].map((r) => (
+            <Share key={r.which} name={`${nameOf(r)}, likeliest choice`} right={r.choices!.right} of={r.choices!.questions} />
+          ))}
+        </dl>
+      )}
       {/* biome-ignore lint/a11y/noNoninteractiveTabindex: a scrolling region must be reachable by keyboard */}
       <section className="overflow-x-auto" aria-label="Held-out rows" tabIndex={0}>
         <table className="table min-w-[44rem]" data-testid="held-out">
@@ -91,8 +96,8 @@ function Table({ base, tuned }: { base: HeldOutReport; tuned: HeldOutReport }) {
                   {row.prompt}
                 </th>
                 <td>{row.expected}</td>
-                <Answer answer={base.shown[i]?.answer ?? ''} exact={base.shown[i]?.exact ?? false} />
-                <Answer answer={row.answer} exact={row.exact} />
+                <Answer row={base.shown[i]} />
+                <Answer row={row} />
               </tr>
             ))}
           </tbody>
@@ -102,20 +107,46 @@ function Table({ base, tuned }: { base: HeldOutReport; tuned: HeldOutReport }) {
   );
 }
 
-function Answer({ answer, exact }: { answer: string; exact: boolean }) {
+const nameOf = ({ which, step }: HeldOutReport) => (which === 'base' ? 'Base' : step === null ? 'Tuned' : `Tuned, step ${step}`);
+
+function Share({ name, right, of, data }: { name: string; right: number; of: number; data?: Record<string, string | number> }) {
+  return (
+    <div className="rounded-xl bg-sunk px-4 py-3" data-rows={of} {...data}>
+      <dt className="text-sm text-muted">{name}</dt>
+      <dd className="text-lg font-semibold tabular-nums">{percent(right, of)}</dd>
+      <dd className="text-sm text-muted">
+        {whole(right)} of {whole(of)}
+      </dd>
+    </div>
+  );
+}
+
+/** An answer, and the choice that was likeliest where the row has choices. */
+function Answer({ row: { answer, exact, picked } }: { row: HeldOutReport['shown'][number] }) {
   return (
     <td className={exact ? '' : 'text-muted'}>
-      <span className="flex gap-1.5">
-        {exact && (
-          <span className="mt-0.5 text-accent">
-            <CheckIcon />
-          </span>
-        )}
-        <span>
-          {answer === '' ? '(empty)' : answer}
-          <span className="sr-only">{exact ? ' (exact)' : ' (not exact)'}</span>
-        </span>
-      </span>
+      <Marked text={answer === '' ? '(empty)' : answer} good={exact} words={exact ? ' (exact)' : ' (not exact)'} />
+      {picked && (
+        <p className="mt-1 text-sm">
+          <Marked text={`Picks: ${picked.text}`} good={picked.right} words={picked.right ? ' (right)' : ' (wrong)'} />
+        </p>
+      )}
     </td>
+  );
+}
+
+function Marked({ text, good, words }: { text: string; good: boolean; words: string }) {
+  return (
+    <span className="flex gap-1.5">
+      {good && (
+        <span className="mt-0.5 text-accent">
+          <CheckIcon />
+        </span>
+      )}
+      <span>
+        {text}
+        <span className="sr-only">{words}</span>
+      </span>
+    </span>
   );
 }
