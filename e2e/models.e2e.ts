@@ -52,6 +52,28 @@ const fifth = (page: Page) =>
     () => Number(document.querySelector('[data-testid=download-progress] [role=progressbar]')?.getAttribute('aria-valuenow')) > 20,
   );
 
+test('suggested models are sized with the settings there are: without a budget, and against one', async () => {
+  const page = await openWithHub();
+  await page.getByTestId('hub').locator('summary').click();
+  const training = (id: string) => page.getByTestId('suggestions').locator('tr', { hasText: id }).first().locator('td').first();
+  const verdicts = page.getByTestId('suggestions').locator('tbody td:nth-child(2) > span:first-child');
+  const all = async (words: RegExp) => {
+    await page.waitForFunction(
+      () =>
+        !Array.from(document.querySelectorAll('[data-testid=suggestions] tbody td:nth-child(2)')).some((cell) => cell.textContent === '–'),
+    );
+    for (const verdict of await verdicts.allTextContents()) expect(verdict).toMatch(words);
+  };
+  await all(/^fits$/);
+  expect(await textOf(training('SmolLM2-135M'))).toMatch(/^fits[\d.]+ [MG]iB$/);
+  await page.getByLabel('Memory for training, MiB').fill('700');
+  await page.waitForFunction(() => document.querySelector('[data-testid=suggestions]')?.textContent?.includes('with no smaller settings'));
+  await all(/^(fits|tight|no)$/);
+  expect(await textOf(training('SmolLM2-360M'))).toMatch(/^(tightwith |no)/);
+  expect(await textOf(training('Llama-3.2-1B'))).toMatch(/^no/);
+  expect(await violations(page)).toEqual([]);
+});
+
 test('one .gguf file is loaded with its name; a file of another kind is refused', async () => {
   const page = await openWithHub();
   await chooseGguf(page, 'public/favicon.svg');

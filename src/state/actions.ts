@@ -146,6 +146,12 @@ export function createActions(app: AppStore, client: Client) {
       const now = getState();
       if (report && now.form === form && now.data.report === data.report) dispatch({ type: 'bill', report });
     },
+    /** Whether a suggested model fits the settings in the form; null while they have mistakes or a run is going. */
+    async judgeShape(shape: string) {
+      const { form, run } = getState();
+      if (Object.keys(formProblems(form)).length > 0 || isOpen(run.phase)) return null;
+      return (await attempt(async () => client.trainer.judgeShape(shape, configOf(form)))) ?? null;
+    },
     pause: () => attempt(async () => client.trainer.pause()),
     resume: () => attempt(async () => client.trainer.resume()),
     stop: () => attempt(async () => client.trainer.stop()),

@@ -225,13 +225,28 @@ function nearest(need: Need, limits: Limits) {
   return { lowest, least, billOf, proposals };
 }
 
+const named = (changes: Partial<Smaller>, stage: Need['stage']): string =>
+  Object.entries(changes)
+    .map(([key, v]) => `${pathOf(key as keyof Smaller, stage)} ${v}`)
+    .join(' with ');
+
+/** Whether a stage fits as it is set (its bytes then), with the first smaller settings that are found, or not at all. */
+export function judge(
+  need: Need,
+  limits: Limits,
+): { verdict: 'fits'; bytes: number } | { verdict: 'tight'; smaller: string } | { verdict: 'no' } {
+  const choice = choose(need, limits);
+  if (choice) return { verdict: 'fits', bytes: choice.bill.total };
+  const first = nearest(need, limits).proposals().next();
+  return first.done ? { verdict: 'no' } : { verdict: 'tight', smaller: named(first.value, need.stage) };
+}
+
 function tooLarge(need: Need, limits: Limits): InputError {
   const { stage } = need;
   const { lowest, billOf, proposals } = nearest(need, limits);
   const bill = billOf(lowest);
   const found = Array.from(proposals(), (changes) => {
-    const named = Object.entries(changes).map(([key, v]) => `${pathOf(key as keyof Smaller, stage)} ${v}`);
-    return `${named.join(' with ')} (${mebibytes(billOf({ ...lowest, ...changes }).total)})`;
+    return `${named(changes, stage)} (${mebibytes(billOf({ ...lowest, ...changes }).total)})`;
   });
   const why =
     bill.largest.bytes > limits.maxBinding

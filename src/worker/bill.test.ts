@@ -1,9 +1,10 @@
 // The bill of the settings on the page: stages, what is chosen, what cannot be, and that rows are asked for once a dataset.
 import { expect, test, vi } from 'vitest';
-import { SMOLLM2_135M } from '../model/shapes.ts';
+import { SHAPES, SMOLLM2_135M } from '../model/shapes.ts';
 import { symbolicWeights } from '../model/weights.ts';
 import type { RunConfigInput } from '../train/config.ts';
-import { Biller } from './bill.ts';
+import { SUGGESTIONS } from '../ui/model/suggestions.ts';
+import { Biller, judgeShape } from './bill.ts';
 
 const config = { ...SMOLLM2_135M, layers: 2, hidden: 48, heads: 3, kvHeads: 1, headDim: 16, feedForward: 96, vocab: 4096 };
 const model = {
@@ -55,4 +56,28 @@ test('rows are taken once a dataset', async () => {
   expect(examples).toHaveBeenCalledTimes(1);
   await bill({}, 2);
   expect(examples).toHaveBeenCalledTimes(2);
+});
+
+test('a suggested shape fits, fits with smaller settings that do fit, or cannot', () => {
+  const { gpu } = model;
+  const of = (memory: number | null, change: RunConfigInput = {}) =>
+    judgeShape(gpu as never, 'smollm2-135m', { ...settings, ...change, memory });
+  const free = of(null);
+  expect(free).toMatchObject({ verdict: 'fits' });
+  const { bytes } = free as { bytes: number };
+  // The weights alone: 30 layers of 576 with an embedding of 49,152 rows, in 16 bits.
+  expect(bytes).toBeGreaterThan(134_515_008 * 2);
+  expect(of(bytes)).toEqual(free);
+  const tight = of(134_515_008 * 2 + 40e6) as { verdict: string; smaller: string };
+  expect(tight.verdict).toBe('tight');
+  const [, key, value] = tight.smaller.match(/^adapter\.(experts|rank) (\d+)$/) ?? [];
+  const adapter = { experts: 4, rank: 4, topK: 1, [key]: Number(value) };
+  expect(of(134_515_008 * 2 + 40e6, { adapter })).toMatchObject({ verdict: 'fits' });
+  expect(of(134_515_008 * 2)).toEqual({ verdict: 'no' });
+  // The search needs more than the training, and decides.
+  expect((of(null, { search: { batch: 8, microBatch: 4 } }) as { bytes: number }).bytes).toBeGreaterThan(bytes);
+});
+
+test('every suggested model has a shape', () => {
+  for (const { shape, id } of SUGGESTIONS) expect(SHAPES[shape], id).toBeDefined();
 });

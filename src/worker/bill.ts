@@ -1,11 +1,14 @@
 // The memory that a run's settings come to on the data that is there, counted without recording anything on the device.
-import type { LoadedModel } from '../model/load.ts';
+import type { Gpu } from '../gpu/device.ts';
+import type { LoadedModel, SymbolicModel } from '../model/load.ts';
+import { SHAPES } from '../model/shapes.ts';
+import { symbolicWeights } from '../model/weights.ts';
 import type { Row } from '../train/batch.ts';
 import { parseRunConfig, type RunConfigInput, searches, trains } from '../train/config.ts';
-import { fitWithin, limitsOf, searchNeed, trainingNeed } from '../train/fit.ts';
-import { shapesOf } from '../train/run-rows.ts';
+import { fitWithin, judge, limitsOf, searchNeed, trainingNeed } from '../train/fit.ts';
+import { shapeOf, shapesOf } from '../train/run-rows.ts';
 import { isInputError } from '../util/error.ts';
-import type { BillReport, StageBill } from './api.ts';
+import type { BillReport, ShapeVerdict, StageBill } from './api.ts';
 import type { HandOver } from './hand-over.ts';
 import { rowsOf } from './rows.ts';
 
@@ -24,6 +27,25 @@ export function billOf(model: LoadedModel, rows: readonly Row[], input: RunConfi
     if (!isInputError(error)) throw error;
     return { stages, problem: error.message };
   }
+}
+
+/**
+ * Whether a run with these settings fits a model of `SHAPES` in 16 bits, its rows as long as data.maxLength and all of them trained: as it is
+ * set, with smaller settings, or not at all. The stage that needs most decides.
+ */
+export function judgeShape(gpu: Gpu, shape: string, input: RunConfigInput): ShapeVerdict {
+  const config = parseRunConfig(input, 'settings');
+  const limits = limitsOf(gpu, config);
+  const weights = symbolicWeights(SHAPES[shape], () => 'bf16', limits.maxBinding);
+  const model: SymbolicModel = { config: SHAPES[shape], weights, variants: { product: 'register', rows: 'thread' } };
+  const full = (rows: number, time: number) => {
+    const ids = new Int32Array(time).fill(1);
+    return shapeOf(Array<Row>(rows).fill({ ids, labels: ids }), rows);
+  };
+  const needs = [searches(config) && searchNeed(model, config, full), trains(config) && trainingNeed(model, config, full)];
+  const found = needs.filter((need) => need !== false).map((need) => judge(need, limits));
+  const worst = found.find((f) => f.verdict === 'no') ?? found.find((f) => f.verdict === 'tight');
+  return worst ?? { verdict: 'fits', bytes: Math.max(...found.map((f) => (f.verdict === 'fits' ? f.bytes : 0))) };
 }
 
 /** Counts bills; takes the rows from the data worker once for each dataset. */

@@ -19,9 +19,10 @@ import type {
   ModelReport,
   ModelSource,
   Question,
+  ShapeVerdict,
   Which,
 } from './api.ts';
-import { Biller } from './bill.ts';
+import { Biller, judgeShape } from './bill.ts';
 import { describeDevice, describeModel } from './describe.ts';
 import type { EventSender } from './events.ts';
 import { modelFolder } from './folder.ts';
@@ -121,6 +122,11 @@ export class Trainer {
     this.#run?.destroy();
     this.#opened?.layout.store.destroy();
     this.#run = this.#opened = null;
+  }
+
+  async judgeShape(shape: string, input: RunConfigInput): Promise<ShapeVerdict> {
+    await this.openDevice();
+    return judgeShape(this.#gpu!, shape, input);
   }
 
   bill(input: RunConfigInput, reading: number): Promise<BillReport> {

@@ -19,6 +19,7 @@ const api: TrainerApi = {
   openDevice: () => ready().openDevice(),
   loadModel: (source) => ready().loadModel(source),
   bill: (config, reading) => ready().bill(config, reading),
+  judgeShape: (shape, config) => ready().judgeShape(shape, config),
   start: (config) => ready().start(config),
   proceed: (allocation) => ready().proceed(allocation),
   discard: () => ready().discard(),

@@ -3,10 +3,11 @@ import { useState } from 'react';
 import { nameOfModel } from '../../state/library.ts';
 import { useActions, useApp } from '../context.ts';
 import { Button, Field } from '../shared/controls.tsx';
-import { bytes, whole } from '../shared/format.ts';
-import { SUGGESTIONS } from './suggestions.ts';
+import { bytes } from '../shared/format.ts';
+import { Suggestions } from './Suggestions.tsx';
 
-export function HubForm({ token, onToken }: { token: string; onToken(token: string): void }) {
+/** @param seen nothing is counted before it can be seen */
+export function HubForm({ seen, token, onToken }: { seen: boolean; token: string; onToken(token: string): void }) {
   const [id, setId] = useState('');
   const [revision, setRevision] = useState('main');
   const finding = useApp((s) => s.library.finding);
@@ -39,38 +40,7 @@ export function HubForm({ token, onToken }: { token: string; onToken(token: stri
         </div>
       </form>
       <Offers token={token} />
-      <div className="overflow-x-auto">
-        <table className="w-full text-left text-sm">
-          <caption className="pb-2 text-left font-medium">Suggested</caption>
-          <thead className="text-muted">
-            <tr>
-              {['Model', 'Parameters', 'Download', 'Context', 'Licence'].map((name) => (
-                <th key={name} scope="col" className="py-1 pr-4 font-normal whitespace-nowrap">
-                  {name}
-                </th>
-              ))}
-            </tr>
-          </thead>
-          <tbody>
-            {SUGGESTIONS.map((s) => (
-              <tr key={s.id} className="border-t border-line">
-                <th scope="row" className="py-1 pr-4 font-normal">
-                  <Button look="small quiet" isDisabled={finding} onPress={() => suggest(s.id)}>
-                    {s.id}
-                  </Button>
-                </th>
-                <td className="py-1 pr-4 whitespace-nowrap">{s.parameters}</td>
-                <td className="py-1 pr-4 whitespace-nowrap">about {bytes(s.size)}</td>
-                <td className="py-1 pr-4 whitespace-nowrap">{whole(s.context)} tokens</td>
-                <td className="py-1 pr-4">
-                  {s.licence}
-                  {s.gated && ' (terms to accept on the Hub; needs a token)'}
-                </td>
-              </tr>
-            ))}
-          </tbody>
-        </table>
-      </div>
+      <Suggestions seen={seen} onChoose={suggest} />
     </div>
   );
 }

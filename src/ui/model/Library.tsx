@@ -9,14 +9,15 @@ import { HubForm } from './HubForm.tsx';
 
 export function Library({ blocked }: { blocked: boolean }) {
   const [token, setToken] = useState('');
+  const [seen, setSeen] = useState(false);
   const { listModels } = useActions();
   useEffect(() => void listModels(), [listModels]);
   return (
     <>
       <Stored blocked={blocked} token={token} />
-      <details className="rounded-xl border border-line px-5 py-4" data-testid="hub">
+      <details className="rounded-xl border border-line px-5 py-4" data-testid="hub" onToggle={(e) => setSeen(e.currentTarget.open)}>
         <summary className="cursor-pointer font-medium">From the Hugging Face Hub</summary>
-        <HubForm token={token} onToken={setToken} />
+        <HubForm seen={seen} token={token} onToken={setToken} />
       </details>
       <Download />
     </>
