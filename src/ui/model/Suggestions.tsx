@@ -60,8 +60,9 @@ export function Suggestions({ seen, onChoose }: { seen: boolean; onChoose(id: st
           <span className="font-medium">Suggested</span>
           <span className="hint block">
             {form.memory.trim() === ''
-              ? 'Training is sized with the settings under Train against the largest buffer that this GPU allows. WebGPU does not tell how much memory there is: only a budget is judged.'
-              : 'Training is sized with the settings under Train against this budget and the largest buffer that this GPU allows.'}
+              ? 'Training is sized with the settings under Train against the largest buffer that this GPU allows. WebGPU does not tell how much memory there is: only a budget is judged. '
+              : 'Training is sized with the settings under Train against this budget and the largest buffer that this GPU allows. '}
+            fits: as they are set; tight: with the smaller ones named; no: with none.
           </span>
         </caption>
         <thead className="text-muted">
@@ -101,15 +102,13 @@ export function Suggestions({ seen, onChoose }: { seen: boolean; onChoose(id: st
 
 function Verdict({ verdict }: { verdict: ShapeVerdict | undefined }) {
   if (!verdict) return <span className="text-muted">–</span>;
-  const { note, look } = {
-    fits: { note: verdict.verdict === 'fits' ? bytes(verdict.bytes) : '', look: 'text-accent' },
-    tight: { note: verdict.verdict === 'tight' ? `with ${verdict.smaller}` : '', look: 'text-ink' },
-    no: { note: 'with no smaller settings either', look: 'text-danger' },
-  }[verdict.verdict];
+  const note = verdict.verdict === 'fits' ? bytes(verdict.bytes) : verdict.verdict === 'tight' ? `with ${verdict.smaller}` : null;
   return (
     <>
-      <span className={`font-medium ${look}`}>{verdict.verdict}</span>
-      <span className="hint block">{note}</span>
+      <span className={`font-medium ${verdict.verdict === 'fits' ? 'text-accent' : verdict.verdict === 'no' ? 'text-danger' : ''}`}>
+        {verdict.verdict}
+      </span>
+      {note && <span className="hint block">{note}</span>}
     </>
   );
 }
