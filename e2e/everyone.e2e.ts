@@ -27,7 +27,7 @@ for (const colorScheme of ['light', 'dark'] as const) {
     await fill(page, { Rank: '2' });
     await page.getByRole('button', { name: 'Start training' }).click();
     await waitForPhase(page, 'finished');
-    await page.getByText('The same as a table').click();
+    await page.getByRole('figure', { name: 'Loss by step' }).getByText('The same as a table').click();
     await page.getByRole('button', { name: 'Check held-out rows' }).click();
     await page.getByTestId('exact').waitFor({ timeout: 120_000 });
     await page.getByRole('button', { name: 'Prepare the download' }).click();

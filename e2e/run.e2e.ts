@@ -115,7 +115,7 @@ test('a local model: settings, start, pause, resume, stop, held-out rows, export
   await page.getByRole('button', { name: 'Start a new run' }).click();
   await waitForPhase(page, 'finished');
   await page.getByText('Log', { exact: true }).click();
-  await page.getByText('The same as a table').click();
+  await page.getByRole('figure', { name: 'Loss by step' }).getByText('The same as a table').click();
   const lines = page.getByRole('region', { name: 'Metrics by step' }).locator('tbody tr');
   await lines.first().waitFor();
   expect(await lines.count()).toBe(6);
