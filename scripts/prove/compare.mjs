@@ -6,13 +6,14 @@ import { cliEnvironment, ensureCli } from '../cli.mjs';
 import { root, say } from '../setup.mjs';
 
 export const about =
-  'ways of sizing adapters at equal parameters: hours [demo|second|one-rate] [--doc writes the tables into docs/results.md]';
+  'ways of sizing adapters at equal parameters: hours [demo|second|one-rate|second-one-rate] [--doc writes the tables into docs/results.md]';
 
 /** By name: the task (the demo's, or a second one of other skills in the same words) and the plan. */
 export const COMPARISONS = {
   demo: { task: 'demo', plan: 'scripts/prove/compare-tuned.plan.json' },
   second: { task: 'second', plan: 'scripts/prove/compare-tuned.plan.json' },
   'one-rate': { task: 'demo', plan: 'scripts/prove/compare-one-rate.plan.json' },
+  'second-one-rate': { task: 'second', plan: 'scripts/prove/compare-one-rate.plan.json' },
 };
 
 const PYTHONS = process.platform === 'win32' ? ['python', 'py'] : ['python3', 'python'];
