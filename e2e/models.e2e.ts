@@ -55,24 +55,24 @@ const fifth = (page: Page) =>
 test('suggested models are sized with the settings there are: without a budget, and against one', async () => {
   const page = await openWithHub();
   await page.getByTestId('hub').locator('summary').click();
-  const training = (id: string) => page.getByTestId('suggestions').locator('tr', { hasText: id }).first().locator('td').first();
-  const verdicts = page.getByTestId('suggestions').locator('tbody td:nth-child(2) > span:first-child');
-  const all = async (words: RegExp) => {
-    await page.waitForFunction(
-      () =>
-        !Array.from(document.querySelectorAll('[data-testid=suggestions] tbody td:nth-child(2)')).some((cell) => cell.textContent === '–'),
-    );
-    for (const verdict of await verdicts.allTextContents()) expect(verdict).toMatch(words);
-  };
-  await all(/^fits$/);
-  expect(await textOf(training('SmolLM2-135M'))).toMatch(/^fits[\d.]+ [MG]iB$/);
+  const suggestions = page.getByTestId('suggestions');
+  const training = (id: string) => textOf(suggestions.locator('tr', { hasText: id }).first().locator('[data-verdict]'));
+  /** Waits until all nine are sized. */
+  const sized = (some: string) =>
+    page.waitForFunction((verdict) => {
+      const there = Array.from(
+        document.querySelectorAll<HTMLElement>('[data-testid=suggestions] [data-verdict]'),
+        (e) => e.dataset.verdict,
+      );
+      return there.length === 9 && there.includes(verdict);
+    }, some);
+  await sized('fits');
+  expect(await suggestions.locator('[data-verdict=fits]').count()).toBe(9);
+  expect(await training('SmolLM2-135M')).toMatch(/^fits, [\d.]+ [MG]iB$/);
   await page.getByLabel('Memory for training, MiB').fill('700');
-  await page.waitForFunction(() =>
-    Array.from(document.querySelectorAll('[data-testid=suggestions] tbody td:nth-child(2)')).some((cell) => cell.textContent === 'no'),
-  );
-  await all(/^(fits|tight|no)$/);
-  expect(await textOf(training('SmolLM2-360M'))).toMatch(/^(tightwith |no$)/);
-  expect(await textOf(training('Llama-3.2-1B'))).toBe('no');
+  await sized('no');
+  expect(await training('SmolLM2-360M')).toMatch(/^(tight with |no$)/);
+  expect(await training('Llama-3.2-1B')).toBe('no');
   expect(await violations(page)).toEqual([]);
 });
 

@@ -1,5 +1,5 @@
 // Small models to begin with, and whether each can be trained here with the settings there are.
-import { useEffect, useState } from 'react';
+import { useEffect, useId, useState } from 'react';
 import { formProblems } from '../../state/form.ts';
 import { isOpen } from '../../state/run.ts';
 import type { ShapeVerdict } from '../../worker/api.ts';
@@ -43,8 +43,9 @@ export function Suggestions({ seen, onChoose }: { seen: boolean; onChoose(id: st
   const running = useApp((s) => isOpen(s.run.phase));
   const { setForm } = useActions();
   const verdicts = useVerdicts(seen);
+  const id = useId();
   return (
-    <div className="overflow-x-auto">
+    <div>
       <div className="mb-4 max-w-sm">
         <Field
           label="Memory for training, MiB"
@@ -55,60 +56,62 @@ export function Suggestions({ seen, onChoose }: { seen: boolean; onChoose(id: st
           onChange={(memory) => setForm({ memory })}
         />
       </div>
-      <table className="w-full text-left text-sm" data-testid="suggestions">
-        <caption className="pb-2 text-left">
-          <span className="font-medium">Suggested</span>
-          <span className="hint block">
-            {form.memory.trim() === ''
-              ? 'Training is sized with the settings under Train against the largest buffer that this GPU allows. WebGPU does not tell how much memory there is: only a budget is judged. '
-              : 'Training is sized with the settings under Train against this budget and the largest buffer that this GPU allows. '}
-            fits: as they are set; tight: with the smaller ones named; no: with none.
-          </span>
-        </caption>
-        <thead className="text-muted">
-          <tr>
-            {['Model', 'Training', 'Parameters', 'Download', 'Context', 'Licence'].map((name) => (
-              <th key={name} scope="col" className="py-1 pr-4 font-normal whitespace-nowrap">
-                {name}
-              </th>
-            ))}
-          </tr>
-        </thead>
-        <tbody>
-          {SUGGESTIONS.map((s) => (
-            <tr key={s.id} className="border-t border-line">
-              <th scope="row" className="py-1 pr-4 font-normal">
-                <Button look="small quiet" isDisabled={finding} onPress={() => onChoose(s.id)}>
-                  {s.id}
-                </Button>
-              </th>
-              <td className="min-w-28 py-1 pr-4">
-                <Verdict verdict={verdicts[s.shape]} />
-              </td>
-              <td className="py-1 pr-4 whitespace-nowrap">{s.parameters}</td>
-              <td className="py-1 pr-4 whitespace-nowrap">about {bytes(s.size)}</td>
-              <td className="py-1 pr-4 whitespace-nowrap">{whole(s.context)} tokens</td>
-              <td className="py-1 pr-4">
-                {s.licence}
-                {s.gated && ' (terms to accept on the Hub; needs a token)'}
-              </td>
+      <p id={id} className="font-medium">
+        Suggested
+      </p>
+      <p className="hint mb-2">
+        {form.memory.trim() === ''
+          ? 'Training is sized with the settings under Train against the largest buffer that this GPU allows. WebGPU does not tell how much memory there is: only a budget is judged. '
+          : 'Training is sized with the settings under Train against this budget and the largest buffer that this GPU allows. '}
+        fits: as they are set; tight: with the smaller ones named; no: with none.
+      </p>
+      {/* biome-ignore lint/a11y/noNoninteractiveTabindex: a scrolling region must be reachable by keyboard */}
+      <section className="overflow-x-auto" aria-labelledby={id} tabIndex={0}>
+        <table className="w-full text-left text-sm" data-testid="suggestions" aria-labelledby={id}>
+          <thead className="text-muted">
+            <tr>
+              {['Model, training', 'Parameters', 'Download', 'Context', 'Licence'].map((name) => (
+                <th key={name} scope="col" className="py-1 pr-4 font-normal whitespace-nowrap">
+                  {name}
+                </th>
+              ))}
             </tr>
-          ))}
-        </tbody>
-      </table>
+          </thead>
+          <tbody>
+            {SUGGESTIONS.map((s) => (
+              <tr key={s.id} className="border-t border-line">
+                <th scope="row" className="py-1 pr-4 font-normal">
+                  <Button look="small quiet" isDisabled={finding} onPress={() => onChoose(s.id)}>
+                    {s.id}
+                  </Button>
+                  <Verdict verdict={verdicts[s.shape]} />
+                </th>
+                <td className="py-1 pr-4 whitespace-nowrap">{s.parameters}</td>
+                <td className="py-1 pr-4 whitespace-nowrap">about {bytes(s.size)}</td>
+                <td className="py-1 pr-4 whitespace-nowrap">{whole(s.context)} tokens</td>
+                <td className="py-1 pr-4">
+                  {s.licence}
+                  {s.gated && ' (terms to accept on the Hub; needs a token)'}
+                </td>
+              </tr>
+            ))}
+          </tbody>
+        </table>
+      </section>
     </div>
   );
 }
 
 function Verdict({ verdict }: { verdict: ShapeVerdict | undefined }) {
-  if (!verdict) return <span className="text-muted">–</span>;
-  const note = verdict.verdict === 'fits' ? bytes(verdict.bytes) : verdict.verdict === 'tight' ? `with ${verdict.smaller}` : null;
+  const look = 'block max-w-56 px-3 pb-1';
+  if (!verdict) return <span className={`${look} text-muted`}>not sized yet</span>;
+  const note = verdict.verdict === 'fits' ? `, ${bytes(verdict.bytes)}` : verdict.verdict === 'tight' ? ` with ${verdict.smaller}` : '';
   return (
-    <>
+    <span className={look} data-verdict={verdict.verdict}>
       <span className={`font-medium ${verdict.verdict === 'fits' ? 'text-accent' : verdict.verdict === 'no' ? 'text-danger' : ''}`}>
         {verdict.verdict}
       </span>
-      {note && <span className="hint block">{note}</span>}
-    </>
+      <span className="text-muted">{note}</span>
+    </span>
   );
 }
