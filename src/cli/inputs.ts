@@ -2,8 +2,9 @@
 import { basename, dirname, relative, resolve } from 'node:path';
 import { type Allocation, parseAllocation, siteDims } from '../adapters/allocation.ts';
 import type { AdapterLayout } from '../adapters/layout.ts';
-import { BatchOrder, searchPairs } from '../data/batches.ts';
-import { type Dataset, readDataset } from '../data/formats.ts';
+import { BatchOrder } from '../data/batches.ts';
+import type { Dataset } from '../data/dataset.ts';
+import { readDataset } from '../data/formats.ts';
 import { type Folder, folderOf, readAll } from '../data/source.ts';
 import { loadTokenizer, type Tokenizer } from '../data/tokenizer.ts';
 import { writeBuffer } from '../gpu/buffers.ts';
@@ -17,18 +18,20 @@ import type { Row } from '../train/batch.ts';
 import { parseRunConfig, type RunConfig, searches, trains } from '../train/config.ts';
 import { fitWithin, searchNeed, trainingNeed } from '../train/fit.ts';
 import { resolveAllocation } from '../train/resolve-allocation.ts';
-import { runRows, shapesOf } from '../train/run-rows.ts';
+import { pairsOf, runRows, searchRows, searchShapes, trainingShapes } from '../train/run-rows.ts';
 import { InputError, isInputError } from '../util/error.ts';
 import { decodeText, parseJson } from '../util/json.ts';
 import type { Context } from './command.ts';
 import { fileSource, folderSource } from './files.ts';
-import { choice, text } from './options.ts';
+import { choice, required, text, texts } from './options.ts';
 
 /** Options that several commands share. */
 export const shared = {
   model: text('DIR|FILE', 'model folder (config.json, tokenizer.json, model.safetensors or shards), or one .gguf file'),
   adapter: text('DIR', 'adapter folder: adapter_config.json and adapter_model.safetensors'),
   config: text('FILE', 'run.json; settings left out have their defaults'),
+  data: required(texts('FILE', 'datasets: .jsonl, .json, .csv, .tsv, .parquet, .txt, .md, also in .gz or .zip')),
+  validation: texts('FILE', 'datasets that are held out for validation, in place of data.validation'),
   kernels: choice(['subgroup', 'register', 'tile'], 'kind of matrix products; by default what suits the GPU'),
 };
 
@@ -66,6 +69,23 @@ export async function openModel({ io, progress }: Context, { folder }: CheckedMo
 export async function readRunConfig(path: string | undefined): Promise<RunConfig> {
   if (path === undefined) return parseRunConfig({}, 'run.json');
   return parseRunConfig(await readJson(path, 'bad-config'), path);
+}
+
+/** A run's data files, and its settings; the files of --validation (`held`), where there are any, take the place of data.validation. */
+export function withValidation(
+  config: RunConfig,
+  data: readonly string[],
+  held: readonly string[],
+): { paths: string[]; config: RunConfig } {
+  if (held.length === 0) return { paths: [...data], config };
+  const names = held.map((path) => basename(path));
+  const twice = data.find((path) => names.includes(basename(path)));
+  if (twice !== undefined)
+    throw new InputError(
+      'bad-option',
+      `--data and --validation both have a file named ${basename(twice)}: rows are told apart by these names.`,
+    );
+  return { paths: [...data, ...held], config: parseRunConfig({ ...config, data: { ...config.data, validation: names } }, 'run.json') };
 }
 
 /** The allocation that a run's settings come to on a model; where they name files, those lie beside run.json at `path`. */
@@ -124,7 +144,9 @@ export async function openData(
     failure = e;
     return null;
   });
-  const options = { tokenizer, vocab: model.config.vocab, data };
+  const { validation } = data;
+  const whole = typeof validation === 'number' ? [] : validation;
+  const options = { tokenizer, vocab: model.config.vocab, data: { ...data, whole } };
   const dataset = await readDataset(sources, options).catch((e: unknown) => {
     if (failure && e instanceof InputError && e.code === 'missing-file' && model.folder.open('tokenizer.json')) throw failure;
     throw e;
@@ -156,14 +178,13 @@ export function checkMemory(
   if (memory === null) return;
   const model = { config: shape, weights, variants: { product: 'register', rows: 'thread' } as const };
   const limits = { memory, maxBinding: Number.POSITIVE_INFINITY };
-  if (searches(config)) fitWithin(searchNeed(model, config, shapesOf(rows, config, 'train')), limits);
-  if (trains(config)) fitWithin(trainingNeed(model, config, shapesOf(rows, config), allocation ?? undefined), limits);
+  if (searches(config)) fitWithin(searchNeed(model, config, searchShapes(rows, config)), limits);
+  if (trains(config)) fitWithin(trainingNeed(model, config, trainingShapes(rows, config), allocation ?? undefined), limits);
 }
 
 /** Refuses data that cannot fill a run's batches, as the run itself would, before the model is loaded. */
 export function checkBatches(rows: readonly Row[], config: RunConfig): void {
   const { data, seed } = config;
-  const { train } = runRows(rows, config);
-  if (trains(config)) new BatchOrder(train.length, config.train.batch, data.shuffle, seed);
-  if (searches(config)) searchPairs(train.length, config.search.microBatch, config.search.split, data.shuffle, seed);
+  if (trains(config)) new BatchOrder(runRows(rows, config).train.length, config.train.batch, data.shuffle, seed);
+  if (searches(config)) pairsOf(searchRows(rows, config), config);
 }

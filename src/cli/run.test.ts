@@ -31,6 +31,15 @@ const train = (options: { model?: string; data?: string; config?: string; init?:
   return ['train', '--model', model, '--data', data, '--config', c, '--out', out, ...(options.init ? ['--init', options.init] : [])];
 };
 
+/** Refused once the data has been read, which is noted first. */
+async function refusedLate(argv: string[], message: RegExp): Promise<void> {
+  const { code, out, err } = await cli(...argv);
+  expect(err).toMatch(message);
+  expect(err).toMatch(/^Data: [^\n]+\nerror: [^\n]+\n$/);
+  expect(err).not.toContain(NO_GPU);
+  expect([code, out]).toEqual([2, '']);
+}
+
 /** Refused: exit code 2, nothing on stdout, one line on stderr, which no GPU was needed for. */
 async function refused(argv: string[], message: RegExp): Promise<void> {
   const { code, out, err } = await cli(...argv);
@@ -226,6 +235,30 @@ describe('settings', () => {
       /e\.json: no such file/,
     ],
   ])('%s', (_, c, message) => refused(train({ config: c() }), message));
+
+  test('files for validation and weights; a name that no file has, and one that two have, are named', async () => {
+    const row = JSON.stringify({ input_ids: [1, 2, 3], labels: [1, 2, 3] });
+    const held = file('held.jsonl', `${row}\n`);
+    const batch = { train: { batch: 2, microBatch: 2 } };
+    const validation = ['--validation', held];
+    await accepted([...train({ config: settings({ ...batch, data: { weights: { 'data.jsonl': 2 } } }) }), ...validation]);
+    await refusedLate(
+      train({ config: settings({ ...batch, data: { validation: ['held.jsonl'] } }) }),
+      /data\.validation names held\.jsonl, and no/,
+    );
+    await refusedLate(train({ config: settings({ ...batch, data: { weights: { a: 2 } } }) }), /data\.weights names a, and no row/);
+    await refused(
+      train({ config: settings({ ...batch, data: { weights: { a: 0 } } }) }),
+      /data\.weights\.a is 0: expected number to be >0/,
+    );
+    await refused(train({ config: settings({ ...batch, data: { validation: 1 } }) }), /data\.validation is 1: expected a share from 0/);
+    await refused(
+      [...train({ config: settings({ ...batch, data: { weights: { 'held.jsonl': 2 } } }) }), ...validation],
+      /data\.weights\.held\.jsonl is 2: is of a file for validation/,
+    );
+    await refused([...train({ config: settings(batch) }), '--validation', good], /both have a file named data\.jsonl/);
+    await refusedLate(train({ config: settings({ ...batch, data: { validation: ['data.jsonl'] } }) }), /no rows to train on/);
+  });
 
   test('built-in allocations and a budget; what does not fit is named', async () => {
     const batch = { train: { batch: 2, microBatch: 2 } };

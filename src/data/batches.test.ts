@@ -1,25 +1,9 @@
-// Validation split, batch order and length buckets.
+// Batch order, pairs of a search and length buckets.
 import { describe, expect, test } from 'vitest';
-import { BatchOrder, bucketLength, searchPairs, splitValidation } from './batches.ts';
+import { BatchOrder, bucketLength, searchPairs } from './batches.ts';
+import { levelsOf } from './split.ts';
 
 const list = (a: Iterable<number>) => [...a];
-
-describe('splitValidation', () => {
-  test('without shuffling the last rows; with it a seeded choice; together every row once', () => {
-    expect(list(splitValidation(10, 0.2, false, 1).validation)).toEqual([8, 9]);
-    const a = splitValidation(100, 0.2, true, 1);
-    expect(a.validation.length).toBe(20);
-    expect(list(a.validation)).not.toEqual(list(splitValidation(100, 0.2, true, 2).validation));
-    expect(list(a.validation)).toEqual(list(splitValidation(100, 0.2, true, 1).validation));
-    expect([...a.train, ...a.validation].sort((x, y) => x - y)).toEqual(Array.from({ length: 100 }, (_, i) => i));
-  });
-  test('at least one where asked for, never all, none for 0 or a single row', () => {
-    expect(splitValidation(3, 0.01, false, 1).validation.length).toBe(1);
-    expect(splitValidation(2, 0.99, true, 1).train.length).toBe(1);
-    expect(splitValidation(50, 0, true, 1).validation.length).toBe(0);
-    expect(splitValidation(1, 0.5, true, 1).validation.length).toBe(0);
-  });
-});
 
 describe('BatchOrder', () => {
   test('in order, wrapping around, also where a batch is larger than the data', () => {
@@ -49,9 +33,16 @@ describe('BatchOrder', () => {
 });
 
 describe('searchPairs', () => {
-  const pairs = (count: number, ...args: Parameters<typeof searchPairs>) => {
-    const pair = searchPairs(...args);
-    return Array.from({ length: count }, (_, t) => [list(pair(t).b1), list(pair(t).b2)]);
+  /** The first pairs of a search over `n` rows, by the numbers of the rows. */
+  const pairs = (count: number, n: number, size: number, split: 'disjoint' | 'paired', shuffle: boolean, seed: number) => {
+    const { lower, upper } = levelsOf(
+      Int32Array.from({ length: n }, (_, i) => i),
+      split,
+      shuffle,
+      seed,
+    );
+    const pair = searchPairs({ lower: lower.length, upper: upper.length }, size, split, shuffle, seed);
+    return Array.from({ length: count }, (_, t) => [list(pair(t).b1.map((i) => lower[i])), list(pair(t).b2.map((i) => upper[i]))]);
   };
   test('disjoint without shuffling: the first half, the larger one, and the rest, each in order and wrapping around', () => {
     expect(pairs(3, 7, 2, 'disjoint', false, 1)).toEqual([
@@ -97,8 +88,8 @@ describe('searchPairs', () => {
     expect(pairs(4, 8, 2, 'paired', true, 3).slice(2).flat(2)).not.toEqual(epoch);
   });
   test('too few rows for a micro-batch', () => {
-    expect(() => searchPairs(7, 4, 'disjoint', true, 1)).toThrow('There are 3 upper level rows, fewer than search.microBatch 4');
-    expect(() => searchPairs(1, 1, 'disjoint', false, 1)).toThrow('no rows');
+    expect(() => pairs(1, 7, 4, 'disjoint', true, 1)).toThrow('There are 3 upper level rows, fewer than search.microBatch 4');
+    expect(() => pairs(1, 1, 1, 'disjoint', false, 1)).toThrow('no rows');
   });
 });
 

@@ -2,22 +2,6 @@
 import { InputError } from '../util/error.ts';
 import { permutation } from '../util/random.ts';
 
-/** Row numbers for training and for validation, each ascending. */
-export interface Split {
-  train: Int32Array<ArrayBuffer>;
-  validation: Int32Array<ArrayBuffer>;
-}
-
-/**
- * Sets round(n·fraction) of n rows aside, at least 1 where fraction > 0 and n ≥ 2, and never all of them:
- * the last ones without shuffling, a seeded choice with it.
- */
-export function splitValidation(n: number, fraction: number, shuffle: boolean, seed: number): Split {
-  const wanted = fraction > 0 && n >= 2 ? Math.min(n - 1, Math.max(1, Math.round(n * fraction))) : 0;
-  const order = shuffle ? permutation(n, seed, 'validation split') : Int32Array.from({ length: n }, (_, i) => i);
-  return { train: order.slice(0, n - wanted).sort(), validation: order.slice(n - wanted).sort() };
-}
-
 /**
  * The order of training rows, a pure function of its arguments: `rows(step)` are the `batch` row numbers of optimizer step
  * `step` (0-based). Without shuffling the next rows in order, wrapping around; with it a new seeded permutation each epoch,
@@ -67,32 +51,35 @@ export function bucketLength(examples: Iterable<{ ids: { length: number } }>): n
   return Math.ceil(longest / 8) * 8;
 }
 
-/** The rows of a pair of micro-batches of the search. */
+/** The rows of a pair of micro-batches of the search, by their numbers in their levels. */
 export interface Pair {
   b1: Int32Array<ArrayBuffer>;
   b2: Int32Array<ArrayBuffer>;
 }
 
 /**
- * The order of a search's pairs over `n` training rows (method §3), a pure function of its arguments.
- * `disjoint`: b1 from one half of the rows, b2 from the other, drawn by the seed; without shuffling the first half (the larger one if n is
- * odd) and the rest, in order, wrapping around. `paired`: micro-batches 2t and 2t + 1 of each epoch's order; a last odd one serves as both.
+ * The order of a search's pairs over so many rows of its two levels (method §3, `levelsOf`), a pure function of its arguments.
+ * `disjoint`: b1 from the lower level's rows, b2 from the upper one's, without shuffling in order, wrapping around. `paired`: both from the
+ * lower one's, micro-batches 2t and 2t + 1 of each epoch's order; a last odd one serves as both.
  * Returns the rows of pair t, from 0. @throws InputError where the rows do not fill a micro-batch
  */
-export function searchPairs(n: number, size: number, split: 'disjoint' | 'paired', shuffle: boolean, seed: number): (t: number) => Pair {
+export function searchPairs(
+  counts: Record<'lower' | 'upper', number>,
+  size: number,
+  split: 'disjoint' | 'paired',
+  shuffle: boolean,
+  seed: number,
+): (t: number) => Pair {
+  const lower = new BatchOrder(counts.lower, size, shuffle, seed, 'lower level');
   if (split === 'paired') {
-    const order = new BatchOrder(n, size, shuffle, seed, 'lower level');
-    const batches = Math.max(1, Math.floor(n / size));
+    const batches = Math.max(1, Math.floor(counts.lower / size));
     const pairs = Math.ceil(batches / 2);
     return (t) => {
       const first = Math.floor(t / pairs) * batches;
       const at = 2 * (t % pairs);
-      return { b1: order.rows(first + at), b2: order.rows(first + Math.min(at + 1, batches - 1)) };
+      return { b1: lower.rows(first + at), b2: lower.rows(first + Math.min(at + 1, batches - 1)) };
     };
   }
-  const rows = shuffle ? permutation(n, seed, 'levels of the search') : Int32Array.from({ length: n }, (_, i) => i);
-  const half = Math.ceil(n / 2);
-  const lower = new BatchOrder(half, size, shuffle, seed, 'lower level');
-  const upper = new BatchOrder(n - half, size, shuffle, seed, 'upper level');
-  return (t) => ({ b1: lower.rows(t).map((i) => rows[i]), b2: upper.rows(t).map((i) => rows[half + i]) });
+  const upper = new BatchOrder(counts.upper, size, shuffle, seed, 'upper level');
+  return (t) => ({ b1: lower.rows(t), b2: upper.rows(t) });
 }

@@ -1,9 +1,11 @@
 // Datasets: every format, the trained span of every turn, every kind of bad row and bad file; random damage never crashes.
 import fc from 'fast-check';
+import { strToU8, zipSync } from 'fflate';
 import { describe, expect, test } from 'vitest';
 import { goldenText, textSource, tokenizerFolder } from '../testing/text-fixture.ts';
 import { InputError } from '../util/error.ts';
-import { type DatasetOptions, readDataset } from './formats.ts';
+import type { DatasetOptions } from './dataset.ts';
+import { readDataset } from './formats.ts';
 import { loadTokenizer, type Tokenizer } from './tokenizer.ts';
 
 const chatml = await loadTokenizer(tokenizerFolder(goldenText.templates.chatml.template));
@@ -352,6 +354,37 @@ describe('a limit', () => {
     expect(dataset.limited).toBe(true);
     expect(last).toBeLessThan(large.size / 2);
   });
+  test('does not count files that are to be read whole', async () => {
+    const whole = options(chatml, { limit: 1, whole: ['held.jsonl'] });
+    const sources = ['held.jsonl', 'a.jsonl', 'b.jsonl'].map((name) => textSource(name, rows));
+    for (const order of [sources, sources.toReversed()]) {
+      const { examples, limited, files } = await readDataset(order, whole);
+      expect(examples.filter((e) => e.file === 'held.jsonl')).toHaveLength(3);
+      expect(examples).toHaveLength(4);
+      expect(limited).toBe(true);
+      expect(files.map(({ name }) => name)).toEqual(order === sources ? ['held.jsonl', 'a.jsonl'] : ['b.jsonl', 'held.jsonl']);
+    }
+    const text = { ...options(bare, { limit: 1, whole: ['held.txt'], maxLength: 16 }) };
+    const long = 'The cat sat on the mat. '.repeat(20);
+    const { files } = await readDataset([textSource('a.txt', long), textSource('held.txt', long)], text);
+    expect(files.map(({ examples }) => examples > 1)).toEqual([false, true]);
+  });
+});
+
+test('what each file holds, those inside an archive each for itself', async () => {
+  const one = jsonl({ prompt: 'a', completion: 'b' }, {}, { question: 'q', choices: ['x', 'y'], answer: 'A' });
+  const zip = zipSync({ 'in/c.jsonl': strToU8(jsonl({ prompt: 'a', completion: 'b' })) });
+  const archive = {
+    ...textSource('z.zip', ''),
+    size: zip.length,
+    read: async (a: number, b: number) => zip.slice(a, b) as Uint8Array<ArrayBuffer>,
+  };
+  const { files, tokens } = await readDataset([textSource('a.jsonl', one), archive], options(chatml, {}));
+  expect(files).toMatchObject([
+    { name: 'a.jsonl', rows: 3, badRows: 1, examples: 2, formats: ['prompt–completion', 'question–choices–answer'] },
+    { name: 'z.zip/in/c.jsonl', rows: 1, badRows: 0, examples: 1, formats: ['prompt–completion'] },
+  ]);
+  expect(files.reduce((sum, file) => sum + file.tokens, 0)).toBe(tokens);
 });
 
 test('plain text: the whole document in pieces, every token but each first trained', async () => {

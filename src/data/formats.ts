@@ -1,83 +1,16 @@
 // Datasets: files in, examples out, with every row that can't be used named by file, line and reason.
 import { InputError } from '../util/error.ts';
 import { type DataFile, dataFiles } from './archives.ts';
-import { BadRowError, type Example, finish, ownCopy, type Rendered, renderTokens, type Turns, trainedCount } from './example.ts';
+import type { Dataset, DatasetOptions, RowPreview } from './dataset.ts';
+import { BadRowError, finish, ownCopy, type Rendered, renderTokens, trainedCount } from './example.ts';
 import { DocumentEncoder, renderRow, systemProblem } from './render-row.ts';
 import type { Columns, RowFormat } from './roles.ts';
 import type { Row } from './row.ts';
 import { rowContent } from './row-content.ts';
 import { openRows } from './rows.ts';
 import type { ByteSource } from './source.ts';
+import { isNamed } from './split.ts';
 import type { Tokenizer } from './tokenizer.ts';
-
-/** A row that was left out. `raw` is its beginning, as it stands in the file. */
-export interface BadRow {
-  file: string;
-  line: number;
-  reason: string;
-  raw: string;
-}
-
-/** A row on its way from the file to tokens. */
-export interface RowPreview {
-  file: string;
-  line: number;
-  /** The beginning of it as it stands in the file; null for a piece of plain text. */
-  raw: string | null;
-  /** Of a question with choices: them, and the place of the right one. */
-  choices: { texts: string[]; correct: number } | null;
-  /** The text that is tokenised, of all turns; null for pre-tokenised rows and for pieces of plain text. */
-  text: string | null;
-  /** All tokens, of which the example has the first ones. */
-  ids: number[];
-  example: Example;
-}
-
-export interface Dataset {
-  examples: Example[];
-  bad: BadRow[];
-  /** The first rows that can be used. */
-  previews: RowPreview[];
-  /** Rows cut to maxLength. */
-  truncated: number;
-  /** Rows found, good and bad (plain text: pieces). */
-  rows: number;
-  /** Reading ended at data.limit, with more to read: `rows` are those up to there. */
-  limited: boolean;
-  /** How many rows have which format. */
-  formats: Partial<Record<RowFormat, number>>;
-  /** Tokens of all examples, and those of them that carry loss. */
-  tokens: number;
-  trainedTokens: number;
-}
-
-/** How far reading is: of all files, as bytes on disk, and the rows found in them. */
-export interface DataProgress {
-  bytes: number;
-  totalBytes: number;
-  rows: number;
-}
-
-export interface DatasetOptions {
-  /** Null: only pre-tokenised rows can be read. */
-  tokenizer: Tokenizer | null;
-  vocab: number;
-  data: {
-    maxLength: number;
-    completionOnly: boolean;
-    template: 'auto' | 'none';
-    turns?: Turns;
-    columns?: Columns | null;
-    /** Goes before prompts and conversations that have no system message of their own. */
-    system?: string | null;
-    /** Examples to make: of the first rows that can be used, in the order of the files. */
-    limit?: number | null;
-  };
-  /** Called after every few rows. */
-  onProgress?: (progress: DataProgress) => void;
-  /** Stops the reading: what it is aborted with is thrown. */
-  signal?: AbortSignal;
-}
 
 /** Rows that are worked on before messages are let in. */
 const batchRows = 200;
@@ -97,7 +30,7 @@ export async function readDataset(sources: readonly ByteSource[], options: Datas
     options,
     sources.reduce((sum, s) => sum + s.size, 0),
   );
-  for (const source of sources) if (!reader.dataset.limited) await reader.read(source);
+  for (const source of sources) await reader.read(source);
   const { dataset } = reader;
   const names = sources.map((s) => s.name).join(', ');
   if (dataset.rows === 0) throw new InputError('bad-data', `${names}: there are no rows.`);
@@ -111,6 +44,7 @@ export async function readDataset(sources: readonly ByteSource[], options: Datas
 class DatasetReader {
   readonly dataset: Dataset = {
     examples: [],
+    files: [],
     bad: [],
     previews: [],
     truncated: 0,
@@ -124,6 +58,9 @@ class DatasetReader {
   readonly #columns: Columns | null;
   readonly #limit: number;
   #isSystemChecked = false;
+  /** This file counts for the limit; examples of all such files. */
+  #isCounted = true;
+  #counted = 0;
   /** Bytes of the files before this one, and of this one so far. */
   #before = 0;
   #bytes = 0;
@@ -141,9 +78,24 @@ class DatasetReader {
   async read(source: ByteSource): Promise<void> {
     if (source.size === 0) throw new InputError('bad-data', `${source.name}: the file is empty.`);
     const control = { signal: this.options.signal, onBytes: (bytes: number) => (this.#bytes = bytes) };
-    for (const file of await dataFiles(source, control)) if (!this.dataset.limited) await this.#readFile(file, control);
+    for (const file of await dataFiles(source, control)) {
+      this.#isCounted = !this.options.data.whole?.some((name) => isNamed(file.name, name));
+      if (!this.#isCounted || !this.dataset.limited) await this.#reported(file.name, () => this.#readFile(file, control));
+    }
     this.#before += source.size;
     this.#bytes = 0;
+  }
+
+  /** Reads a file and adds what was found in it to the report. */
+  async #reported(name: string, read: () => Promise<void>): Promise<void> {
+    const count = ({ rows, bad, examples, tokens }: Dataset) => ({ rows, badRows: bad.length, examples: examples.length, tokens });
+    const { files, formats } = this.dataset;
+    const [before, known] = [count(this.dataset), { ...formats }];
+    await read();
+    const found = count(this.dataset);
+    for (const key of Object.keys(found) as (keyof typeof found)[]) found[key] -= before[key];
+    const names = (Object.keys(formats) as RowFormat[]).filter((format) => formats[format] !== known[format]);
+    files.push({ name, ...found, formats: names });
   }
 
   async #readFile(file: DataFile, control: { signal?: AbortSignal; onBytes: (bytes: number) => void }): Promise<void> {
@@ -162,7 +114,8 @@ class DatasetReader {
 
   /** Whether there is no room for what comes now. */
   #isFull(): boolean {
-    this.dataset.limited ||= this.dataset.examples.length >= this.#limit;
+    if (!this.#isCounted) return false;
+    this.dataset.limited ||= this.#counted >= this.#limit;
     return this.dataset.limited;
   }
 
@@ -220,7 +173,7 @@ class DatasetReader {
     try {
       for await (const text of chunks) {
         this.#addPieces(documents.push(text), name, count);
-        if (this.dataset.limited) return;
+        if (this.#isCounted && this.dataset.limited) return;
         await this.#pause();
       }
       this.#addPieces(documents.end(), name, count);
@@ -249,6 +202,7 @@ class DatasetReader {
     const { dataset, options } = this;
     const example = finish(rendered, where, { maxLength: options.data.maxLength, vocab: options.vocab, trainAll });
     dataset.examples.push(example);
+    this.#counted += this.#isCounted ? 1 : 0;
     dataset.truncated += example.truncated ? 1 : 0;
     dataset.tokens += example.ids.length;
     dataset.trainedTokens += trainedCount(example.labels);

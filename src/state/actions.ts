@@ -9,6 +9,7 @@ import { decodeText, parseJson } from '../util/json.ts';
 import type { ColumnsFound, DataOptions, DataSource, DatasetReport, ModelSource, ReadingProgress, Which } from '../worker/api.ts';
 import { type Client, callback, failureOf } from '../worker/client.ts';
 import { type Form, searching } from './fields.ts';
+import { type FileUses, heldOut, usesByName, weightsOf } from './files.ts';
 import { configOf, dataOptionsOf, fieldsOfData, formOf, formProblems, withPreset } from './form.ts';
 import { createLibraryActions } from './library-actions.ts';
 import { isOpen } from './run.ts';
@@ -79,6 +80,19 @@ export function createActions(app: AppStore, client: Client) {
     return !('columns' in report);
   }
 
+  /** Reads the same files again after one of the reading settings changed. */
+  async function rereadData(change: Partial<Form>): Promise<void> {
+    setForm(change);
+    const { form, run } = getState();
+    const problems = formProblems(form);
+    if (!dataSource || isOpen(run.phase) || problems.maxLength || problems.limit) return;
+    const options = dataOptionsOf(form);
+    if (JSON.stringify(options) !== JSON.stringify(readWith)) await readData(dataSource, options);
+  }
+
+  /** Changes what files are used for. They are read again only where that decides what the limit leaves of them. */
+  const setFiles = (files: FileUses): Promise<void> => rereadData({ files });
+
   async function start(): Promise<void> {
     const { form } = getState();
     if (Object.keys(formProblems(form)).length > 0) return;
@@ -95,7 +109,7 @@ export function createActions(app: AppStore, client: Client) {
     setForm,
     choosePreset(name: RunPresetName) {
       const { form, data } = getState();
-      setForm(withPreset(form, name, data.report?.examples ?? null));
+      setForm(withPreset(form, name, data.report));
     },
 
     /** Asks for the device once, at the beginning. */
@@ -117,25 +131,28 @@ export function createActions(app: AppStore, client: Client) {
     },
 
     chooseModel: (name: string, files: File[]) => openModel({ kind: 'files', name, files }),
-    /** Reads dataset files with the form's settings and no columns of an earlier file. */
-    chooseData(files: File[]) {
-      setForm({ columns: null });
-      return readData({ kind: 'files', files }, { ...dataOptionsOf(getState().form), columns: null });
+    /** Reads dataset files with the form's settings, no columns of earlier files, and the uses that their names tell. */
+    async chooseData(files: File[]) {
+      setForm({ columns: null, files: usesByName(files.map(({ name }) => name)) });
+      if (!(await readData({ kind: 'files', files }, dataOptionsOf(getState().form)))) return false;
+      const { parts } = getState().data.report!; // of archives the files inside
+      await setFiles(usesByName(parts.filter(({ examples }) => examples > 0).map(({ name }) => name)));
+      return true;
     },
-    /** What the form's validation split comes to on the data; undefined where that fails. */
-    splitData: (validation: number, seed: number) =>
-      attempt(async () => client.data.split(validation, defaultRunConfig().data.shuffle, seed)),
+    setFiles,
+    /** What the form's validation and weights come to on the data; undefined where that fails. */
+    splitData: ({ validation, files }: Pick<Form, 'validation' | 'files'>, seed: number) =>
+      attempt(async () => {
+        const held = heldOut(files);
+        const settings = { validation: held.length > 0 ? held : Number(validation), weights: weightsOf(files) };
+        return client.data.split({ ...settings, shuffle: defaultRunConfig().data.shuffle }, seed);
+      }),
     cancelReading: () => attempt(async () => client.data.cancel()),
-    chooseDemoData: () => readData({ kind: 'demo' }, dataOptionsOf(getState().form)),
-    /** Reads the same files again after one of the reading settings changed. */
-    async rereadData(change: Partial<Form>) {
-      setForm(change);
-      const { form, run } = getState();
-      const problems = formProblems(form);
-      if (!dataSource || isOpen(run.phase) || problems.maxLength || problems.limit) return;
-      const options = dataOptionsOf(form);
-      if (JSON.stringify(options) !== JSON.stringify(readWith)) await readData(dataSource, options);
+    chooseDemoData() {
+      setForm({ columns: null, files: {} });
+      return readData({ kind: 'demo' }, dataOptionsOf(getState().form));
     },
+    rereadData,
 
     start,
     /** Counts the memory that the form comes to, unless it has mistakes or is changed meanwhile. */

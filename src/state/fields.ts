@@ -1,5 +1,6 @@
 // The settings form's fields: what stands in each, where it goes in run.json, what is said about it, and when it has a use.
 import type { DataOptions } from '../worker/api.ts';
+import { type FileUses, heldOut } from './files.ts';
 
 /** What stands in the fields; numbers as they were typed. */
 export interface Form {
@@ -33,6 +34,7 @@ export interface Form {
   /** The system prompt; empty: none. */
   system: string;
   limit: string;
+  files: FileUses;
   search: boolean;
   estimator: 'survival' | 'paper';
   sizes: 'argmax' | 'sampled';
@@ -61,7 +63,7 @@ export type TextField = { [K in keyof Form]: string extends Form[K] ? K : never 
 export type ChoiceField = 'method' | 'schedule' | 'estimator' | 'sizes' | 'order' | 'split' | 'searchSchedule';
 
 /** What a field needs to be of use. */
-export type Need = 'mixture' | 'search' | 'survival' | 'training';
+export type Need = 'mixture' | 'search' | 'survival' | 'training' | 'share';
 
 /** A text field: where its value stands in run.json, and what is said about it. */
 export interface FieldInfo {
@@ -115,7 +117,7 @@ export const fields: Record<TextField, FieldInfo> = {
     optional: true,
     needs: 'training',
   },
-  validation: { path: 'data.validation', label: 'Validation share', help: 'Of the rows, 0 to below 1' },
+  validation: { path: 'data.validation', label: 'Validation share', help: 'Of the rows, 0 to below 1', needs: 'share' },
   seed: { path: 'seed', label: 'Seed', help: 'A whole number; the same seed gives the same run' },
   memory: {
     path: 'memory',
@@ -179,6 +181,7 @@ const met: Record<Need, (form: Form) => boolean> = {
   search: searching,
   survival: (form) => searching(form) && form.estimator === 'survival',
   training: (form) => !searching(form) || form.thenTrain,
+  share: (form) => heldOut(form.files).length === 0,
 };
 
 /** Whether what a field needs is there; all others are not looked at. */

@@ -3,9 +3,10 @@ import { describe, expect, test } from 'vitest';
 import { parseRunConfig, parseTrainingConfig, type RunConfigInput } from '../train/config.ts';
 import { DEMO_RUN, DEMO_SEARCH_RUN } from '../train/demo.ts';
 import { RUN_PRESETS, type RunPresetName } from '../train/presets.ts';
-import type { ModelReport } from '../worker/api.ts';
+import type { DatasetReport, ModelReport } from '../worker/api.ts';
 import { type Form, fields } from './fields.ts';
-import { configOf, defaultForm, formOf, formProblems, trainableParameters, withPreset } from './form.ts';
+import { heldOut, usesByName } from './files.ts';
+import { configOf, dataOptionsOf, defaultForm, formOf, formProblems, trainableParameters, withPreset } from './form.ts';
 
 const form = defaultForm();
 const everySetting: RunConfigInput['search'] = {
@@ -124,18 +125,68 @@ test('trainable parameters are those of the method', () => {
 });
 
 describe('presets', () => {
+  const part = { rows: 0, badRows: 0, tokens: 0, formats: [] };
+  const report = {
+    parts: [
+      { ...part, name: 'a.jsonl', examples: 640 },
+      { ...part, name: 'b.jsonl', examples: 360 },
+    ],
+  } as unknown as DatasetReport;
   test.each(Object.keys(RUN_PRESETS) as RunPresetName[])('%s can be taken, and leaves data, seed and the review alone', (name) => {
     const own: Form = { ...form, seed: '9', maxLength: '99', validation: '0.1', waitAtReview: true, template: 'none' };
-    const made = withPreset(own, name, 1000);
+    const made = withPreset(own, name, report);
     expect(formProblems(made)).toEqual({});
     expect(made).toMatchObject({ seed: '9', maxLength: '99', validation: '0.1', waitAtReview: true, template: 'none' });
     expect(made.search).toBe(name !== 'lora');
   });
 
   test('the paper’s search goes over the training rows four times, two micro-batches a step', () => {
-    expect(withPreset({ ...form, validation: '0.2' }, 'paper', 1000).searchSteps).toBe(String((4 * 800) / 32));
+    expect(withPreset({ ...form, validation: '0.2' }, 'paper', report).searchSteps).toBe(String((4 * 800) / 32));
     expect(withPreset(form, 'paper', null).searchSteps).toBe('200');
+    const files: Form['files'] = { 'a.jsonl': { use: 'training', weight: '2' }, 'b.jsonl': { use: 'validation', weight: '1' } };
+    expect(withPreset({ ...form, validation: '0.2', files }, 'paper', report)).toMatchObject({
+      files,
+      searchSteps: String((4 * 1280) / 32),
+    });
   });
+});
+
+test('what files are used for stands in run.json and comes back; a share then has no use', () => {
+  const files: Form['files'] = {
+    'a.jsonl': { use: 'training', weight: '1' },
+    'b.jsonl': { use: 'training', weight: '2.5' },
+    'c.jsonl': { use: 'validation', weight: 'x' },
+  };
+  const settings = { ...defaultForm(), files, validation: 'x' };
+  expect(configOf(settings).data).toMatchObject({ validation: ['c.jsonl'], weights: { 'b.jsonl': 2.5 } });
+  expect(formProblems(settings)).toEqual({});
+  const { files: again, validation } = formOf(parseRunConfig(configOf(settings), 'x'));
+  expect(again).toEqual({ 'b.jsonl': files['b.jsonl'], 'c.jsonl': { use: 'validation', weight: '1' } });
+  expect(validation).toBe('0.05');
+  expect(dataOptionsOf(settings).whole).toEqual([]);
+  expect(dataOptionsOf({ ...settings, limit: '9' }).whole).toEqual(['c.jsonl']);
+});
+
+test.each([
+  ['', 'The weight of a: a number is needed here.'],
+  ['two', 'The weight of a: “two” is not a number.'],
+  ['0', 'The weight of a: above 0 and 1000 at most.'],
+  ['1001', 'The weight of a: above 0 and 1000 at most.'],
+])('the weight %j is refused', (weight, problem) => {
+  expect(formProblems({ ...defaultForm(), files: { a: { use: 'training', weight } } }).files).toBe(problem);
+});
+
+test.each([
+  [['train.jsonl', 'valid.jsonl'], ['valid.jsonl']],
+  [
+    ['a/x_train.csv', 'a/x_dev.csv', 'x-test.csv'],
+    ['a/x_dev.csv', 'x-test.csv'],
+  ],
+  [['contest.jsonl', 'evaluate.jsonl', 'latest.csv'], []],
+  [['test.jsonl'], []],
+  [['test.jsonl', 'dev.jsonl'], []],
+])('of %j those for validation: %j', (names, held) => {
+  expect(heldOut(usesByName(names))).toEqual(held);
 });
 
 test('the memory budget stands in MiB in its field and in bytes in run.json', () => {

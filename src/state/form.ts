@@ -2,8 +2,9 @@
 import { parameterCount, siteDims, uniformAllocation } from '../adapters/allocation.ts';
 import { defaultRunConfig, parseRunConfig, type RunConfig, type RunConfigInput, runConfigProblems } from '../train/config.ts';
 import { RUN_PRESETS, type RunPreset, type RunPresetName, searchSteps } from '../train/presets.ts';
-import type { DataOptions, ModelReport } from '../worker/api.ts';
+import type { DataOptions, DatasetReport, ModelReport } from '../worker/api.ts';
 import { type Form, fields, isUsed, searching, type TextField } from './fields.ts';
+import { heldOut, rowsOfEpoch, usesOf, usesProblem, weightsOf } from './files.ts';
 
 const number = (text: string, optional = false): unknown => {
   const trimmed = text.trim();
@@ -25,7 +26,8 @@ export function formOf(config: RunConfig): Form {
   const groups: Record<string, object> = { data, adapter, train, search };
   const texts = Object.entries(fields).map(([name, { path, unit = 1 }]) => {
     const [group, key] = path.split('.');
-    const value = ((key === undefined ? config : groups[group]) as Record<string, unknown>)[key ?? group];
+    const set = ((key === undefined ? config : groups[group]) as Record<string, unknown>)[key ?? group];
+    const value = Array.isArray(set) ? defaultRunConfig().data.validation : set; // validation by files
     return [name, value === null ? '' : String(typeof value === 'number' ? value / unit : value)];
   });
   return {
@@ -38,6 +40,7 @@ export function formOf(config: RunConfig): Form {
     template: data.template,
     columns: data.columns,
     system: data.system ?? '',
+    files: usesOf(data),
     search: config.search !== false,
     estimator: search.estimator,
     sizes: search.sizes,
@@ -61,16 +64,32 @@ export const defaultForm = (): Form => ({
   upperLearningRate: '0.05',
 });
 
-/** The form with a preset's settings; how data is read and split, the seed and the page's own settings stay. `rows`: null while unknown. */
-export function withPreset(form: Form, name: RunPresetName, rows: number | null): Form {
+/** The form with a preset's settings; how data is read and split, the seed and the page's own settings stay. @param report of the data, where there is some */
+export function withPreset(form: Form, name: RunPresetName, report: DatasetReport | null): Form {
   const { settings, searchEpochs }: RunPreset = RUN_PRESETS[name];
-  const { seed, memory, maxLength, completionOnly, turns, packing, template, columns, system, limit, validation, waitAtReview } = form;
+  const { seed, memory, maxLength, completionOnly, turns, packing, template, columns, system, limit, files, validation, waitAtReview } =
+    form;
   const made = formOf(parseRunConfig(settings, name));
-  if (searchEpochs !== undefined && rows !== null) {
-    const kept = rows * (1 - Number(validation));
+  if (searchEpochs !== undefined && report !== null) {
+    const kept = rowsOfEpoch(report, files, Number(validation));
     made.searchSteps = String(searchSteps(searchEpochs, kept, Number(made.searchMicroBatch)));
   }
-  return { ...made, seed, memory, maxLength, completionOnly, turns, packing, template, columns, system, limit, validation, waitAtReview };
+  return {
+    ...made,
+    seed,
+    memory,
+    maxLength,
+    completionOnly,
+    turns,
+    packing,
+    template,
+    columns,
+    system,
+    limit,
+    files,
+    validation,
+    waitAtReview,
+  };
 }
 
 /** run.json of what stands in the form; what cannot be a number stays text, so that the check names it. */
@@ -105,12 +124,15 @@ export function configOf(form: Form): RunConfigInput {
     if (key === undefined) root[group] = value;
     else config[group][key] = value;
   }
+  const held = heldOut(form.files);
+  if (held.length > 0) config.data.validation = held;
+  config.data.weights = weightsOf(form.files);
   if (!searching(form)) root.search = false;
   if (!isUsed(form, 'training')) root.train = false;
   return root as RunConfigInput;
 }
 
-type Problems = Partial<Record<TextField, string>>;
+type Problems = Partial<Record<TextField | 'files', string>>;
 const checked = new WeakMap<Form, Problems>(); // every field asks for the same form
 
 /** What is wrong with the form, by field. */
@@ -125,6 +147,8 @@ export function formProblems(form: Form): Problems {
 function findProblems(form: Form): Problems {
   const byPath = runConfigProblems(configOf(form));
   const found: Problems = {};
+  const files = usesProblem(form.files);
+  if (files !== null) found.files = files;
   for (const [name, { path }] of Object.entries(fields)) {
     if (!byPath[path]) continue;
     const raw = form[name as TextField].trim();
@@ -173,10 +197,11 @@ export const dataOptionsOf = (form: Form): DataOptions => ({
   columns: form.columns,
   system: systemOf(form),
   limit: form.limit.trim() === '' ? null : Number(form.limit),
+  whole: form.limit.trim() === '' ? [] : heldOut(form.files),
 });
 
 /** The fields that were read from with these options. */
-export const fieldsOfData = (data: DataOptions): Partial<Form> => ({
+export const fieldsOfData = ({ whole: _, ...data }: DataOptions): Partial<Form> => ({
   ...data,
   maxLength: String(data.maxLength),
   system: data.system ?? '',

@@ -27,6 +27,7 @@ const model: ModelReport = {
 };
 const dataset: DatasetReport = {
   files: ['rows.jsonl'],
+  parts: [{ name: 'rows.jsonl', rows: 10, badRows: 1, examples: 9, tokens: 90, formats: ['prompt–completion'] }],
   rows: 10,
   formats: { 'prompt–completion': 9 },
   examples: 9,

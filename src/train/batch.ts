@@ -27,6 +27,8 @@ export interface Row {
   labels: ArrayLike<number>;
   /** Of a packed row: place of each token in its document, from 0; by default the row is one document. */
   positions?: ArrayLike<number>;
+  /** Of the data, where it comes from one. */
+  file?: string;
 }
 
 /** A micro-batch on the host. */

@@ -13,7 +13,7 @@ import { generationBill } from './bill.ts';
 import { parseRunConfig, type RunConfig, type RunConfigInput, searches, trains } from './config.ts';
 import { evaluateExamples } from './evaluate.ts';
 import { type Need, searchNeed, trainingNeed } from './fit.ts';
-import { shapesOf } from './run-rows.ts';
+import { searchShapes, trainingShapes } from './run-rows.ts';
 import { SearchSession } from './search-session.ts';
 import { Session, type StepMetrics } from './session.ts';
 
@@ -37,8 +37,8 @@ async function peakOf<T>(use: (model: LoadedModel) => Promise<T>): Promise<{ byt
 }
 
 function needOf(model: Parameters<typeof searchNeed>[0], config: RunConfig): Need {
-  if (searches(config)) return searchNeed(model, config, shapesOf(rows, config, 'train'));
-  if (trains(config)) return trainingNeed(model, config, shapesOf(rows, config));
+  if (searches(config)) return searchNeed(model, config, searchShapes(rows, config));
+  if (trains(config)) return trainingNeed(model, config, trainingShapes(rows, config));
   throw new Error('nothing to do');
 }
 

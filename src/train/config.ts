@@ -3,6 +3,7 @@ import { z } from 'zod';
 import { targetNames } from '../adapters/allocation.ts';
 import { presetNames, presetNeeds } from '../adapters/presets.ts';
 import { type Columns, formatRoles } from '../data/roles.ts';
+import { heldFiles } from '../data/split.ts';
 import { InputError } from '../util/error.ts';
 
 z.config({ jitless: true }); // zod's probe of `new Function` breaks a strict content security policy
@@ -24,7 +25,14 @@ const columns = z.union(
 const data = z.strictObject({
   maxLength: z.number().int().min(2).max(1_000_000).default(256).describe('Tokens a row may have; longer rows keep their first ones'),
   shuffle: z.boolean().default(true).describe('A new seeded order each epoch; false: file order, wrapping around'),
-  validation: z.number().min(0).lt(1).default(0.05).describe('Share of rows kept for validation; 0: none'),
+  validation: z
+    .union([z.number().min(0).lt(1), z.array(z.string().min(1)).min(1)], 'expected a share from 0 to below 1, or a list of file names')
+    .default(0.05)
+    .describe('Share of rows kept for validation, 0: none; or names of data files all of whose rows are'),
+  weights: z
+    .record(z.string().min(1), z.number().positive().max(1000))
+    .default({})
+    .describe('How often an epoch the rows of a data file are trained on, by its name; of a fraction a seeded choice. Files left out: 1'),
   completionOnly: z.boolean().default(true).describe('Only answers carry loss'),
   turns: z
     .enum(['all', 'last'])
@@ -175,6 +183,8 @@ const runConfig = z
     else if (c.allocation === 'search') fail(['allocation'], 'needs the settings of a search');
     if (!c.train && !c.search) fail(['train'], 'there is nothing to do without a search and without training');
     if (c.adapter.topK > c.adapter.experts) fail(['adapter', 'topK'], `must not be above adapter.experts (${c.adapter.experts})`);
+    for (const name of Object.keys(c.data.weights).filter(heldFiles(c.data.validation)))
+      fail(['data', 'weights', name], 'is of a file for validation, which is not trained on');
     if (new Set(c.adapter.targets).size !== c.adapter.targets.length) fail(['adapter', 'targets'], 'names a linear twice');
     if (typeof c.allocation === 'string' && c.allocation !== 'uniform' && c.allocation !== 'search') {
       const needs = presetNeeds(c.allocation);

@@ -3,9 +3,9 @@ import { expect, test } from 'vitest';
 import type { ModelConfig } from '../model/config.ts';
 import { QWEN25_05B, SMOLLM2_135M } from '../model/shapes.ts';
 import { symbolicWeights } from '../model/weights.ts';
-import { parseRunConfig, type RunConfigInput, searches, trains } from './config.ts';
+import { parseRunConfig, parseTrainingConfig, type RunConfigInput, searches, trains } from './config.ts';
 import { fitWithin, searchNeed, trainingNeed } from './fit.ts';
-import { shapesOf } from './run-rows.ts';
+import { searchShapes, trainingShapes } from './run-rows.ts';
 
 const nano: ModelConfig = { ...SMOLLM2_135M, layers: 3, hidden: 48, heads: 3, kvHeads: 1, headDim: 16, feedForward: 96, vocab: 4096 };
 const modelOf = (config: ModelConfig, maxBinding?: number) => ({
@@ -27,13 +27,13 @@ const settings: RunConfigInput = {
 function training(change: RunConfigInput = {}, model = nano, maxBinding?: number) {
   const config = parseRunConfig({ ...settings, ...change }, 'run.json');
   if (!trains(config)) throw new Error('trains');
-  return trainingNeed(modelOf(model, maxBinding), config, shapesOf(rows, config));
+  return trainingNeed(modelOf(model, maxBinding), config, trainingShapes(rows, config));
 }
 
 function search(change: RunConfigInput['search'] = {}) {
   const config = parseRunConfig({ ...settings, train: false, search: { batch: 8, microBatch: 4, ...change } }, 'run.json');
   if (!searches(config)) throw new Error('searches');
-  return searchNeed(modelOf(nano), config, shapesOf(rows, config, 'train'));
+  return searchNeed(modelOf(nano), config, searchShapes(rows, config));
 }
 
 const at = (memory: number | null, maxBinding = binding) => ({ memory, maxBinding });
@@ -140,7 +140,7 @@ test('a search keeps its micro-batch, which a message may propose to lower', () 
 test('packing: rows are as long as maxLength lets them be', () => {
   const short = rows.map((r) => ({ ids: r.ids.slice(0, 20), labels: r.labels.slice(0, 20) }));
   const shape = (packing: boolean) =>
-    shapesOf(short, parseRunConfig({ ...settings, data: { ...settings.data, packing } }, 'run.json'))(2, 64);
+    trainingShapes(short, parseTrainingConfig({ ...settings, data: { ...settings.data, packing } }, 'run.json'))(2, 64);
   expect(shape(false)).toEqual({ rows: 2, time: 24, targets: 2 * 19 });
   expect(shape(true)).toEqual({ rows: 2, time: 64, targets: 2 * 3 * 19 });
 });

@@ -2,7 +2,6 @@
 import type { Allocation } from '../adapters/allocation.ts';
 import type { SearchLayout } from '../adapters/search.ts';
 import { initialSearchValues, type SearchValues, selection, siteValues } from '../adapters/search-values.ts';
-import { searchPairs } from '../data/batches.ts';
 import type { LoadedModel } from '../model/load.ts';
 import { STATISTICS } from '../ops/loss.ts';
 import { InputError } from '../util/error.ts';
@@ -12,7 +11,7 @@ import type { SearchConfig } from './config.ts';
 import { Clock, RunControl } from './control.ts';
 import { fitWithin, limitsOf, searchNeed } from './fit.ts';
 import { Expectations, StatisticsRing } from './ring.ts';
-import { runRows, shapeOf, shapesOf } from './run-rows.ts';
+import { levelRows, pairsOf, searchRows, searchShapes, shapeOf } from './run-rows.ts';
 import { learningRate } from './schedule.ts';
 import { SearchRuntime } from './search-runtime.ts';
 import { placeSearch, searchLayout, searchOptions } from './search-setup.ts';
@@ -73,9 +72,9 @@ export class SearchSession {
     private readonly input: SearchInput,
     readonly layout: SearchLayout,
     private readonly runtime: SearchRuntime,
-    /** Rows of the run that are searched on, and the order of their pairs. */
-    private readonly rows: readonly Row[],
-    private readonly pairOf: ReturnType<typeof searchPairs>,
+    /** The rows of the two levels, and the order of their pairs. */
+    private readonly levels: Record<'lower' | 'upper', readonly Row[]>,
+    private readonly pairOf: ReturnType<typeof pairsOf>,
   ) {
     const { search } = input.config;
     this.control = input.control ?? new RunControl();
@@ -89,21 +88,21 @@ export class SearchSession {
   /** Lays the search out, initialises it and compiles. @throws InputError when the data cannot fill a pair of micro-batches */
   static async create(input: SearchInput): Promise<SearchSession> {
     const { model, config, rows, hooks } = input;
-    const { search, data, seed } = config;
+    const { search, seed } = config;
     if (rows.length === 0) throw new InputError('bad-data', 'The dataset has no row to train on.');
-    const kept = runRows(rows, config).train;
-    const pairOf = searchPairs(kept.length, search.microBatch, search.split, data.shuffle, seed);
-    const choice = fitWithin(searchNeed(model, config, shapesOf(rows, config, 'train')), limitsOf(model.gpu, config), input.thrift);
+    const levels = searchRows(rows, config);
+    const pairOf = pairsOf(levels, config);
+    const choice = fitWithin(searchNeed(model, config, searchShapes(rows, config)), limitsOf(model.gpu, config), input.thrift);
     const layout = searchLayout(config, model.config);
     const values = input.init ? await input.init(layout) : initialSearchValues(layout, search.sizes, seed);
     placeSearch(model, layout, values);
     hooks?.onPhase?.('compiling');
-    const runtime = await SearchRuntime.create(model, layout, shapeOf(kept, search.microBatch), {
+    const runtime = await SearchRuntime.create(model, layout, shapeOf(levelRows(levels), search.microBatch), {
       ...searchOptions(config),
       thrift: choice,
       onProgress: (done, of) => hooks?.onProgress?.('Compiling kernels', done, of),
     });
-    return new SearchSession(input, layout, runtime, kept, pairOf);
+    return new SearchSession(input, layout, runtime, levels, pairOf);
   }
 
   /** Flops of a search step: its upper step, and its lower micro-step. */
@@ -159,7 +158,8 @@ export class SearchSession {
   }
 
   private batch(pair: number, of: 'b1' | 'b2'): MicroBatch {
-    const rows = Array.from(this.pairOf(pair)[of], (i) => this.rows[i]);
+    const level = this.levels[of === 'b1' ? 'lower' : 'upper'];
+    const rows = Array.from(this.pairOf(pair)[of], (i) => level[i]);
     return microBatch(rows, this.runtime.shape);
   }
 

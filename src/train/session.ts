@@ -14,7 +14,7 @@ import { Clock, RunControl } from './control.ts';
 import { type Choice, fitWithin, limitsOf, trainingNeed } from './fit.ts';
 import { resolveAllocation } from './resolve-allocation.ts';
 import { Expectations, StatisticsRing } from './ring.ts';
-import { runRows, shapeOf, shapesOf } from './run-rows.ts';
+import { runRows, shapeOf, trainingShapes } from './run-rows.ts';
 import { Runtime } from './runtime.ts';
 import { learningRate, totalSteps } from './schedule.ts';
 
@@ -102,7 +102,7 @@ export class Session {
     const steps = totalSteps(train, config.data.shuffle, split.train.length);
     const layout = layoutAdapter({ ...config.adapter, allocation: allocationOf(input) }, model.config.layers, siteDims(model.config));
     if (layout.store.size === 0) throw new InputError('bad-config', 'The allocation gives no site an expert: there is nothing to train.');
-    const need = trainingNeed(model, config, shapesOf(rows, config), input.allocation);
+    const need = trainingNeed(model, config, trainingShapes(rows, config), input.allocation);
     const choice = fitWithin(need, limitsOf(model.gpu, config), input.thrift);
     const values = input.init ? await input.init(layout) : initialValues(layout, config.seed);
     layout.store.allocate(model.gpu);
@@ -118,7 +118,7 @@ export class Session {
 
   /** Trains to the end, or until stopped. Evaluates at the end where there are validation rows. */
   async run(): Promise<void> {
-    const { train, data } = this.input.config;
+    const { train } = this.input.config;
     const { gpu } = this.input.model;
     this.clock.start();
     this.hooks.onPhase?.('training');
@@ -132,7 +132,7 @@ export class Session {
         if (this.failure) throw this.failure;
         gpu.check();
         const every = train.evaluateEvery;
-        if (data.validation > 0 && every && this.done % every === 0 && this.done < this.steps) await this.validate(ring);
+        if (every && this.done % every === 0 && this.done < this.steps) await this.validate(ring);
       }
       await this.validate(ring);
       if (this.failure) throw this.failure;

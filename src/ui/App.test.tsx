@@ -36,6 +36,7 @@ const model: ModelReport = {
 };
 const dataset: DatasetReport = {
   files: ['rows.jsonl'],
+  parts: [{ name: 'rows.jsonl', rows: 40, badRows: 1, examples: 39, tokens: 400, formats: ['prompt–completion'] }],
   rows: 40,
   formats: { 'prompt–completion': 39 },
   examples: 39,

@@ -1,7 +1,7 @@
 // What the page and its workers say to each other: commands through comlink, events through one port. Types only.
 import type { Allocation, Target } from '../adapters/allocation.ts';
 import type { RunConfigInput, SearchConfig, TrainingConfig } from '../train/config.ts';
-import type { ColumnsFound, DataOptions, DataSource, DatasetReport, ReadingProgress, SplitReport } from './data-report.ts';
+import type { ColumnsFound, DataOptions, DataSource, DatasetReport, ReadingProgress, SplitReport, SplitSettings } from './data-report.ts';
 
 export type * from './data-report.ts';
 
@@ -72,8 +72,8 @@ export interface AdapterReport {
   parameters: number;
   /** The base model that it says it was made for. */
   base: string;
-  /** Share of the rows that its run set aside for validation. */
-  validation: number;
+  /** Share of the rows that its run set aside for validation, or the files that it did. */
+  validation: number | string[];
 }
 
 /** A linear of the search. */
@@ -221,8 +221,8 @@ export interface DataApi {
     options: DataOptions,
     onProgress?: (progress: ReadingProgress) => void,
   ): Promise<DatasetReport | ColumnsFound | null>;
-  /** What this validation split comes to on the data that was read last. */
-  split(validation: number, shuffle: boolean, seed: number): SplitReport;
+  /** What validation and the weights of files come to on the data that was read last. */
+  split(settings: SplitSettings, seed: number): SplitReport;
   /** Ends the reading that is going. */
   cancel(): void;
 }

@@ -23,7 +23,7 @@ const settings: RunConfigInput = {
 function billing() {
   const all = new Int32Array(40 * 64).fill(1);
   const starts = Int32Array.from({ length: 41 }, (_, i) => 64 * i);
-  const examples = vi.fn(async () => ({ ids: all, labels: all, starts }));
+  const examples = vi.fn(async () => ({ ids: all, labels: all, starts, files: [{ name: 'rows.jsonl', examples: 40 }] }));
   const biller = new Biller({ examples });
   return { examples, bill: (change: RunConfigInput, reading = 1) => biller.bill(model as never, { ...settings, ...change }, reading) };
 }

@@ -6,7 +6,7 @@ import { symbolicWeights } from '../model/weights.ts';
 import type { Row } from '../train/batch.ts';
 import { parseRunConfig, type RunConfigInput, searches, trains } from '../train/config.ts';
 import { fitWithin, judge, limitsOf, searchNeed, trainingNeed } from '../train/fit.ts';
-import { shapeOf, shapesOf } from '../train/run-rows.ts';
+import { searchShapes, shapeOf, trainingShapes } from '../train/run-rows.ts';
 import { isInputError } from '../util/error.ts';
 import type { BillReport, ShapeVerdict, StageBill } from './api.ts';
 import type { HandOver } from './hand-over.ts';
@@ -20,8 +20,8 @@ export function billOf(model: LoadedModel, rows: readonly Row[], input: RunConfi
     const limits = limitsOf(model.gpu, config);
     const add = (stage: StageBill['stage'], { bill, microBatch, recompute, chunk }: ReturnType<typeof fitWithin>) =>
       stages.push({ stage, bytes: bill.bytes, total: bill.total, microBatch, recompute, chunk });
-    if (searches(config)) add('search', fitWithin(searchNeed(model, config, shapesOf(rows, config, 'train')), limits));
-    if (trains(config)) add('training', fitWithin(trainingNeed(model, config, shapesOf(rows, config)), limits));
+    if (searches(config)) add('search', fitWithin(searchNeed(model, config, searchShapes(rows, config)), limits));
+    if (trains(config)) add('training', fitWithin(trainingNeed(model, config, trainingShapes(rows, config)), limits));
     return { stages, problem: null };
   } catch (error) {
     if (!isInputError(error)) throw error;

@@ -1,7 +1,8 @@
 // What a person should know of a dataset before training on it: endings, duplicates, overlap, lengths; and rows as tokens with their masks.
-import type { Split } from '../data/batches.ts';
+
+import type { Dataset, RowPreview as FoundRow } from '../data/dataset.ts';
 import { type Example, IGNORE } from '../data/example.ts';
-import type { Dataset, RowPreview as FoundRow } from '../data/formats.ts';
+import type { Split } from '../data/split.ts';
 import type { Tokenizer } from '../data/tokenizer.ts';
 import type { DataChecks, RowPreview, SplitReport } from './api.ts';
 

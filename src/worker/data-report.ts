@@ -1,4 +1,5 @@
 // What the data worker tells the page of a dataset, and how it is told to read one. Types only.
+import type { DataFileReport } from '../data/dataset.ts';
 import type { Columns } from '../data/roles.ts';
 
 /** One token of a preview: whether it carries loss, is only read, or lies beyond the longest row that is allowed. */
@@ -33,13 +34,14 @@ export interface DataChecks {
   lengths: { upTo: number; rows: number }[];
 }
 
-/** What a validation split comes to. */
+/** What validation and the weights of files come to. */
 export interface SplitReport {
+  /** Of an epoch: a row counts as often as it comes. */
   train: number;
   validation: number;
   /** Validation rows whose tokens equal those of a training row. */
   overlap: number;
-  /** Of the training rows. */
+  /** Of an epoch. */
   tokens: number;
 }
 
@@ -54,6 +56,8 @@ export interface BadRow {
 /** What was found in the dropped files. */
 export interface DatasetReport {
   files: string[];
+  /** Those files with their rows, and the files inside archives each for itself. */
+  parts: DataFileReport[];
   rows: number;
   /** Reading ended at the limit of rows: `rows` are those up to there. */
   limited: boolean;
@@ -104,6 +108,10 @@ export interface DataOptions {
   system: string | null;
   /** Rows to take, the first that can be used; null: all. */
   limit: number | null;
+  /** Files that are read whole, whatever the limit: those for validation. */
+  whole: readonly string[];
 }
 
+export type { DataFileReport } from '../data/dataset.ts';
 export type { Columns, RowFormat } from '../data/roles.ts';
+export type { SplitSettings } from '../data/split.ts';

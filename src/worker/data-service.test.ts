@@ -21,6 +21,7 @@ const options: DataOptions = {
   columns: null,
   system: null,
   limit: null,
+  whole: [],
 };
 const service = new DataService('https://example.invalid/');
 const read = (name: string, content: string, change: Partial<DataOptions> = {}) =>
@@ -30,6 +31,7 @@ beforeAll(async () => {
   expect(await service.openTokenizer(model, 784)).toEqual({ tokenizer: true, template: true });
 });
 
+const inOrder = { weights: {}, shuffle: false };
 const rows = '{"prompt":"Who bit Zoe?","completion":"Ida"}\nnot json\n{"prompt":"Where is Sam?","completion":"in the cave"}\n';
 
 describe('a dataset', () => {
@@ -97,10 +99,32 @@ describe('a dataset', () => {
     const cut = report.previews[4];
     expect(cut).toMatchObject({ kept: 64 });
     expect(cut.tokens.map((t) => t.mask).indexOf('truncated')).toBe(64);
-    expect(service.split(0.2, false, 0)).toEqual({ train: 4, validation: 1, overlap: 0, tokens: report.tokens - 64 });
+    expect(service.split({ validation: 0.2, ...inOrder }, 0)).toEqual({ train: 4, validation: 1, overlap: 0, tokens: report.tokens - 64 });
     await read('rows.jsonl', long + same.repeat(4));
-    expect(service.split(0.4, false, 0)).toMatchObject({ train: 3, validation: 2, overlap: 2 });
-    expect(service.split(0, false, 0)).toMatchObject({ train: 5, validation: 0, overlap: 0 });
+    expect(service.split({ validation: 0.4, ...inOrder }, 0)).toMatchObject({ train: 3, validation: 2, overlap: 2 });
+    expect(service.split({ validation: 0, ...inOrder }, 0)).toMatchObject({ train: 5, validation: 0, overlap: 0 });
+  });
+
+  test('of several files: each with its rows, handed over with their names, split and weighed by them', async () => {
+    const row = (prompt: string, completion: string) => `${JSON.stringify({ prompt, completion })}\n`;
+    const [zoe, sam] = [row('Who bit Zoe?', 'Ida'), row('Where is Sam?', 'in the cave')];
+    const files = [file('a.jsonl', zoe), file('b.jsonl', `${sam}not json\n`), file('held.jsonl', zoe + sam)];
+    const report = (await service.read({ kind: 'files', files }, options)) as DatasetReport;
+    expect(report.parts.map(({ name, rows, badRows, examples }) => [name, rows, badRows, examples])).toEqual([
+      ['a.jsonl', 1, 0, 1],
+      ['b.jsonl', 2, 1, 1],
+      ['held.jsonl', 2, 0, 2],
+    ]);
+    expect(service.examples().files.map(({ examples }) => examples)).toEqual([1, 1, 2]);
+    const weights = { 'b.jsonl': 3 };
+    const [first, second] = report.parts;
+    expect(service.split({ validation: ['held.jsonl'], weights, shuffle: true }, 0)).toEqual({
+      train: 4,
+      validation: 2,
+      overlap: 2,
+      tokens: first.tokens + 3 * second.tokens,
+    });
+    expect(() => service.split({ validation: ['none.jsonl'], weights, shuffle: true }, 0)).toThrow('data.validation names none.jsonl');
   });
 
   test('of another model is forgotten', async () => {

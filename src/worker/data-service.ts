@@ -1,9 +1,10 @@
 // The data worker's work: reads and tokenises datasets, reports what was found, hands examples to the trainer.
 
-import { splitValidation } from '../data/batches.ts';
+import type { DataProgress, Dataset } from '../data/dataset.ts';
 import { type Example, IGNORE } from '../data/example.ts';
-import { type DataProgress, type Dataset, readDataset } from '../data/formats.ts';
+import { readDataset } from '../data/formats.ts';
 import { type ByteSource, blobSource } from '../data/source.ts';
+import { epochOf, filesOf, type SplitSettings } from '../data/split.ts';
 import { hasTokenizer, loadTokenizer, type Tokenizer } from '../data/tokenizer.ts';
 import { InputError } from '../util/error.ts';
 import type { ColumnsFound, DataOptions, DataSource, DatasetReport, ModelSource, ReadingProgress, SplitReport } from './api.ts';
@@ -24,6 +25,7 @@ export class DataService {
   #tokenizer: Tokenizer | null = null;
   #vocab = 0;
   #examples: Example[] = [];
+  #files: HandOver['files'] = [];
   /** Numbers that stand for the tokens of the examples. */
   #prints: Float64Array = new Float64Array(0);
   #heldOut: Example[] | null = null;
@@ -77,6 +79,7 @@ export class DataService {
 
   #forget(): void {
     this.#examples = [];
+    this.#files = [];
     this.#heldOut = null;
   }
 
@@ -89,12 +92,14 @@ export class DataService {
   }
 
   #keep(dataset: Dataset, heldOut: Example[] | null, files: string[], found: ColumnsFound | null): DatasetReport {
-    const { examples, bad, truncated, rows, limited, formats, tokens, trainedTokens } = dataset;
+    const { examples, bad, truncated, rows, limited, formats, tokens, trainedTokens, files: parts } = dataset;
     this.#examples = examples;
+    this.#files = parts.map(({ name, examples }) => ({ name, examples }));
     this.#heldOut = heldOut;
     this.#prints = Float64Array.from(examples, fingerprint);
     return {
       files,
+      parts,
       rows,
       limited,
       formats,
@@ -112,13 +117,13 @@ export class DataService {
     };
   }
 
-  /** What a validation split comes to. @throws InputError when nothing has been read */
-  split(validation: number, shuffle: boolean, seed: number): SplitReport {
+  /** What validation and the weights of files come to. @throws InputError when nothing has been read, or for names that no file has */
+  split(settings: SplitSettings, seed: number): SplitReport {
     const examples = this.#readExamples();
     return splitReport(
       this.#prints,
       examples.map((e) => e.ids.length),
-      splitValidation(examples.length, validation, shuffle, seed),
+      epochOf(filesOf(examples), settings, seed),
     );
   }
 
@@ -138,7 +143,7 @@ export class DataService {
       ids.set(e.ids, starts[i]);
       labels.set(e.labels, starts[i]);
     }
-    return { ids, labels, starts };
+    return { ids, labels, starts, files: this.#files };
   }
 
   /** The held-out rows that came with the data, or else these rows of it. */

@@ -25,7 +25,7 @@ const api: DataApi = {
   },
   openTokenizer: (source, vocab) => ready().openTokenizer(source, vocab),
   read: (source, options, onProgress) => ready().read(source, options, onProgress),
-  split: (validation, shuffle, seed) => ready().split(validation, shuffle, seed),
+  split: (settings, seed) => ready().split(settings, seed),
   cancel: () => ready().cancel(),
 };
 

@@ -8,11 +8,12 @@ export interface HandOverApi {
   heldOut(rows: Int32Array<ArrayBuffer>): HeldOutRow[];
 }
 
-/** All examples end to end: ids and labels, and where each example starts (examples + 1 entries). */
+/** All examples end to end: ids and labels, where each example starts (examples + 1 entries), and the files in their order. */
 export interface HandOver {
   ids: Int32Array<ArrayBuffer>;
   labels: Int32Array<ArrayBuffer>;
   starts: Int32Array<ArrayBuffer>;
+  files: { name: string; examples: number }[];
 }
 
 /** A row to check answers with. */

@@ -14,7 +14,8 @@ const shownRows = 12;
 const weighed = 16;
 
 /** Views of the rows that were handed over end to end. @throws InputError for a row that is longer than the model's context */
-export function rowsOf({ ids, labels, starts }: HandOver, maxPositions: number): Row[] {
+export function rowsOf({ ids, labels, starts, files }: HandOver, maxPositions: number): Row[] {
+  const names = files.flatMap(({ name, examples }) => new Array<string>(examples).fill(name));
   return Array.from({ length: starts.length - 1 }, (_, i) => {
     const [from, to] = [starts[i], starts[i + 1]];
     if (to - from > maxPositions) {
@@ -23,7 +24,7 @@ export function rowsOf({ ids, labels, starts }: HandOver, maxPositions: number):
         `A row has ${to - from} tokens, the model's context ${maxPositions}: read the data with a max length of ${maxPositions} or less.`,
       );
     }
-    return { ids: ids.subarray(from, to), labels: labels.subarray(from, to) };
+    return { ids: ids.subarray(from, to), labels: labels.subarray(from, to), file: names[i] };
   });
 }
 

@@ -1,7 +1,7 @@
 // One run, from its settings to the adapter: a search and the review of what it found, where there is one, and the training.
 import { type Allocation, parseAllocation } from '../adapters/allocation.ts';
 import { namedVectors } from '../adapters/search.ts';
-import { splitValidation } from '../data/batches.ts';
+import { epochOf, filesOf } from '../data/split.ts';
 import type { LoadedModel } from '../model/load.ts';
 import type { Row } from '../train/batch.ts';
 import { type RunConfig, type SearchConfig, searches, type TrainingConfig, trains } from '../train/config.ts';
@@ -75,7 +75,7 @@ export class Run {
   /** Row numbers of training and validation. */
   get split() {
     const { rows, config } = this.input;
-    return splitValidation(rows.length, config.data.validation, config.data.shuffle, config.seed);
+    return epochOf(filesOf(rows), config.data, config.seed);
   }
 
   /** gsv.jsonl of the search; null without one. */

@@ -2,7 +2,7 @@
 import type { Remote } from 'comlink';
 import type { Allocation } from '../adapters/allocation.ts';
 import type { AdapterLayout } from '../adapters/layout.ts';
-import { splitValidation } from '../data/batches.ts';
+import { epochOf, filesOf } from '../data/split.ts';
 import { hasTokenizer, loadTokenizer, type Tokenizer } from '../data/tokenizer.ts';
 import { createGpu, type Gpu } from '../gpu/device.ts';
 import { generate } from '../model/generate.ts';
@@ -252,9 +252,9 @@ export class Trainer {
   /** Rows set aside by the run, or by the run that made the opened adapter. */
   async #validationRows(): Promise<Int32Array<ArrayBuffer>> {
     if (!this.#opened) return this.#needRun().split.validation;
+    const rows = rowsOf(await this.data.examples(), Number.POSITIVE_INFINITY);
     const { data, seed } = this.#opened.settings;
-    const rows = (await this.data.examples()).starts.length - 1;
-    return splitValidation(rows, data.validation, data.shuffle, seed).validation;
+    return epochOf(filesOf(rows), data, seed).validation;
   }
 
   exportAdapter(): Promise<ExportReport> {

@@ -13,7 +13,7 @@ import { type RunConfig, searches, type TrainingConfig, trains } from '../../tra
 import { fitWithin, mebibytes, type Need, searchNeed, trainingNeed } from '../../train/fit.ts';
 import { POLICIES } from '../../train/programs.ts';
 import { resolveAllocation } from '../../train/resolve-allocation.ts';
-import { shapesOf } from '../../train/run-rows.ts';
+import { searchShapes, trainingShapes } from '../../train/run-rows.ts';
 import { Runtime } from '../../train/runtime.ts';
 import { InputError } from '../../util/error.ts';
 import { type Context, command } from '../command.ts';
@@ -45,7 +45,7 @@ async function measure(model: LoadedModel, config: TrainingConfig, rows: readonl
   const allocation = resolveAllocation({ ...config, allocation: 'uniform' }, model.config);
   const layout = layoutAdapter({ ...config.adapter, allocation }, model.config.layers, siteDims(model.config));
   layout.store.allocate(gpu);
-  const shape = shapesOf(rows, config)(at.microBatch, config.data.maxLength);
+  const shape = trainingShapes(rows, config)(at.microBatch, config.data.maxLength);
   const runtime = await Runtime.create(model, layout, shape, { dropout: config.adapter.dropout > 0, thrift: at });
   await layout.store.read(gpu, 'value');
   runtime.destroy();
@@ -128,12 +128,12 @@ the message names settings that do, and the exit code is 2. No GPU is opened wit
     if (o.data.length > 0) checkBatches(rows, config);
     const stages: { stage: string; columns: Column[] }[] = [];
     if (searches(config)) {
-      const need = searchNeed(model, config, shapesOf(rows, config, 'train'));
+      const need = searchNeed(model, config, searchShapes(rows, config));
       stages.push({ stage: 'search', columns: columnsOf(need, config.memory, binding, o.recompute) });
     }
     if (trains(config)) {
       const given = typeof config.allocation === 'string' ? undefined : await readAllocation(config, o.config, model.config);
-      const need = trainingNeed(model, config, shapesOf(rows, config), given);
+      const need = trainingNeed(model, config, trainingShapes(rows, config), given);
       const columns = columnsOf(need, config.memory, binding, o.recompute);
       if (o.measure) await measureAll(context, { checked, model, config, rows, kernels: o.kernels }, columns);
       stages.push({ stage: 'training', columns });

@@ -3,7 +3,7 @@ import { defaultRunConfig } from '../../train/config.ts';
 import { evaluateExamples } from '../../train/evaluate.ts';
 import { command } from '../command.ts';
 import { checkAdapter, checkModel, openData, openModel, placeAdapter, readRunConfig, shared } from '../inputs.ts';
-import { flag, required, texts } from '../options.ts';
+import { flag, required } from '../options.ts';
 
 export const evaluate = command({
   name: 'evaluate',
@@ -14,7 +14,7 @@ choice of the highest log-likelihood after the question, summed over its tokens,
   options: {
     model: required(shared.model),
     adapter: shared.adapter,
-    data: required(texts('FILE', 'datasets: .jsonl, .json, .csv, .tsv, .txt, .md')),
+    data: shared.data,
     config: shared.config,
     json: flag('one line of JSON'),
     kernels: shared.kernels,

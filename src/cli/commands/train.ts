@@ -11,8 +11,18 @@ import { searchLayout } from '../../train/search-setup.ts';
 import { invariant } from '../../util/error.ts';
 import { command } from '../command.ts';
 import { fileSource } from '../files.ts';
-import { checkBatches, checkMemory, checkModel, openData, openModel, readAllocation, readRunConfig, shared } from '../inputs.ts';
-import { flag, required, text, texts } from '../options.ts';
+import {
+  checkBatches,
+  checkMemory,
+  checkModel,
+  openData,
+  openModel,
+  readAllocation,
+  readRunConfig,
+  shared,
+  withValidation,
+} from '../inputs.ts';
+import { flag, required, text } from '../options.ts';
 import { RunFolder } from '../outputs.ts';
 import { type Start, wholeRun } from '../training.ts';
 
@@ -25,7 +35,8 @@ Ctrl-C stops after the step and keeps what was trained; the exit code is then 13
 docs/run.schema.json lists the settings of run.json.`,
   options: {
     model: required(shared.model),
-    data: required(texts('FILE', 'datasets: .jsonl, .json, .csv, .tsv, .txt, .md')),
+    data: shared.data,
+    validation: shared.validation,
     out: required(text('DIR', 'folder for the results; new or empty')),
     config: shared.config,
     init: text('FILE', "tensors to start from (.safetensors), in the adapter files' own names; with a search, the search's"),
@@ -34,11 +45,11 @@ docs/run.schema.json lists the settings of run.json.`,
   },
   run: async (o, context) => {
     const folder = new RunFolder(o.out, o.force);
-    const config = await readRunConfig(o.config);
+    const { config, paths } = withValidation(await readRunConfig(o.config), o.data, o.validation);
     const model = await checkModel(o.model);
     const allocation = searches(config) ? null : await readAllocation(config, o.config, model.config);
     const start = o.init === undefined ? {} : await initialTensors(o.init, config, model.config, allocation);
-    const { dataset } = await openData(context, model, o.data, config.data);
+    const { dataset } = await openData(context, model, paths, config.data);
     checkBatches(dataset.examples, config);
     checkMemory(model, dataset.examples, config, allocation);
     const loaded = await openModel(context, model, o.kernels);

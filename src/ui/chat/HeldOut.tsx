@@ -13,7 +13,7 @@ export function HeldOut() {
   const opened = useApp((s) => s.adapter);
   const rows = useApp((s) => s.data.report?.examples ?? 0);
   const trained = useApp((s) => s.run.report?.validationRows ?? 0);
-  const set = opened ? (rows >= 2 ? opened.validation : 0) : trained;
+  const set = opened ? (rows >= 2 && opened.validation !== 0 ? 1 : 0) : trained;
   const going = useApp((s) => isGoing(s.run.phase));
   const chatting = useApp((s) => s.chat.busy);
   const step = useApp((s) => (s.adapter ? null : s.run.step));

@@ -8,6 +8,7 @@ import { short, whole } from '../shared/format.ts';
 import { Stat, Stats } from '../shared/Section.tsx';
 import { BadRows } from './BadRows.tsx';
 import { ColumnsForm } from './ColumnsForm.tsx';
+import { Files } from './Files.tsx';
 import { Preflight } from './Preflight.tsx';
 import { RowPreviews } from './RowPreviews.tsx';
 
@@ -41,6 +42,7 @@ export function Found({ report: d }: { report: DatasetReport }) {
           <Stat label="Tokens" value={short(d.tokens)} note={`longest row: ${whole(d.longest)}`} />
         </Stats>
       </div>
+      {d.parts.length > 1 && <Files parts={d.parts} disabled={busy} />}
       <Preflight report={d} />
       <RowPreviews key={d.previews[0]?.file} rows={d.previews} />
       {d.badRows > 0 && <BadRows bad={d.bad} total={d.badRows} />}

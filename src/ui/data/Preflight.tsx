@@ -21,22 +21,23 @@ const marks: Record<Verdict, { word: string; icon: React.ReactNode; tone: string
   blocks: { word: 'Blocks the start', icon: <CloseIcon />, tone: 'text-danger' },
 };
 
-/** What the form's validation split comes to on this data; null until it is known. */
+/** What the form's validation and weights of files come to on this data; null until it is known. */
 function useSplit(report: DatasetReport): SplitReport | null {
-  const validation = useApp((s) => (formProblems(s.form).validation ? null : Number(s.form.validation)));
+  const validation = useApp((s) => (formProblems(s.form).validation || formProblems(s.form).files ? null : s.form.validation));
+  const files = useApp((s) => s.form.files);
   const seed = useApp((s) => (formProblems(s.form).seed ? null : Number(s.form.seed)));
   const { splitData } = useActions();
   const [split, setSplit] = useState<{ of: DatasetReport; found: SplitReport } | null>(null);
   useEffect(() => {
     if (validation === null || seed === null) return;
     let isCurrent = true;
-    void splitData(validation, seed).then((found) => {
+    void splitData({ validation, files }, seed).then((found) => {
       if (isCurrent && found) setSplit({ of: report, found });
     });
     return () => {
       isCurrent = false;
     };
-  }, [report, validation, seed, splitData]);
+  }, [report, validation, files, seed, splitData]);
   return split?.of === report ? split.found : null;
 }
 

@@ -1,6 +1,7 @@
 // Training: settings, what is missing, start, and the run as it goes.
 import { lazy, Suspense, useEffect } from 'react';
 import { type Form, searching } from '../../state/fields.ts';
+import { rowsOfEpoch } from '../../state/files.ts';
 import { formProblems, trainableParameters } from '../../state/form.ts';
 import { isOpen } from '../../state/run.ts';
 import { hasTuned, type State } from '../../state/state.ts';
@@ -94,7 +95,7 @@ function StartLine() {
 /** What a run comes to: trainable parameters, and how often it goes over the data. */
 function bill(form: Form, model: ModelReport, data: DatasetReport): string {
   const trainable = trainableParameters(form, model);
-  const rows = data.examples * (1 - Number(form.validation));
+  const rows = rowsOfEpoch(data, form.files, Number(form.validation));
   const passes = (n: number) => (n < 0.1 ? 'less than a tenth of an epoch' : `${n.toFixed(1)} epochs`);
   const parts = [];
   if (trainable?.search != null) {
