@@ -183,6 +183,26 @@ test('the demo model: a short run from text, then answers and an evaluation with
   expect(tuned.loss).toBeLessThan(base.loss);
 });
 
+test('validation on a file of its own: the loss of its rows, which are not trained on; the settings name it', async () => {
+  const rows = readFileSync(join(demo, 'heldout.jsonl'), 'utf8').trim().split('\n');
+  writeFileSync(at('some.jsonl'), rows.slice(0, 4).join('\n'));
+  writeFileSync(at('held.jsonl'), rows.slice(4, 9).join('\n'));
+  const train = { epochs: 1, batch: 4, microBatch: 4, learningRate: 1e-2 };
+  const data = { maxLength: 32, weights: { 'some.jsonl': 2 } };
+  writeFileSync(at('held.json'), JSON.stringify({ data, adapter: { experts: 2, rank: 2 }, train }));
+  const files = ['--data', at('some.jsonl'), '--validation', at('held.jsonl')];
+  await done('train', '--model', demo, ...files, '--config', at('held.json'), '--out', at('held'));
+  const metrics = lines(at('held/metrics.jsonl'));
+  expect(metrics.filter((m) => 'loss' in m)).toHaveLength(2); // 4 rows twice
+  const config = JSON.parse(readFileSync(at('held/config.json'), 'utf8'));
+  expect(config.data).toMatchObject({ validation: ['held.jsonl'], weights: { 'some.jsonl': 2 } });
+  const evaluation = ['evaluate', '--model', demo, '--data', at('held.jsonl'), '--config', at('held.json'), '--json'];
+  const weightless = { ...JSON.parse(readFileSync(at('held.json'), 'utf8')), data: { maxLength: 32 } };
+  writeFileSync(at('held.json'), JSON.stringify(weightless));
+  const { loss } = JSON.parse((await done(...evaluation, '--adapter', at('held/adapter'))).out);
+  expect(metrics.at(-1).validation_loss).toBeCloseTo(loss, 5);
+});
+
 test('Ctrl-C ends training after the step and keeps what was trained', async () => {
   const model = golden('train-lora');
   const config = JSON.parse(readFileSync(join(model, 'run.json'), 'utf8'));

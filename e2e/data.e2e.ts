@@ -106,6 +106,36 @@ describe.each(['light', 'dark'] as const)('%s', (colorScheme) => {
     },
   );
 
+  test('several files: those for validation are told by their names, weights change the epoch, the last file to train on stays', async () => {
+    const { page } = open;
+    const folder = makeFolder('data', { 'drums.jsonl': pairs, 'more.jsonl': pairs.replaceAll('Ida', 'Sam'), 'drums-valid.jsonl': pairs });
+    await chooseData(
+      page,
+      ['drums', 'more', 'drums-valid'].map((name) => `${folder}/${name}.jsonl`),
+    );
+    const files = page.getByTestId('files');
+    await files.waitFor({ timeout: 60_000 });
+    const file = (name: string) => files.getByRole('listitem', { name });
+    const epoch = page.getByTestId('epoch');
+    await epoch.getByText('in 8 rows').waitFor();
+    expect(await file('drums-valid.jsonl').getByRole('radio', { name: 'Validation' }).isChecked()).toBe(true);
+    const overlap = page.getByTestId('preflight').locator('li', { hasText: 'Overlap' });
+    expect(await textOf(overlap)).toContain('4 · of 4 validation rows are also trained on');
+    const weight = file('more.jsonl').getByLabel('Weight');
+    await weight.fill('2.5');
+    await epoch.getByText('in 14 rows').waitFor();
+    await weight.fill('0');
+    await files.getByText('above 0 and 1000 at most').waitFor();
+    expect(await page.getByRole('button', { name: 'Start training' }).isDisabled()).toBe(true);
+    expect(await violations(page)).toEqual([]);
+    await file('more.jsonl').getByText('Validation').click();
+    await epoch.getByText('in 4 rows').waitFor();
+    await files.getByText('The only file to train on').waitFor();
+    expect(await file('drums.jsonl').getByRole('radio', { name: 'Validation' }).isDisabled()).toBe(true);
+    expect(await violations(page)).toEqual([]);
+    expect(open.errors).toEqual([]);
+  });
+
   test('the memory is shown before the start, and a budget that nothing fits blocks it', async () => {
     const { page } = open;
     await found('billed.jsonl', pairs);

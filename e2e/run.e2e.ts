@@ -126,29 +126,29 @@ test('a local model: settings, start, pause, resume, stop, held-out rows, export
   expect(errors).toEqual([]);
 });
 
-test('questions with choices: the likeliest choice of both models, row by row and counted', async () => {
+test('questions with choices, validated on a file of its own: the likeliest choice of both models, row by row and counted', async () => {
   open = await openApp();
   const { page, errors } = open;
   await waitForDevice(page);
   await loadModel(page, demoFolder);
   const colours = ['red', 'blue', 'green'];
-  const rows = Array.from({ length: 8 }, (_, i) => ({
-    question: `Sam has a ${colours[i % 3]} drum in the market. What colour is the drum?`,
-    choices: colours,
-    answer: colours[i % 3],
-  }));
-  const file = `${makeFolder('choices', { 'choices.jsonl': rows.map((row) => `${JSON.stringify(row)}\n`).join('') })}/choices.jsonl`;
-  await chooseData(page, file);
-  await page.getByTestId('data-facts').getByRole('heading', { name: 'choices.jsonl' }).waitFor({ timeout: 60_000 });
+  const rowsOf = (who: string, count: number) =>
+    Array.from({ length: count }, (_, i) => {
+      const question = `${who} has a ${colours[i % 3]} drum in the market. What colour is the drum?`;
+      return `${JSON.stringify({ question, choices: colours, answer: colours[i % 3] })}\n`;
+    }).join('');
+  const folder = makeFolder('choices', { 'drums.jsonl': rowsOf('Sam', 6), 'drums-valid.jsonl': rowsOf('Ida', 2) });
+  await chooseData(page, [`${folder}/drums.jsonl`, `${folder}/drums-valid.jsonl`]);
+  await page.getByTestId('data-facts').getByRole('heading', { name: 'drums.jsonl' }).first().waitFor({ timeout: 60_000 });
   await fill(page, {
     Length: '2',
     Batch: '2',
     'Micro-batch': '2',
-    'Validation share': '0.25',
-    'Validate every': '',
+    'Validate every': '1',
     Experts: '2',
     Rank: '2',
   });
+  expect(await page.getByLabel('Validation share').count()).toBe(0);
   await page.getByRole('button', { name: 'Start training' }).click();
   await waitForPhase(page, 'finished');
   await page.getByRole('button', { name: 'Check held-out rows' }).click();
@@ -164,6 +164,10 @@ test('questions with choices: the likeliest choice of both models, row by row an
     const right = picks.filter((pick) => pick.endsWith('(right)')).length;
     expect(await textOf(shares.nth(i))).toContain(`${right} of 2`);
   }
+  for (const row of await page.getByTestId('held-out').locator('tbody tr').all()) expect(await textOf(row)).toContain('Ida has a');
+  const { config, metrics } = await unzip(await download(page));
+  expect(config.data.validation).toEqual(['drums-valid.jsonl']);
+  expect(metrics.filter((m) => m.validation_loss !== undefined).map((m) => m.step)).toEqual([1, 2]);
   expect(await violations(page)).toEqual([]);
   expect(errors).toEqual([]);
 });

@@ -251,7 +251,8 @@ describe('settings', () => {
       train({ config: settings({ ...batch, data: { weights: { a: 0 } } }) }),
       /data\.weights\.a is 0: expected number to be >0/,
     );
-    await refused(train({ config: settings({ ...batch, data: { validation: 1 } }) }), /data\.validation is 1: expected a share from 0/);
+    await refused(train({ config: settings({ ...batch, data: { validation: 'a' } }) }), /data\.validation is "a": expected a share from 0/);
+    await refused(train({ config: settings({ ...batch, data: { validation: 1 } }) }), /data\.validation is 1: expected number to be <1/);
     await refused(
       [...train({ config: settings({ ...batch, data: { weights: { 'held.jsonl': 2 } } }) }), ...validation],
       /data\.weights\.held\.jsonl is 2: is of a file for validation/,

@@ -14,6 +14,7 @@ describe('run.json', () => {
         maxLength: 256,
         shuffle: true,
         validation: 0.05,
+        weights: {},
         completionOnly: true,
         turns: 'all',
         packing: false,
