@@ -3,7 +3,6 @@ import { z } from 'zod';
 import { targetNames } from '../adapters/allocation.ts';
 import { presetNames, presetNeeds } from '../adapters/presets.ts';
 import { type Columns, formatRoles } from '../data/roles.ts';
-import { heldFiles } from '../data/split.ts';
 import { InputError } from '../util/error.ts';
 
 z.config({ jitless: true }); // zod's probe of `new Function` breaks a strict content security policy
@@ -183,7 +182,8 @@ const runConfig = z
     else if (c.allocation === 'search') fail(['allocation'], 'needs the settings of a search');
     if (!c.train && !c.search) fail(['train'], 'there is nothing to do without a search and without training');
     if (c.adapter.topK > c.adapter.experts) fail(['adapter', 'topK'], `must not be above adapter.experts (${c.adapter.experts})`);
-    for (const name of Object.keys(c.data.weights).filter(heldFiles(c.data.validation)))
+    const held = Array.isArray(c.data.validation) ? c.data.validation : [];
+    for (const name of held.filter((name) => Object.hasOwn(c.data.weights, name)))
       fail(['data', 'weights', name], 'is of a file for validation, which is not trained on');
     if (new Set(c.adapter.targets).size !== c.adapter.targets.length) fail(['adapter', 'targets'], 'names a linear twice');
     if (typeof c.allocation === 'string' && c.allocation !== 'uniform' && c.allocation !== 'search') {
