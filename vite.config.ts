@@ -1,4 +1,5 @@
 // How the page is built and served.
+import optimizeLocales from '@react-aria/optimize-locales-plugin';
 import tailwindcss from '@tailwindcss/vite';
 import react from '@vitejs/plugin-react';
 import { defineConfig, type Plugin } from 'vite';
@@ -25,7 +26,7 @@ const contentSecurity: Plugin = {
 
 export default defineConfig({
   base: './', // so that the built page works from any folder of any server
-  plugins: [react(), tailwindcss(), contentSecurity],
+  plugins: [react(), tailwindcss(), optimizeLocales.vite({ locales: ['en-US'] }), contentSecurity], // the page speaks English
   build: { outDir: 'dist/web', target: 'es2023', chunkSizeWarningLimit: 2000 },
   worker: { format: 'es' },
   optimizeDeps: { entries: ['index.html'] },

@@ -26,7 +26,7 @@ const formats: [string, string | Uint8Array, string][] = [
 describe.each(['light', 'dark'] as const)('%s', (colorScheme) => {
   let open: OpenPage;
   beforeAll(async () => {
-    open = await openApp({ context: { colorScheme, reducedMotion: 'reduce' } });
+    open = await openApp({ context: { colorScheme, reducedMotion: 'reduce', locale: colorScheme === 'dark' ? 'de-DE' : 'en-GB' } });
     await waitForDevice(open.page);
     await loadModel(open.page, demoFolder);
   });
