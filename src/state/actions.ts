@@ -58,7 +58,8 @@ export function createActions(app: AppStore, client: Client) {
     return true;
   }
 
-  async function readData(source: DataSource, options: DataOptions): Promise<boolean> {
+  /** @param usesIn what the files are used for, once it is known which there are */
+  async function readData(source: DataSource, options: DataOptions, usesIn: (names: readonly string[]) => FileUses): Promise<boolean> {
     dispatch({ type: 'data-reading' });
     readings++;
     const onProgress = callback((progress: ReadingProgress) => dispatch({ type: 'data-progress', progress }));
@@ -75,9 +76,13 @@ export function createActions(app: AppStore, client: Client) {
     }
     dataSource = source;
     readWith = 'columns' in report ? null : options;
-    if ('columns' in report) dispatch({ type: 'data-columns', columns: report });
-    else dispatch({ type: 'data-ready', report, demo: source.kind === 'demo' });
-    return !('columns' in report);
+    if ('columns' in report) {
+      dispatch({ type: 'data-columns', columns: report });
+      return false;
+    }
+    const used = report.parts.filter(({ examples }) => examples > 0).map(({ name }) => name);
+    dispatch({ type: 'data-ready', report, demo: source.kind === 'demo', files: usesIn(used) });
+    return true;
   }
 
   /** Reads the same files again after one of the reading settings changed. */
@@ -87,7 +92,7 @@ export function createActions(app: AppStore, client: Client) {
     const problems = formProblems(form);
     if (!dataSource || isOpen(run.phase) || problems.maxLength || problems.limit) return;
     const options = dataOptionsOf(form);
-    if (JSON.stringify(options) !== JSON.stringify(readWith)) await readData(dataSource, options);
+    if (JSON.stringify(options) !== JSON.stringify(readWith)) await readData(dataSource, options, () => form.files);
   }
 
   /** Changes what files are used for. They are read again only where that decides what the limit leaves of them. */
@@ -126,18 +131,19 @@ export function createActions(app: AppStore, client: Client) {
       const { waitAtReview } = getState().form;
       setForm({ ...formOf(parseRunConfig(withSearch ? DEMO_SEARCH_RUN : DEMO_RUN, 'demo')), waitAtReview });
       if (!(await openModel({ kind: 'demo' }))) return;
-      if (!(await readData({ kind: 'demo' }, dataOptionsOf(getState().form)))) return;
+      if (!(await readData({ kind: 'demo' }, dataOptionsOf(getState().form), () => ({})))) return;
       await start();
     },
 
     chooseModel: (name: string, files: File[]) => openModel({ kind: 'files', name, files }),
     /** Reads dataset files with the form's settings, no columns of earlier files, and the uses that their names tell. */
     async chooseData(files: File[]) {
-      setForm({ columns: null, files: usesByName(files.map(({ name }) => name)) });
-      if (!(await readData({ kind: 'files', files }, dataOptionsOf(getState().form)))) return false;
-      const { parts } = getState().data.report!; // of archives the files inside
-      await setFiles(usesByName(parts.filter(({ examples }) => examples > 0).map(({ name }) => name)));
-      return true;
+      const uses = usesByName(files.map(({ name }) => name));
+      const options = { ...dataOptionsOf({ ...getState().form, files: uses }), columns: null };
+      setForm({ columns: null });
+      const read = await readData({ kind: 'files', files }, options, usesByName);
+      if (getState().data.columns) setForm({ files: uses });
+      if (read) await rereadData({}); // where a limit leaves another part of archives, whose files were not known before
     },
     setFiles,
     /** What the form's validation and weights come to on the data; undefined where that fails. */
@@ -149,8 +155,8 @@ export function createActions(app: AppStore, client: Client) {
       }),
     cancelReading: () => attempt(async () => client.data.cancel()),
     chooseDemoData() {
-      setForm({ columns: null, files: {} });
-      return readData({ kind: 'demo' }, dataOptionsOf(getState().form));
+      setForm({ columns: null });
+      return readData({ kind: 'demo' }, { ...dataOptionsOf(getState().form), whole: [] }, () => ({}));
     },
     rereadData,
 

@@ -13,6 +13,7 @@ import type {
   WorkerEvent,
 } from '../worker/api.ts';
 import type { Form } from './fields.ts';
+import type { FileUses } from './files.ts';
 import type { LibraryEvent } from './library.ts';
 import type { ReviewEvent } from './review.ts';
 
@@ -29,7 +30,7 @@ export type UiEvent =
   | { type: 'model-failed' }
   | { type: 'data-reading' }
   | { type: 'data-progress'; progress: ReadingProgress }
-  | { type: 'data-ready'; report: DatasetReport; demo: boolean }
+  | { type: 'data-ready'; report: DatasetReport; demo: boolean; files: FileUses }
   | { type: 'data-columns'; columns: ColumnsFound }
   | { type: 'data-failed' }
   | { type: 'data-cancelled' }

@@ -60,7 +60,7 @@ const series = (...steps: number[]): StepSeries => {
 const following = (...events: AppEvent[]): State => events.reduce(reduce, initialState());
 const trained: AppEvent[] = [
   { type: 'model-ready', report: model, demo: false },
-  { type: 'data-ready', report: dataset, demo: false },
+  { type: 'data-ready', report: dataset, demo: false, files: {} },
   { type: 'run-asked', stage: 'train' },
   { type: 'training-began', report: runReport },
   { type: 'phase', phase: 'training' },
@@ -251,7 +251,7 @@ describe('notices', () => {
   const failure = (message: string): AppEvent => ({ type: 'failure', code: 'bad-data', message });
   test('of a failed attempt go when a later one succeeds; others stay', () => {
     const both = following(failure('a'), { type: 'failure', code: 'internal', message: 'x' });
-    expect(reduce(both, { type: 'data-ready', report: dataset, demo: false }).notices.map((n) => n.message)).toEqual(['x']);
+    expect(reduce(both, { type: 'data-ready', report: dataset, demo: false, files: {} }).notices.map((n) => n.message)).toEqual(['x']);
     const refused = following({ type: 'failure', code: 'bad-model', message: 'm' });
     expect(reduce(refused, { type: 'model-ready', report: model, demo: false }).notices).toEqual([]);
   });

@@ -138,6 +138,7 @@ export function reduce(before: State, event: AppEvent): State {
       return {
         ...state,
         data: { status: 'ready', report: event.report, columns: null, progress: null, demo: event.demo },
+        form: { ...state.form, files: event.files },
         bill: null,
         heldOut: noHeldOut,
         notices: state.notices.filter((n) => n.title !== titles['bad-data']),

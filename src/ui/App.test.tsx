@@ -103,7 +103,7 @@ function open() {
   const event: typeof app.dispatch = (e) => act(() => app.dispatch(e));
   const ready = async () => {
     event({ type: 'model-ready', report: model, demo: false });
-    event({ type: 'data-ready', report: dataset, demo: false });
+    event({ type: 'data-ready', report: dataset, demo: false, files: {} });
     await settle();
   };
   return { trainer, data, app, actions, event, ready };
@@ -200,6 +200,31 @@ describe('model and data', () => {
     await act(async () => read);
     expect(screen.queryByTestId('reading')).toBeNull();
     expect(screen.queryByTestId('data-facts')).toBeNull();
+  });
+
+  test('files are used as their names tell; with a limit those for validation are read whole; old data is never split by new names', async () => {
+    const { app, actions, data, ready } = open();
+    await ready();
+    const part = dataset.parts[0];
+    const parts = ['a.jsonl', 'a.valid.jsonl'].map((name) => ({ ...part, name }));
+    const files = parts.map(({ name }) => new File([''], name));
+    data.read.mockResolvedValue({ ...dataset, files: parts.map(({ name }) => name), parts });
+    const splits = data.split.mock.calls as unknown as [{ validation: unknown }][];
+    const before = splits.length;
+    await act(() => actions.chooseData(files));
+    await settle();
+    expect(splits.slice(before).map(([{ validation }]) => validation)).toEqual([['a.valid.jsonl']]);
+    expect(data.read).toHaveBeenCalledTimes(1);
+    expect(data.read).toHaveBeenLastCalledWith(expect.anything(), expect.objectContaining({ whole: [] }), expect.anything());
+    act(() => actions.setForm({ limit: '5' }));
+    await act(() => actions.rereadData({}));
+    expect(data.read).toHaveBeenLastCalledWith(expect.anything(), expect.objectContaining({ whole: ['a.valid.jsonl'] }), expect.anything());
+    await settle();
+    const [, held] = within(screen.getByTestId('files')).getAllByRole('listitem');
+    fireEvent.click(within(held).getByRole('radio', { name: 'Training' }));
+    await settle();
+    expect(data.read).toHaveBeenLastCalledWith(expect.anything(), expect.objectContaining({ whole: [], limit: 5 }), expect.anything());
+    expect(app.getState().form.files['a.valid.jsonl']).toEqual({ use: 'training', weight: '1' });
   });
 
   test('columns are chosen where headers say nothing', async () => {
