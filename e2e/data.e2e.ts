@@ -95,7 +95,7 @@ describe.each(['light', 'dark'] as const)('%s', (colorScheme) => {
       await page.getByLabel('Limit').fill('2');
       await page.getByLabel('Limit').blur();
       await facts.getByText('later ones are not read').waitFor();
-      const system = page.getByLabel('System prompt');
+      const system = page.getByLabel('System prompt', { exact: true });
       await system.fill('Be brief.');
       await system.blur();
       expect(await takeNotice(page)).toMatch(/data\.system.*refuses a system message \(This model knows the roles/);

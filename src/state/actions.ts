@@ -20,6 +20,8 @@ export interface AskOptions {
   maxNewTokens: number;
   temperature: number;
   seed: number;
+  system: string | null;
+  raw: boolean;
 }
 
 /** Binds the actions to a store and its workers. */
@@ -231,7 +233,7 @@ export function createActions(app: AppStore, client: Client) {
       await attempt(async () => {
         for (const model of which) {
           if (getState().chat.exchange?.id !== id) return;
-          await client.trainer.answer({ id, prompt, which: model, topP: 1, raw: false, ...options });
+          await client.trainer.answer({ id, prompt, which: model, topP: 1, ...options });
         }
       });
       dispatch({ type: 'chat-idle' });

@@ -6,7 +6,7 @@ import { RUN_PRESETS, type RunPresetName } from '../train/presets.ts';
 import type { DatasetReport, ModelReport } from '../worker/api.ts';
 import { type Form, fields } from './fields.ts';
 import { heldOut, usesByName } from './files.ts';
-import { configOf, dataOptionsOf, defaultForm, formOf, formProblems, trainableParameters, withPreset } from './form.ts';
+import { configOf, dataOptionsOf, defaultForm, formOf, formProblems, inWords, trainableParameters, withPreset } from './form.ts';
 
 const form = defaultForm();
 const everySetting: RunConfigInput['search'] = {
@@ -165,6 +165,12 @@ test('what files are used for stands in run.json and comes back; a share then ha
   expect(validation).toBe('0.05');
   expect(dataOptionsOf(settings).whole).toEqual([]);
   expect(dataOptionsOf({ ...settings, limit: '9' }).whole).toEqual(['c.jsonl']);
+});
+
+test('messages of the engine name the fields', () => {
+  expect(inWords('It fits with train.microBatch 4 with adapter.experts 1, or data.maxLength 64; adapter.scale stays.')).toBe(
+    'It fits with micro-batch 4 with experts 1, or max length 64; adapter.scale stays.',
+  );
 });
 
 test.each([

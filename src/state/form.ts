@@ -153,13 +153,14 @@ function findProblems(form: Form): Problems {
     if (!byPath[path]) continue;
     const raw = form[name as TextField].trim();
     const message = raw === '' ? 'a number is needed here' : Number.isFinite(Number(raw)) ? byPath[path] : `“${raw}” is not a number`;
-    found[name as TextField] = message.replace(
-      /\b(train|adapter|data|search)\.(\w+)/g,
-      (whole, group, key) => labelOf(`${group}.${key}`) ?? whole,
-    );
+    found[name as TextField] = inWords(message);
   }
   return found;
 }
+
+/** A message with the labels of fields in place of run.json's names. */
+export const inWords = (message: string): string =>
+  message.replace(/\b(?:train|adapter|data|search)\.\w+/g, (path) => labelOf(path) ?? path);
 
 const labelOf = (path: string): string | undefined =>
   Object.values(fields)

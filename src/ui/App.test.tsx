@@ -315,10 +315,10 @@ describe('training', () => {
       expect(screen.getByTestId('bill').textContent).toContain('Together19.0 MiB of 20.0 MiB');
       expect(screen.getByTestId('memory').textContent).toContain('micro-batch of 4, every layer computed twice');
       expect(button('Start training').disabled).toBe(false);
-      trainer.bill.mockResolvedValueOnce({ stages: [], problem: 'It fits with data.maxLength 64.' });
+      trainer.bill.mockResolvedValueOnce({ stages: [], problem: 'It fits with max length 64.' });
       fireEvent.change(screen.getByLabelText('Memory budget'), { target: { value: '9' } });
       await act(() => vi.advanceTimersByTimeAsync(500));
-      expect(screen.getByTestId('memory').textContent).toContain('It fits with data.maxLength 64.');
+      expect(screen.getByTestId('memory').textContent).toContain('It fits with max length 64.');
       expect(button('Start training').disabled).toBe(true);
     } finally {
       vi.useRealTimers();

@@ -49,6 +49,9 @@ export interface Question {
   temperature: number;
   topP: number;
   seed: number;
+  /** Goes before the prompt; null: nothing does. */
+  system: string | null;
+  /** The prompt as it stands, without the chat template. */
   raw: boolean;
 }
 

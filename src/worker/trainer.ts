@@ -2,6 +2,7 @@
 import type { Remote } from 'comlink';
 import type { Allocation } from '../adapters/allocation.ts';
 import type { AdapterLayout } from '../adapters/layout.ts';
+import { questionIds } from '../data/question.ts';
 import { epochOf, filesOf } from '../data/split.ts';
 import { hasTokenizer, loadTokenizer, type Tokenizer } from '../data/tokenizer.ts';
 import { createGpu, type Gpu } from '../gpu/device.ts';
@@ -200,14 +201,13 @@ export class Trainer {
     return { layout: session.layout, step: this.#run!.step };
   }
 
-  answer({ id, prompt, which, raw, ...options }: Question): Promise<void> {
+  answer({ id, prompt, which, system, raw, ...options }: Question): Promise<void> {
     return this.#alone('an answer', async () => {
       const model = this.#needModel();
       const tokenizer = this.#tokenizer;
       if (!tokenizer) throw new InputError('missing-file', 'The model folder has no tokenizer.json: it cannot be asked in words.');
       const layout = which === 'base' ? null : this.#tuned().layout;
-      const template = raw ? null : tokenizer.template;
-      const promptIds = template ? tokenizer.encode(template([{ role: 'user', content: prompt }], true)) : tokenizer.encodeStart(prompt);
+      const promptIds = questionIds(prompt, { system, raw }, tokenizer);
       const ids: number[] = [];
       const abort = new AbortController();
       this.#abort = abort;

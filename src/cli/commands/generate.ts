@@ -1,5 +1,6 @@
 // generate: the answer of a model, with an adapter or without, to one prompt.
-import { loadTokenizer, type Tokenizer } from '../../data/tokenizer.ts';
+import { questionIds } from '../../data/question.ts';
+import { loadTokenizer } from '../../data/tokenizer.ts';
 import type { ModelConfig } from '../../model/config.ts';
 import { generate as generateIds } from '../../model/generate.ts';
 import { answerText } from '../../train/evaluate.ts';
@@ -19,6 +20,7 @@ export const generate = command({
     model: required(shared.model),
     adapter: shared.adapter,
     prompt: required(text('TEXT', "one user turn, rendered with the model's chat template where it has one")),
+    system: text('TEXT', 'system message before it'),
     raw: flag('the prompt as it stands, without the template'),
     maxNewTokens: whole(`length of the answer at most; ${NEW_TOKENS} by default`, 1, 1_000_000),
     temperature: decimal('T', '0, the default, is greedy', 0, 100),
@@ -30,7 +32,7 @@ export const generate = command({
     const model = await checkModel(o.model);
     const adapter = await checkAdapter(o.adapter, model);
     const tokenizer = await loadTokenizer(model.folder);
-    const ids = promptIds(o.prompt, o.raw, tokenizer, model.config);
+    const ids = checkedIds(questionIds(o.prompt, { system: o.system ?? null, raw: o.raw }, tokenizer), model.config);
     const room = model.config.maxPositions - ids.length;
     if (room < (o.maxNewTokens ?? 1)) {
       const wanted = o.maxNewTokens === undefined ? '' : ` with --max-new-tokens ${o.maxNewTokens}`;
@@ -58,20 +60,10 @@ export const generate = command({
   },
 });
 
-function promptIds(prompt: string, raw: boolean, tokenizer: Tokenizer, { vocab }: ModelConfig): number[] {
-  const { template } = tokenizer;
-  const ids = raw || !template ? tokenizer.encodeStart(prompt) : tokenizer.encode(rendered(template, prompt));
+function checkedIds(ids: number[], { vocab }: ModelConfig): number[] {
   if (ids.length === 0) throw new InputError('bad-option', '--prompt has no tokens.');
   const outside = ids.find((id) => id >= vocab);
   if (outside !== undefined)
     throw new InputError('bad-tokenizer', `tokenizer.json gives the token id ${outside}, but the model's vocabulary is 0 to ${vocab - 1}.`);
   return ids;
-}
-
-function rendered(template: NonNullable<Tokenizer['template']>, prompt: string): string {
-  try {
-    return template([{ role: 'user', content: prompt }], true);
-  } catch (e) {
-    throw new InputError('bad-tokenizer', `The chat template refuses the prompt (${(e as Error).message}); --raw does without it.`);
-  }
 }

@@ -41,6 +41,10 @@ function Ask() {
   const [length, setLength] = useState('64');
   const [temperature, setTemperature] = useState('0');
   const [seed, setSeed] = useState('1');
+  const ofData = useApp((s) => s.form.system);
+  const [ownSystem, setOwnSystem] = useState<string | null>(null); // null: as the data is rendered
+  const system = ownSystem ?? ofData;
+  const raw = useApp((s) => s.form.template === 'none');
   const going = useApp((s) => isGoing(s.run.phase));
   const tuned = useApp(hasTuned);
   const busy = useApp((s) => s.chat.busy);
@@ -55,7 +59,8 @@ function Ask() {
   const send = () => {
     if (!can) return;
     const which: Which[] = tuned ? ['base', 'tuned'] : ['base'];
-    void ask(prompt, which, { maxNewTokens: Number(length), temperature: Number(temperature), seed: Number(seed) });
+    const numbers = { maxNewTokens: Number(length), temperature: Number(temperature), seed: Number(seed) };
+    void ask(prompt, which, { ...numbers, system: system.trim() === '' ? null : system, raw });
   };
   const onKey = (e: KeyboardEvent) => {
     if (e.key !== 'Enter' || e.shiftKey || e.nativeEvent.isComposing) return;
@@ -76,7 +81,9 @@ function Ask() {
           onChange={(e) => setPrompt(e.target.value)}
           onKeyDown={onKey}
         />
-        <p className="hint">Enter asks, Shift and Enter starts a new line.</p>
+        <p className="hint">
+          Enter asks, Shift and Enter starts a new line.{raw && ' Asked without the chat template, which is off under Data.'}
+        </p>
       </div>
       <div className="flex flex-wrap items-center gap-3">
         <Button look="primary" isDisabled={!can} onPress={send}>
@@ -103,6 +110,13 @@ function Ask() {
             onChange={setTemperature}
           />
           <Field label="Answer seed" help="For temperatures above 0" value={seed} error={seedError} onChange={setSeed} />
+          <Field
+            label="System prompt for answers"
+            help="That of the data, unless it is changed here; empty: none"
+            value={system}
+            numeric={false}
+            onChange={setOwnSystem}
+          />
         </div>
       </details>
       <div className="grid gap-4 sm:grid-cols-2">

@@ -91,7 +91,8 @@ function Table({ base, tuned }: { base: HeldOutReport; tuned: HeldOutReport }) {
           </thead>
           <tbody>
             {tuned.shown.map((row, i) => (
-              <tr key={`${row.prompt}${row.expected}`}>
+              // biome-ignore lint/suspicious/noArrayIndexKey: rows may be alike, and their order is fixed
+              <tr key={i}>
                 <th scope="row" className="max-w-72 !font-normal !text-ink">
                   {row.prompt}
                 </th>

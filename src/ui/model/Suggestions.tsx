@@ -1,6 +1,6 @@
 // Small models to begin with, and whether each can be trained here with the settings there are.
 import { useEffect, useId, useState } from 'react';
-import { formProblems } from '../../state/form.ts';
+import { formProblems, inWords } from '../../state/form.ts';
 import { isOpen } from '../../state/run.ts';
 import type { ShapeVerdict } from '../../worker/api.ts';
 import { useActions, useApp } from '../context.ts';
@@ -105,7 +105,8 @@ export function Suggestions({ seen, onChoose }: { seen: boolean; onChoose(id: st
 function Verdict({ verdict }: { verdict: ShapeVerdict | undefined }) {
   const look = 'block max-w-56 px-3 pb-1';
   if (!verdict) return <span className={`${look} text-muted`}>not sized yet</span>;
-  const note = verdict.verdict === 'fits' ? `, ${bytes(verdict.bytes)}` : verdict.verdict === 'tight' ? ` with ${verdict.smaller}` : '';
+  const note =
+    verdict.verdict === 'fits' ? `, ${bytes(verdict.bytes)}` : verdict.verdict === 'tight' ? ` with ${inWords(verdict.smaller)}` : '';
   return (
     <span className={look} data-verdict={verdict.verdict}>
       <span className={`font-medium ${verdict.verdict === 'fits' ? 'text-accent' : verdict.verdict === 'no' ? 'text-danger' : ''}`}>

@@ -1,6 +1,6 @@
 // The memory that the settings come to, by category against a budget, before anything starts.
 import { useEffect } from 'react';
-import { formProblems } from '../../state/form.ts';
+import { formProblems, inWords } from '../../state/form.ts';
 import type { StageBill } from '../../worker/api.ts';
 import { useActions, useApp } from '../context.ts';
 import { bytes } from '../shared/format.ts';
@@ -45,7 +45,7 @@ export function Memory({ disabled }: { disabled: boolean }) {
       <SettingGrid names={['memory']} disabled={disabled} />
       <div className="mt-4 min-h-40">
         {bill === null && countable && <p className="hint">Counting what these settings need.</p>}
-        {bill?.problem && <p className="text-danger">{bill.problem}</p>}
+        {bill?.problem && <p className="text-danger">{inWords(bill.problem)}</p>}
         {bill && bill.stages.length > 0 && <Bills stages={bill.stages} budget={budget} />}
       </div>
     </section>
