@@ -81,7 +81,11 @@ async function compile(gpu: Gpu, kernels: readonly Kernel[], tell: Tell): Promis
       tell(++done, kernels.length);
     }
   };
-  await Promise.all(Array.from({ length: atOnce }, work));
+  try {
+    await Promise.all(Array.from({ length: atOnce }, work));
+  } finally {
+    waiting.length = 0; // after a failure no other begins
+  }
 }
 
 /** Reads one token and adds one, as an answer does. @throws InputError('bad-model') where that gives numbers that are not finite */
