@@ -63,6 +63,20 @@ test('after all of them a model can be loaded', async () => {
   expect(await textOf(open.page.getByTestId('model-facts'))).toContain('784');
 });
 
+test('weights that are no numbers are refused after a first pass, and the model before stays and answers', async () => {
+  const { page } = open;
+  const length = Number(weights.readBigUInt64LE(0));
+  const [start, end] = JSON.parse(weights.toString('utf8', 8, 8 + length))['model.norm.weight'].data_offsets;
+  const damaged = new Uint8Array(weights);
+  damaged.fill(0xff, 8 + length + start, 8 + length + end);
+  await chooseModel(page, makeFolder('damaged', { ...nano, 'model.safetensors': damaged }));
+  expect(await takeNotice(page)).toMatch(/damaged: a first pass gives numbers that are not finite/);
+  expect(await textOf(page.getByTestId('model-facts'))).toContain('784');
+  await page.getByLabel('Prompt', { exact: true }).fill('Who bit the owl?');
+  await page.getByRole('button', { name: 'Ask' }).click();
+  await page.locator('[data-testid=answer-base] [data-done=true]').waitFor({ timeout: 60_000 });
+});
+
 const bytes = (...values: number[]) => new Uint8Array(values);
 const data: [string, string, string | Uint8Array, RegExp][] = [
   ['an empty file', 'rows.jsonl', '', /rows\.jsonl: the file is empty/],

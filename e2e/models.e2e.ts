@@ -1,9 +1,21 @@
 // Where models come from: one .gguf file, the Hub by id, this browser's storage.
 import type { Page } from 'playwright';
-import { afterEach, beforeEach, expect, test } from 'vitest';
+import { afterAll, afterEach, beforeEach, expect, test } from 'vitest';
 import { COMMIT, demoOnHub, type RunningHub, startHub } from './hub.ts';
 import { type OpenPage, openApp } from './launch.ts';
-import { chooseGguf, takeNotice, textOf, violations, waitForDevice } from './steps.ts';
+import {
+  chooseGguf,
+  chooseModel,
+  demoFolder,
+  largeFolder,
+  loadModel,
+  nanoFolder,
+  removeFolders,
+  takeNotice,
+  textOf,
+  violations,
+  waitForDevice,
+} from './steps.ts';
 
 const weights = 'model.safetensors';
 const models = [demoOnHub('lab/tiny'), demoOnHub('lab/gated', 'gated')];
@@ -19,6 +31,8 @@ afterEach(async () => {
   open = null;
   await running.close();
 });
+
+afterAll(removeFolders);
 
 /** The page in a Chromium whose Hub is the mock one. */
 async function openWithHub(context: Parameters<typeof openApp>[0] = {}): Promise<Page> {
@@ -82,6 +96,45 @@ test('one .gguf file is loaded with its name; a file of another kind is refused'
   expect(await takeNotice(page)).toMatch(/no config\.json/);
   await chooseGguf(page, 'src/testing/golden/gguf/qwen2-q4_k.gguf');
   expect(await facts(page)).toMatch(/qwen2-q4_k\.gguf.*Qwen2/);
+});
+
+test('the stages of loading are seen in order, one after the other', async () => {
+  const page = await openWithHub();
+  await loadModel(page, nanoFolder); // the strip is there from now on
+  await page.evaluate(() => {
+    const seen: string[] = [];
+    Object.assign(window, { seen });
+    new MutationObserver(() => {
+      const stages = Array.from(document.querySelectorAll<HTMLElement>('[data-testid=loading-stages] li'), (stage) => stage.dataset.state);
+      if (stages.length > 0 && seen.at(-1) !== stages.join()) seen.push(stages.join());
+    }).observe(document.body, { subtree: true, childList: true, attributes: true });
+  });
+  await chooseModel(page, demoFolder);
+  await page.getByTestId('model-facts').getByText('784').waitFor({ timeout: 60_000 });
+  expect(await page.evaluate(() => (window as unknown as { seen: string[] }).seen)).toEqual([
+    'now,before,before,before',
+    'done,now,before,before',
+    'done,done,now,before',
+    'done,done,done,now',
+    'done,done,done,done',
+  ]);
+  expect(open!.errors).toEqual([]);
+});
+
+test('a loading that is cancelled leaves the model before, which answers; no notice', async () => {
+  const page = await openWithHub();
+  await loadModel(page, demoFolder);
+  await chooseModel(page, largeFolder());
+  const loading = page.getByTestId('loading');
+  await loading.getByText(/^Uploading the weights$/).waitFor({ timeout: 60_000 });
+  await loading.getByRole('button', { name: 'Cancel' }).click();
+  expect(await facts(page)).toContain('784');
+  await page.getByText('Loading was cancelled.').waitFor({ state: 'attached' });
+  expect(await page.getByTestId('notice').count()).toBe(0);
+  await page.getByLabel('Prompt', { exact: true }).fill('Who bit the owl?');
+  await page.getByRole('button', { name: 'Ask' }).click();
+  await page.locator('[data-testid=answer-base] [data-done=true]').waitFor({ timeout: 60_000 });
+  expect(open!.errors).toEqual([]);
 });
 
 test('a model of the Hub: paused, resumed after a reload, opened; then opened again without the Hub, and deleted', async () => {

@@ -1,5 +1,5 @@
 // What the end-to-end tests do again and again on the page.
-import { cpSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { cpSync, mkdirSync, mkdtempSync, rmSync, truncateSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 import { AxeBuilder } from '@axe-core/playwright';
@@ -22,6 +22,34 @@ export function makeFolder(name: string, files: Record<string, string | Uint8Arr
       cpSync(join(from, file), join(folder, file), { force: true, errorOnExist: false, filter: () => files[file] !== null });
   }
   for (const [file, content] of Object.entries(files)) if (content !== null) writeFileSync(join(folder, file), content);
+  return folder;
+}
+
+/** A Llama of 850 MiB of zeros, which take no room on the disk and some time to load. */
+export function largeFolder(): string {
+  const sizes = { hidden_size: 1024, num_hidden_layers: 8, intermediate_size: 8192, vocab_size: 1024 };
+  const config = { architectures: ['LlamaForCausalLM'], ...sizes, num_attention_heads: 16, rope_theta: 10_000, tie_word_embeddings: true };
+  const { hidden_size: c, intermediate_size: f, vocab_size: v } = sizes;
+  const attention = Object.fromEntries(['q', 'k', 'v', 'o'].map((name) => [`self_attn.${name}_proj`, [c, c]]));
+  const mlp = { 'mlp.gate_proj': [f, c], 'mlp.up_proj': [f, c], 'mlp.down_proj': [c, f] };
+  const layer = { ...attention, ...mlp, input_layernorm: [c], post_attention_layernorm: [c] };
+  const layers = Array.from({ length: sizes.num_hidden_layers }, (_, l) =>
+    Object.entries(layer).map(([name, shape]): [string, number[]] => [`layers.${l}.${name}`, shape]),
+  );
+  let at = 0;
+  const entries = [['embed_tokens', [v, c]] as [string, number[]], ['norm', [c]] as [string, number[]], ...layers.flat()].map(
+    ([name, shape]) => {
+      const start = at;
+      at += 4 * shape.reduce((product, size) => product * size);
+      return [`model.${name}.weight`, { dtype: 'F32', shape, data_offsets: [start, at] }];
+    },
+  );
+  const header = new TextEncoder().encode(JSON.stringify(Object.fromEntries(entries)));
+  const head = new Uint8Array(8 + header.length);
+  new DataView(head.buffer).setBigUint64(0, BigInt(header.length), true);
+  head.set(header, 8);
+  const folder = makeFolder('large', { 'config.json': JSON.stringify(config), 'model.safetensors': head });
+  truncateSync(join(folder, 'model.safetensors'), head.length + at);
   return folder;
 }
 

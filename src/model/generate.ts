@@ -24,6 +24,8 @@ export interface GenerateOptions {
   stopIds: readonly number[];
   /** Called with each new token, in order of rows within a position. */
   onToken?: (row: number, id: number) => void;
+  /** Called with the logits (rows, V) of every pass before tokens are chosen by them. */
+  onLogits?: (logits: Float32Array) => void;
   signal?: AbortSignal;
 }
 
@@ -156,7 +158,7 @@ export class Generator {
 
   /** Answers of at most `rows` prompts, as token ids. */
   async generate(prompts: readonly ArrayLike<number>[], options: GenerateOptions): Promise<number[][]> {
-    const { maxNewTokens, temperature = 0, topP = 1, seed = 1, stopIds, onToken, signal } = options;
+    const { maxNewTokens, temperature = 0, topP = 1, seed = 1, stopIds, onToken, onLogits, signal } = options;
     const { vocab } = this.model.config;
     const { time } = this.prefill;
     const answers: number[][] = prompts.map(() => []);
@@ -170,6 +172,7 @@ export class Generator {
       () => 0,
       (r) => Math.max(0, (prompts[r]?.length ?? 1) - 1),
     );
+    onLogits?.(logits);
     for (let n = 0; n < maxNewTokens; n++) {
       const next = new Uint32Array(this.rows);
       prompts.forEach((_, r) => {
@@ -182,6 +185,7 @@ export class Generator {
       if (signal?.aborted || !open.includes(true) || n + 1 === maxNewTokens) break;
       const start = (r: number) => Math.min(this.recorded.capacity - 1, (prompts[r]?.length ?? 0) + n);
       logits = await this.run(this.decode, next, start, () => 0);
+      onLogits?.(logits);
     }
     return answers;
   }

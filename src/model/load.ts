@@ -59,9 +59,9 @@ export async function loadModel(
   const memory = new Memory(gpu);
   try {
     await uploadWeights(memory, weights, entries, options.onProgress);
+    return { name: folder.name, gpu, config, weights, memory, variants: options.variants ?? (await chooseVariants(gpu)) };
   } catch (error) {
     memory.destroy();
     throw error;
   }
-  return { name: folder.name, gpu, config, weights, memory, variants: options.variants ?? (await chooseVariants(gpu)) };
 }

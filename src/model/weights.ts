@@ -136,6 +136,7 @@ export async function uploadWeights(
   const total = weights.all.reduce((a, t) => a + bytesOf(t), 0);
   let done = 0;
   let waited = 0;
+  onProgress?.(done, total);
   for (const t of weights.all) {
     const entry = entries.get(t.name)!;
     if (bytesOf(t) > gpu.maxBinding) throw tooWide(t.name, bytesOf(t), gpu);

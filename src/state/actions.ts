@@ -48,11 +48,11 @@ export function createActions(app: AppStore, client: Client) {
     dispatch({ type: 'model-loading' });
     const report = await attempt(async () => {
       const loaded = await client.trainer.loadModel(source);
-      await client.data.openTokenizer(source, loaded.vocab);
+      if (loaded) await client.data.openTokenizer(source, loaded.vocab);
       return loaded;
     });
     if (!report) {
-      dispatch({ type: 'model-failed' });
+      dispatch({ type: report === null ? 'model-cancelled' : 'model-failed' });
       return false;
     }
     dataSource = readWith = null;
@@ -137,6 +137,7 @@ export function createActions(app: AppStore, client: Client) {
       await start();
     },
 
+    cancelLoading: () => attempt(async () => client.trainer.cancelLoading()),
     chooseModel: (name: string, files: File[]) => openModel({ kind: 'files', name, files }),
     /** Reads dataset files with the form's settings, no columns of earlier files, and the uses that their names tell. */
     async chooseData(files: File[]) {

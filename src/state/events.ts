@@ -28,6 +28,7 @@ export type UiEvent =
   | { type: 'model-loading' }
   | { type: 'model-ready'; report: ModelReport; demo: boolean }
   | { type: 'model-failed' }
+  | { type: 'model-cancelled' }
   | { type: 'data-reading' }
   | { type: 'data-progress'; progress: ReadingProgress }
   | { type: 'data-ready'; report: DatasetReport; demo: boolean; files: FileUses }

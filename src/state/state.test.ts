@@ -88,6 +88,29 @@ describe('model and data', () => {
     expect(state.data.report).toBe(dataset);
   });
 
+  const at = (task: string, done: number): AppEvent => ({ type: 'progress', task, done, total: 4, unit: '' });
+
+  test('the stages of loading stand in order, each with its latest progress; each beginning is said once', () => {
+    const begun = following({ type: 'model-loading' }, at('Reading', 0), at('Reading', 2), at('Uploading', 0));
+    expect(begun.loading.map((p) => [p.task, p.done])).toEqual([
+      ['Reading', 2],
+      ['Uploading', 0],
+    ]);
+    expect(begun.announcement).toBe('Loading: Uploading.');
+    const said = reduce({ ...begun, announcement: '' }, at('Uploading', 3));
+    expect([said.announcement, said.loading[1].done, said.progress]).toEqual(['', 3, null]);
+    expect(reduce(said, { type: 'model-loading' }).loading).toEqual([]);
+    const after = following(trained[0], at('Answering', 1));
+    expect([after.loading, after.progress?.task]).toEqual([[], 'Answering']);
+  });
+
+  test('a cancelled loading leaves the model before in place, says so, and is no problem', () => {
+    const none = following({ type: 'model-loading' }, at('Reading', 0), { type: 'model-cancelled' });
+    expect([none.model.status, none.announcement, none.notices]).toEqual(['none', 'Loading was cancelled.', []]);
+    const state = following(...trained.slice(0, 2), { type: 'model-loading' }, { type: 'model-cancelled' });
+    expect([state.model.status, state.model.report?.name, state.data.report]).toEqual(['ready', 'tiny', dataset]);
+  });
+
   test('columns are asked for instead of data, and the answer replaces the question', () => {
     const asked = following(trained[0], { type: 'data-columns', columns: { file: 'a.csv', columns: ['x', 'y'] } });
     expect(asked.data.columns?.columns).toEqual(['x', 'y']);

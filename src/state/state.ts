@@ -9,6 +9,7 @@ import type {
   ModelReport,
   ReadingProgress,
   Which,
+  WorkerEvent,
 } from '../worker/api.ts';
 import type { AppEvent, DeviceState } from './events.ts';
 import type { Form } from './fields.ts';
@@ -31,6 +32,9 @@ export interface Exchange {
   answers: Partial<Record<Which, { text: string; tokens: number; done: boolean }>>;
 }
 
+/** How far a task of the trainer is. */
+export type Progress = Extract<WorkerEvent, { type: 'progress' }>;
+
 export interface State {
   device: DeviceState;
   model: { status: 'none' | 'loading' | 'ready'; report: ModelReport | null; demo: boolean };
@@ -46,7 +50,9 @@ export interface State {
   form: Form;
   /** The memory that the form comes to; null while it has not been counted. */
   bill: BillReport | null;
-  progress: { task: string; done: number; total: number; unit: string } | null;
+  progress: Progress | null;
+  /** The stages that the loading of a model has begun, each with how far it is. */
+  loading: readonly Progress[];
   run: RunState;
   /** From the end of a search on. */
   review: ReviewState | null;
@@ -74,6 +80,7 @@ export const initialState = (): State => ({
   form: defaultForm(),
   bill: null,
   progress: null,
+  loading: [],
   run: idleRun,
   review: null,
   adapter: null,
@@ -115,7 +122,7 @@ export function reduce(before: State, event: AppEvent): State {
     case 'device':
       return { ...state, device: event.device };
     case 'model-loading':
-      return { ...state, model: { ...state.model, status: 'loading' }, progress: null };
+      return { ...state, model: { ...state.model, status: 'loading' }, loading: [] };
     case 'model-ready':
       return {
         ...state,
@@ -127,7 +134,12 @@ export function reduce(before: State, event: AppEvent): State {
         announcement: `Model ${event.report.name} is ready.`,
       };
     case 'model-failed': // the trainer keeps the model that it had
-      return { ...state, model: { ...state.model, status: state.model.report ? 'ready' : 'none' }, progress: null };
+    case 'model-cancelled':
+      return {
+        ...state,
+        model: { ...state.model, status: state.model.report ? 'ready' : 'none' },
+        announcement: event.type === 'model-cancelled' ? 'Loading was cancelled.' : state.announcement,
+      };
     case 'data-reading':
       return { ...state, data: { ...state.data, status: 'reading', progress: null } };
     case 'data-progress':
@@ -180,8 +192,12 @@ export function reduce(before: State, event: AppEvent): State {
       return state.review ? { ...state, review: reduceReview(state.review, event) } : state;
     case 'phase':
       return { ...state, progress: null, announcement: sayPhase(event.phase, run) || state.announcement };
-    case 'progress':
-      return { ...state, progress: { task: event.task, done: event.done, total: event.total, unit: event.unit } };
+    case 'progress': {
+      if (state.model.status !== 'loading') return { ...state, progress: event };
+      const begun = state.loading.filter(({ task }) => task !== event.task);
+      const announcement = begun.length === state.loading.length ? `Loading: ${event.task}.` : state.announcement;
+      return { ...state, loading: [...begun, event], announcement };
+    }
     case 'asked':
       return { ...state, chat: { exchange: { id: event.id, prompt: event.prompt, answers: {} }, busy: true } };
     case 'answer': {

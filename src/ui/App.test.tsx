@@ -113,6 +113,7 @@ afterEach(cleanup);
 /** Parts that are loaded when they are needed: loaded before the tests, so that they then come within a few turns. */
 const parts = () =>
   Promise.all([
+    import('./model/Chosen.tsx'),
     import('./data/Found.tsx'),
     import('./data/ColumnsForm.tsx'),
     import('./data/PasteRows.tsx'),

@@ -36,6 +36,9 @@ export interface ModelReport {
 /** Where a model comes from: the built-in demo; files of a local Hugging Face folder, or one .gguf file; this browser's storage, by key. */
 export type ModelSource = { kind: 'demo' } | { kind: 'files'; name: string; files: File[] } | { kind: 'stored'; key: string };
 
+/** The stages of loading a model, in order: the tasks of its progress events. */
+export type LoadingStage = 'Reading' | 'Uploading' | 'Compiling' | 'Warm-up';
+
 /** The base model alone, or with the adapter as it is now. */
 export type Which = 'base' | 'tuned';
 
@@ -185,7 +188,10 @@ export interface TrainerApi {
   /** Ports: `events` to the page, `data` to the data worker; `base`: where the page lies, for the built-in demo. Called first. */
   connect(events: MessagePort, data: MessagePort, base: string): void;
   openDevice(): Promise<DeviceReport>;
-  loadModel(source: ModelSource): Promise<ModelReport>;
+  /** Null: it was cancelled. The model before stays as it was then, as it does where this throws. Its stages come as progress events. */
+  loadModel(source: ModelSource): Promise<ModelReport | null>;
+  /** Ends the loading that is going at its next chunk or kernel. */
+  cancelLoading(): void;
   /** Counts the memory of a run with these settings on the data that the data worker holds; `reading` tells one dataset from another. */
   bill(config: RunConfigInput, reading: number): Promise<BillReport>;
   /** Whether a model of a known shape fits; counted, not loaded. */
@@ -259,7 +265,7 @@ export interface StepSeries {
 /** Events of the trainer, batched to at most ten a second. */
 export type WorkerEvent =
   | { type: 'phase'; phase: Phase }
-  | { type: 'progress'; task: string; done: number; total: number; unit: string }
+  | { type: 'progress'; task: string; done: number; total: number; unit: string; secondsLeft?: number | null }
   | { type: 'search-began'; report: SearchReport }
   | { type: 'upper'; series: UpperSeries; total: number }
   | { type: 'review'; report: ReviewReport }

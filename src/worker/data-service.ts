@@ -12,6 +12,7 @@ import { columnsIn } from './columns.ts';
 import { dataChecks, fingerprint, preview, splitReport } from './data-checks.ts';
 import { demoFile, modelFolder, tokenizerFiles } from './folder.ts';
 import type { HandOver, HeldOutRow } from './hand-over.ts';
+import { timeLeft } from './speed.ts';
 
 const badRowsShown = 200;
 const tokensShown = 600;
@@ -175,6 +176,6 @@ function throttled(report: OnProgress): (progress: DataProgress) => void {
     if (now - last < reportEvery) return;
     last = now;
     const { bytes, totalBytes } = progress;
-    report({ ...progress, secondsLeft: bytes > 0 ? ((now - begun) / 1000) * (totalBytes / bytes - 1) : null });
+    report({ ...progress, secondsLeft: timeLeft(begun, bytes, totalBytes) });
   };
 }

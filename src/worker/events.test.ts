@@ -49,6 +49,18 @@ test('the order of steps and other events is kept; progress and answers are repl
   expect(sent).toHaveLength(1);
 });
 
+test('progress of one task does not replace that of another, so that no stage is lost', () => {
+  for (const [task, done] of [
+    ['Reading', 0],
+    ['Reading', 2],
+    ['Uploading', 0],
+    ['Uploading', 9],
+  ] as const)
+    sender.send({ type: 'progress', task, done, total: 9, unit: '' });
+  sender.flush();
+  expect(sent.flat().map((e) => e.type === 'progress' && `${e.task} ${e.done}`)).toEqual(['Reading 2', 'Uploading 9']);
+});
+
 test('upper steps go together, their GSVs end to end; lower updates and training steps stay apart', () => {
   const upper = (step: number) => ({
     step,

@@ -21,9 +21,9 @@ type Stage = 'search' | 'train';
 /** Events that replace an earlier one of their kind which has not been sent yet. */
 const replaces = (a: WorkerEvent, b: WorkerEvent): boolean =>
   a.type === b.type &&
-  (a.type === 'progress' ||
-    a.type === 'speed' ||
+  (a.type === 'speed' ||
     a.type === 'routing' ||
+    (a.type === 'progress' && b.type === 'progress' && a.task === b.task) ||
     (a.type === 'answer' && b.type === 'answer' && a.which === b.which && a.id === b.id));
 
 const column = <T>(rows: readonly T[], value: (row: T) => number): Float64Array => Float64Array.from(rows, value);

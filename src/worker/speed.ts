@@ -1,4 +1,4 @@
-// Tokens a second, seconds a step and time left, from the last steps.
+// Tokens a second, seconds a step and time left: of a run from its last steps, of other work from its begin.
 const window = 20;
 
 /** How fast a stage goes; tokens a second are null where its steps count none. */
@@ -25,3 +25,7 @@ export class Speed {
     return { tokensPerSecond: tokens === 0 ? null : tokens / seconds, secondsPerStep, secondsLeft: secondsPerStep * (total - last.step) };
   }
 }
+
+/** Seconds that the rest of the work takes at its speed since `begun` (performance.now()); null before any is done. */
+export const timeLeft = (begun: number, done: number, total: number): number | null =>
+  done > 0 ? ((performance.now() - begun) / 1000) * (total / done - 1) : null;

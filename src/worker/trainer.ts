@@ -4,10 +4,10 @@ import type { Allocation } from '../adapters/allocation.ts';
 import type { AdapterLayout } from '../adapters/layout.ts';
 import { questionIds } from '../data/question.ts';
 import { epochOf, filesOf } from '../data/split.ts';
-import { hasTokenizer, loadTokenizer, type Tokenizer } from '../data/tokenizer.ts';
+import type { Tokenizer } from '../data/tokenizer.ts';
 import { createGpu, type Gpu } from '../gpu/device.ts';
 import { generate } from '../model/generate.ts';
-import { type LoadedModel, loadModel } from '../model/load.ts';
+import type { LoadedModel } from '../model/load.ts';
 import { parseRunConfig, type RunConfigInput } from '../train/config.ts';
 import { answerText } from '../train/evaluate.ts';
 import { InputError, isInputError } from '../util/error.ts';
@@ -28,6 +28,7 @@ import { describeDevice, describeModel } from './describe.ts';
 import type { EventSender } from './events.ts';
 import { modelFolder } from './folder.ts';
 import type { HandOverApi } from './hand-over.ts';
+import { loadInStages } from './loading.ts';
 import { type OpenedAdapter, openAdapter } from './open-adapter.ts';
 import { packageAdapter } from './package-adapter.ts';
 import { answerHeldOut, rowsOf } from './rows.ts';
@@ -54,6 +55,7 @@ export class Trainer {
   #opened: OpenedAdapter | null = null;
   #busy: string | null = null;
   #abort: AbortController | null = null;
+  #loading: AbortController | null = null;
   readonly #biller: Biller;
 
   constructor(
@@ -96,21 +98,29 @@ export class Trainer {
     if (this.#run?.open) throw new InputError('bad-option', 'A run is going: stop it first.');
   }
 
-  loadModel(source: ModelSource): Promise<ModelReport> {
+  /** Null: it was cancelled. The model before is given up only when all of the new one is there. */
+  loadModel(source: ModelSource): Promise<ModelReport | null> {
     this.#noOpenRun();
     return this.#alone('loading a model', async () => {
+      this.#loading = new AbortController();
+      const { signal } = this.#loading;
       await this.openDevice();
-      const folder = await modelFolder(source, this.base);
-      const tokenizer = (await hasTokenizer(folder)) ? await loadTokenizer(folder) : null;
-      const onProgress = (done: number, total: number) =>
-        this.events.send({ type: 'progress', task: 'Loading weights', done, total, unit: 'bytes' });
-      const model = await loadModel(this.#gpu!, folder, { onProgress });
+      const loaded = await loadInStages(this.#gpu!, () => modelFolder(source, this.base), this.events, signal).catch((error) => {
+        if (signal.aborted) return null;
+        throw error;
+      });
+      if (!loaded) return null;
+      const { model, tokenizer } = loaded;
       this.#giveUpAdapter();
       this.#model?.memory.destroy();
       this.#model = model;
       this.#tokenizer = tokenizer;
       return describeModel(model, tokenizer);
     });
+  }
+
+  cancelLoading(): void {
+    this.#loading?.abort();
   }
 
   #needModel(): LoadedModel {

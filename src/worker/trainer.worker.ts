@@ -18,6 +18,7 @@ const api: TrainerApi = {
   },
   openDevice: () => ready().openDevice(),
   loadModel: (source) => ready().loadModel(source),
+  cancelLoading: () => ready().cancelLoading(),
   bill: (config, reading) => ready().bill(config, reading),
   judgeShape: (shape, config) => ready().judgeShape(shape, config),
   start: (config) => ready().start(config),

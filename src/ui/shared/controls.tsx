@@ -141,7 +141,7 @@ export function Progress({ label, done, total, text }: { label: string; done?: n
     >
       {({ percentage, isIndeterminate }) => (
         <>
-          <div className="mb-1.5 flex justify-between gap-4 text-sm">
+          <div className="mb-1.5 flex flex-wrap justify-between gap-x-4 text-sm">
             <span>{label}</span>
             <span className="whitespace-nowrap text-muted tabular-nums">{text}</span>
           </div>

@@ -1,15 +1,7 @@
 // The four stages of a run with a search, as the strip shows them.
 import type { RunState } from '../../state/run.ts';
 import { duration } from '../shared/format.ts';
-
-export interface StageView {
-  name: string;
-  /** `out`: left out, or ended before it was done. */
-  state: 'before' | 'now' | 'done' | 'out';
-  /** Share done. */
-  share: number;
-  note: string;
-}
+import type { StageView } from '../shared/Stages.tsx';
 
 const percent = (share: number) => `${Math.floor(100 * share)} %`;
 const isOver = ({ phase }: RunState) => phase === 'finished' || phase === 'stopped' || phase === 'failed';

@@ -1,0 +1,58 @@
+// The chosen model: how far its loading is, with a way out; then what was found.
+import { useState } from 'react';
+import type { ModelReport } from '../../worker/api.ts';
+import { useActions, useApp } from '../context.ts';
+import { Button, Progress } from '../shared/controls.tsx';
+import { bytes, short, whole } from '../shared/format.ts';
+import { Stat, Stats } from '../shared/Section.tsx';
+import { Stages } from '../shared/Stages.tsx';
+import { isOver, loadingFigures, loadingStages } from './loading.ts';
+
+export function Chosen() {
+  const { status, report, demo } = useApp((s) => s.model);
+  if (status === 'loading') return <Loading />;
+  return report && <Facts report={report} demo={demo} />;
+}
+
+function Loading() {
+  const begun = useApp((s) => s.loading);
+  const { cancelLoading } = useActions();
+  const [asked, setAsked] = useState(false); // obeyed at the next chunk or kernel
+  const { label, text } = loadingFigures(begun);
+  const now = begun.at(-1);
+  return (
+    <div className="flex flex-col gap-4" data-testid="loading">
+      <Stages label="Stages of loading" stages={loadingStages(begun)} testId="loading-stages" />
+      <div className="flex flex-wrap items-end gap-x-4 gap-y-3">
+        <div className="min-w-0 flex-1 basis-60">
+          <Progress label={label} done={now?.done} total={now?.total} text={text} />
+        </div>
+        <Button
+          look="small"
+          isDisabled={asked || isOver(begun)}
+          onPress={() => {
+            setAsked(true);
+            void cancelLoading();
+          }}
+        >
+          {asked ? 'Cancelling …' : 'Cancel'}
+        </Button>
+      </div>
+    </div>
+  );
+}
+
+function Facts({ report: m, demo }: { report: ModelReport; demo: boolean }) {
+  const tokenizer = m.hasTemplate ? 'with chat template' : m.hasTokenizer ? 'no chat template' : 'none: pre-tokenised data only';
+  return (
+    <div data-testid="model-facts">
+      <h3 className="mb-3 font-semibold break-words">{demo ? 'Demo model' : m.name}</h3>
+      <Stats>
+        <Stat label="Architecture" value={m.architecture} note={`${m.layers} layers, ${m.heads} heads`} />
+        <Stat label="Parameters" value={short(m.parameters)} note={`${bytes(m.bytes)} in ${m.dtype}`} />
+        <Stat label="Context" value={whole(m.maxPositions)} note="tokens at most" />
+        <Stat label="Vocabulary" value={whole(m.vocab)} note={`Tokenizer: ${tokenizer}`} />
+      </Stats>
+    </div>
+  );
+}

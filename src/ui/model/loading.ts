@@ -1,0 +1,47 @@
+// The four stages of loading a model, as the strip shows them, and the figures of the one that goes on.
+import type { Progress } from '../../state/state.ts';
+import type { LoadingStage } from '../../worker/api.ts';
+import { bytes, duration, whole } from '../shared/format.ts';
+import type { StageView } from '../shared/Stages.tsx';
+
+const stages: readonly LoadingStage[] = ['Reading', 'Uploading', 'Compiling', 'Warm-up'];
+/** Those whose amount says something once they are done. */
+const told: readonly string[] = ['Uploading', 'Compiling'];
+/** What goes on in each. */
+const sentences: Record<string, string> = {
+  Reading: 'Reading the model',
+  Uploading: 'Uploading the weights',
+  Compiling: 'Compiling kernels',
+  'Warm-up': 'Running a first pass',
+};
+
+const share = ({ done, total }: Progress) => (total > 0 ? done / total : 0);
+const amount = ({ total, unit }: Progress) => (unit === 'bytes' ? bytes(total) : `${whole(total)} ${unit}`);
+
+/** @param begun progress of the stages that have begun, in order: the last is under way, unless it is Warm-up and done */
+export function loadingStages(begun: readonly Progress[]): StageView[] {
+  const last = Math.max(0, begun.length - 1);
+  return stages.map((name, i) => {
+    const progress = begun[i];
+    if (i < last || (progress && isOver(begun)))
+      return { name, state: 'done', share: 1, note: told.includes(name) ? amount(begun[i]) : '' };
+    if (i > last) return { name, state: 'before', share: 0, note: '' };
+    const done = progress ? share(progress) : 0;
+    return { name, state: 'now', share: done, note: `${Math.floor(100 * done)} %` };
+  });
+}
+
+/** Whether all stages are done: nothing is left to cancel. */
+export function isOver(begun: readonly Progress[]): boolean {
+  const last = begun.at(-1);
+  return last?.task === 'Warm-up' && last.done === last.total;
+}
+
+/** The stage under way in words and figures: "12.0 MiB of 1.2 GiB · 40 s left", "3 of 17 kernels". */
+export function loadingFigures(begun: readonly Progress[]): { label: string; text: string } {
+  const now = begun.at(-1);
+  if (!now) return { label: sentences.Reading, text: '' };
+  const { done, unit, secondsLeft } = now;
+  const left = secondsLeft != null && secondsLeft >= 1 ? ` · ${duration(secondsLeft)} left` : '';
+  return { label: sentences[now.task], text: `${unit === 'bytes' ? bytes(done) : whole(done)} of ${amount(now)}${left}` };
+}
