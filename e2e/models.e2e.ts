@@ -18,7 +18,9 @@ import {
 } from './steps.ts';
 
 const weights = 'model.safetensors';
-const models = [demoOnHub('lab/tiny'), demoOnHub('lab/gated', 'gated')];
+const other = demoOnHub('lab/other');
+other.files['config.json'].bytes = new TextEncoder().encode('{"architectures": ["MambaForCausalLM"], "model_type": "mamba"}');
+const models = [demoOnHub('lab/tiny'), demoOnHub('lab/gated', 'gated'), other];
 const size = models[0].files[weights].bytes.length;
 
 let open: OpenPage | null = null;
@@ -141,6 +143,9 @@ test('a model of the Hub: paused, resumed after a reload, opened; then opened ag
   const page = await openWithHub();
   await find(page, 'lab/tiny');
   expect(await textOf(page.getByTestId('offers'))).toContain(`main is commit ${COMMIT.slice(0, 8)}`);
+  const verdict = page.getByTestId('offer-verdict').locator('[data-verdict]');
+  expect(await textOf(verdict)).toMatch(/^fits, [\d.]+ MiB$/); // before any of its weights are here
+  expect(running.hub.sent(weights)).toBe(0);
   hold();
   await page.getByRole('button', { name: 'Download lab/tiny' }).click();
   await fifth(page);
@@ -165,6 +170,15 @@ test('a model of the Hub: paused, resumed after a reload, opened; then opened ag
   await page.getByRole('button', { name: 'Delete lab/tiny' }).click();
   await page.getByTestId('stored').waitFor({ state: 'detached' });
   expect(open!.errors).toEqual([]);
+});
+
+test('a model of a kind that cannot be loaded is refused before it is downloaded', async () => {
+  const page = await openWithHub();
+  await find(page, 'lab/other');
+  const verdict = page.getByTestId('offer-verdict').locator('[data-verdict=refused]');
+  expect(await textOf(verdict)).toMatch(/^refused: lab\/other\/config\.json.*MambaForCausalLM/);
+  expect(await page.getByRole('button', { name: 'Download lab/other' }).isDisabled()).toBe(true);
+  expect(await violations(page)).toEqual([]);
 });
 
 test('a model that is gated, one that is not there: a notice each, and a token opens the gated one', async () => {

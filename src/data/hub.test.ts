@@ -4,7 +4,7 @@ import type { AddressInfo } from 'node:net';
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
 import { type Fault, MockHub, type MockModel, TOKEN } from '../testing/hub.ts';
 import { MemoryDirectory } from '../testing/opfs.ts';
-import { findModel, parseModelId } from './hub.ts';
+import { findModel, offeredConfig, parseModelId } from './hub.ts';
 import type { HubAccess } from './hub-request.ts';
 import { ModelStore } from './opfs.ts';
 import { readAll } from './source.ts';
@@ -81,6 +81,18 @@ async function expectWhole(key: string) {
   const folder = await store.open(key);
   for (const name of folder.files) expect(Buffer.compare(await readAll(folder.open(name)!), safetensors[name].bytes), name).toBe(0);
 }
+
+test('the config.json of what was found comes alone, also after a failure that passes; refusals are told', async () => {
+  const [offer] = await find('lab/tiny');
+  hub.faults.set('config.json', [{ kind: 'status', status: 503 }]);
+  expect(await offeredConfig(offer, access({}))).toBe(new TextDecoder().decode(safetensors['config.json'].bytes));
+  expect([hub.sent('config.json'), hub.sent(weights)]).toEqual([700, 0]);
+  const [gated] = await find('lab/gated');
+  await expect(offeredConfig(gated, access({}))).rejects.toThrow('its authors let in only those who accepted their terms');
+  expect(await offeredConfig(gated, access({ token: TOKEN }))).toHaveLength(
+    new TextDecoder().decode(safetensors['config.json'].bytes).length,
+  );
+});
 
 describe('finding a model', () => {
   test('a revision becomes a commit; the tree comes in pages; only what is needed is offered', async () => {

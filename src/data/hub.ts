@@ -1,7 +1,7 @@
 // Models on the Hugging Face Hub: id and revision to a commit and its files, and which of them make a model that can be loaded.
 import { listFiles, modelInfo } from '@huggingface/hub';
 import { InputError, isInputError } from '../util/error.ts';
-import { type HubAccess, patiently, request } from './hub-request.ts';
+import { type HubAccess, Passing, patiently, request } from './hub-request.ts';
 
 /** A file at a commit. */
 export interface HubFile {
@@ -65,6 +65,22 @@ export async function findModel(text: string, revision: string, access: HubAcces
     if (isInputError(error)) throw error;
     throw new InputError('hub', `${what}: the Hub's answer cannot be read (${error instanceof Error ? error.message : error}).`);
   }
+}
+
+const longestConfig = 2 ** 20;
+
+/** The config.json of an offer of safetensors, as text. @throws InputError('hub', 'bad-config') */
+export async function offeredConfig({ id, commit }: Pick<HubOffer, 'id' | 'commit'>, access: HubAccess): Promise<string> {
+  const what = `${id}/config.json`;
+  return patiently(access, what, async () => {
+    const response = await request(access, what, `${access.address}/${id}/resolve/${commit}/config.json`, {
+      signal: AbortSignal.timeout(access.patience.stall * 1000),
+    });
+    if (Number(response.headers.get('Content-Length')) > longestConfig) throw new InputError('bad-config', `${what} is longer than 1 MiB.`);
+    const text = await response.text().catch(() => null);
+    if (text === null) throw new Passing('the connection was cut');
+    return text;
+  });
 }
 
 const companions = ['config.json', 'generation_config.json', 'tokenizer.json', 'tokenizer_config.json', 'chat_template.jinja'];

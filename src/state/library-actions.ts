@@ -1,18 +1,21 @@
 // What a person can do with models of the Hub and those stored in this browser.
-import type { ModelSource } from '../worker/api.ts';
+import type { ModelSource, ModelToCome, ShapeVerdict } from '../worker/api.ts';
 import type { Client } from '../worker/client.ts';
 import type { DownloadProgress, HubOffer, StoredModel } from '../worker/library-api.ts';
 import { nameOfModel } from './library.ts';
 import { isOpen } from './run.ts';
 import type { AppStore } from './store.ts';
 
-/** Binds the actions; `attempt` shows what is thrown, `openModel` loads a model. */
-export function createLibraryActions(
-  { dispatch, getState }: AppStore,
-  client: Client,
-  attempt: <T>(work: () => Promise<T>) => Promise<T | undefined>,
-  openModel: (source: ModelSource) => Promise<boolean>,
-) {
+/** What the other actions lend: `attempt` shows what is thrown, `openModel` loads a model. */
+interface Shared {
+  attempt<T>(work: () => Promise<T>): Promise<T | undefined>;
+  openModel(source: ModelSource): Promise<boolean>;
+  judgeModel(model: string | ModelToCome): Promise<ShapeVerdict | null>;
+}
+
+/** Binds the actions; those of models here stay with it. */
+export function createLibraryActions({ dispatch, getState }: AppStore, client: Client, { attempt, openModel, judgeModel }: Shared) {
+  const configs = new Map<string, string>();
   async function list() {
     const stored = await attempt(() => client.library().list());
     dispatch({ type: 'library-listed', stored: stored ?? [] });
@@ -26,6 +29,22 @@ export function createLibraryActions(
       dispatch({ type: 'hub-finding' });
       const offers = await attempt(() => client.library().find(id, revision, token));
       dispatch({ type: 'hub-found', offers: offers ?? [] });
+    },
+
+    /** Whether a model that was found fits the settings in the form; null where it cannot be told before it is here. */
+    async judgeOffer(offer: HubOffer, token: string): Promise<ShapeVerdict | null> {
+      if (offer.gguf !== null) return null;
+      const key = `${offer.id}@${offer.commit}`;
+      const config =
+        configs.get(key) ??
+        (await client
+          .library()
+          .config(offer, token)
+          .catch(() => null)); // the download will say why
+      if (config === null) return null;
+      configs.set(key, config);
+      const weights = offer.files.filter(({ path }) => path.endsWith('.safetensors'));
+      return judgeModel({ name: offer.id, config, bytes: weights.reduce((sum, { size }) => sum + size, 0) });
     },
 
     /** Downloads a model, or goes on with it, and opens it where no run is going. */

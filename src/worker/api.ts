@@ -150,8 +150,19 @@ export interface HeldOutReport {
   choices: { questions: number; right: number } | null;
 }
 
-/** Whether a model can be trained with the settings there are: its bytes then, or the settings that would have to be smaller. */
-export type ShapeVerdict = { verdict: 'fits'; bytes: number } | { verdict: 'tight'; smaller: string } | { verdict: 'no' };
+/** Whether a model can be trained with the settings there are: its bytes then, or the settings that would have to be smaller; or why it cannot be loaded. */
+export type ShapeVerdict =
+  | { verdict: 'fits'; bytes: number }
+  | { verdict: 'tight'; smaller: string }
+  | { verdict: 'no' }
+  | { verdict: 'refused'; why: string };
+
+/** A model that is not here yet: the text of its config.json, and the bytes of its weights. */
+export interface ModelToCome {
+  name: string;
+  config: string;
+  bytes: number;
+}
 
 /** What a stage of a run needs on the device, in bytes by category, and how it then runs. */
 export interface StageBill {
@@ -194,8 +205,8 @@ export interface TrainerApi {
   cancelLoading(): void;
   /** Counts the memory of a run with these settings on the data that the data worker holds; `reading` tells one dataset from another. */
   bill(config: RunConfigInput, reading: number): Promise<BillReport>;
-  /** Whether a model of a known shape fits; counted, not loaded. */
-  judgeShape(shape: string, config: RunConfigInput): Promise<ShapeVerdict>;
+  /** Whether a model fits, one of a known shape by its name; counted, not loaded. */
+  judgeModel(model: string | ModelToCome, config: RunConfigInput): Promise<ShapeVerdict>;
   /** Starts a run on the data that the data worker hands over; resolves once it has begun, or throws InputError for bad settings. */
   start(config: RunConfigInput): Promise<void>;
   /** Ends the review: trains with exactly this allocation. Resolves once the training has begun; the review stays where it throws. */

@@ -4,7 +4,7 @@ import { SHAPES, SMOLLM2_135M } from '../model/shapes.ts';
 import { symbolicWeights } from '../model/weights.ts';
 import type { RunConfigInput } from '../train/config.ts';
 import { SUGGESTIONS } from '../ui/model/suggestions.ts';
-import { Biller, judgeShape } from './bill.ts';
+import { Biller, judgeModel } from './bill.ts';
 
 const config = { ...SMOLLM2_135M, layers: 2, hidden: 48, heads: 3, kvHeads: 1, headDim: 16, feedForward: 96, vocab: 4096 };
 const model = {
@@ -61,7 +61,7 @@ test('rows are taken once a dataset', async () => {
 test('a suggested shape fits, fits with smaller settings that do fit, or cannot', () => {
   const { gpu } = model;
   const of = (memory: number | null, change: RunConfigInput = {}) =>
-    judgeShape(gpu as never, 'smollm2-135m', { ...settings, ...change, memory });
+    judgeModel(gpu as never, 'smollm2-135m', { ...settings, ...change, memory });
   const free = of(null);
   expect(free).toMatchObject({ verdict: 'fits' });
   const { bytes } = free as { bytes: number };
@@ -76,6 +76,36 @@ test('a suggested shape fits, fits with smaller settings that do fit, or cannot'
   expect(of(134_515_008 * 2)).toEqual({ verdict: 'no' });
   // The search needs more than the training, and decides.
   expect((of(null, { search: { batch: 8, microBatch: 4 } }) as { bytes: number }).bytes).toBeGreaterThan(bytes);
+});
+
+test('a model of the Hub is judged by its config.json and the bytes of its weights, or refused by name', () => {
+  const { gpu } = model;
+  const config = {
+    architectures: ['LlamaForCausalLM'],
+    model_type: 'llama',
+    hidden_act: 'silu',
+    hidden_size: 576,
+    intermediate_size: 1536,
+    max_position_embeddings: 8192,
+    num_attention_heads: 9,
+    num_hidden_layers: 30,
+    num_key_value_heads: 3,
+    rms_norm_eps: 1e-5,
+    rope_theta: 100000,
+    tie_word_embeddings: true,
+    vocab_size: 49152,
+  };
+  const of = (change: object, bytes: number) =>
+    judgeModel(gpu as never, { name: 'lab/tiny', config: JSON.stringify({ ...config, ...change }), bytes }, settings);
+  const shape = judgeModel(gpu as never, 'smollm2-135m', settings) as { bytes: number };
+  expect(of({}, 269e6)).toEqual(shape);
+  const whole = of({}, 538e6) as { bytes: number };
+  expect(whole.bytes - shape.bytes).toBe(2 * (134_515_008 - 61 * 576)); // norms are kept in 32 bits either way
+  expect(of({ model_type: 'mamba', architectures: ['MambaForCausalLM'] }, 1)).toMatchObject({
+    verdict: 'refused',
+    why: expect.stringMatching(/^lab\/tiny\/config\.json.*Mamba/),
+  });
+  expect(judgeModel(gpu as never, { name: 'a', config: '{', bytes: 1 }, settings)).toMatchObject({ verdict: 'refused' });
 });
 
 test('every suggested model has a shape', () => {

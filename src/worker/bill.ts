@@ -1,5 +1,7 @@
 // The memory that a run's settings come to on the data that is there, counted without recording anything on the device.
 import type { Gpu } from '../gpu/device.ts';
+import { bytesOf } from '../graph/tensor.ts';
+import { parseModelConfig } from '../model/config.ts';
 import type { LoadedModel, SymbolicModel } from '../model/load.ts';
 import { SHAPES } from '../model/shapes.ts';
 import { symbolicWeights } from '../model/weights.ts';
@@ -8,7 +10,7 @@ import { parseRunConfig, type RunConfigInput, searches, trains } from '../train/
 import { fitWithin, judge, limitsOf, searchNeed, trainingNeed } from '../train/fit.ts';
 import { searchShapes, shapeOf, trainingShapes } from '../train/run-rows.ts';
 import { isInputError } from '../util/error.ts';
-import type { BillReport, ShapeVerdict, StageBill } from './api.ts';
+import type { BillReport, ModelToCome, ShapeVerdict, StageBill } from './api.ts';
 import type { HandOver } from './hand-over.ts';
 import { rowsOf } from './rows.ts';
 
@@ -30,14 +32,20 @@ export function billOf(model: LoadedModel, rows: readonly Row[], input: RunConfi
 }
 
 /**
- * Whether a run with these settings fits a model of `SHAPES` in 16 bits, its rows as long as data.maxLength and all of them trained: as it is
- * set, with smaller settings, or not at all. The stage that needs most decides.
+ * Whether a run with these settings fits a model, its rows as long as data.maxLength and all of them trained: as it is set, with smaller
+ * settings, or not at all; or why it could not be loaded. The stage that needs most decides.
+ * @param what name of one of `SHAPES`, in 16 bits, or a model's config.json
  */
-export function judgeShape(gpu: Gpu, shape: string, input: RunConfigInput): ShapeVerdict {
+export function judgeModel(gpu: Gpu, what: string | ModelToCome, input: RunConfigInput): ShapeVerdict {
   const config = parseRunConfig(input, 'settings');
   const limits = limitsOf(gpu, config);
-  const weights = symbolicWeights(SHAPES[shape], () => 'bf16', limits.maxBinding);
-  const model: SymbolicModel = { config: SHAPES[shape], weights, variants: { product: 'register', rows: 'thread' } };
+  let model: SymbolicModel;
+  try {
+    model = symbolicModel(what, limits.maxBinding);
+  } catch (error) {
+    if (isInputError(error)) return { verdict: 'refused', why: error.message };
+    throw error;
+  }
   const full = (rows: number, time: number) => {
     const ids = new Int32Array(time).fill(1);
     return shapeOf(Array<Row>(rows).fill({ ids, labels: ids }), rows);
@@ -46,6 +54,16 @@ export function judgeShape(gpu: Gpu, shape: string, input: RunConfigInput): Shap
   const found = needs.filter((need) => need !== false).map((need) => judge(need, limits));
   const worst = found.find((f) => f.verdict === 'no') ?? found.find((f) => f.verdict === 'tight');
   return worst ?? { verdict: 'fits', bytes: Math.max(...found.map((f) => (f.verdict === 'fits' ? f.bytes : 0))) };
+}
+
+/** A model as it will be loaded. Weights that take as many bytes as 32-bit ones would are taken for such. */
+function symbolicModel(what: string | ModelToCome, maxBinding: number): SymbolicModel {
+  const where = typeof what === 'string' ? what : `${what.name}/config.json`;
+  const config = typeof what === 'string' ? SHAPES[what] : parseModelConfig(what.config, where);
+  const weights = (dtype: 'bf16' | 'f32') => symbolicWeights(config, () => dtype, maxBinding);
+  const half = weights('bf16');
+  const isHalf = typeof what === 'string' || what.bytes < 1.5 * half.all.reduce((sum, t) => sum + bytesOf(t), 0);
+  return { config, weights: isHalf ? half : weights('f32'), variants: { product: 'register', rows: 'thread' } };
 }
 
 /** Counts bills; takes the rows from the data worker once for each dataset. */

@@ -16,6 +16,8 @@ export interface LibraryApi {
   list(): Promise<StoredModel[]>;
   /** What of a model on the Hub can be loaded. @throws InputError */
   find(id: string, revision: string, token: string): Promise<HubOffer[]>;
+  /** The config.json of what was found, as text; null for a .gguf file. @throws InputError */
+  config(offer: HubOffer, token: string): Promise<string | null>;
   /** Begins a download, or goes on with one by its key; one at a time. @throws InputError; what has come stays */
   download(
     what: HubOffer | string,

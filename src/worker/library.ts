@@ -40,6 +40,12 @@ export class Library implements LibraryApi {
     return findModel(id, revision.trim() || 'main', { ...this.parts.access, token: token.trim() || null });
   }
 
+  async config(offer: HubOffer, token: string): Promise<string | null> {
+    if (offer.gguf !== null) return null;
+    const { offeredConfig } = await import('../data/hub.ts');
+    return offeredConfig(offer, { ...this.parts.access, token: token.trim() || null });
+  }
+
   async download(what: HubOffer | string, token: string, onProgress: (progress: DownloadProgress) => void) {
     if (this.#download) throw new InputError('bad-option', 'A model is being downloaded: pause that first.');
     const pause = new AbortController();

@@ -19,11 +19,12 @@ import type {
   HeldOutReport,
   ModelReport,
   ModelSource,
+  ModelToCome,
   Question,
   ShapeVerdict,
   Which,
 } from './api.ts';
-import { Biller, judgeShape } from './bill.ts';
+import { Biller, judgeModel } from './bill.ts';
 import { describeDevice, describeModel } from './describe.ts';
 import type { EventSender } from './events.ts';
 import { modelFolder } from './folder.ts';
@@ -135,9 +136,9 @@ export class Trainer {
     this.#run = this.#opened = null;
   }
 
-  async judgeShape(shape: string, input: RunConfigInput): Promise<ShapeVerdict> {
+  async judgeModel(model: string | ModelToCome, input: RunConfigInput): Promise<ShapeVerdict> {
     await this.openDevice();
-    return judgeShape(this.#gpu!, shape, input);
+    return judgeModel(this.#gpu!, model, input);
   }
 
   bill(input: RunConfigInput, reading: number): Promise<BillReport> {

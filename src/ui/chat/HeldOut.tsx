@@ -27,7 +27,9 @@ export function HeldOut() {
         <div className="max-w-prose">
           <h3 className="font-semibold">Before and after, on rows that training never saw</h3>
           <p className="hint">
-            {own === null ? 'Rows of the validation split, 128 at most.' : 'Rows that come with the demo for this; 128 of them are asked.'}{' '}
+            {own === null
+              ? 'Rows of the validation split, 128 at most.'
+              : 'Rows that come with the sample data for this; 128 of them are asked.'}{' '}
             Greedy answers; exact means the same text as expected.
           </p>
         </div>

@@ -50,12 +50,13 @@ export function DataSection() {
           <Suspense fallback={null}>
             <PasteRows disabled={busy} />
           </Suspense>
-          {model.demo && !report && status !== 'reading' && (
+          {model.report.hasTokenizer && !report && status !== 'reading' && (
             <p className="hint">
               Or{' '}
               <Button look="small" onPress={() => void chooseDemoData()}>
-                Use the demo data
-              </Button>
+                Use the sample data
+              </Button>{' '}
+              3,200 prompts with answers of eight small skills.
             </p>
           )}
           {status === 'reading' && <Reading />}

@@ -1,10 +1,11 @@
 // A model of the Hub: by id and revision, or one of the suggested ones; what of it can be downloaded.
-import { useState } from 'react';
+import { useCallback, useMemo, useState } from 'react';
 import { nameOfModel } from '../../state/library.ts';
 import { useActions, useApp } from '../context.ts';
 import { Button, Field } from '../shared/controls.tsx';
 import { bytes } from '../shared/format.ts';
 import { Suggestions } from './Suggestions.tsx';
+import { useVerdicts, Verdict } from './Verdict.tsx';
 
 /** @param seen nothing is counted before it can be seen */
 export function HubForm({ seen, token, onToken }: { seen: boolean; token: string; onToken(token: string): void }) {
@@ -39,23 +40,30 @@ export function HubForm({ seen, token, onToken }: { seen: boolean; token: string
           </Button>
         </div>
       </form>
-      <Offers token={token} />
+      <Offers seen={seen} token={token} />
       <Suggestions seen={seen} onChoose={suggest} />
     </div>
   );
 }
 
 /** What was found, each with its size. */
-function Offers({ token }: { token: string }) {
+function Offers({ seen, token }: { seen: boolean; token: string }) {
   const offers = useApp((s) => s.library.offers);
+  const { download, judgeOffer } = useActions();
+  const sized = useMemo(() => offers.filter(({ gguf }) => gguf === null).map(({ commit }) => commit), [offers]);
+  const judge = useCallback(
+    async (commit: string) => judgeOffer(offers.find((offer) => offer.commit === commit)!, token),
+    [offers, token, judgeOffer],
+  );
+  const verdicts = useVerdicts(seen, sized, judge);
   const stored = useApp((s) => s.library.stored);
   const busy = useApp((s) => s.library.download !== null);
-  const { download } = useActions();
   if (offers.length === 0) return null;
   return (
     <ul className="flex flex-col gap-2" data-testid="offers">
       {offers.map((offer) => {
         const name = nameOfModel(offer);
+        const verdict = offer.gguf === null ? verdicts[offer.commit] : undefined;
         const here = stored?.some((m) => m.complete && nameOfModel(m) === name && m.commit === offer.commit);
         return (
           <li key={name} className="flex flex-wrap items-center justify-between gap-x-4 gap-y-2 rounded-xl bg-sunk px-4 py-3">
@@ -66,9 +74,19 @@ function Offers({ token }: { token: string }) {
                 {offer.commit.slice(0, 8)}
                 {here && ' · on this device'}
               </p>
+              {offer.gguf === null && (
+                <p className="text-sm" data-testid="offer-verdict">
+                  Training: <Verdict verdict={verdict} />
+                </p>
+              )}
             </div>
             {!here && (
-              <Button look="small primary" isDisabled={busy} aria-label={`Download ${name}`} onPress={() => void download(offer, token)}>
+              <Button
+                look="small primary"
+                isDisabled={busy || verdict?.verdict === 'refused'}
+                aria-label={`Download ${name}`}
+                onPress={() => void download(offer, token)}
+              >
                 Download
               </Button>
             )}

@@ -12,11 +12,18 @@ import { Library } from './Library.tsx';
 afterEach(cleanup);
 
 function open() {
-  const library = { list: vi.fn(async (): Promise<StoredModel[]> => []), find: vi.fn(), pause: vi.fn(), remove: vi.fn() };
+  const library = {
+    list: vi.fn(async (): Promise<StoredModel[]> => []),
+    find: vi.fn(),
+    config: vi.fn(async () => '{}'),
+    pause: vi.fn(),
+    remove: vi.fn(),
+  };
   const download = vi.fn();
   const trainer = {
     openDevice: vi.fn(async () => ({ name: 'Test GPU', software: true, maxBindingBytes: 2 ** 30, subgroups: null, timestamps: false })),
     loadModel: vi.fn(),
+    judgeModel: vi.fn(async (_: unknown) => ({ verdict: 'refused', why: 'no such kind' })),
   };
   const app = createAppStore();
   const actions = createActions(app, { trainer, library: () => library, download, end: () => undefined } as unknown as Client);
@@ -56,6 +63,29 @@ test('a suggested model is looked for, downloaded, opened; what is stored can be
   await press('Delete lab/tiny');
   expect(library.remove).toHaveBeenCalledWith('k');
   expect(screen.queryByTestId('stored')).toBeNull();
+});
+
+test('what was found is judged by its config.json before it is downloaded; a refused one cannot be', async () => {
+  vi.useFakeTimers();
+  try {
+    const { library, trainer, actions } = open();
+    await act(() => actions.checkDevice());
+    screen.getByTestId<HTMLDetailsElement>('hub').open = true;
+    fireEvent(screen.getByTestId('hub'), new Event('toggle'));
+    const packed = { ...offer, gguf: 'm.gguf' };
+    const found = { ...offer, files: [{ path: 'model.safetensors', size: 2000, gitSha1: '', sha256: null }] };
+    library.find.mockResolvedValueOnce([found, packed]);
+    await act(() => actions.findModel('lab/tiny', 'main', ''));
+    expect(screen.getAllByTestId('offer-verdict')).toHaveLength(1);
+    await act(() => vi.advanceTimersByTimeAsync(1000));
+    const judged = trainer.judgeModel.mock.calls.map(([what]) => what).filter((what) => typeof what !== 'string');
+    expect(judged).toEqual([{ name: 'lab/tiny', config: '{}', bytes: 2000 }]);
+    expect(screen.getByTestId('offer-verdict').textContent).toBe('Training: refused: no such kind');
+    expect(screen.getByRole('button', { name: 'Download lab/tiny', hidden: true })).toHaveProperty('disabled', true);
+    expect(screen.getByRole('button', { name: 'Download lab/tiny/m.gguf', hidden: true })).toHaveProperty('disabled', false);
+  } finally {
+    vi.useRealTimers();
+  }
 });
 
 test('progress and waits of a download are shown, and it can be paused; a refusal is a notice', async () => {

@@ -1,48 +1,21 @@
 // Small models to begin with, and whether each can be trained here with the settings there are.
-import { useEffect, useId, useState } from 'react';
-import { formProblems, inWords } from '../../state/form.ts';
+import { useId } from 'react';
+import { formProblems } from '../../state/form.ts';
 import { isOpen } from '../../state/run.ts';
-import type { ShapeVerdict } from '../../worker/api.ts';
 import { useActions, useApp } from '../context.ts';
 import { Button, Field } from '../shared/controls.tsx';
 import { bytes, whole } from '../shared/format.ts';
 import { SUGGESTIONS } from './suggestions.ts';
+import { useVerdicts, Verdict } from './Verdict.tsx';
 
-/** Milliseconds after the last change of a setting before models are sized again. */
-const pause = 400;
-
-/** Verdicts by shape, one after the other while the list can be seen; a changed setting makes them anew. */
-function useVerdicts(seen: boolean): Readonly<Record<string, ShapeVerdict>> {
-  const form = useApp((s) => s.form);
-  const running = useApp((s) => isOpen(s.run.phase));
-  const device = useApp((s) => s.device.status === 'ready');
-  const { judgeShape } = useActions();
-  const [verdicts, setVerdicts] = useState<Record<string, ShapeVerdict>>({});
-  // biome-ignore lint/correctness/useExhaustiveDependencies: another form is another verdict
-  useEffect(() => {
-    if (!seen || running || !device) return;
-    let wanted = true;
-    const timer = setTimeout(async () => {
-      setVerdicts({});
-      for (const shape of new Set(SUGGESTIONS.map((s) => s.shape))) {
-        const verdict = wanted ? await judgeShape(shape) : null;
-        if (wanted && verdict) setVerdicts((before) => ({ ...before, [shape]: verdict }));
-      }
-    }, pause);
-    return () => {
-      wanted = false;
-      clearTimeout(timer);
-    };
-  }, [seen, running, device, form, judgeShape]);
-  return verdicts;
-}
+const shapes = [...new Set(SUGGESTIONS.map((s) => s.shape))];
 
 export function Suggestions({ seen, onChoose }: { seen: boolean; onChoose(id: string): void }) {
   const finding = useApp((s) => s.library.finding);
   const form = useApp((s) => s.form);
   const running = useApp((s) => isOpen(s.run.phase));
-  const { setForm } = useActions();
-  const verdicts = useVerdicts(seen);
+  const { setForm, judgeModel } = useActions();
+  const verdicts = useVerdicts(seen, shapes, judgeModel);
   const id = useId();
   return (
     <div>
@@ -84,7 +57,9 @@ export function Suggestions({ seen, onChoose }: { seen: boolean; onChoose(id: st
                   <Button look="small quiet" isDisabled={finding} onPress={() => onChoose(s.id)}>
                     {s.id}
                   </Button>
-                  <Verdict verdict={verdicts[s.shape]} />
+                  <span className="block max-w-56 px-3 pb-1">
+                    <Verdict verdict={verdicts[s.shape]} />
+                  </span>
                 </th>
                 <td className="py-1 pr-4 whitespace-nowrap">{s.parameters}</td>
                 <td className="py-1 pr-4 whitespace-nowrap">about {bytes(s.size)}</td>
@@ -99,20 +74,5 @@ export function Suggestions({ seen, onChoose }: { seen: boolean; onChoose(id: st
         </table>
       </section>
     </div>
-  );
-}
-
-function Verdict({ verdict }: { verdict: ShapeVerdict | undefined }) {
-  const look = 'block max-w-56 px-3 pb-1';
-  if (!verdict) return <span className={`${look} text-muted`}>not sized yet</span>;
-  const note =
-    verdict.verdict === 'fits' ? `, ${bytes(verdict.bytes)}` : verdict.verdict === 'tight' ? ` with ${inWords(verdict.smaller)}` : '';
-  return (
-    <span className={look} data-verdict={verdict.verdict}>
-      <span className={`font-medium ${verdict.verdict === 'fits' ? 'text-accent' : verdict.verdict === 'no' ? 'text-danger' : ''}`}>
-        {verdict.verdict}
-      </span>
-      <span className="text-muted">{note}</span>
-    </span>
   );
 }
