@@ -52,11 +52,10 @@ export function DataSection() {
           </Suspense>
           {model.report.hasTokenizer && !report && status !== 'reading' && (
             <p className="hint">
-              Or{' '}
-              <Button look="small" onPress={() => void chooseDemoData()}>
+              <Button look="small" className="mr-2" onPress={() => void chooseDemoData()}>
                 Use the sample data
-              </Button>{' '}
-              3,200 prompts with answers of eight small skills.
+              </Button>
+              3,200 prompts with answers, of eight small skills.
             </p>
           )}
           {status === 'reading' && <Reading />}

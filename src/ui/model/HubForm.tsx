@@ -1,6 +1,7 @@
 // A model of the Hub: by id and revision, or one of the suggested ones; what of it can be downloaded.
 import { useCallback, useMemo, useState } from 'react';
 import { nameOfModel } from '../../state/library.ts';
+import type { HubOffer } from '../../worker/library-api.ts';
 import { useActions, useApp } from '../context.ts';
 import { Button, Field } from '../shared/controls.tsx';
 import { bytes } from '../shared/format.ts';
@@ -46,13 +47,15 @@ export function HubForm({ seen, token, onToken }: { seen: boolean; token: string
   );
 }
 
-/** What was found, each with its size. */
+const keyOf = ({ id, commit }: HubOffer): string => `${id}@${commit}`;
+
+/** What was found, each with its size, and whether it can be trained. */
 function Offers({ seen, token }: { seen: boolean; token: string }) {
   const offers = useApp((s) => s.library.offers);
   const { download, judgeOffer } = useActions();
-  const sized = useMemo(() => offers.filter(({ gguf }) => gguf === null).map(({ commit }) => commit), [offers]);
+  const sized = useMemo(() => offers.filter(({ gguf }) => gguf === null).map(keyOf), [offers]);
   const judge = useCallback(
-    async (commit: string) => judgeOffer(offers.find((offer) => offer.commit === commit)!, token),
+    async (key: string) => judgeOffer(offers.find((offer) => keyOf(offer) === key)!, token),
     [offers, token, judgeOffer],
   );
   const verdicts = useVerdicts(seen, sized, judge);
@@ -63,7 +66,7 @@ function Offers({ seen, token }: { seen: boolean; token: string }) {
     <ul className="flex flex-col gap-2" data-testid="offers">
       {offers.map((offer) => {
         const name = nameOfModel(offer);
-        const verdict = offer.gguf === null ? verdicts[offer.commit] : undefined;
+        const verdict = offer.gguf === null ? verdicts[keyOf(offer)] : undefined;
         const here = stored?.some((m) => m.complete && nameOfModel(m) === name && m.commit === offer.commit);
         return (
           <li key={name} className="flex flex-wrap items-center justify-between gap-x-4 gap-y-2 rounded-xl bg-sunk px-4 py-3">
