@@ -6,17 +6,7 @@ import { DEMO_RUN, DEMO_SEARCH_RUN } from '../train/demo.ts';
 import type { RunPresetName } from '../train/presets.ts';
 import { InputError } from '../util/error.ts';
 import { decodeText, parseJson } from '../util/json.ts';
-import type {
-  ColumnsFound,
-  DataOptions,
-  DataSource,
-  DatasetReport,
-  ModelSource,
-  ModelToCome,
-  ReadingProgress,
-  ShapeVerdict,
-  Which,
-} from '../worker/api.ts';
+import type { ColumnsFound, DataOptions, DataSource, DatasetReport, ModelSource, ReadingProgress, Which } from '../worker/api.ts';
 import { type Client, callback, failureOf } from '../worker/client.ts';
 import { type Form, searching } from './fields.ts';
 import { type FileUses, heldOut, usesByName, weightsOf } from './files.ts';
@@ -110,13 +100,6 @@ export function createActions(app: AppStore, client: Client) {
   /** Changes what files are used for. They are read again only where that decides what the limit leaves of them. */
   const setFiles = (files: FileUses): Promise<void> => rereadData({ files });
 
-  /** Whether a model that is not here fits the settings in the form; null while they have mistakes or a run is going. */
-  async function judgeModel(model: string | ModelToCome): Promise<ShapeVerdict | null> {
-    const { form, run } = getState();
-    if (Object.keys(formProblems(form)).length > 0 || isOpen(run.phase)) return null;
-    return (await attempt(async () => client.trainer.judgeModel(model, configOf(form)))) ?? null;
-  }
-
   async function start(): Promise<void> {
     const { form } = getState();
     if (Object.keys(formProblems(form)).length > 0) return;
@@ -129,7 +112,7 @@ export function createActions(app: AppStore, client: Client) {
   }
 
   return {
-    ...createLibraryActions(app, client, { attempt, openModel, judgeModel }),
+    ...createLibraryActions(app, client, attempt, openModel),
     setForm,
     choosePreset(name: RunPresetName) {
       const { form, data } = getState();
@@ -189,7 +172,6 @@ export function createActions(app: AppStore, client: Client) {
       const now = getState();
       if (report && now.form === form && now.data.report === data.report) dispatch({ type: 'bill', report });
     },
-    judgeModel,
     pause: () => attempt(async () => client.trainer.pause()),
     resume: () => attempt(async () => client.trainer.resume()),
     stop: () => attempt(async () => client.trainer.stop()),

@@ -2,20 +2,27 @@
 import type { ModelSource, ModelToCome, ShapeVerdict } from '../worker/api.ts';
 import type { Client } from '../worker/client.ts';
 import type { DownloadProgress, HubOffer, StoredModel } from '../worker/library-api.ts';
+import { configOf, formProblems } from './form.ts';
 import { nameOfModel } from './library.ts';
 import { isOpen } from './run.ts';
 import type { AppStore } from './store.ts';
 
-/** What the other actions lend: `attempt` shows what is thrown, `openModel` loads a model. */
-interface Shared {
-  attempt<T>(work: () => Promise<T>): Promise<T | undefined>;
-  openModel(source: ModelSource): Promise<boolean>;
-  judgeModel(model: string | ModelToCome): Promise<ShapeVerdict | null>;
-}
-
-/** Binds the actions; those of models here stay with it. */
-export function createLibraryActions({ dispatch, getState }: AppStore, client: Client, { attempt, openModel, judgeModel }: Shared) {
+/** Binds the actions; `attempt` shows what is thrown, `openModel` loads a model. */
+export function createLibraryActions(
+  { dispatch, getState }: AppStore,
+  client: Client,
+  attempt: <T>(work: () => Promise<T>) => Promise<T | undefined>,
+  openModel: (source: ModelSource) => Promise<boolean>,
+) {
   const configs = new Map<string, string>();
+
+  /** Whether a model that is not here fits the settings in the form; null while they have mistakes or a run is going. */
+  async function judgeModel(model: string | ModelToCome): Promise<ShapeVerdict | null> {
+    const { form, run } = getState();
+    if (Object.keys(formProblems(form)).length > 0 || isOpen(run.phase)) return null;
+    return (await attempt(async () => client.trainer.judgeModel(model, configOf(form)))) ?? null;
+  }
+
   async function list() {
     const stored = await attempt(() => client.library().list());
     dispatch({ type: 'library-listed', stored: stored ?? [] });
@@ -23,6 +30,7 @@ export function createLibraryActions({ dispatch, getState }: AppStore, client: C
 
   return {
     listModels: list,
+    judgeModel,
 
     /** Looks for a model on the Hub; what can be loaded of it is then offered. */
     async findModel(id: string, revision: string, token: string) {

@@ -4,7 +4,12 @@
 export class RunControl {
   private release: (() => void) | null = null;
   private waiting: Promise<void> | null = null;
-  stopped = false;
+  /** How often it was asked to stop: the first time ends the run, one during a validation that too. */
+  stops = 0;
+
+  get stopped(): boolean {
+    return this.stops > 0;
+  }
 
   get paused(): boolean {
     return this.waiting !== null;
@@ -26,7 +31,7 @@ export class RunControl {
 
   /** Ends the run after the current step; what was trained is kept. */
   stop(): void {
-    this.stopped = true;
+    this.stops++;
     this.resume();
   }
 

@@ -217,6 +217,47 @@ test('after the first step no GPU buffer is created; pausing and going on change
   expect(stopped.session.done).toBeLessThan(10);
 });
 
+test('a validation waits when paused and changes nothing by it; a stop ends it, and no other of that step is made', async () => {
+  const { input } = await fixture('train-moe', {
+    data: { maxLength: 64, validation: 0.8 },
+    train: { steps: 4, batch: 1, microBatch: 1, evaluateEvery: 2 },
+  });
+  const validating = async (act: (control: RunControl, done: number) => void) => {
+    const control = new RunControl();
+    const seen: number[] = [];
+    const phases: string[] = [];
+    const onProgress = (task: string, done: number) => {
+      if (task !== 'Validating') return;
+      seen.push(done);
+      act(control, done);
+    };
+    const { session, validations } = await run({ ...input, control, hooks: { onProgress, onPhase: (p) => phases.push(p) } });
+    session.destroy();
+    return { seen, phases, done: session.done, validations: validations.map((v) => [v.step, v.validation_loss]) };
+  };
+  const whole = await validating(() => undefined);
+  expect(whole.validations.map(([step]) => step)).toEqual([2, 4]);
+  const rows = Math.max(...whole.seen);
+  expect(rows).toBeGreaterThan(3);
+  const paused = await validating((control, done) => {
+    if (done !== 1) return;
+    control.pause();
+    setTimeout(() => control.resume(), 20);
+  });
+  expect(paused.validations).toEqual(whole.validations);
+  expect(paused.phases.join()).toContain('evaluating,paused,evaluating');
+  // In the first one, after step 2: the run ends there.
+  const early = await validating((control, done) => done === 1 && control.stop());
+  expect([early.validations, early.seen, early.done]).toEqual([[], [0, 1], 2]);
+  // Stopped in training, which is followed by a last validation; stopped in that, too.
+  let steps = 0;
+  const late = await validating((control, done) => {
+    if (done === 0) steps++;
+    if (steps === 2 && done === 1) control.stop();
+  });
+  expect([late.validations.map(([step]) => step), late.seen.slice(-2), late.done]).toEqual([[2], [0, 1], 4]);
+});
+
 test('a run whose loss is not finite stops with the step named, before any update from it', async () => {
   const { input } = await fixture('train-moe', { train: { steps: 50, learningRate: 1e30, clipNorm: null } });
   const session = await Session.create(input);

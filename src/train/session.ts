@@ -70,6 +70,8 @@ export interface RunInput {
   control?: RunControl;
 }
 
+const DROPPED = new Error('the validation was stopped');
+
 /** A run that has been set up: its adapter is on the device and can be used while it waits. */
 export class Session {
   /** Optimizer steps done. */
@@ -78,6 +80,8 @@ export class Session {
   private readonly hooks: RunHooks;
   private readonly clock = new Clock();
   private failure: Error | null = null;
+  /** Step whose validation was stopped. */
+  private dropped = -1;
   private constructor(
     private readonly input: RunInput,
     readonly layout: AdapterLayout,
@@ -142,10 +146,10 @@ export class Session {
     gpu.check();
   }
 
-  private async pausable(): Promise<boolean> {
+  private async pausable(phase: 'training' | 'evaluating' = 'training'): Promise<boolean> {
     return this.control.gate((paused) => {
       this.clock.paused(paused);
-      this.hooks.onPhase?.(paused ? 'paused' : 'training');
+      this.hooks.onPhase?.(paused ? 'paused' : phase);
     });
   }
 
@@ -215,14 +219,23 @@ export class Session {
     this.hooks.onRouting?.(routing.slice(0, this.layout.routedExperts));
   }
 
+  /** Pauses between batches. A stop drops it, and with it any other after the same step. */
   private async validate(ring: StatisticsRing): Promise<void> {
     await ring.drain();
-    if (this.split.validation.length === 0) return;
+    if (this.split.validation.length === 0 || this.dropped === this.done) return;
     this.hooks.onPhase?.('evaluating');
-    const validation_loss = await meanLoss(this.runtime, this.split.validation, (done, of) =>
-      this.hooks.onProgress?.('Validating', done, of),
-    );
-    this.hooks.onValidation?.({ stage: 'train', step: this.done, validation_loss, seconds: this.clock.seconds });
+    const { stops } = this.control;
+    try {
+      const validation_loss = await meanLoss(this.runtime, this.split.validation, async (done, of) => {
+        this.hooks.onProgress?.('Validating', done, of);
+        await this.pausable('evaluating');
+        if (this.control.stops > stops) throw DROPPED;
+      });
+      this.hooks.onValidation?.({ stage: 'train', step: this.done, validation_loss, seconds: this.clock.seconds });
+    } catch (error) {
+      if (error !== DROPPED) throw error;
+      this.dropped = this.done;
+    }
     this.hooks.onPhase?.('training');
   }
 
@@ -241,9 +254,14 @@ export class Session {
 const allocationOf = ({ model, config, allocation }: RunInput): Allocation =>
   (config.adapter.method === 'lora-moe' && allocation) || resolveAllocation(config, model.config);
 
-/** Mean cross-entropy over all loss-carrying tokens of rows, in batches of the runtime's shape. */
-export async function meanLoss(runtime: Runtime, rows: readonly Row[], onProgress?: (done: number, of: number) => void): Promise<number> {
+/** Mean cross-entropy over all loss-carrying tokens of rows, in batches of the runtime's shape. @param onProgress may throw to stop */
+export async function meanLoss(
+  runtime: Runtime,
+  rows: readonly Row[],
+  onProgress?: (done: number, of: number) => void | Promise<void>,
+): Promise<number> {
   const size = runtime.shape.rows;
+  await onProgress?.(0, rows.length);
   let sum = 0;
   let tokens = 0;
   for (let at = 0; at < rows.length; at += size) {
@@ -253,7 +271,7 @@ export async function meanLoss(runtime: Runtime, rows: readonly Row[], onProgres
     invariant(s[STATISTICS.tokens] === batch.lossTokens, 'the GPU did not finish an evaluation');
     sum += s[STATISTICS.crossEntropy];
     tokens += batch.lossTokens;
-    onProgress?.(Math.min(rows.length, at + size), rows.length);
+    await onProgress?.(Math.min(rows.length, at + size), rows.length);
   }
   return sum / tokens;
 }

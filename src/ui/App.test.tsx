@@ -349,6 +349,13 @@ describe('training', () => {
     expect(trainer.resume).toHaveBeenCalledTimes(1);
     await press('Stop');
     expect(trainer.stop).toHaveBeenCalledTimes(1);
+    // The validation that follows has its own progress, and can be stopped too.
+    event({ type: 'phase', phase: 'evaluating' });
+    event({ type: 'progress', task: 'Validating', done: 1040, total: 2500, unit: 'rows', secondsLeft: 90 });
+    expect(screen.getByTestId('run-bar').textContent).toMatch(/^Validating1,040 of 2,500 rows after step 0 · (1 min 30|90) s left/);
+    expect(screen.getByTestId('live').textContent).toMatch(/Measuring the validation loss after step 0 of \d+.*1,040 of 2,500 rows · /);
+    await press('Stop');
+    expect(trainer.stop).toHaveBeenCalledTimes(2);
   });
 
   test('asking waits for a pause, then both models are asked in turn', async () => {

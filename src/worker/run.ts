@@ -14,7 +14,7 @@ import { InputError, isInputError } from '../util/error.ts';
 import type { ReviewReport } from './api.ts';
 import { describeSearch, describeTraining } from './describe.ts';
 import type { EventSender } from './events.ts';
-import { Speed } from './speed.ts';
+import { Speed, timeLeft } from './speed.ts';
 
 /** What a run works on, and whom it tells. */
 export interface RunInput {
@@ -95,7 +95,7 @@ export class Run {
       control: this.#control,
       hooks: {
         onPhase: (phase) => events.send({ type: 'phase', phase }),
-        onProgress: (task, done, total) => events.send({ type: 'progress', task, done, total, unit: '' }),
+        onProgress: progressOf(events),
         onLower: (m, total) => {
           this.metrics.push(m);
           events.step('search', figuresOf(m), total);
@@ -171,7 +171,7 @@ export class Run {
       control: this.#control,
       hooks: {
         onPhase: (phase) => events.send({ type: 'phase', phase }),
-        onProgress: (task, done, total) => events.send({ type: 'progress', task, done, total, unit: '' }),
+        onProgress: progressOf(events),
         onStep: (m, total) => {
           this.metrics.push(m);
           events.step('train', figuresOf(m), total);
@@ -252,3 +252,13 @@ const figuresOf = ({ step, loss, ce, balance, lr, grad_norm, tokens, seconds }: 
   tokens,
   seconds,
 });
+
+/** Tells the progress of a session's tasks; with the time left of those that begin at 0. */
+function progressOf(events: EventSender): (task: string, done: number, total: number) => void {
+  let begun: number | null = null;
+  return (task, done, total) => {
+    if (done === 0) begun = performance.now();
+    const secondsLeft = begun === null ? null : timeLeft(begun, done, total);
+    events.send({ type: 'progress', task, done, total, unit: task === 'Validating' ? 'rows' : 'kernels', secondsLeft });
+  };
+}

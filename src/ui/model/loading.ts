@@ -1,7 +1,7 @@
 // The four stages of loading a model, as the strip shows them, and the figures of the one that goes on.
 import type { Progress } from '../../state/state.ts';
 import type { LoadingStage } from '../../worker/api.ts';
-import { bytes, duration, whole } from '../shared/format.ts';
+import { bytes, left, whole } from '../shared/format.ts';
 import type { StageView } from '../shared/Stages.tsx';
 
 const stages: readonly LoadingStage[] = ['Reading', 'Uploading', 'Compiling', 'Warm-up'];
@@ -42,6 +42,5 @@ export function loadingFigures(begun: readonly Progress[]): { label: string; tex
   const now = begun.at(-1);
   if (!now) return { label: sentences.Reading, text: '' };
   const { done, unit, secondsLeft } = now;
-  const left = secondsLeft != null && secondsLeft >= 1 ? ` · ${duration(secondsLeft)} left` : '';
-  return { label: sentences[now.task], text: `${unit === 'bytes' ? bytes(done) : whole(done)} of ${amount(now)}${left}` };
+  return { label: sentences[now.task], text: `${unit === 'bytes' ? bytes(done) : whole(done)} of ${amount(now)}${left(secondsLeft)}` };
 }

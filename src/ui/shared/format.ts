@@ -43,3 +43,6 @@ export const percent = (part: number, of: number): string => {
   const p = (100 * part) / of;
   return `${p > 0 && p < 10 ? p.toFixed(1) : p > 99 && p < 100 ? p.toFixed(1) : p.toFixed(0)} %`;
 };
+
+/** " · 3 min left" of a second or more, where it is known. */
+export const left = (seconds: number | null | undefined): string => (seconds != null && seconds >= 1 ? ` · ${duration(seconds)} left` : '');

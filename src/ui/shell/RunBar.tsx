@@ -1,10 +1,11 @@
 // The run, on every part of the page: phase, step, speed, time left, pause and stop.
 import { useEffect, useState } from 'react';
 import { isOpen, type RunState } from '../../state/run.ts';
+import type { Progress } from '../../state/state.ts';
 import type { Phase } from '../../worker/api.ts';
 import { useActions, useApp } from '../context.ts';
 import { Button } from '../shared/controls.tsx';
-import { duration, loss, whole } from '../shared/format.ts';
+import { duration, left, loss, whole } from '../shared/format.ts';
 import { PauseIcon, PlayIcon, StopIcon } from '../shared/icons.tsx';
 
 const names: Partial<Record<Phase, string>> = {
@@ -17,9 +18,11 @@ const names: Partial<Record<Phase, string>> = {
   paused: 'Paused',
 };
 
-/** "12 of 160 · 830 tokens/s · 2 min left", as far as it is known. */
-export function runLine(run: RunState): string {
+/** "12 of 160 · 830 tokens/s · 2 min left", as far as it is known; of a validation its rows. */
+export function runLine(run: RunState, progress: Progress | null = null): string {
   const parts = [];
+  if (run.phase === 'evaluating' && progress)
+    return `${whole(progress.done)} of ${whole(progress.total)} rows after step ${run.step}${left(progress.secondsLeft)}`;
   const searching = run.stage === 'search';
   const [step, total, value] = searching ? [run.searchStep, run.searchTotal, run.lowerLoss] : [run.step, run.total, run.loss];
   if (run.phase === 'review') return 'The allocation is ready.';
@@ -32,6 +35,7 @@ export function runLine(run: RunState): string {
 
 export function RunBar() {
   const run = useApp((s) => s.run);
+  const progress = useApp((s) => s.progress);
   const { pause, resume, stop } = useActions();
   const [asked, setAsked] = useState<'pause' | 'stop' | null>(null); // obeyed once the step under way is done
   // biome-ignore lint/correctness/useExhaustiveDependencies: every new phase answers what was asked
@@ -54,7 +58,7 @@ export function RunBar() {
           <span className="font-semibold" data-testid="phase">
             {names[run.phase]}
           </span>
-          <span className="ml-2 text-sm text-muted tabular-nums">{runLine(run)}</span>
+          <span className="ml-2 text-sm text-muted tabular-nums">{runLine(run, progress)}</span>
         </p>
         {run.phase === 'review' ? (
           <a className="btn btn-primary" href="#review-title">

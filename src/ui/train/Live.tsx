@@ -4,7 +4,7 @@ import type { RunState } from '../../state/run.ts';
 import type { SearchHistory } from '../../state/search-history.ts';
 import { useApp, useRouting, useSearchHistory } from '../context.ts';
 import { Progress } from '../shared/controls.tsx';
-import { duration, whole } from '../shared/format.ts';
+import { duration, left, whole } from '../shared/format.ts';
 import { LiveStats } from './LiveStats.tsx';
 import { LossFigure } from './LossFigure.tsx';
 import { StageStrip } from './StageStrip.tsx';
@@ -81,7 +81,12 @@ export function Live() {
     >
       <StageStrip />
       {counting ? (
-        <Progress label={progress.task} done={progress.done} total={progress.total} text={`${progress.done} of ${progress.total}`} />
+        <Progress
+          label={run.phase === 'evaluating' ? sentence(run, history) : progress.task}
+          done={progress.done}
+          total={progress.total}
+          text={`${whole(progress.done)} of ${whole(progress.total)} ${progress.unit}${left(progress.secondsLeft)}`}
+        />
       ) : (
         run.stage !== 'review' && (
           <Progress
