@@ -403,6 +403,26 @@ describe('memory', () => {
       );
     }
     await refused(['budget', '--model', 'smollm2-135m', '--data', good], /a shape has no tokenizer/);
+    await refused(['budget', '--model', moe, '--validation', good], /--validation needs --data/);
+    // What a run with files for validation has written is no hindrance where no data is given.
+    const named = settings({ data: { maxLength: 16, validation: ['v.jsonl'], weights: { a: 2 } }, train: { batch: 2, microBatch: 2 } });
+    expect((await cli('budget', '--model', moe, '--config', named)).code).toBe(0);
+    const held = file('held.jsonl', `${JSON.stringify({ input_ids: Array(40).fill(1), labels: Array(40).fill(1) })}\n`);
+    const bill = async (...more: string[]) => {
+      const argv = [
+        'budget',
+        '--model',
+        moe,
+        '--data',
+        good,
+        '--config',
+        settings({ train: { batch: 2, microBatch: 2 } }),
+        '--json',
+        ...more,
+      ];
+      return JSON.parse((await cli(...argv)).out).stages[0].columns[0].bill.total as number;
+    };
+    expect(await bill('--validation', held)).toBeGreaterThan(await bill()); // its row is the longest
     await accepted(train({ config: settings({ ...small, memory: 50_000_000 }) }));
     await accepted(train({ config: settings({ ...small, data: { packing: true, maxLength: 64 }, train: { batch: 2, microBatch: 2 } }) }));
   });

@@ -3,7 +3,7 @@ import type { Remote } from 'comlink';
 import type { Allocation } from '../adapters/allocation.ts';
 import type { AdapterLayout } from '../adapters/layout.ts';
 import { questionIds } from '../data/question.ts';
-import { epochOf, filesOf } from '../data/split.ts';
+import { filesOf, splitRows } from '../data/split.ts';
 import type { Tokenizer } from '../data/tokenizer.ts';
 import { createGpu, type Gpu } from '../gpu/device.ts';
 import { generate } from '../model/generate.ts';
@@ -265,7 +265,7 @@ export class Trainer {
     if (!this.#opened) return this.#needRun().split.validation;
     const rows = rowsOf(await this.data.examples(), Number.POSITIVE_INFINITY);
     const { data, seed } = this.#opened.settings;
-    return epochOf(filesOf(rows), data, seed).validation;
+    return splitRows(filesOf(rows), { ...data, weights: {} }, seed).validation;
   }
 
   exportAdapter(): Promise<ExportReport> {

@@ -17,7 +17,17 @@ import { searchShapes, trainingShapes } from '../../train/run-rows.ts';
 import { Runtime } from '../../train/runtime.ts';
 import { InputError } from '../../util/error.ts';
 import { type Context, command } from '../command.ts';
-import { type CheckedModel, checkBatches, checkModel, openData, openModel, readAllocation, readRunConfig, shared } from '../inputs.ts';
+import {
+  type CheckedModel,
+  checkBatches,
+  checkModel,
+  openData,
+  openModel,
+  readAllocation,
+  readRunConfig,
+  shared,
+  withValidation,
+} from '../inputs.ts';
 import { choice, flag, required, text, texts, whole } from '../options.ts';
 
 /** One binding at most where no GPU is asked: what the engine asks of any. */
@@ -75,6 +85,12 @@ async function settingsOf(config: string | undefined, length: number | undefined
   return { ...settings, data: { ...settings.data, maxLength: length ?? maxLength }, memory: bytes ?? settings.memory };
 }
 
+/** The settings without those of data files by name, where there is no data. */
+const ofNoFiles = (settings: RunConfig): RunConfig => {
+  const { validation } = settings.data;
+  return { ...settings, data: { ...settings.data, weights: {}, validation: typeof validation === 'number' ? validation : 0 } };
+};
+
 async function modelOf(name: string, binding: number): Promise<{ checked: CheckedModel | null; model: SymbolicModel }> {
   const variants = { product: 'register', rows: 'thread' } as const;
   const config = SHAPES[name.toLowerCase()];
@@ -103,6 +119,7 @@ the message names settings that do, and the exit code is 2. No GPU is opened wit
     model: required(text('DIR|FILE|SHAPE', `model folder, .gguf file, or a shape in bf16: ${Object.keys(SHAPES).join(', ')}`)),
     config: shared.config,
     data: texts('FILE', 'datasets whose rows are meant; without: rows as long as --length, which all carry loss'),
+    validation: shared.validation,
     length: whole('tokens a row, in place of data.maxLength', 2, 1_000_000),
     bytes: whole('bytes that search and training may each take, in place of memory in run.json', 1, Number.MAX_SAFE_INTEGER),
     binding: whole(
@@ -117,15 +134,18 @@ the message names settings that do, and the exit code is 2. No GPU is opened wit
     json: flag('one line of JSON'),
   },
   run: async (o, context) => {
-    const config = await settingsOf(o.config, o.length, o.bytes);
+    const settings = await settingsOf(o.config, o.length, o.bytes);
+    const { config, paths } =
+      o.data.length > 0 ? withValidation(settings, o.data, o.validation) : { config: ofNoFiles(settings), paths: [] };
     const binding = o.binding ?? LARGEST_BINDING;
     const { checked, model } = await modelOf(o.model, binding);
-    if (o.data.length > 0 && !checked) throw new InputError('bad-option', '--data needs a model folder or file: a shape has no tokenizer.');
+    if (o.data.length === 0 && o.validation.length > 0) throw new InputError('bad-option', '--validation needs --data beside it.');
+    if (paths.length > 0 && !checked) throw new InputError('bad-option', '--data needs a model folder or file: a shape has no tokenizer.');
     const rows =
-      o.data.length > 0 && checked
-        ? (await openData(context, checked, o.data, config.data)).dataset.examples
+      paths.length > 0 && checked
+        ? (await openData(context, checked, paths, config.data)).dataset.examples
         : rowsOf(config.data.maxLength, config, model.config.vocab);
-    if (o.data.length > 0) checkBatches(rows, config);
+    if (paths.length > 0) checkBatches(rows, config);
     const stages: { stage: string; columns: Column[] }[] = [];
     if (searches(config)) {
       const need = searchNeed(model, config, searchShapes(rows, config));
