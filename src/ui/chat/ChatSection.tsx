@@ -55,7 +55,8 @@ function Ask() {
   const temperatureError =
     temperature.trim() !== '' && Number(temperature) >= 0 && Number(temperature) <= 5 ? undefined : 'a number from 0 to 5';
   const seedError = /^\d{1,15}$/.test(seed.trim()) ? undefined : 'a whole number, 0 or more';
-  const can = !going && !busy && !checking && prompt.trim() !== '' && !lengthError && !temperatureError && !seedError;
+  const loading = useApp((s) => s.model.status === 'loading');
+  const can = !going && !loading && !busy && !checking && prompt.trim() !== '' && !lengthError && !temperatureError && !seedError;
   const send = () => {
     if (!can) return;
     const which: Which[] = tuned ? ['base', 'tuned'] : ['base'];

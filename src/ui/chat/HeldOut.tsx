@@ -15,7 +15,7 @@ export function HeldOut() {
   const trained = useApp((s) => s.run.report?.validationRows ?? 0);
   const set = opened ? (rows >= 2 && opened.validation !== 0 ? 1 : 0) : trained;
   const going = useApp((s) => isGoing(s.run.phase));
-  const chatting = useApp((s) => s.chat.busy);
+  const chatting = useApp((s) => s.chat.busy || s.model.status === 'loading');
   const step = useApp((s) => (s.adapter ? null : s.run.step));
   const progress = useApp((s) => s.progress);
   const { checkHeldOut, stopAnswer } = useActions();
