@@ -4,7 +4,10 @@ import tailwindcss from '@tailwindcss/vite';
 import react from '@vitejs/plugin-react';
 import { defineConfig, type Plugin } from 'vite';
 
-/** "Nothing is uploaded", enforced by the browser: the built page may fetch from where it lies and from the Hub's hosts, and from nowhere else. */
+/**
+ * "Nothing is uploaded", enforced by the browser: the built page may fetch from where it lies and
+ * from the Hub's hosts, and from nowhere else.
+ */
 const policy = [
   "default-src 'none'",
   "script-src 'self'",
@@ -20,13 +23,18 @@ const contentSecurity: Plugin = {
   name: 'content-security-policy',
   apply: 'build',
   transformIndexHtml: () => [
-    { tag: 'meta', attrs: { 'http-equiv': 'Content-Security-Policy', content: policy }, injectTo: 'head-prepend' },
+    {
+      tag: 'meta',
+      attrs: { 'http-equiv': 'Content-Security-Policy', content: policy },
+      injectTo: 'head-prepend',
+    },
   ],
 };
 
 export default defineConfig({
   base: './', // so that the built page works from any folder of any server
-  plugins: [react(), tailwindcss(), optimizeLocales.vite({ locales: ['en-US'] }), contentSecurity], // the page speaks English
+  // the page speaks English
+  plugins: [react(), tailwindcss(), optimizeLocales.vite({ locales: ['en-US'] }), contentSecurity],
   build: { outDir: 'dist/web', target: 'es2023', chunkSizeWarningLimit: 2000 },
   worker: { format: 'es' },
   optimizeDeps: { entries: ['index.html'] },

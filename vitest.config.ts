@@ -1,4 +1,5 @@
-// Which test files run where. Every test that needs a GPU is named *.gpu.test.ts and runs both under Node (Dawn) and in Chromium.
+// Which test files run where. Every test that needs a GPU is named *.gpu.test.ts and runs both
+// under Node (Dawn) and in Chromium.
 import { playwright } from '@vitest/browser-playwright';
 import { defineConfig } from 'vitest/config';
 import { chromiumFlags, findChromium } from './scripts/chromium.mjs';
@@ -49,7 +50,9 @@ export default defineConfig({
             enabled: true,
             headless: true,
             screenshotFailures: false,
-            provider: playwright({ launchOptions: { executablePath: findChromium(), args: chromiumFlags } }),
+            provider: playwright({
+              launchOptions: { executablePath: findChromium(), args: chromiumFlags },
+            }),
             instances: [{ browser: 'chromium' }],
           },
         },

@@ -27,8 +27,12 @@ afterAll(async () => {
 
 const weights = readFileSync(`${nanoFolder}/model.safetensors`);
 const config = JSON.parse(readFileSync(`${nanoFolder}/config.json`, 'utf8'));
-const nano = { 'config.json': JSON.stringify(config), 'model.safetensors': new Uint8Array(weights) };
-const without = (key: string) => Object.fromEntries(Object.entries(config).filter(([k]) => k !== key));
+const nano = {
+  'config.json': JSON.stringify(config),
+  'model.safetensors': new Uint8Array(weights),
+};
+const without = (key: string) =>
+  Object.fromEntries(Object.entries(config).filter(([k]) => k !== key));
 const lying = new Uint8Array(weights);
 new DataView(lying.buffer).setBigUint64(0, 2n ** 40n, true);
 
@@ -40,13 +44,37 @@ const models: [string, Record<string, string | Uint8Array>, RegExp][] = [
     { ...nano, 'config.json': JSON.stringify({ ...config, architectures: ['MambaForCausalLM'] }) },
     /MambaForCausalLM/,
   ],
-  ['impossible head counts', { ...nano, 'config.json': JSON.stringify({ ...config, num_key_value_heads: 3 }) }, /num_key_value_heads 3/],
-  ['no rope_theta', { ...nano, 'config.json': JSON.stringify(without('rope_parameters')) }, /rope_theta/],
-  ['truncated weights', { ...nano, 'model.safetensors': new Uint8Array(weights.subarray(0, 5000)) }, /model\.safetensors/],
-  ['empty weights', { ...nano, 'model.safetensors': new Uint8Array(0) }, /model\.safetensors: the file is empty/],
-  ['a header lying about its length', { ...nano, 'model.safetensors': lying }, /model\.safetensors/],
+  [
+    'impossible head counts',
+    { ...nano, 'config.json': JSON.stringify({ ...config, num_key_value_heads: 3 }) },
+    /num_key_value_heads 3/,
+  ],
+  [
+    'no rope_theta',
+    { ...nano, 'config.json': JSON.stringify(without('rope_parameters')) },
+    /rope_theta/,
+  ],
+  [
+    'truncated weights',
+    { ...nano, 'model.safetensors': new Uint8Array(weights.subarray(0, 5000)) },
+    /model\.safetensors/,
+  ],
+  [
+    'empty weights',
+    { ...nano, 'model.safetensors': new Uint8Array(0) },
+    /model\.safetensors: the file is empty/,
+  ],
+  [
+    'a header lying about its length',
+    { ...nano, 'model.safetensors': lying },
+    /model\.safetensors/,
+  ],
   ['no weights', { 'config.json': nano['config.json'] }, /model\.safetensors/],
-  ['weights of other shapes', { ...nano, 'config.json': JSON.stringify({ ...config, vocab_size: 98 }) }, /shape \[97, 32\]/],
+  [
+    'weights of other shapes',
+    { ...nano, 'config.json': JSON.stringify({ ...config, vocab_size: 98 }) },
+    /shape \[97, 32\]/,
+  ],
   ['a broken tokenizer.json', { ...nano, 'tokenizer.json': '{"model": 3}' }, /tokenizer\.json/],
 ];
 
@@ -66,7 +94,8 @@ test('after all of them a model can be loaded', async () => {
 test('weights that are no numbers are refused after a first pass, and the model before stays and answers', async () => {
   const { page } = open;
   const length = Number(weights.readBigUInt64LE(0));
-  const [start, end] = JSON.parse(weights.toString('utf8', 8, 8 + length))['model.norm.weight'].data_offsets;
+  const [start, end] = JSON.parse(weights.toString('utf8', 8, 8 + length))['model.norm.weight']
+    .data_offsets;
   const damaged = new Uint8Array(weights);
   damaged.fill(0xff, 8 + length + start, 8 + length + end);
   await chooseModel(page, makeFolder('damaged', { ...nano, 'model.safetensors': damaged }));
@@ -80,12 +109,37 @@ test('weights that are no numbers are refused after a first pass, and the model 
 const bytes = (...values: number[]) => new Uint8Array(values);
 const data: [string, string, string | Uint8Array, RegExp][] = [
   ['an empty file', 'rows.jsonl', '', /rows\.jsonl: the file is empty/],
-  ['a binary file', 'rows.jsonl', bytes(0x89, 0x50, 0x4e, 0x47, 0, 0, 0, 1, 255, 254), /rows\.jsonl/],
-  ['no row that can be used', 'rows.jsonl', '{"prompt": 1, "completion": 2}\nnot json\n', /none of 2 rows/],
+  [
+    'a binary file',
+    'rows.jsonl',
+    bytes(0x89, 0x50, 0x4e, 0x47, 0, 0, 0, 1, 255, 254),
+    /rows\.jsonl/,
+  ],
+  [
+    'no row that can be used',
+    'rows.jsonl',
+    '{"prompt": 1, "completion": 2}\nnot json\n',
+    /none of 2 rows/,
+  ],
   ['a kind that is not known', 'rows.bin', 'abc', /this kind of file is not known/],
-  ['ids outside the vocabulary', 'rows.jsonl', '{"input_ids": [1, 5000], "labels": [-100, 5000]}', /outside the vocabulary \(0 to 783\)/],
-  ['labels of another length', 'rows.jsonl', '{"input_ids": [1, 2, 3], "labels": [1, 2]}', /"labels" has 2 entries/],
-  ['no trained token', 'rows.jsonl', '{"input_ids": [1, 2, 3], "labels": [-100, -100, -100]}', /no token carries loss/],
+  [
+    'ids outside the vocabulary',
+    'rows.jsonl',
+    '{"input_ids": [1, 5000], "labels": [-100, 5000]}',
+    /outside the vocabulary \(0 to 783\)/,
+  ],
+  [
+    'labels of another length',
+    'rows.jsonl',
+    '{"input_ids": [1, 2, 3], "labels": [1, 2]}',
+    /"labels" has 2 entries/,
+  ],
+  [
+    'no trained token',
+    'rows.jsonl',
+    '{"input_ids": [1, 2, 3], "labels": [-100, -100, -100]}',
+    /no token carries loss/,
+  ],
 ];
 
 for (const [name, file, content, message] of data) {
@@ -115,7 +169,10 @@ test('a table with other headers, a byte order mark, CRLF and a ragged row: colu
 
 test('rows longer than the limit are counted, and the limit can be changed', async () => {
   const { page } = open;
-  const row = JSON.stringify({ prompt: 'The owl has a red drum. Where?', completion: `in the market ${'and in the cave '.repeat(30)}` });
+  const row = JSON.stringify({
+    prompt: 'The owl has a red drum. Where?',
+    completion: `in the market ${'and in the cave '.repeat(30)}`,
+  });
   await chooseData(page, `${makeFolder('data', { 'long.jsonl': `${row}\n` })}/long.jsonl`);
   await page.getByText('long.jsonl').first().waitFor();
   await page.getByLabel('Max length').fill('nonsense');

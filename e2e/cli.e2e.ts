@@ -1,4 +1,5 @@
-// The command line as a person starts it: training, gradients and logits against PyTorch's, the demo model, Ctrl-C, bad input.
+// The command line as a person starts it: training, gradients and logits against PyTorch's, the
+// demo model, Ctrl-C, bad input.
 import { spawn } from 'node:child_process';
 import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -26,10 +27,16 @@ interface Outcome {
 /** Starts `npm run cli -- argv` without npm. `watch` sees stderr as it grows. */
 function cli(
   argv: string[],
-  options: { env?: Record<string, string>; watch?: (err: string, kill: (s: NodeJS.Signals) => void) => void } = {},
+  options: {
+    env?: Record<string, string>;
+    watch?: (err: string, kill: (s: NodeJS.Signals) => void) => void;
+  } = {},
 ) {
   return new Promise<Outcome>((resolve, reject) => {
-    const child = spawn(process.execPath, [join(root, 'scripts/cli.mjs'), ...argv], { cwd: root, env: { ...process.env, ...options.env } });
+    const child = spawn(process.execPath, [join(root, 'scripts/cli.mjs'), ...argv], {
+      cwd: root,
+      env: { ...process.env, ...options.env },
+    });
     let [out, err] = ['', ''];
     child.stdout.on('data', (d) => {
       out += d;
@@ -79,19 +86,35 @@ test('train: 20 steps follow PyTorch, twice with the same bits; the settings and
   const first = await done(...trainMoe(at('moe')));
   await done(...trainMoe(at('moe2')));
   expect(first.out).toBe('');
-  const want: Record<string, number>[] = JSON.parse(readFileSync(golden('train-moe/run.golden.json'), 'utf8'));
+  const want: Record<string, number>[] = JSON.parse(
+    readFileSync(golden('train-moe/run.golden.json'), 'utf8'),
+  );
   const got = lines(at('moe/metrics.jsonl'));
   expect(got.map((m) => m.step)).toEqual(want.map((m) => m.step));
   got.forEach((m, i) => {
-    expect(Object.keys(m)).toEqual(['stage', 'step', 'loss', 'ce', 'balance', 'lr', 'grad_norm', 'tokens', 'seconds']);
-    for (const key of ['loss', 'ce', 'lr']) expect(Math.abs(m[key] - want[i][key]), `${key} of step ${i + 1}`).toBeLessThan(1e-3);
+    expect(Object.keys(m)).toEqual([
+      'stage',
+      'step',
+      'loss',
+      'ce',
+      'balance',
+      'lr',
+      'grad_norm',
+      'tokens',
+      'seconds',
+    ]);
+    for (const key of ['loss', 'ce', 'lr'])
+      expect(Math.abs(m[key] - want[i][key]), `${key} of step ${i + 1}`).toBeLessThan(1e-3);
   });
   for (const name of ['adapter_model.safetensors', 'adapter_config.json'])
-    expect(readFileSync(at(`moe/adapter/${name}`)).equals(readFileSync(at(`moe2/adapter/${name}`)))).toBe(true);
+    expect(
+      readFileSync(at(`moe/adapter/${name}`)).equals(readFileSync(at(`moe2/adapter/${name}`))),
+    ).toBe(true);
   const final = await tensors(golden('train-moe/final.safetensors'));
   const ours = await tensors(at('moe/adapter/adapter_model.safetensors'));
   expect([...ours.keys()].sort()).toEqual([...final.keys()].sort());
-  for (const [key, entry] of final) expect(distance(await readF32(ours.get(key)!), await readF32(entry)), key).toBeLessThan(1e-2);
+  for (const [key, entry] of final)
+    expect(distance(await readF32(ours.get(key)!), await readF32(entry)), key).toBeLessThan(1e-2);
   const settings = JSON.parse(readFileSync(at('moe/config.json'), 'utf8'));
   expect(settings).toMatchObject({
     seed: 1,
@@ -110,8 +133,15 @@ test('logits: equal to PyTorch’s; a saved adapter gives the same bits in each 
   const model = golden('train-moe');
   const file = await tensors(golden('train-moe/golden.safetensors'));
   const { shape } = file.get('input_ids')!;
-  const flat = Array.from(new Int32Array((await readTensor(file.get('input_ids')!)).slice().buffer));
-  writeFileSync(at('ids.json'), JSON.stringify(Array.from({ length: shape[0] }, (_, r) => flat.slice(r * shape[1], (r + 1) * shape[1]))));
+  const flat = Array.from(
+    new Int32Array((await readTensor(file.get('input_ids')!)).slice().buffer),
+  );
+  writeFileSync(
+    at('ids.json'),
+    JSON.stringify(
+      Array.from({ length: shape[0] }, (_, r) => flat.slice(r * shape[1], (r + 1) * shape[1])),
+    ),
+  );
   const logits = async (adapter: string, out: string, ...more: string[]) => {
     const { out: printed } = await done(
       'logits',
@@ -134,13 +164,22 @@ test('logits: equal to PyTorch’s; a saved adapter gives the same bits in each 
   expect(distance(await readF32(got), await readF32(want)) ** 2).toBeLessThan(1e-10);
   await logits(at('moe/adapter'), 'one.safetensors');
   await logits(at('moe2/adapter'), 'two.safetensors');
-  expect(readFileSync(at('one.safetensors')).equals(readFileSync(at('two.safetensors')))).toBe(true);
+  expect(readFileSync(at('one.safetensors')).equals(readFileSync(at('two.safetensors')))).toBe(
+    true,
+  );
 });
 
 test('gradients: every tensor within 1e-4 of PyTorch’s, the loss within 1e-5', async () => {
   for (const name of ['train-moe', 'train-lora']) {
     const model = golden(name);
-    const files = ['--data', join(model, 'data.jsonl'), '--config', join(model, 'run.json'), '--out', at(`${name}.grads`)];
+    const files = [
+      '--data',
+      join(model, 'data.jsonl'),
+      '--config',
+      join(model, 'run.json'),
+      '--out',
+      at(`${name}.grads`),
+    ];
     await done('gradients', '--model', model, '--adapter', join(model, 'adapter'), ...files);
     const want = await tensors(join(model, 'grads.safetensors'));
     const got = await tensors(at(`${name}.grads`));
@@ -160,8 +199,25 @@ test('the demo model: a short run from text, then answers and an evaluation with
   const rows = readFileSync(join(demo, 'heldout.jsonl'), 'utf8').trim().split('\n').slice(0, 12);
   writeFileSync(at('rows.jsonl'), rows.join('\n'));
   const train = { steps: 2, batch: 4, microBatch: 4, learningRate: 1e-2 };
-  writeFileSync(at('run.json'), JSON.stringify({ data: { maxLength: 32, validation: 0.2 }, adapter: { experts: 2, rank: 2 }, train }));
-  await done('train', '--model', demo, '--data', at('rows.jsonl'), '--config', at('run.json'), '--out', at('demo'));
+  writeFileSync(
+    at('run.json'),
+    JSON.stringify({
+      data: { maxLength: 32, validation: 0.2 },
+      adapter: { experts: 2, rank: 2 },
+      train,
+    }),
+  );
+  await done(
+    'train',
+    '--model',
+    demo,
+    '--data',
+    at('rows.jsonl'),
+    '--config',
+    at('run.json'),
+    '--out',
+    at('demo'),
+  );
   const metrics = lines(at('demo/metrics.jsonl'));
   expect(metrics.map((m) => [m.step, 'loss' in m, 'validation_loss' in m])).toEqual([
     [1, true, false],
@@ -170,12 +226,15 @@ test('the demo model: a short run from text, then answers and an evaluation with
   ]);
   const { prompt } = JSON.parse(rows[0]);
   const ask = async (...more: string[]) =>
-    (await done('generate', '--model', demo, '--prompt', prompt, '--max-new-tokens', '8', ...more)).out;
+    (await done('generate', '--model', demo, '--prompt', prompt, '--max-new-tokens', '8', ...more))
+      .out;
   const answer = await ask('--adapter', at('demo/adapter'));
   expect(answer).toMatch(/^[^<\n]+\n$/);
   expect(await ask('--raw')).not.toBe(answer);
   const evaluate = async (...more: string[]) =>
-    JSON.parse((await done('evaluate', '--model', demo, '--data', at('rows.jsonl'), '--json', ...more)).out);
+    JSON.parse(
+      (await done('evaluate', '--model', demo, '--data', at('rows.jsonl'), '--json', ...more)).out,
+    );
   const [base, tuned] = [await evaluate(), await evaluate('--adapter', at('demo/adapter'))];
   expect(Object.keys(base)).toEqual(expect.arrayContaining(['loss', 'perplexity', 'exactMatch']));
   expect(base.rows).toBe(12);
@@ -196,8 +255,20 @@ test('validation on a file of its own: the loss of its rows, which are not train
   expect(metrics.filter((m) => 'loss' in m)).toHaveLength(2); // 4 rows twice
   const config = JSON.parse(readFileSync(at('held/config.json'), 'utf8'));
   expect(config.data).toMatchObject({ validation: ['held.jsonl'], weights: { 'some.jsonl': 2 } });
-  const evaluation = ['evaluate', '--model', demo, '--data', at('held.jsonl'), '--config', at('held.json'), '--json'];
-  const weightless = { ...JSON.parse(readFileSync(at('held.json'), 'utf8')), data: { maxLength: 32 } };
+  const evaluation = [
+    'evaluate',
+    '--model',
+    demo,
+    '--data',
+    at('held.jsonl'),
+    '--config',
+    at('held.json'),
+    '--json',
+  ];
+  const weightless = {
+    ...JSON.parse(readFileSync(at('held.json'), 'utf8')),
+    data: { maxLength: 32 },
+  };
   writeFileSync(at('held.json'), JSON.stringify(weightless));
   const { loss } = JSON.parse((await done(...evaluation, '--adapter', at('held/adapter'))).out);
   expect(metrics.at(-1).validation_loss).toBeCloseTo(loss, 5);
@@ -206,9 +277,22 @@ test('validation on a file of its own: the loss of its rows, which are not train
 test('Ctrl-C ends training after the step and keeps what was trained', async () => {
   const model = golden('train-lora');
   const config = JSON.parse(readFileSync(join(model, 'run.json'), 'utf8'));
-  writeFileSync(at('long.json'), JSON.stringify({ ...config, train: { ...config.train, steps: 1_000_000 } }));
+  writeFileSync(
+    at('long.json'),
+    JSON.stringify({ ...config, train: { ...config.train, steps: 1_000_000 } }),
+  );
   let sent = false;
-  const argv = ['train', '--model', model, '--data', join(model, 'data.jsonl'), '--config', at('long.json'), '--out', at('long')];
+  const argv = [
+    'train',
+    '--model',
+    model,
+    '--data',
+    join(model, 'data.jsonl'),
+    '--config',
+    at('long.json'),
+    '--out',
+    at('long'),
+  ];
   const { code, err } = await cli(argv, {
     watch: (text, kill) => {
       if (sent || !text.includes('Training: step')) return;
@@ -228,12 +312,20 @@ test('bad input and a missing GPU: exit code 2, one line, no stack trace, no fol
   const train = ['train', '--model', model, '--out', at('never'), '--data'];
   const good = join(model, 'data.jsonl');
   writeFileSync(at('bad.json'), '{"train": {"steps": -1}}');
-  const noDriver = { VK_DRIVER_FILES: at('none.json'), VK_ICD_FILENAMES: at('none.json'), GUILOMO_DAWN: 'none' };
+  const noDriver = {
+    VK_DRIVER_FILES: at('none.json'),
+    VK_ICD_FILENAMES: at('none.json'),
+    GUILOMO_DAWN: 'none',
+  };
   const cases: [string[], RegExp, Record<string, string>?][] = [
     [[...train, at('none.jsonl')], /none\.jsonl: no such file/],
     [[...train, good, '--config', at('bad.json')], /bad\.json: train\.steps is -1/],
     [['polish'], /"polish" is no command/],
-    [[...train, good, '--config', join(model, 'run.json')], /Dawn found no WebGPU adapter/, noDriver],
+    [
+      [...train, good, '--config', join(model, 'run.json')],
+      /Dawn found no WebGPU adapter/,
+      noDriver,
+    ],
   ];
   for (const [argv, message, env] of cases) {
     const started = Date.now();

@@ -1,6 +1,15 @@
-// A comparison from the command line on a nano model: searches included, stopped and gone on with, the table that comes out.
+// A comparison from the command line on a nano model: searches included, stopped and gone on with,
+// the table that comes out.
 import { spawn } from 'node:child_process';
-import { appendFileSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import {
+  appendFileSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  statSync,
+  writeFileSync,
+} from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -15,7 +24,15 @@ const out = join(dir, 'out');
 beforeAll(ensureCli);
 afterAll(() => rmSync(dir, { recursive: true }));
 
-const search = { steps: 4, batch: 2, microBatch: 2, learningRate: 0.01, upperLearningRate: 0.1, closable: true, budget: 0.5 };
+const search = {
+  steps: 4,
+  batch: 2,
+  microBatch: 2,
+  learningRate: 0.01,
+  upperLearningRate: 0.1,
+  closable: true,
+  budget: 0.5,
+};
 const plan = {
   run: {
     data: { maxLength: 24, validation: 0.25 },
@@ -37,7 +54,20 @@ const path = join(dir, 'plan.json');
 
 /** Runs the comparison; `stop` sends Ctrl-C once stderr matches. */
 function compare(stop?: RegExp) {
-  const argv = ['compare', '--model', model, '--data', data, '--held-out', data, '--plan', path, '--out', out, '--json'];
+  const argv = [
+    'compare',
+    '--model',
+    model,
+    '--data',
+    data,
+    '--held-out',
+    data,
+    '--plan',
+    path,
+    '--out',
+    out,
+    '--json',
+  ];
   return new Promise<{ code: number | null; out: string; err: string }>((resolve, reject) => {
     const child = spawn(process.execPath, [join(root, 'scripts/cli.mjs'), ...argv], { cwd: root });
     const got = { out: '', err: '' };
@@ -78,7 +108,12 @@ test('compare: stopped, cut off, gone on with; every run once; the table by meth
   // Of each method: one tuning run a learning rate, then one run a seed.
   const runs = lines();
   expect(runs.map((r) => `${r.stage} ${r.method} ${r.seed}`)).toEqual(
-    Object.keys(plan.methods).flatMap((m) => [`tune ${m} 9`, `tune ${m} 9`, `final ${m} 1`, `final ${m} 2`]),
+    Object.keys(plan.methods).flatMap((m) => [
+      `tune ${m} 9`,
+      `tune ${m} 9`,
+      `final ${m} 1`,
+      `final ${m} 2`,
+    ]),
   );
   for (const r of runs) {
     expect(r.validationLoss).toBeGreaterThan(0);
@@ -103,10 +138,16 @@ test('compare: stopped, cut off, gone on with; every run once; the table by meth
 
   // One search a seed, also for the shuffled twin, which has the same number of parameters.
   const kept = readdirSync(join(out, 'allocations')).sort();
-  expect(kept).toEqual(['1', '2', '9'].flatMap((s) => ['expert', 'rank', 'search'].map((what) => `found-${s}-${what}.json`)));
+  expect(kept).toEqual(
+    ['1', '2', '9'].flatMap((s) =>
+      ['expert', 'rank', 'search'].map((what) => `found-${s}-${what}.json`),
+    ),
+  );
   expect(table.found).toMatchObject([{ name: 'found', n: 2 }]);
   for (const seed of [1, 2]) {
-    const [a, b] = runs.filter((r) => r.seed === seed && r.stage === 'final' && r.method.startsWith('found'));
+    const [a, b] = runs.filter(
+      (r) => r.seed === seed && r.stage === 'final' && r.method.startsWith('found'),
+    );
     expect(a.parameters).toBe(b.parameters);
   }
   const text = readFileSync(join(out, 'table.md'), 'utf8');

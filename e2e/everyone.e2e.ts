@@ -2,7 +2,16 @@
 import { gzipSync } from 'node:zlib';
 import { afterEach, expect, test } from 'vitest';
 import { address, type OpenPage, openApp } from './launch.ts';
-import { chooseData, fill, loadModel, nanoFolder, textOf, violations, waitForDevice, waitForPhase } from './steps.ts';
+import {
+  chooseData,
+  fill,
+  loadModel,
+  nanoFolder,
+  textOf,
+  violations,
+  waitForDevice,
+  waitForPhase,
+} from './steps.ts';
 
 let open: OpenPage | null = null;
 afterEach(async () => {
@@ -22,12 +31,21 @@ for (const colorScheme of ['light', 'dark'] as const) {
     await page.getByTestId('notice').waitFor();
     await chooseData(page, `${nanoFolder}/data.jsonl`);
     await page.getByTestId('data-facts').waitFor();
-    await fill(page, { Length: '3', Batch: '2', 'Micro-batch': '2', 'Validation share': '0.25', Rank: 'x' });
+    await fill(page, {
+      Length: '3',
+      Batch: '2',
+      'Micro-batch': '2',
+      'Validation share': '0.25',
+      Rank: 'x',
+    });
     expect(await violations(page)).toEqual([]);
     await fill(page, { Rank: '2' });
     await page.getByRole('button', { name: 'Start training' }).click();
     await waitForPhase(page, 'finished');
-    await page.getByRole('figure', { name: 'Loss by step' }).getByText('The same as a table').click();
+    await page
+      .getByRole('figure', { name: 'Loss by step' })
+      .getByText('The same as a table')
+      .click();
     await page.getByRole('button', { name: 'Check held-out rows' }).click();
     await page.getByTestId('exact').waitFor({ timeout: 120_000 });
     await page.getByRole('button', { name: 'Prepare the download' }).click();
@@ -37,10 +55,13 @@ for (const colorScheme of ['light', 'dark'] as const) {
 }
 
 test('phone width: nothing sticks out, and the theme can be chosen and is kept', async () => {
-  open = await openApp({ context: { viewport: { width: 360, height: 740 }, colorScheme: 'light' } });
+  open = await openApp({
+    context: { viewport: { width: 360, height: 740 }, colorScheme: 'light' },
+  });
   const { page } = open;
   await waitForDevice(page);
-  const overhang = () => page.evaluate(() => document.documentElement.scrollWidth - window.innerWidth);
+  const overhang = () =>
+    page.evaluate(() => document.documentElement.scrollWidth - window.innerWidth);
   expect(await overhang()).toBeLessThanOrEqual(0);
   await loadModel(page, nanoFolder);
   await chooseData(page, `${nanoFolder}/data.jsonl`);
@@ -62,7 +83,8 @@ test('keyboard: the first stop skips to the tool, and every stop can be seen', a
   for (let i = 0; i < 12; i++) {
     await page.keyboard.press('Tab');
     const outline = await page.evaluate(() => {
-      const shown = (e: Element | null | undefined) => !!e && getComputedStyle(e).outlineStyle !== 'none';
+      const shown = (e: Element | null | undefined) =>
+        !!e && getComputedStyle(e).outlineStyle !== 'none';
       const at = document.activeElement;
       return at === document.body || shown(at) || shown(at?.closest('[data-focus-visible]'));
     });
@@ -86,7 +108,8 @@ test('the scripts that the page needs before it shows are at most 170 KB, gzippe
   const scripts = [...html.matchAll(/(?:src|href)="(\.\/[^"]+\.js)"/g)].map(([, path]) => path);
   expect(scripts.length).toBeGreaterThan(0);
   let size = 0;
-  for (const path of scripts) size += gzipSync(await (await fetch(new URL(path, address()))).arrayBuffer()).length;
+  for (const path of scripts)
+    size += gzipSync(await (await fetch(new URL(path, address()))).arrayBuffer()).length;
   expect(size).toBeGreaterThan(20_000);
   expect(size).toBeLessThanOrEqual(170_000);
 });

@@ -18,17 +18,34 @@ export interface OpenPage {
 export const address = (): string => inject('address');
 
 /** Launches Chromium, with further flags; `webgpu: false` gives one without WebGPU. */
-export function launchChromium(options: { webgpu?: boolean; args?: string[] } = {}): Promise<Browser> {
+export function launchChromium(
+  options: { webgpu?: boolean; args?: string[] } = {},
+): Promise<Browser> {
   const webgpu = options.webgpu ?? true;
   const flags = webgpu
     ? chromiumFlags
-    : [...chromiumFlags.filter((flag) => !flag.includes('webgpu')), '--disable-features=WebGPU,WebGPUService'];
-  return chromium.launch({ executablePath: findChromium(), headless: true, args: [...flags, ...(options.args ?? [])] });
+    : [
+        ...chromiumFlags.filter((flag) => !flag.includes('webgpu')),
+        '--disable-features=WebGPU,WebGPUService',
+      ];
+  return chromium.launch({
+    executablePath: findChromium(),
+    headless: true,
+    args: [...flags, ...(options.args ?? [])],
+  });
 }
 
-/** Launches Chromium and opens the app in a page of its own, with any of Playwright's context options (viewport, colour scheme, …). */
+/**
+ * Launches Chromium and opens the app in a page of its own, with any of Playwright's context
+ * options (viewport, colour scheme, …).
+ */
 export async function openApp(
-  options: { webgpu?: boolean; args?: string[]; context?: BrowserContextOptions; path?: string } = {},
+  options: {
+    webgpu?: boolean;
+    args?: string[];
+    context?: BrowserContextOptions;
+    path?: string;
+  } = {},
 ): Promise<OpenPage> {
   const browser = await launchChromium(options);
   const context = await browser.newContext({ acceptDownloads: true, ...options.context });

@@ -19,7 +19,9 @@ import {
 
 const weights = 'model.safetensors';
 const other = demoOnHub('lab/other');
-other.files['config.json'].bytes = new TextEncoder().encode('{"architectures": ["MambaForCausalLM"], "model_type": "mamba"}');
+other.files['config.json'].bytes = new TextEncoder().encode(
+  '{"architectures": ["MambaForCausalLM"], "model_type": "mamba"}',
+);
 const models = [demoOnHub('lab/tiny'), demoOnHub('lab/gated', 'gated'), other];
 const size = models[0].files[weights].bytes.length;
 
@@ -38,7 +40,11 @@ afterAll(removeFolders);
 
 /** The page in a Chromium whose Hub is the mock one. */
 async function openWithHub(context: Parameters<typeof openApp>[0] = {}): Promise<Page> {
-  open = await openApp({ args: running.args, ...context, context: { ignoreHTTPSErrors: true, ...context.context } });
+  open = await openApp({
+    args: running.args,
+    ...context,
+    context: { ignoreHTTPSErrors: true, ...context.context },
+  });
   await waitForDevice(open.page);
   return open.page;
 }
@@ -65,14 +71,20 @@ const letGo = () => running.hub.faults.clear();
 /** Waits until a fifth of the model is here. */
 const fifth = (page: Page) =>
   page.waitForFunction(
-    () => Number(document.querySelector('[data-testid=download-progress] [role=progressbar]')?.getAttribute('aria-valuenow')) > 20,
+    () =>
+      Number(
+        document
+          .querySelector('[data-testid=download-progress] [role=progressbar]')
+          ?.getAttribute('aria-valuenow'),
+      ) > 20,
   );
 
 test('suggested models are sized with the settings there are: without a budget, and against one', async () => {
   const page = await openWithHub();
   await page.getByTestId('hub').locator('summary').click();
   const suggestions = page.getByTestId('suggestions');
-  const training = (id: string) => textOf(suggestions.locator('tr', { hasText: id }).first().locator('[data-verdict]'));
+  const training = (id: string) =>
+    textOf(suggestions.locator('tr', { hasText: id }).first().locator('[data-verdict]'));
   /** Waits until all nine are sized. */
   const sized = (some: string) =>
     page.waitForFunction((verdict) => {
@@ -107,7 +119,10 @@ test('the stages of loading are seen in order, one after the other', async () =>
     const seen: string[] = [];
     Object.assign(window, { seen });
     new MutationObserver(() => {
-      const stages = Array.from(document.querySelectorAll<HTMLElement>('[data-testid=loading-stages] li'), (stage) => stage.dataset.state);
+      const stages = Array.from(
+        document.querySelectorAll<HTMLElement>('[data-testid=loading-stages] li'),
+        (stage) => stage.dataset.state,
+      );
       if (stages.length > 0 && seen.at(-1) !== stages.join()) seen.push(stages.join());
     }).observe(document.body, { subtree: true, childList: true, attributes: true });
   });
@@ -142,7 +157,9 @@ test('a loading that is cancelled leaves the model before, which answers; no not
 test('a model of the Hub: paused, resumed after a reload, opened; then opened again without the Hub, and deleted', async () => {
   const page = await openWithHub();
   await find(page, 'lab/tiny');
-  expect(await textOf(page.getByTestId('offers'))).toContain(`main is commit ${COMMIT.slice(0, 8)}`);
+  expect(await textOf(page.getByTestId('offers'))).toContain(
+    `main is commit ${COMMIT.slice(0, 8)}`,
+  );
   const verdict = page.getByTestId('offer-verdict').locator('[data-verdict]');
   expect(await textOf(verdict)).toMatch(/^fits, [\d.]+ MiB$/); // before any of its weights are here
   expect(running.hub.sent(weights)).toBe(0);

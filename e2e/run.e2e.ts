@@ -1,4 +1,5 @@
-// A person's whole way through the page: a local model and the demo, from the button to the adapter's files.
+// A person's whole way through the page: a local model and the demo, from the button to the
+// adapter's files.
 import { readFileSync } from 'node:fs';
 import { unzipSync } from 'fflate';
 import { afterAll, afterEach, expect, test } from 'vitest';
@@ -29,12 +30,21 @@ afterEach(async () => {
 });
 afterAll(removeFolders);
 
-const stat = (name: string) => open!.page.getByTestId('live').locator('dl > div', { hasText: name }).first().locator('dd').first();
+const stat = (name: string) =>
+  open!.page
+    .getByTestId('live')
+    .locator('dl > div', { hasText: name })
+    .first()
+    .locator('dd')
+    .first();
 
 async function unzip(path: string) {
   const files = unzipSync(readFileSync(path));
   const text = (name: string) => new TextDecoder().decode(files[name]);
-  const source = bytesSource(files['adapter/adapter_model.safetensors'] as Uint8Array<ArrayBuffer>, 'adapter_model.safetensors');
+  const source = bytesSource(
+    files['adapter/adapter_model.safetensors'] as Uint8Array<ArrayBuffer>,
+    'adapter_model.safetensors',
+  );
   const metrics: Record<string, number>[] = text('metrics.jsonl')
     .trim()
     .split('\n')
@@ -56,7 +66,9 @@ test('a local model: settings, start, pause, resume, stop, held-out rows, export
   expect(await textOf(page.getByTestId('model-facts'))).toContain('Llama');
   await chooseData(page, `${nanoFolder}/data.jsonl`);
   await page.getByTestId('data-facts').waitFor();
-  expect(await page.getByTestId('sample').locator('[data-mask=trained]').count()).toBeGreaterThan(0);
+  expect(await page.getByTestId('sample').locator('[data-mask=trained]').count()).toBeGreaterThan(
+    0,
+  );
 
   // A mistake is shown at its field and keeps the run from starting.
   await fill(page, {
@@ -97,14 +109,20 @@ test('a local model: settings, start, pause, resume, stop, held-out rows, export
   await waitForPhase(page, 'stopped');
 
   const first = await unzip(await download(page));
-  expect(first.names).toEqual(['adapter/adapter_config.json', 'adapter/adapter_model.safetensors', 'config.json', 'metrics.jsonl']);
+  expect(first.names).toEqual([
+    'adapter/adapter_config.json',
+    'adapter/adapter_model.safetensors',
+    'config.json',
+    'metrics.jsonl',
+  ]);
   expect(first.adapter).toMatchObject({ peft_type: 'GUILOMO', top_k: 2, r_max: 4 });
   expect(first.config.train).toMatchObject({ steps: 5000, batch: 2, learningRate: 3e-3 });
   const steps = first.metrics.filter((m) => m.loss !== undefined);
   expect(steps.map((m) => m.step)).toEqual(steps.map((_, i) => i + 1));
   expect(steps.length).toBe(first.config.stepsDone);
   expect(first.metrics.filter((m) => m.validation_loss !== undefined)).toHaveLength(1);
-  expect(first.tensors.size).toBe(2 * 7 * (3 * 2 + 1)); // layers · linears · (experts · (A, B) + router)
+  // layers · linears · (experts · (A, B) + router)
+  expect(first.tensors.size).toBe(2 * 7 * (3 * 2 + 1));
   const ups = [...first.tensors.values()].filter((t) => t.name.endsWith('lora_B.weight'));
   expect((await readF32(ups[0])).some((v) => v !== 0)).toBe(true); // B starts at 0: it has learnt
 
@@ -137,9 +155,16 @@ test('questions with choices, validated on a file of its own: the likeliest choi
       const question = `${who} has a ${colours[i % 3]} drum in the market. What colour is the drum?`;
       return `${JSON.stringify({ question, choices: colours, answer: colours[i % 3] })}\n`;
     }).join('');
-  const folder = makeFolder('choices', { 'drums.jsonl': rowsOf('Sam', 6), 'drums-valid.jsonl': rowsOf('Ida', 2) });
+  const folder = makeFolder('choices', {
+    'drums.jsonl': rowsOf('Sam', 6),
+    'drums-valid.jsonl': rowsOf('Ida', 2),
+  });
   await chooseData(page, [`${folder}/drums.jsonl`, `${folder}/drums-valid.jsonl`]);
-  await page.getByTestId('data-facts').getByRole('heading', { name: 'drums.jsonl' }).first().waitFor({ timeout: 60_000 });
+  await page
+    .getByTestId('data-facts')
+    .getByRole('heading', { name: 'drums.jsonl' })
+    .first()
+    .waitFor({ timeout: 60_000 });
   await fill(page, {
     Length: '2',
     Batch: '2',
@@ -164,7 +189,8 @@ test('questions with choices, validated on a file of its own: the likeliest choi
     const right = picks.filter((pick) => pick.endsWith('(right)')).length;
     expect(await textOf(shares.nth(i))).toContain(`${right} of 2`);
   }
-  for (const row of await page.getByTestId('held-out').locator('tbody tr').all()) expect(await textOf(row)).toContain('Ida has a');
+  for (const row of await page.getByTestId('held-out').locator('tbody tr').all())
+    expect(await textOf(row)).toContain('Ida has a');
   const { config, metrics } = await unzip(await download(page));
   expect(config.data.validation).toEqual(['drums-valid.jsonl']);
   expect(metrics.filter((m) => m.validation_loss !== undefined).map((m) => m.step)).toEqual([1, 2]);
@@ -198,7 +224,9 @@ test('the demo: from the button to answers of both models and the adapter', asyn
   await page.getByRole('button', { name: 'Stop' }).click();
   await waitForPhase(page, 'stopped');
 
-  await page.getByLabel('Prompt', { exact: true }).fill('Make it negative: The owl helped the goat.');
+  await page
+    .getByLabel('Prompt', { exact: true })
+    .fill('Make it negative: The owl helped the goat.');
   await page.getByRole('button', { name: 'Ask both' }).click();
   for (const which of ['base', 'tuned']) {
     const answer = page.locator(`[data-testid=answer-${which}] [data-done=true]`);
@@ -208,6 +236,8 @@ test('the demo: from the button to answers of both models and the adapter', asyn
   const { adapter, tensors, metrics } = await unzip(await download(page));
   expect(adapter).toMatchObject({ peft_type: 'GUILOMO', base_model_name_or_path: 'demo' });
   expect(tensors.size).toBe(4 * 7 * (8 * 2 + 1));
-  expect(metrics[0].loss).toBeGreaterThan(metrics[metrics.findLastIndex((m) => m.loss !== undefined)].loss * 0.5);
+  expect(metrics[0].loss).toBeGreaterThan(
+    metrics[metrics.findLastIndex((m) => m.loss !== undefined)].loss * 0.5,
+  );
   expect(errors).toEqual([]);
 });

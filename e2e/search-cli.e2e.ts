@@ -1,4 +1,5 @@
-// A search from the command line: its history, tensors and gradients against PyTorch's, the whole pipeline twice with the same bits, what it refuses.
+// A search from the command line: its history, tensors and gradients against PyTorch's, the whole
+// pipeline twice with the same bits, what it refuses.
 import { spawnSync } from 'node:child_process';
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -17,7 +18,10 @@ beforeAll(ensureCli);
 afterAll(() => rmSync(dir, { recursive: true }));
 
 function cli(...argv: string[]): { code: number | null; err: string } {
-  const { status, stderr } = spawnSync(process.execPath, [join(root, 'scripts/cli.mjs'), ...argv], { cwd: root, encoding: 'utf8' });
+  const { status, stderr } = spawnSync(process.execPath, [join(root, 'scripts/cli.mjs'), ...argv], {
+    cwd: root,
+    encoding: 'utf8',
+  });
   return { code: status, err: stderr };
 }
 
@@ -38,12 +42,22 @@ const lines = (path: string) => {
     .map((l) => JSON.parse(l));
 };
 const common = ['--model', golden('train-moe'), '--data', golden('search-common/data.jsonl')];
-const initOf = (name: string) => golden(`search-common/init${name === 'search-budget' ? '-closable' : ''}.safetensors`);
+const initOf = (name: string) =>
+  golden(`search-common/init${name === 'search-budget' ? '-closable' : ''}.safetensors`);
 
 test.each(['search-paper-second', 'search-survival-first', 'search-budget'])(
   'train on %s: GSVs, losses and tensors follow PyTorch',
   async (name) => {
-    done('train', ...common, '--config', golden(`${name}/run.json`), '--init', initOf(name), '--out', at(name));
+    done(
+      'train',
+      ...common,
+      '--config',
+      golden(`${name}/run.json`),
+      '--init',
+      initOf(name),
+      '--out',
+      at(name),
+    );
     const want = json(golden(`${name}/run.golden.json`));
     const history = lines(at(`${name}/gsv.jsonl`));
     expect(history.map((h) => h.step)).toEqual(Array.from({ length: 11 }, (_, i) => i));
@@ -53,7 +67,9 @@ test.each(['search-paper-second', 'search-survival-first', 'search-budget'])(
     for (const [key, entry] of gsv) {
       const values = await readF32(entry);
       history.forEach(({ values: found }, step) => {
-        const gap = found[key].map((v: number, i: number) => Math.abs(v - values[step * found[key].length + i]));
+        const gap = found[key].map((v: number, i: number) =>
+          Math.abs(v - values[step * found[key].length + i]),
+        );
         expect(Math.max(...gap), `${key} after step ${step}`).toBeLessThan(1e-4);
       });
     }
@@ -61,24 +77,38 @@ test.each(['search-paper-second', 'search-survival-first', 'search-budget'])(
       expect(Math.abs(history[i + 1].upper_loss - u.upper_loss)).toBeLessThan(1e-3);
     });
     const metrics = lines(at(`${name}/metrics.jsonl`));
-    expect(metrics.map((m) => [m.stage, m.step])).toEqual(want.lower.map((_: unknown, i: number) => ['search', i + 1]));
+    expect(metrics.map((m) => [m.stage, m.step])).toEqual(
+      want.lower.map((_: unknown, i: number) => ['search', i + 1]),
+    );
     metrics.forEach((m, i) => {
-      for (const key of ['loss', 'ce', 'lr']) expect(Math.abs(m[key] - want.lower[i][key]), `${key} of update ${i + 1}`).toBeLessThan(1e-3);
+      for (const key of ['loss', 'ce', 'lr'])
+        expect(Math.abs(m[key] - want.lower[i][key]), `${key} of update ${i + 1}`).toBeLessThan(
+          1e-3,
+        );
     });
     const state = await tensors(at(`${name}/search/state.safetensors`));
     for (const [key, entry] of await tensors(golden(`${name}/final.safetensors`)))
-      expect(distance(await readF32(state.get(key)!), await readF32(entry)), key).toBeLessThan(1e-2);
+      expect(distance(await readF32(state.get(key)!), await readF32(entry)), key).toBeLessThan(
+        1e-2,
+      );
     // The allocation is the argmax of the last line.
-    const [experts, ranks] = [json(at(`${name}/allocation/expert.json`)), json(at(`${name}/allocation/rank.json`))];
+    const [experts, ranks] = [
+      json(at(`${name}/allocation/expert.json`)),
+      json(at(`${name}/allocation/rank.json`)),
+    ];
     const last = history[10].values;
     const argmax = (g: number[]) => g.indexOf(Math.max(...g));
     for (const [path, count] of Object.entries<number>(experts)) {
       const index = argmax(last[`base_model.model.${path}.gsv_expert`]);
       expect(count).toBe(name === 'search-budget' ? index : Math.max(2, index + 1));
       for (let i = 0; i < count; i++)
-        expect(ranks[`${path}.experts.${i}`]).toBe(argmax(last[`base_model.model.${path}.experts.${i}.gsv_rank`]) + 1);
+        expect(ranks[`${path}.experts.${i}`]).toBe(
+          argmax(last[`base_model.model.${path}.experts.${i}.gsv_rank`]) + 1,
+        );
     }
-    expect(Object.keys(ranks).length).toBe(Object.values<number>(experts).reduce((a, b) => a + b, 0));
+    expect(Object.keys(ranks).length).toBe(
+      Object.values<number>(experts).reduce((a, b) => a + b, 0),
+    );
     // The state is a start as well.
     const again = ['--init', at(`${name}/search/state.safetensors`), '--out', at(`${name}-again`)];
     done('train', ...common, '--config', golden(`${name}/run.json`), ...again);
@@ -90,8 +120,20 @@ test.each(['search-paper-second', 'search-survival-second', 'search-budget'])(
   'gradients of %s: G within 1e-4, its correction within 1 %',
   async (name) => {
     const out = at(`${name}.safetensors`);
-    done('gradients', ...common, '--config', golden(`${name}/gradients.run.json`), '--init', initOf(name), '--out', out);
-    const [ours, theirs] = [await tensors(out), await tensors(golden(`${name}/gradients.safetensors`))];
+    done(
+      'gradients',
+      ...common,
+      '--config',
+      golden(`${name}/gradients.run.json`),
+      '--init',
+      initOf(name),
+      '--out',
+      out,
+    );
+    const [ours, theirs] = [
+      await tensors(out),
+      await tensors(golden(`${name}/gradients.safetensors`)),
+    ];
     const keys = [...theirs.keys()].filter((k) => k.includes('gsv_'));
     expect([...ours.keys()].filter((k) => k.includes('gsv_')).sort()).toEqual(keys.sort());
     const all = async (file: typeof ours) => {
@@ -133,7 +175,8 @@ test('search, allocation, training: all files, twice with the same bits; then th
   };
   writeFileSync(at('run.json'), JSON.stringify(run));
   const model = ['--model', golden('train-moe'), '--data', golden('train-moe/data.jsonl')];
-  for (const name of ['one', 'two']) done('train', ...model, '--config', at('run.json'), '--out', at(name));
+  for (const name of ['one', 'two'])
+    done('train', ...model, '--config', at('run.json'), '--out', at(name));
   const files = [
     'gsv.jsonl',
     'allocation/expert.json',
@@ -141,21 +184,41 @@ test('search, allocation, training: all files, twice with the same bits; then th
     'search/state.safetensors',
     'adapter/adapter_model.safetensors',
   ];
-  for (const file of files) expect(readFileSync(at(`one/${file}`)).equals(readFileSync(at(`two/${file}`))), file).toBe(true);
+  for (const file of files)
+    expect(readFileSync(at(`one/${file}`)).equals(readFileSync(at(`two/${file}`))), file).toBe(
+      true,
+    );
   const stages = lines(at('one/metrics.jsonl')).map((m) => m.stage);
-  expect(stages).toEqual(['search', 'search', 'search', 'search', 'train', 'train', 'train', 'train']);
+  expect(stages).toEqual([
+    'search',
+    'search',
+    'search',
+    'search',
+    'train',
+    'train',
+    'train',
+    'train',
+  ]);
   const config = json(at('one/config.json'));
-  expect(config).toMatchObject({ allocation: 'search', search: { estimator: 'survival', order: 'first-order' } });
+  expect(config).toMatchObject({
+    allocation: 'search',
+    search: { estimator: 'survival', order: 'first-order' },
+  });
   expect(config.experts).toEqual(json(at('one/allocation/expert.json')));
   expect(json(at('one/adapter/adapter_config.json')).experts).toEqual(config.experts);
   const history = lines(at('one/gsv.jsonl'));
   expect(history.length).toBe(7);
   expect(history[6].values).not.toEqual(history[0].values);
-  const files2 = { experts: at('one/allocation/expert.json'), ranks: at('one/allocation/rank.json') };
+  const files2 = {
+    experts: at('one/allocation/expert.json'),
+    ranks: at('one/allocation/rank.json'),
+  };
   writeFileSync(at('files.json'), JSON.stringify({ ...run, search: false, allocation: files2 }));
   done('train', ...model, '--config', at('files.json'), '--out', at('three'));
   expect(
-    readFileSync(at('three/adapter/adapter_model.safetensors')).equals(readFileSync(at('one/adapter/adapter_model.safetensors'))),
+    readFileSync(at('three/adapter/adapter_model.safetensors')).equals(
+      readFileSync(at('one/adapter/adapter_model.safetensors')),
+    ),
   ).toBe(true);
 });
 
@@ -177,6 +240,14 @@ test('what a search refuses, by name', () => {
     '--out',
     at('bad'),
   );
-  refuse(/--init FILE names its tensors/, 'gradients', ...common, '--config', config, '--out', at('bad.safetensors'));
+  refuse(
+    /--init FILE names its tensors/,
+    'gradients',
+    ...common,
+    '--config',
+    config,
+    '--out',
+    at('bad.safetensors'),
+  );
   refuse(/--adapter DIR is needed/, 'gradients', ...common, '--out', at('bad.safetensors'));
 });

@@ -1,4 +1,5 @@
-// The search on the page: heatmaps that change, the review, training with exactly what was reviewed, and the adapter opened again.
+// The search on the page: heatmaps that change, the review, training with exactly what was
+// reviewed, and the adapter opened again.
 import { readFileSync } from 'node:fs';
 import { unzipSync } from 'fflate';
 import type { Page } from 'playwright';
@@ -32,10 +33,20 @@ afterEach(async () => {
 afterAll(removeFolders);
 
 const sizes = { Experts: '4', Rank: '4' };
-const batches = { Batch: '2', 'Micro-batch': '2', 'Validation share': '0.25', 'Search batch': '4', 'Search micro-batch': '2' };
+const batches = {
+  Batch: '2',
+  'Micro-batch': '2',
+  'Validation share': '0.25',
+  'Search batch': '4',
+  'Search micro-batch': '2',
+};
 
 /** The nano model and its data, a search switched on, and settings by their labels. */
-async function prepare(page: Page, values: Record<string, string>, toggles: readonly string[] = []): Promise<void> {
+async function prepare(
+  page: Page,
+  values: Record<string, string>,
+  toggles: readonly string[] = [],
+): Promise<void> {
   await waitForDevice(page);
   await loadModel(page, nanoFolder);
   await chooseData(page, `${nanoFolder}/data.jsonl`);
@@ -54,25 +65,37 @@ async function cells(page: Page, grid: RegExp): Promise<Map<string, string>> {
     .getByRole('grid', { name: grid })
     .getByRole('gridcell')
     .evaluateAll((all) => all.map((cell) => cell.getAttribute('aria-label') ?? ''));
-  return new Map(labels.filter((label) => label.includes(':')).map((label) => [label.slice(0, label.indexOf(':')), label]));
+  return new Map(
+    labels
+      .filter((label) => label.includes(':'))
+      .map((label) => [label.slice(0, label.indexOf(':')), label]),
+  );
 }
 const cell = (page: Page, name: string) =>
-  page.getByRole('grid', { name: /^Allocation/ }).getByRole('gridcell', { name: new RegExp(`^${name}:`) });
+  page
+    .getByRole('grid', { name: /^Allocation/ })
+    .getByRole('gridcell', { name: new RegExp(`^${name}:`) });
 
 /** What a file offered by a button holds. */
 async function saved(page: Page, button: string): Promise<Record<string, number>> {
-  const [file] = await Promise.all([page.waitForEvent('download'), page.getByRole('button', { name: button }).click()]);
+  const [file] = await Promise.all([
+    page.waitForEvent('download'),
+    page.getByRole('button', { name: button }).click(),
+  ]);
   return JSON.parse(readFileSync(await file.path(), 'utf8'));
 }
 
 test('search, review with an edited and a locked cell, training with exactly that, export, and the adapter opened again', async () => {
   open = await openApp();
   const { page, errors } = open;
-  await prepare(page, { 'Search length': '90', Length: '24', Budget: '0.4', 'Validate every': '' }, [
-    'Linears may close',
-    'Wait for me at the review',
-  ]);
-  expect(await textOf(page.getByTestId('ready'))).toMatch(/The search trains .* parameters.*It decides how many the adapter then has/);
+  await prepare(
+    page,
+    { 'Search length': '90', Length: '24', Budget: '0.4', 'Validate every': '' },
+    ['Linears may close', 'Wait for me at the review'],
+  );
+  expect(await textOf(page.getByTestId('ready'))).toMatch(
+    /The search trains .* parameters.*It decides how many the adapter then has/,
+  );
   await startSearch(page);
 
   await waitForSearchStep(page, 4);
@@ -89,11 +112,15 @@ test('search, review with an edited and a locked cell, training with exactly tha
   await page.getByRole('button', { name: 'Pause' }).click();
   await waitForPhase(page, 'paused');
   const late = await cells(page, /^Experts/);
-  const moved = [...late].filter(([name, label]) => early.get(name)?.match(/(\d+) expert/)?.[1] !== label.match(/(\d+) expert/)?.[1]);
+  const moved = [...late].filter(
+    ([name, label]) =>
+      early.get(name)?.match(/(\d+) expert/)?.[1] !== label.match(/(\d+) expert/)?.[1],
+  );
   expect(moved.length).toBeGreaterThan(0);
   await page.getByRole('button', { name: 'Resume' }).click();
 
-  // Review: one linear is edited, it and another are locked, the rest is fitted; the locked ones stay.
+  // Review: one linear is edited, it and another are locked, the rest is fitted; the locked ones
+  // stay.
   await waitForPhase(page, 'review');
   expect(await textOf(page.getByTestId('countdown'))).toBe('Waiting for you.');
   const q0 = 'model.layers.0.self_attn.q_proj';
@@ -114,13 +141,22 @@ test('search, review with an edited and a locked cell, training with exactly tha
   const count = page.getByLabel('Parameter count', { exact: true });
   await count.fill('99999999');
   await page.getByRole('button', { name: 'Fit', exact: true }).click();
-  expect(await textOf(page.getByTestId('review'))).toMatch(/cannot be reached: with the locked linears .* it can be \d+ to \d+/);
+  expect(await textOf(page.getByTestId('review'))).toMatch(
+    /cannot be reached: with the locked linears .* it can be \d+ to \d+/,
+  );
   await count.fill('6000');
   await page.getByRole('button', { name: 'Fit', exact: true }).click();
   const total = Number(await page.getByTestId('review').getAttribute('data-parameters'));
   expect(Math.abs(total - 6000)).toBeLessThan(300);
-  const kept = { experts: await saved(page, 'Save expert.json'), ranks: await saved(page, 'Save rank.json') };
-  expect([kept.experts[q0], kept.ranks[`${q0}.experts.0`], kept.experts[down1]]).toEqual([wanted, 2, before[down1]]);
+  const kept = {
+    experts: await saved(page, 'Save expert.json'),
+    ranks: await saved(page, 'Save rank.json'),
+  };
+  expect([kept.experts[q0], kept.ranks[`${q0}.experts.0`], kept.experts[down1]]).toEqual([
+    wanted,
+    2,
+    before[down1],
+  ]);
 
   // A swap that is undone, and files that do not fit.
   await page.getByLabel('Swap in').selectOption('random');
@@ -134,7 +170,9 @@ test('search, review with an edited and a locked cell, training with exactly tha
   });
   const importInput = page.locator('[data-testid=review] input[type=file]');
   await importInput.setInputFiles([`${bad}/expert.json`, `${bad}/rank.json`]);
-  expect(await takeNotice(page)).toContain(`expert.json: "${q0}" is 9, not a whole number from 0 to 4`);
+  expect(await takeNotice(page)).toContain(
+    `expert.json: "${q0}" is 9, not a whole number from 0 to 4`,
+  );
 
   await page.getByRole('button', { name: 'Train with this allocation' }).click();
   await waitForStep(page, 5);
@@ -164,34 +202,55 @@ test('search, review with an edited and a locked cell, training with exactly tha
     'gsv.jsonl',
     'metrics.jsonl',
   ]);
-  expect({ experts: JSON.parse(text('allocation/expert.json')), ranks: JSON.parse(text('allocation/rank.json')) }).toEqual(kept);
+  expect({
+    experts: JSON.parse(text('allocation/expert.json')),
+    ranks: JSON.parse(text('allocation/rank.json')),
+  }).toEqual(kept);
   expect(JSON.parse(text('adapter/adapter_config.json'))).toMatchObject(kept);
-  expect(JSON.parse(text('config.json'))).toMatchObject({ allocation: 'search', search: { steps: 90, budget: 0.4, closable: true } });
+  expect(JSON.parse(text('config.json'))).toMatchObject({
+    allocation: 'search',
+    search: { steps: 90, budget: 0.4, closable: true },
+  });
   const history = lines('gsv.jsonl');
   expect(history.map((line) => line.step)).toEqual(Array.from({ length: 91 }, (_, i) => i));
   expect(Object.keys(history[0])).toEqual(['step', 'values']);
   expect(history[1].upper_loss).toBeGreaterThan(0);
   expect(history[90].values[`base_model.model.${q0}.gsv_expert`]).toHaveLength(5);
   const stages = lines('metrics.jsonl').map((line) => line.stage);
-  expect([stages.filter((s) => s === 'search').length, stages.filter((s) => s === 'train').length]).toEqual([45, 25]);
+  expect([
+    stages.filter((s) => s === 'search').length,
+    stages.filter((s) => s === 'train').length,
+  ]).toEqual([45, 25]);
 
   // The tensors have exactly the shapes of the reviewed allocation.
-  const weights = bytesSource(files['adapter/adapter_model.safetensors'] as Uint8Array<ArrayBuffer>, 'weights');
+  const weights = bytesSource(
+    files['adapter/adapter_model.safetensors'] as Uint8Array<ArrayBuffer>,
+    'weights',
+  );
   const { entries } = await openSafetensors(weights);
   let tensors = 0;
   for (const [path, n] of Object.entries(kept.experts)) {
     for (let i = 0; i < n; i++) {
       const r = kept.ranks[`${path}.experts.${i}`];
-      expect(entries.get(`base_model.model.${path}.experts.${i}.lora_A.weight`)?.shape[0], path).toBe(r);
-      expect(entries.get(`base_model.model.${path}.experts.${i}.lora_B.weight`)?.shape[1], path).toBe(r);
+      expect(
+        entries.get(`base_model.model.${path}.experts.${i}.lora_A.weight`)?.shape[0],
+        path,
+      ).toBe(r);
+      expect(
+        entries.get(`base_model.model.${path}.experts.${i}.lora_B.weight`)?.shape[1],
+        path,
+      ).toBe(r);
     }
     if (n > 0) expect(entries.get(`base_model.model.${path}.router.weight`)?.shape[0]).toBe(n);
     tensors += n > 0 ? 2 * n + 1 : 0;
   }
   expect(entries.size).toBe(tensors);
 
-  // Opened again it is the tuned model; beside another base model it is refused, and both are named.
-  const tuned = await page.locator('[data-testid=exact] [data-which=tuned]').getAttribute('data-exact');
+  // Opened again it is the tuned model; beside another base model it is refused, and both are
+  // named.
+  const tuned = await page
+    .locator('[data-testid=exact] [data-which=tuned]')
+    .getAttribute('data-exact');
   const chooser = page.locator('[data-testid=open-adapter] input[type=file]');
   const bytes = new Uint8Array(readFileSync(zip));
   const named = makeFolder('zips', { 'mine.zip': bytes, 'again.zip': bytes });
@@ -200,12 +259,19 @@ test('search, review with an edited and a locked cell, training with exactly tha
   expect(await textOf(page.getByTestId('opened'))).toContain('mine.zip is the tuned model');
   await page.getByRole('button', { name: 'Check held-out rows' }).click();
   await page.getByTestId('exact').waitFor({ timeout: 120_000 });
-  expect(await page.locator('[data-testid=exact] [data-which=tuned]').getAttribute('data-exact')).toBe(tuned);
+  expect(
+    await page.locator('[data-testid=exact] [data-which=tuned]').getAttribute('data-exact'),
+  ).toBe(tuned);
   expect(await page.getByTestId('held-out').locator('tbody tr').count()).toBe(2);
   await loadModel(page, demoFolder);
-  await page.getByTestId('model-facts').getByRole('heading', { name: 'demo' }).waitFor({ timeout: 60_000 });
+  await page
+    .getByTestId('model-facts')
+    .getByRole('heading', { name: 'demo' })
+    .waitFor({ timeout: 60_000 });
   await chooser.setInputFiles(`${named}/again.zip`);
-  expect(await takeNotice(page)).toMatch(/made for the base model “train-moe”; the model here is “demo”/);
+  expect(await takeNotice(page)).toMatch(
+    /made for the base model “train-moe”; the model here is “demo”/,
+  );
   expect(errors).toEqual([]);
 });
 
@@ -217,14 +283,18 @@ test('a search that is stopped goes to its review, which says so and can be disc
   await waitForSearchStep(page, 3);
   await page.getByRole('button', { name: 'Stop the search' }).click();
   await waitForPhase(page, 'review');
-  expect(await textOf(page.getByTestId('review'))).toMatch(/so far, at step \d+ of 5000.*stopped early/);
+  expect(await textOf(page.getByTestId('review'))).toMatch(
+    /so far, at step \d+ of 5000.*stopped early/,
+  );
   expect(await textOf(page.getByTestId('countdown'))).toBe('Waiting for you.');
   await page.getByRole('button', { name: 'Discard' }).click();
   await waitForPhase(page, 'stopped');
   expect(await page.getByRole('button', { name: /^Prepare/ }).count()).toBe(0);
 
   // The search alone: its review has an allocation to take home, and no training.
-  await page.locator('#train > div:last-child > details > summary', { hasText: 'Settings' }).click();
+  await page
+    .locator('#train > div:last-child > details > summary', { hasText: 'Settings' })
+    .click();
   await fill(page, { 'Search length': '12' });
   await page.getByText('Train after the search', { exact: true }).click();
   await startSearch(page);
@@ -246,14 +316,18 @@ test('an untouched review goes on by itself, with what was found; one that is as
   expect(await textOf(countdown)).toMatch(/Training follows in \d+ s/);
   await waitForPhase(page, 'finished', 90_000);
 
-  await page.locator('#train > div:last-child > details > summary', { hasText: 'Settings' }).click();
+  await page
+    .locator('#train > div:last-child > details > summary', { hasText: 'Settings' })
+    .click();
   await page.getByRole('button', { name: 'Start a new run' }).click();
   await waitForPhase(page, 'review');
   const wait = page.getByRole('button', { name: 'Wait', exact: true });
   await wait.focus();
   await page.keyboard.press('Enter');
   expect(await textOf(countdown)).toBe('Waiting for you.');
-  expect(await page.evaluate(() => document.activeElement?.textContent)).toBe('Train with this allocation');
+  expect(await page.evaluate(() => document.activeElement?.textContent)).toBe(
+    'Train with this allocation',
+  );
   await page.waitForTimeout(22_000);
   expect(await page.getByTestId('live').getAttribute('data-phase')).toBe('review');
   await page.keyboard.press('Enter');
@@ -269,10 +343,16 @@ for (const colorScheme of ['light', 'dark'] as const) {
       expect(await violations(page), where).toEqual([]);
       await page.setViewportSize({ width: 360, height: 740 });
       await page.waitForTimeout(300);
-      expect(await page.evaluate(() => document.documentElement.scrollWidth - window.innerWidth), where).toBeLessThanOrEqual(0);
+      expect(
+        await page.evaluate(() => document.documentElement.scrollWidth - window.innerWidth),
+        where,
+      ).toBeLessThanOrEqual(0);
       await page.setViewportSize({ width: 1280, height: 800 });
     };
-    await prepare(page, { 'Search length': '5000', Length: '6', Budget: '2' }, ['Wait for me at the review', 'Linears may close']);
+    await prepare(page, { 'Search length': '5000', Length: '6', Budget: '2' }, [
+      'Wait for me at the review',
+      'Linears may close',
+    ]);
     await check('settings');
     await fill(page, { Budget: '0.4' });
     await startSearch(page);

@@ -1,4 +1,5 @@
-// The real SmolLM2-135M-Instruct by command line, where scripts/fetch-smollm2.mjs has put it: an answer and a loss as transformers has them.
+// The real SmolLM2-135M-Instruct by command line, where scripts/fetch-smollm2.mjs has put it: an
+// answer and a loss as transformers has them.
 import { spawn } from 'node:child_process';
 import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -8,10 +9,20 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { ensureCli } from '../scripts/cli.mjs';
 
 const root = fileURLToPath(new URL('..', import.meta.url));
-const model = join(process.env.GUILOMO_MODELS ?? join(root, '.cache/models'), 'SmolLM2-135M-Instruct.Q4_1.gguf');
-const read = (file: string) => JSON.parse(readFileSync(join(root, 'src/testing/golden/smollm2', file), 'utf8'));
-const questions: { prompts: string[]; newTokens: number; data: object[]; run: { train: { batch: number } } } = read('questions.json');
-const golden: { answers: { text: string }[]; training: { steps: { ce: number }[] } } = read('golden.json');
+const model = join(
+  process.env.GUILOMO_MODELS ?? join(root, '.cache/models'),
+  'SmolLM2-135M-Instruct.Q4_1.gguf',
+);
+const read = (file: string) =>
+  JSON.parse(readFileSync(join(root, 'src/testing/golden/smollm2', file), 'utf8'));
+const questions: {
+  prompts: string[];
+  newTokens: number;
+  data: object[];
+  run: { train: { batch: number } };
+} = read('questions.json');
+const golden: { answers: { text: string }[]; training: { steps: { ce: number }[] } } =
+  read('golden.json');
 
 /** Starts the command line and returns its stdout. */
 function cli(...argv: string[]): Promise<string> {
@@ -30,8 +41,10 @@ function cli(...argv: string[]): Promise<string> {
 }
 
 const fetched = existsSync(model);
-// Weights that we did not make are never committed: without the file there is nothing to test, and the report says so by name.
-if (!fetched) test.skip(`there is no ${model}: node scripts/fetch-smollm2.mjs fetches it, and then it is tested here`, () => {});
+// Weights that we did not make are never committed: without the file there is nothing to test, and
+// the report says so by name.
+if (!fetched)
+  test.skip(`there is no ${model}: node scripts/fetch-smollm2.mjs fetches it, and then it is tested here`, () => {});
 
 describe.runIf(fetched)('SmolLM2-135M-Instruct from its GGUF file', () => {
   const dir = mkdtempSync(join(tmpdir(), 'smollm2-'));
@@ -39,7 +52,15 @@ describe.runIf(fetched)('SmolLM2-135M-Instruct from its GGUF file', () => {
   afterAll(() => rmSync(dir, { recursive: true }));
 
   test('answers a prompt as transformers does', async () => {
-    const out = await cli('generate', '--model', model, '--prompt', questions.prompts[0], '--max-new-tokens', `${questions.newTokens}`);
+    const out = await cli(
+      'generate',
+      '--model',
+      model,
+      '--prompt',
+      questions.prompts[0],
+      '--max-new-tokens',
+      `${questions.newTokens}`,
+    );
     expect(out.trim()).toBe(golden.answers[0].text);
   });
 
@@ -48,7 +69,9 @@ describe.runIf(fetched)('SmolLM2-135M-Instruct from its GGUF file', () => {
     const data = join(dir, 'data.jsonl');
     const rows = questions.data.slice(0, questions.run.train.batch);
     writeFileSync(data, rows.map((row) => JSON.stringify(row)).join('\n'));
-    const { loss } = JSON.parse(await cli('evaluate', '--model', model, '--data', data, '--json')) as { loss: number };
+    const { loss } = JSON.parse(
+      await cli('evaluate', '--model', model, '--data', data, '--json'),
+    ) as { loss: number };
     expect(Math.abs(loss - golden.training.steps[0].ce)).toBeLessThan(1e-4);
   });
 });

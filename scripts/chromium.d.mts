@@ -2,4 +2,6 @@
 export const chromiumFlags: string[];
 export function findChromium(): string | undefined;
 export function ensureChromium(): string;
-export function swiftshader(chromium: string): { icd: string; libraryDir: string | undefined } | undefined;
+export function swiftshader(
+  chromium: string,
+): { icd: string; libraryDir: string | undefined } | undefined;

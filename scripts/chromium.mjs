@@ -1,11 +1,15 @@
-// Finds a Chromium or Chrome, or installs one, and says where its SwiftShader (a Vulkan driver for the CPU) lies.
+// Finds a Chromium or Chrome, or installs one, and says where its SwiftShader (a Vulkan driver for
+// the CPU) lies.
 import { spawnSync } from 'node:child_process';
 import { existsSync, readdirSync, readFileSync, realpathSync } from 'node:fs';
 import { homedir } from 'node:os';
 import { delimiter, dirname, join } from 'node:path';
 import { root, say } from './setup.mjs';
 
-/** Flags for headless WebGPU on any machine (SwiftShader where there is no GPU to be had), without background networking. */
+/**
+ * Flags for headless WebGPU on any machine (SwiftShader where there is no GPU to be had), without
+ * background networking.
+ */
 export const chromiumFlags = [
   '--enable-unsafe-webgpu',
   '--use-webgpu-adapter=swiftshader',
@@ -33,9 +37,17 @@ const usualPlaces = () => {
   if (process.platform === 'win32') {
     return [process.env.PROGRAMFILES, process.env['PROGRAMFILES(X86)'], process.env.LOCALAPPDATA]
       .filter(Boolean)
-      .flatMap((folder) => [join(folder, 'Google/Chrome/Application/chrome.exe'), join(folder, 'Chromium/Application/chrome.exe')]);
+      .flatMap((folder) => [
+        join(folder, 'Google/Chrome/Application/chrome.exe'),
+        join(folder, 'Chromium/Application/chrome.exe'),
+      ]);
   }
-  return ['/usr/lib/chromium/chromium', '/usr/lib/chromium-browser/chromium-browser', '/opt/google/chrome/chrome', '/snap/bin/chromium'];
+  return [
+    '/usr/lib/chromium/chromium',
+    '/usr/lib/chromium-browser/chromium-browser',
+    '/opt/google/chrome/chrome',
+    '/snap/bin/chromium',
+  ];
 };
 
 /** Browsers that Playwright has downloaded, newest first. */
@@ -46,7 +58,12 @@ function playwrightPlaces() {
     join(homedir(), 'Library/Caches/ms-playwright'),
     process.env.LOCALAPPDATA && join(process.env.LOCALAPPDATA, 'ms-playwright'),
   ];
-  const inside = ['chrome-linux/chrome', 'chrome-linux64/chrome', 'chrome-win/chrome.exe', 'chrome-win64/chrome.exe'];
+  const inside = [
+    'chrome-linux/chrome',
+    'chrome-linux64/chrome',
+    'chrome-win/chrome.exe',
+    'chrome-win64/chrome.exe',
+  ];
   for (const folder of ['chrome-mac', 'chrome-mac-arm64', 'chrome-mac-x64']) {
     inside.push(`${folder}/Chromium.app/Contents/MacOS/Chromium`);
     inside.push(`${folder}/Google Chrome for Testing.app/Contents/MacOS/Google Chrome for Testing`);
@@ -61,7 +78,10 @@ function playwrightPlaces() {
     );
 }
 
-/** Path of a Chromium or Chrome, or undefined. The environment variable CHROMIUM is obeyed, and an error when it names no file. */
+/**
+ * Path of a Chromium or Chrome, or undefined. The environment variable CHROMIUM is obeyed, and an
+ * error when it names no file.
+ */
 export function findChromium() {
   const given = process.env.CHROMIUM;
   if (given) {
@@ -69,46 +89,71 @@ export function findChromium() {
     return given;
   }
   const extension = process.platform === 'win32' ? '.exe' : '';
-  const names = ['chromium', 'chromium-browser', 'google-chrome', 'google-chrome-stable', 'chrome'].map((name) => name + extension);
-  return [...onPath(names), ...usualPlaces(), ...playwrightPlaces()].find((path) => existsSync(path));
+  const names = [
+    'chromium',
+    'chromium-browser',
+    'google-chrome',
+    'google-chrome-stable',
+    'chrome',
+  ].map((name) => name + extension);
+  return [...onPath(names), ...usualPlaces(), ...playwrightPlaces()].find((path) =>
+    existsSync(path),
+  );
 }
 
-/** Finds Chromium, or installs it without asking: Debian's package where we may, else Playwright's download. Returns its path. */
+/**
+ * Finds Chromium, or installs it without asking: Debian's package where we may, else Playwright's
+ * download. Returns its path.
+ */
 export function ensureChromium() {
   const found = findChromium();
   if (found) return found;
   const run = (command, args, env = {}) => {
     say(`${command} ${args.join(' ')} …`);
-    const options = { cwd: root, stdio: ['ignore', 2, 2], env: { ...process.env, ...env }, shell: process.platform === 'win32' };
+    const options = {
+      cwd: root,
+      stdio: ['ignore', 2, 2],
+      env: { ...process.env, ...env },
+      shell: process.platform === 'win32',
+    };
     return spawnSync(command, args, options).status === 0;
   };
   const isRoot = process.getuid?.() === 0;
   const canSudo = !isRoot && spawnSync('sudo', ['-n', 'true'], { stdio: 'ignore' }).status === 0;
   if (existsSync('/etc/debian_version') && (isRoot || canSudo)) {
-    // Ubuntu's package of this name is a snap, which may install nothing that runs: Playwright is tried after it.
+    // Ubuntu's package of this name is a snap, which may install nothing that runs: Playwright is
+    // tried after it.
     const apt = (...args) => {
       const line = ['env', 'DEBIAN_FRONTEND=noninteractive', 'apt-get', '-q', ...args];
       return isRoot ? run(line[0], line.slice(1)) : run('sudo', ['-n', ...line]);
     };
     apt('update');
-    if (apt('install', '-y', '--no-install-recommends', 'chromium') && findChromium()) return findChromium();
+    if (apt('install', '-y', '--no-install-recommends', 'chromium') && findChromium())
+      return findChromium();
   }
   const withDependencies = isRoot || canSudo ? ['--with-deps'] : [];
   run('npx', ['playwright', 'install', ...withDependencies, 'chromium']);
   const installed = findChromium();
   if (!installed)
-    throw new Error('No Chromium or Chrome was found or could be installed: install one, or name it in the environment variable CHROMIUM');
+    throw new Error(
+      'No Chromium or Chrome was found or could be installed: install one, or name it in the environment variable CHROMIUM',
+    );
   return installed;
 }
 
-/** Folders in which the files of this browser may lie: its own, behind links, and those that a wrapper script names. */
+/**
+ * Folders in which the files of this browser may lie: its own, behind links, and those that a
+ * wrapper script names.
+ */
 function ownFolders(chromium) {
   const real = realpathSync(chromium);
   const folders = [dirname(real), dirname(chromium)];
   const start = readFileSync(real).subarray(0, 65536);
   if (start.subarray(0, 2).toString() === '#!') {
-    for (const [path] of start.toString('utf8').matchAll(/\/[\w./-]+/g)) folders.push(path, dirname(path));
-    for (const name of ['chromium', 'chromium-browser', 'google-chrome']) folders.push(`/usr/lib/${name}`, `/usr/lib64/${name}`);
+    for (const [path] of start.toString('utf8').matchAll(/\/[\w./-]+/g))
+      folders.push(path, dirname(path));
+    for (const name of ['chromium', 'chromium-browser', 'google-chrome'])
+      folders.push(`/usr/lib/${name}`, `/usr/lib64/${name}`);
     folders.push('/opt/google/chrome');
   }
   // A snap keeps the browser inside itself; on a Mac the drivers lie in the framework.
@@ -121,9 +166,17 @@ function ownFolders(chromium) {
   return [...new Set(folders)];
 }
 
-/** SwiftShader's driver description and the folder with libvulkan.so.1, from the browser's own files; undefined where it has none. */
+/**
+ * SwiftShader's driver description and the folder with libvulkan.so.1, from the browser's own
+ * files; undefined where it has none.
+ */
 export function swiftshader(chromium) {
-  const folder = ownFolders(chromium).find((path) => existsSync(join(path, 'vk_swiftshader_icd.json')));
+  const folder = ownFolders(chromium).find((path) =>
+    existsSync(join(path, 'vk_swiftshader_icd.json')),
+  );
   if (!folder) return undefined;
-  return { icd: join(folder, 'vk_swiftshader_icd.json'), libraryDir: existsSync(join(folder, 'libvulkan.so.1')) ? folder : undefined };
+  return {
+    icd: join(folder, 'vk_swiftshader_icd.json'),
+    libraryDir: existsSync(join(folder, 'libvulkan.so.1')) ? folder : undefined,
+  };
 }

@@ -1,4 +1,5 @@
-// Starts the command line: installs and builds what is missing or stale, then runs it in a Node in which Dawn finds an adapter.
+// Starts the command line: installs and builds what is missing or stale, then runs it in a Node in
+// which Dawn finds an adapter.
 import { spawn } from 'node:child_process';
 import { existsSync, readdirSync, renameSync, rmSync, statSync, utimesSync } from 'node:fs';
 import { join } from 'node:path';
@@ -7,7 +8,14 @@ import { dawnEnvironment } from './dawn.mjs';
 import { ensureInstalled, root, say } from './setup.mjs';
 
 const output = join(root, 'dist/cli/main.js');
-const sources = ['src', 'shaders', 'scripts/cli.mjs', 'package.json', 'package-lock.json', 'tsconfig.json'];
+const sources = [
+  'src',
+  'shaders',
+  'scripts/cli.mjs',
+  'package.json',
+  'package-lock.json',
+  'tsconfig.json',
+];
 
 /** The newest modification time of a file or of anything in a folder; tests don't count. */
 function newest(path) {
@@ -20,7 +28,8 @@ function newest(path) {
 async function build() {
   const started = new Date();
   const { build: viteBuild } = await import('vite');
-  const folder = join(root, `dist/.cli-${process.pid}`); // moved into place when whole: two builds don't meet
+  // moved into place when whole: two builds don't meet
+  const folder = join(root, `dist/.cli-${process.pid}`);
   try {
     await viteBuild({
       root,
@@ -38,7 +47,8 @@ async function build() {
         rolldownOptions: { output: { entryFileNames: 'main.js', codeSplitting: false } },
       },
     });
-    utimesSync(join(folder, 'main.js'), started, started); // what changed while it was built is newer
+    // what changed while it was built is newer
+    utimesSync(join(folder, 'main.js'), started, started);
     rmSync(join(root, 'dist/cli'), { recursive: true, force: true });
     renameSync(folder, join(root, 'dist/cli'));
   } finally {
@@ -49,7 +59,9 @@ async function build() {
 /** Builds dist/cli/main.js when anything that it is made of is newer. Returns its path. */
 export async function ensureCli() {
   ensureInstalled();
-  const stale = !existsSync(output) || sources.some((path) => newest(join(root, path)) > statSync(output).mtimeMs);
+  const stale =
+    !existsSync(output) ||
+    sources.some((path) => newest(join(root, path)) > statSync(output).mtimeMs);
   if (stale) {
     say('Building the command line …');
     await build();
@@ -64,9 +76,14 @@ async function main() {
   const file = await ensureCli();
   const help = process.argv.length < 3 || process.argv.includes('--help'); // installs no browser
   const options = ['--enable-source-maps', '--no-warnings', file, ...process.argv.slice(2)];
-  const child = spawn(process.execPath, options, { stdio: 'inherit', env: help ? process.env : cliEnvironment() });
-  // A terminal sends Ctrl-C to both; whatever else arrives here is passed on. The child decides when it ends.
-  for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP']) process.on(signal, () => child.kill(signal));
+  const child = spawn(process.execPath, options, {
+    stdio: 'inherit',
+    env: help ? process.env : cliEnvironment(),
+  });
+  // A terminal sends Ctrl-C to both; whatever else arrives here is passed on. The child decides
+  // when it ends.
+  for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'])
+    process.on(signal, () => child.kill(signal));
   child.on('error', (error) => {
     say(`Node could not be started: ${error.message}`);
     process.exit(1);

@@ -1,4 +1,5 @@
-// Decides with which environment Node must start so that Dawn (npm `webgpu`) finds an adapter. A real GPU is never hidden.
+// Decides with which environment Node must start so that Dawn (npm `webgpu`) finds an adapter. A
+// real GPU is never hidden.
 import { spawnSync } from 'node:child_process';
 import { existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { hostname } from 'node:os';
@@ -17,13 +18,25 @@ const probeCode = `
   console.log(JSON.stringify(info ? { name: info.description || info.device || info.architecture, software: info.isFallbackAdapter === true } : null));
   process.exit(0);`;
 
-/** The adapter that Dawn gives a fresh Node with these variables added: {name, software}, or null. */
+/**
+ * The adapter that Dawn gives a fresh Node with these variables added: {name, software}, or null.
+ */
 function probe(variables) {
-  const options = { cwd: root, env: { ...process.env, ...variables }, encoding: 'utf8', timeout: 60000 };
+  const options = {
+    cwd: root,
+    env: { ...process.env, ...variables },
+    encoding: 'utf8',
+    timeout: 60000,
+  };
   const result = spawnSync(process.execPath, ['--input-type=module', '-e', probeCode], options);
   const line = result.status === 0 ? result.stdout.trim().split('\n').at(-1) : '';
   const adapter = line ? JSON.parse(line) : null;
-  return adapter && { ...adapter, software: adapter.software || /swiftshader|llvmpipe|lavapipe/i.test(adapter.name) };
+  return (
+    adapter && {
+      ...adapter,
+      software: adapter.software || /swiftshader|llvmpipe|lavapipe/i.test(adapter.name),
+    }
+  );
 }
 
 /** What the decision depends on: another machine, driver or variable makes a new one. */
@@ -31,8 +44,16 @@ function circumstances() {
   const list = (folder) => (existsSync(folder) ? readdirSync(folder).sort() : []);
   const devices = list('/dev').filter((name) => /^(nvidia|dri$|dxg|kfd)/.test(name));
   const drivers = ['/usr/share/vulkan/icd.d', '/etc/vulkan/icd.d', '/dev/dri'].flatMap(list);
-  const names = ['VK_DRIVER_FILES', 'VK_ICD_FILENAMES', 'VK_ADD_DRIVER_FILES', 'LD_LIBRARY_PATH', 'CHROMIUM'];
-  const dawn = JSON.parse(readFileSync(join(root, 'node_modules/webgpu/package.json'), 'utf8')).version;
+  const names = [
+    'VK_DRIVER_FILES',
+    'VK_ICD_FILENAMES',
+    'VK_ADD_DRIVER_FILES',
+    'LD_LIBRARY_PATH',
+    'CHROMIUM',
+  ];
+  const dawn = JSON.parse(
+    readFileSync(join(root, 'node_modules/webgpu/package.json'), 'utf8'),
+  ).version;
   return JSON.stringify([
     hostname(),
     process.platform,
@@ -46,7 +67,8 @@ function circumstances() {
 
 function decide() {
   const own = probe({});
-  if (own && (!own.software || process.env.VK_DRIVER_FILES)) return { adapter: own.name, variables: {} };
+  if (own && (!own.software || process.env.VK_DRIVER_FILES))
+    return { adapter: own.name, variables: {} };
   const driver = swiftshader(ensureChromium());
   if (driver) {
     const path = [driver.libraryDir, process.env.LD_LIBRARY_PATH].filter(Boolean).join(delimiter);
@@ -66,10 +88,11 @@ function decide() {
 }
 
 /**
- * Environment variables to add before starting a Node that uses Dawn: none where a hardware adapter answers, else those that
- * lead to the SwiftShader of a Chromium, which is installed if need be. Decided once, then read from a cache.
- * They include GUILOMO_DAWN, the adapter's name, by which children know that it was decided.
- * Returns {} with a message on stderr where no adapter can be had: Dawn's user then reports that.
+ * Environment variables to add before starting a Node that uses Dawn: none where a hardware adapter
+ * answers, else those that lead to the SwiftShader of a Chromium, which is installed if need be.
+ * Decided once, then read from a cache. They include GUILOMO_DAWN, the adapter's name, by which
+ * children know that it was decided. Returns {} with a message on stderr where no adapter can be
+ * had: Dawn's user then reports that.
  */
 export function dawnEnvironment() {
   if (process.env.GUILOMO_DAWN) return {}; // a parent has decided
@@ -77,7 +100,8 @@ export function dawnEnvironment() {
   if (existsSync(cacheFile)) {
     const cached = JSON.parse(readFileSync(cacheFile, 'utf8'));
     const driver = cached.variables?.VK_DRIVER_FILES;
-    if (cached.key === key && (!driver || existsSync(driver))) return { ...cached.variables, GUILOMO_DAWN: cached.adapter };
+    if (cached.key === key && (!driver || existsSync(driver)))
+      return { ...cached.variables, GUILOMO_DAWN: cached.adapter };
   }
   let decision;
   try {

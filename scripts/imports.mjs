@@ -1,4 +1,5 @@
-// Checks the direction of imports, that there are no cycles, and that shaders and tests stay where they belong.
+// Checks the direction of imports, that there are no cycles, and that shaders and tests stay where
+// they belong.
 import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { dirname, join, posix, relative } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -18,7 +19,8 @@ export const rules = {
   util: [],
   data: ['util'],
   reference: ['util'],
-  gpu: [...below('gpu'), 'shaders/lib/step.wgsl'], // the uniform that every program's host side writes
+  // the uniform that every program's host side writes
+  gpu: [...below('gpu'), 'shaders/lib/step.wgsl'],
   graph: below('graph'),
   ops: [...below('ops'), 'shaders'],
   adapters: below('adapters'),
@@ -52,14 +54,22 @@ const patterns = [
 
 /** Every specifier that a TypeScript source imports. */
 export function specifiers(source) {
-  return [...new Set(patterns.flatMap((pattern) => [...source.matchAll(pattern)].map((match) => match[1])))];
+  return [
+    ...new Set(
+      patterns.flatMap((pattern) => [...source.matchAll(pattern)].map((match) => match[1])),
+    ),
+  ];
 }
 
 const isTest = (path) => /\.test\.tsx?$/.test(path) || path.startsWith('src/testing/');
-const folderOf = (path) => (path.startsWith('shaders/') ? 'shaders' : path.split('/').length > 2 ? path.split('/')[1] : '');
+const folderOf = (path) =>
+  path.startsWith('shaders/') ? 'shaders' : path.split('/').length > 2 ? path.split('/')[1] : '';
 const moduleOf = (path) => path.replace(/^src\//, '').replace(/\.tsx?$/, '');
 
-/** Violations in a set of files, path → source; paths are relative to the repository. `exists` says whether a file is there. */
+/**
+ * Violations in a set of files, path → source; paths are relative to the repository. `exists` says
+ * whether a file is there.
+ */
 export function violations(files, exists) {
   const found = [];
   const graph = new Map();
@@ -86,8 +96,14 @@ export function violations(files, exists) {
       else if (target.startsWith('shaders/') || target.startsWith('src/')) {
         const allowed = pure[module] ?? rules[from];
         if (!allowed) found.push(`${path}: the folder ${from} has no rule in scripts/imports.mjs`);
-        else if ((from !== to || pure[module]) && !allowed.includes(to) && !allowed.includes(moduleOf(target))) {
-          found.push(`${path}: ${from || 'src'} may not import ${moduleOf(target)} (only ${allowed.join(', ') || 'itself'})`);
+        else if (
+          (from !== to || pure[module]) &&
+          !allowed.includes(to) &&
+          !allowed.includes(moduleOf(target))
+        ) {
+          found.push(
+            `${path}: ${from || 'src'} may not import ${moduleOf(target)} (only ${allowed.join(', ') || 'itself'})`,
+          );
         }
       }
     }

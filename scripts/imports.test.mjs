@@ -12,7 +12,17 @@ describe('import rules', () => {
     const source = `import a from './a.ts';\nimport {\n  b,\n} from './b.ts';\nimport './c.ts';\nexport { d } from './d.ts';
 const e = await import('./e.ts');\nimport type { F } from './f.ts';\nnew Worker(new URL('./g.ts', import.meta.url));
 import w from '../shaders/h.wgsl?raw';\nconst i = import.meta.glob<string>('./i/*', {});`;
-    const all = ['./a.ts', './b.ts', './c.ts', './d.ts', './e.ts', './f.ts', './g.ts', '../shaders/h.wgsl?raw', './i/*'];
+    const all = [
+      './a.ts',
+      './b.ts',
+      './c.ts',
+      './d.ts',
+      './e.ts',
+      './f.ts',
+      './g.ts',
+      '../shaders/h.wgsl?raw',
+      './i/*',
+    ];
     expect(specifiers(source).sort()).toEqual(all.sort());
   });
 
@@ -24,7 +34,9 @@ import w from '../shaders/h.wgsl?raw';\nconst i = import.meta.glob<string>('./i/
   });
 
   it('shows the page only the four modules', () => {
-    const files = { 'src/ui/a.tsx': `import { c } from '../train/config.ts';\nimport { s } from '../train/session.ts';` };
+    const files = {
+      'src/ui/a.tsx': `import { c } from '../train/config.ts';\nimport { s } from '../train/session.ts';`,
+    };
     const found = check({ ...files, 'src/train/config.ts': '', 'src/train/session.ts': '' });
     expect(found).toEqual([expect.stringContaining('ui may not import train/session')]);
   });
@@ -38,7 +50,8 @@ import w from '../shaders/h.wgsl?raw';\nconst i = import.meta.glob<string>('./i/
   });
 
   it('gives shaders to ops alone and testing to tests alone', () => {
-    const shader = (folder) => check({ [`src/${folder}/a.ts`]: `import w from '../../shaders/norm/a.wgsl?raw';` });
+    const shader = (folder) =>
+      check({ [`src/${folder}/a.ts`]: `import w from '../../shaders/norm/a.wgsl?raw';` });
     expect(shader('ops')).toEqual([]);
     expect(shader('gpu').length).toBe(1);
     const testing = { 'src/testing/gpu.ts': '' };
@@ -49,7 +62,11 @@ import w from '../shaders/h.wgsl?raw';\nconst i = import.meta.glob<string>('./i/
   it('finds cycles, barrels and missing files', () => {
     const cycle = { 'src/gpu/a.ts': `import './b.ts';`, 'src/gpu/b.ts': `import './a.ts';` };
     expect(check(cycle)).toEqual([expect.stringMatching(/^cycle: .*a\.ts → .*b\.ts → .*a\.ts/)]);
-    expect(check({ 'src/gpu/a.ts': `export * from './b.ts';`, 'src/gpu/b.ts': '' })).toEqual([expect.stringContaining('barrels')]);
-    expect(check({ 'src/gpu/a.ts': `import './b';` })).toEqual([expect.stringContaining('no file')]);
+    expect(check({ 'src/gpu/a.ts': `export * from './b.ts';`, 'src/gpu/b.ts': '' })).toEqual([
+      expect.stringContaining('barrels'),
+    ]);
+    expect(check({ 'src/gpu/a.ts': `import './b';` })).toEqual([
+      expect.stringContaining('no file'),
+    ]);
   });
 });

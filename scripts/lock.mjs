@@ -1,5 +1,6 @@
-// Completes package-lock.json with the optional packages of other platforms: npm leaves out those that a registry mirror does
-// not offer, and `npm ci` then refuses the file everywhere. Run after `npm install`: node scripts/lock.mjs
+// Completes package-lock.json with the optional packages of other platforms: npm leaves out those
+// that a registry mirror does not offer, and `npm ci` then refuses the file everywhere. Run after
+// `npm install`: node scripts/lock.mjs
 import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -14,19 +15,28 @@ export function missingPackages(lock) {
   );
 }
 
-/** The lock with an entry for each of them; platform and C library are read from the package's name. */
+/**
+ * The lock with an entry for each of them; platform and C library are read from the package's name.
+ */
 export function complete(lock) {
   const packages = { ...lock.packages };
   for (const { key, name, version, path } of missingPackages(lock)) {
-    const [, os, cpu, abi] = /-(android|darwin|freebsd|linux|wasm32|win32)-(arm64|x64|arm|wasi)(?:-(\w+))?$/.exec(name) ?? [];
+    const [, os, cpu, abi] =
+      /-(android|darwin|freebsd|linux|wasm32|win32)-(arm64|x64|arm|wasi)(?:-(\w+))?$/.exec(name) ??
+      [];
     if (!os) throw new Error(`${name}: its platform can't be read from its name`);
     const { dev, license, engines } = packages[path];
     const platform =
-      os === 'wasm32' ? { cpu: ['wasm32'] } : { cpu: [cpu], os: [os], ...(os === 'linux' && abi === 'musl' ? { libc: ['musl'] } : {}) };
+      os === 'wasm32'
+        ? { cpu: ['wasm32'] }
+        : { cpu: [cpu], os: [os], ...(os === 'linux' && abi === 'musl' ? { libc: ['musl'] } : {}) };
     packages[key] = { version, ...platform, dev, license, optional: true, engines };
   }
   const order = new Intl.Collator('en');
-  return { ...lock, packages: Object.fromEntries(Object.entries(packages).sort(([a], [b]) => order.compare(a, b))) };
+  return {
+    ...lock,
+    packages: Object.fromEntries(Object.entries(packages).sort(([a], [b]) => order.compare(a, b))),
+  };
 }
 
 if (process.argv[1] === fileURLToPath(import.meta.url)) {

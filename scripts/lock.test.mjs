@@ -20,8 +20,17 @@ describe('package-lock.json', () => {
       optionalDependencies: { 'a-linux-x64-musl': '1.0.0' },
     };
     const lock = complete({ packages: { 'node_modules/b': {}, 'node_modules/a': main } });
-    expect(Object.keys(lock.packages)).toEqual(['node_modules/a', 'node_modules/a-linux-x64-musl', 'node_modules/b']);
+    expect(Object.keys(lock.packages)).toEqual([
+      'node_modules/a',
+      'node_modules/a-linux-x64-musl',
+      'node_modules/b',
+    ]);
     const { os, cpu, libc, optional } = lock.packages['node_modules/a-linux-x64-musl'];
-    expect({ os, cpu, libc, optional }).toEqual({ os: ['linux'], cpu: ['x64'], libc: ['musl'], optional: true });
+    expect({ os, cpu, libc, optional }).toEqual({
+      os: ['linux'],
+      cpu: ['x64'],
+      libc: ['musl'],
+      optional: true,
+    });
   });
 });

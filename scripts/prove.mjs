@@ -1,5 +1,6 @@
-// Runs one full-size measurement by name: npm run prove -- NAME [options]. Each is a module in scripts/prove/ that exports
-// `about` (one line) and a default function (its options as an array) → an object of figures, with `passed` true or false.
+// Runs one full-size measurement by name: npm run prove -- NAME [options]. Each is a module in
+// scripts/prove/ that exports `about` (one line) and a default function (its options as an array) →
+// an object of figures, with `passed` true or false.
 import { existsSync, readdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { pathToFileURL } from 'node:url';

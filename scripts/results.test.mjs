@@ -1,4 +1,5 @@
-// docs/results.md: tables are put between their marks, the prose around them stays; they are what the finished runs come to.
+// docs/results.md: tables are put between their marks, the prose around them stays; they are what
+// the finished runs come to.
 import { existsSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { expect, test } from 'vitest';
@@ -14,7 +15,9 @@ const json = (...path) => JSON.parse(read(...path));
 
 test('a new section is added at the end; an old one is replaced where it stands', () => {
   const one = withSection('# Results\n\nProse.\n', 'demo', 'first table\n');
-  expect(one).toBe('# Results\n\nProse.\n\n<!-- compare demo -->\n\nfirst table\n\n<!-- /compare demo -->\n');
+  expect(one).toBe(
+    '# Results\n\nProse.\n\n<!-- compare demo -->\n\nfirst table\n\n<!-- /compare demo -->\n',
+  );
   const two = withSection(`${one}\nMore prose.\n`, 'second', 'other');
   const three = withSection(two, 'demo', 'new table');
   expect(three).toContain(
@@ -26,7 +29,11 @@ test('a new section is added at the end; an old one is replaced where it stands'
 test.each(Object.entries(COMPARISONS))(
   '%s: the tables follow from the runs in docs/results',
   async (name, { task: folder, plan: file }) => {
-    const plan = parsePlan(json(file), file, parseModelConfig(json('public/demo/config.json'), 'public/demo'));
+    const plan = parsePlan(
+      json(file),
+      file,
+      parseModelConfig(json('public/demo/config.json'), 'public/demo'),
+    );
     const runs = read('docs/results', folder, 'results.jsonl')
       .trim()
       .split('\n')
@@ -35,19 +42,28 @@ test.each(Object.entries(COMPARISONS))(
       find: async ({ method, stage, seed, learningRate }) => {
         const { steps } = method.config(seed, learningRate).train;
         const wanted = JSON.stringify([stage, method.name, seed, learningRate, steps]);
-        const same = runs.filter((r) => JSON.stringify([r.stage, r.method, r.seed, r.learningRate, r.steps]) === wanted);
+        const same = runs.filter(
+          (r) => JSON.stringify([r.stage, r.method, r.seed, r.learningRate, r.steps]) === wanted,
+        );
         expect(same.length).toBeLessThanOrEqual(1);
         return same[0];
       },
       kept: async ({ slug }, seed) => {
-        const part = (what) => join('docs/results', folder, 'allocations', `${slug}-${seed}-${what}.json`);
+        const part = (what) =>
+          join('docs/results', folder, 'allocations', `${slug}-${seed}-${what}.json`);
         if (!existsSync(join(root, part('search')))) return null;
-        return { allocation: { experts: json(part('expert')), ranks: json(part('rank')) }, record: json(part('search')) };
+        return {
+          allocation: { experts: json(part('expert')), ranks: json(part('rank')) },
+          record: json(part('search')),
+        };
       },
     });
     expect(table.methods.map((m) => m.n)).toEqual(plan.methods.map(() => plan.seeds.length));
     const doc = read('docs/results.md');
-    const section = doc.slice(doc.indexOf(`<!-- compare ${name} -->`), doc.indexOf(`<!-- /compare ${name} -->`));
+    const section = doc.slice(
+      doc.indexOf(`<!-- compare ${name} -->`),
+      doc.indexOf(`<!-- /compare ${name} -->`),
+    );
     expect(section).toContain(tableMarkdown(table));
   },
 );

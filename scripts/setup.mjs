@@ -1,4 +1,5 @@
-// Installs the packages when they are missing or older than the lock file. Needs nothing but Node and npm.
+// Installs the packages when they are missing or older than the lock file. Needs nothing but Node
+// and npm.
 import { spawnSync } from 'node:child_process';
 import { existsSync, statSync } from 'node:fs';
 import { join } from 'node:path';
@@ -13,12 +14,20 @@ export const say = (message) => process.stderr.write(`${message}\n`);
 /** Whole minutes and tenths, for tables. */
 export const minutes = (milliseconds) => `${(milliseconds / 60000).toFixed(1)} min`;
 
-/** `npm ci`, when node_modules is missing or package-lock.json is newer than what was installed. Throws when it fails. */
+/**
+ * `npm ci`, when node_modules is missing or package-lock.json is newer than what was installed.
+ * Throws when it fails.
+ */
 export function ensureInstalled() {
   const [major, minor] = process.versions.node.split('.').map(Number);
-  if (major < 20 || (major === 20 && minor < 19)) throw new Error(`Node 20.19 or newer is needed; this is ${process.version}`);
+  if (major < 20 || (major === 20 && minor < 19))
+    throw new Error(`Node 20.19 or newer is needed; this is ${process.version}`);
   const installed = join(root, 'node_modules/.package-lock.json');
-  if (existsSync(installed) && statSync(installed).mtimeMs >= statSync(join(root, 'package-lock.json')).mtimeMs) return;
+  if (
+    existsSync(installed) &&
+    statSync(installed).mtimeMs >= statSync(join(root, 'package-lock.json')).mtimeMs
+  )
+    return;
   say('Installing packages (npm ci) …');
   // npm's own stdout goes to our stderr.
   const result = spawnSync('npm', ['ci', '--no-audit', '--no-fund', '--loglevel=error'], {
@@ -26,5 +35,6 @@ export function ensureInstalled() {
     stdio: ['ignore', 2, 2],
     shell: process.platform === 'win32',
   });
-  if (result.status !== 0) throw new Error(`npm ci failed (exit code ${result.status ?? result.error?.message})`);
+  if (result.status !== 0)
+    throw new Error(`npm ci failed (exit code ${result.status ?? result.error?.message})`);
 }

@@ -1,4 +1,5 @@
-// npm start: installs, builds the page, serves it and opens it. `npm start -- --dev` serves the sources with live reload instead.
+// npm start: installs, builds the page, serves it and opens it. `npm start -- --dev` serves the
+// sources with live reload instead.
 import { spawn } from 'node:child_process';
 import { ensureInstalled, say } from './setup.mjs';
 

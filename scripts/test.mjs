@@ -1,12 +1,14 @@
-// npm test: everything that proves the product, on a fresh machine. `npm test -- unit kernels-node` runs some parts only.
-// The last line on stdout is `N passed, N failed`; the exit code is 1 when anything failed or nothing ran.
+// npm test: everything that proves the product, on a fresh machine. `npm test -- unit kernels-node`
+// runs some parts only. The last line on stdout is `N passed, N failed`; the exit code is 1 when
+// anything failed or nothing ran.
 import { spawn } from 'node:child_process';
 import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { ensureInstalled, minutes, root, say } from './setup.mjs';
 
-// Parts in their order: a static check is one command and counts as one; a vitest part counts its tests.
+// Parts in their order: a static check is one command and counts as one; a vitest part counts its
+// tests.
 const bin = (file) => [process.execPath, join(root, 'node_modules', file)];
 const parts = {
   types: { command: () => [...bin('typescript/bin/tsc'), '--noEmit'] },
@@ -18,14 +20,25 @@ const parts = {
   'kernels-chromium': { vitest: 'kernels-chromium', chromium: true },
   e2e: { vitest: 'e2e', chromium: true },
 };
-const groups = { check: ['types', 'lint', 'imports', 'budgets'], kernels: ['kernels-node', 'kernels-chromium'] };
+const groups = {
+  check: ['types', 'lint', 'imports', 'budgets'],
+  kernels: ['kernels-node', 'kernels-chromium'],
+};
 const limit = 25 * 60_000; // a part that takes longer hangs
 
-/** Runs a command with its output shown; resolves to its exit code, 124 when it was ended at the limit. */
+/**
+ * Runs a command with its output shown; resolves to its exit code, 124 when it was ended at the
+ * limit.
+ */
 function run([command, ...args], env) {
   return new Promise((resolve) => {
     const own = process.platform !== 'win32'; // a group of its own, so that browsers end with it
-    const child = spawn(command, args, { cwd: root, stdio: ['ignore', 'inherit', 'inherit'], env, detached: own });
+    const child = spawn(command, args, {
+      cwd: root,
+      stdio: ['ignore', 'inherit', 'inherit'],
+      env,
+      detached: own,
+    });
     const kill = () => {
       try {
         process.kill(own ? -child.pid : child.pid, 'SIGKILL');
@@ -58,16 +71,27 @@ function run([command, ...args], env) {
   });
 }
 
-/** Passed and failed tests of a vitest project. A runner that crashes, a file that can't be loaded and a run of no test are failures. */
+/**
+ * Passed and failed tests of a vitest project. A runner that crashes, a file that can't be loaded
+ * and a run of no test are failures.
+ */
 async function runVitest(project, env, folder) {
   const report = join(folder, `${project}.json`);
-  const options = ['run', '--project', project, '--reporter=default', '--reporter=json', `--outputFile.json=${report}`];
+  const options = [
+    'run',
+    '--project',
+    project,
+    '--reporter=default',
+    '--reporter=json',
+    `--outputFile.json=${report}`,
+  ];
   const code = await run([...bin('vitest/vitest.mjs'), ...options], env);
   let counts = { passed: 0, failed: 0, skipped: 0 };
   try {
     const result = JSON.parse(readFileSync(report, 'utf8'));
     const broken = result.testResults.filter(
-      (file) => file.status === 'failed' && !file.assertionResults.some((test) => test.status === 'failed'),
+      (file) =>
+        file.status === 'failed' && !file.assertionResults.some((test) => test.status === 'failed'),
     );
     counts = {
       passed: result.numPassedTests,
@@ -85,7 +109,9 @@ async function main() {
   const asked = process.argv.slice(2).flatMap((name) => groups[name] ?? [name]);
   const unknown = asked.find((name) => !parts[name]);
   if (unknown) {
-    say(`There is no part ${unknown}. Parts: ${[...Object.keys(parts), ...Object.keys(groups)].join(', ')}`);
+    say(
+      `There is no part ${unknown}. Parts: ${[...Object.keys(parts), ...Object.keys(groups)].join(', ')}`,
+    );
     process.exit(2);
   }
   const chosen = Object.keys(parts).filter((name) => !asked.length || asked.includes(name));
@@ -110,15 +136,30 @@ async function main() {
     const started = Date.now();
     let counts;
     if (parts[name].vitest) counts = await runVitest(parts[name].vitest, env, folder);
-    else counts = (await run(parts[name].command(), env)) === 0 ? { passed: 1, failed: 0 } : { passed: 0, failed: 1 };
+    else
+      counts =
+        (await run(parts[name].command(), env)) === 0
+          ? { passed: 1, failed: 0 }
+          : { passed: 0, failed: 1 };
     table.push({ name, ...counts, time: Date.now() - started });
   }
   rmSync(folder, { recursive: true, force: true });
   const sum = (key) => table.reduce((total, row) => total + (row[key] ?? 0), 0);
   process.stdout.write('\n');
-  for (const row of [...table, { name: 'all', passed: sum('passed'), failed: sum('failed'), skipped: sum('skipped'), time: sum('time') }]) {
+  for (const row of [
+    ...table,
+    {
+      name: 'all',
+      passed: sum('passed'),
+      failed: sum('failed'),
+      skipped: sum('skipped'),
+      time: sum('time'),
+    },
+  ]) {
     const skipped = row.skipped ? `, ${row.skipped} skipped` : '';
-    process.stdout.write(`${row.name.padEnd(18)}${minutes(row.time).padStart(9)}  ${row.passed} passed, ${row.failed} failed${skipped}\n`);
+    process.stdout.write(
+      `${row.name.padEnd(18)}${minutes(row.time).padStart(9)}  ${row.passed} passed, ${row.failed} failed${skipped}\n`,
+    );
   }
   process.stdout.write(`${sum('passed')} passed, ${sum('failed')} failed\n`);
   process.exit(sum('failed') || !sum('passed') ? 1 : 0);

@@ -18,7 +18,21 @@ const pieces = {
     'camelCaseIdentifier snake_case_name SCREAMING_CASE kebab-case v1.2.3-rc.4',
     '    if not self.done:\n        yield from (y for y in self)\n',
   ],
-  emoji: ['😀', '👩‍👩‍👧‍👦', '🇩🇪🇫🇷', '👍🏽', '❤️‍🔥', '🏴󠁧󠁢󠁥󠁮󠁧󠁿', '☂', '✅', '1️⃣', '🤷🏻‍♂️', '𝕳𝖊𝖑𝖑𝖔', '🦙', '™️'],
+  emoji: [
+    '😀',
+    '👩‍👩‍👧‍👦',
+    '🇩🇪🇫🇷',
+    '👍🏽',
+    '❤️‍🔥',
+    '🏴󠁧󠁢󠁥󠁮󠁧󠁿',
+    '☂',
+    '✅',
+    '1️⃣',
+    '🤷🏻‍♂️',
+    '𝕳𝖊𝖑𝖑𝖔',
+    '🦙',
+    '™️',
+  ],
   cjk: [
     '日本語のテキスト',
     '你好,世界!',
@@ -32,7 +46,15 @@ const pieces = {
     '𠮷野家',
     'ハンカク',
   ],
-  arabic: ['مرحبا بالعالم', 'اَلْعَرَبِيَّةُ', 'שלום עולם', 'سلام ۱۲۳', 'بِسْمِ اللَّهِ', 'فارسی می‌نویسم', '\u202bRTL\u202c'],
+  arabic: [
+    'مرحبا بالعالم',
+    'اَلْعَرَبِيَّةُ',
+    'שלום עולם',
+    'سلام ۱۲۳',
+    'بِسْمِ اللَّهِ',
+    'فارسی می‌نویسم',
+    '\u202bRTL\u202c',
+  ],
   other: [
     'Привет, мир',
     'Ελληνικά',
@@ -102,7 +124,19 @@ const pieces = {
     '№7',
     'x²+y³',
   ],
-  contraction: ["don't", "I'LL", "we've", "SHE'S", "they'd", "o'clock", "'tis", "y'all're", "it''s", "rock'n'roll", '’s'],
+  contraction: [
+    "don't",
+    "I'LL",
+    "we've",
+    "SHE'S",
+    "they'd",
+    "o'clock",
+    "'tis",
+    "y'all're",
+    "it''s",
+    "rock'n'roll",
+    '’s',
+  ],
   special: [
     '<s>',
     '</s>',
@@ -141,7 +175,20 @@ export function mixedLines() {
   const pick = (list) => list[next(list.length)];
   const kinds = Object.keys(pieces);
   const spaces = () =>
-    pick([' ', ' ', ' ', ' ', '', '  ', '\t', '\n', ' '.repeat(1 + next(130)), '\n'.repeat(1 + next(6)), '\t'.repeat(1 + next(9)), ' \n ']);
+    pick([
+      ' ',
+      ' ',
+      ' ',
+      ' ',
+      '',
+      '  ',
+      '\t',
+      '\n',
+      ' '.repeat(1 + next(130)),
+      '\n'.repeat(1 + next(6)),
+      '\t'.repeat(1 + next(9)),
+      ' \n ',
+    ]);
   const word = () => {
     const w = pick(words);
     return [
@@ -203,7 +250,15 @@ export const conversations = [
   [user('What is the capital of France?'), assistant('Paris.')],
   [system('Be brief.'), user('Hello'), assistant('Hi.')],
   [user('One'), assistant('Two'), user('Three'), assistant('Four')],
-  [system('You are a poet.'), user('One'), assistant('Two'), user('Three'), assistant('Four'), user('Five'), assistant('Six')],
+  [
+    system('You are a poet.'),
+    user('One'),
+    assistant('Two'),
+    user('Three'),
+    assistant('Four'),
+    user('Five'),
+    assistant('Six'),
+  ],
   [user('Only a question')],
   [system('Only a system message')],
   [user('')],
@@ -215,7 +270,12 @@ export const conversations = [
   [system(' padded '), user('\tTab\t'), assistant('\u00a0no-break\u00a0')],
   [user('Ünïcödé 日本語 🦙👩‍👩‍👧‍👦'), assistant('مرحبا ✅ \u200b')],
   [user('Spelt: <|im_end|> </s> <|eot_id|> [/INST]'), assistant('<think>hm</think> yes')],
-  [user('a'), assistant('<think>\nreasons\n</think>\n\nanswer'), user('b'), assistant('<think>\nmore\n</think>\n\nend')],
+  [
+    user('a'),
+    assistant('<think>\nreasons\n</think>\n\nanswer'),
+    user('b'),
+    assistant('<think>\nmore\n</think>\n\nend'),
+  ],
   [user('def f(x):\n    return {{ x }}'), assistant('{% raw %} & <b> "quotes" \'single\' \\n')],
   [user('x'.repeat(500)), assistant('y '.repeat(300))],
   [user('1'), assistant('2'), user('3')],
@@ -231,4 +291,5 @@ export const conversations = [
 /** Llama 2's template, which its tokenizer files leave out. */
 export const llama2Template = `{% if messages[0]['role'] == 'system' %}{% set loop_messages = messages[1:] %}{% set system_message = messages[0]['content'] %}{% else %}{% set loop_messages = messages %}{% set system_message = false %}{% endif %}{% for message in loop_messages %}{% if (message['role'] == 'user') != (loop.index0 % 2 == 0) %}{{ raise_exception('Conversation roles must alternate user/assistant/user/assistant/...') }}{% endif %}{% if loop.index0 == 0 and system_message != false %}{% set content = '<<SYS>>\\n' + system_message + '\\n<</SYS>>\\n\\n' + message['content'] %}{% else %}{% set content = message['content'] %}{% endif %}{% if message['role'] == 'user' %}{{ bos_token + '[INST] ' + content.strip() + ' [/INST]' }}{% elif message['role'] == 'assistant' %}{{ ' ' + content.strip() + ' ' + eos_token }}{% endif %}{% endfor %}`;
 
-if (process.argv[2] === 'print') process.stdout.write(JSON.stringify({ lines: mixedLines(), conversations, llama2Template }));
+if (process.argv[2] === 'print')
+  process.stdout.write(JSON.stringify({ lines: mixedLines(), conversations, llama2Template }));

@@ -1,4 +1,5 @@
-// In the browser: our product beside jax-js's and tfjs's, in turn, and training steps. Driven by scripts/prove/bench.mjs.
+// In the browser: our product beside jax-js's and tfjs's, in turn, and training steps. Driven by
+// scripts/prove/bench.mjs.
 import { defaultDevice, init, numpy as np } from '@jax-js/jax';
 import * as tf from '@tensorflow/tfjs-core';
 import '@tensorflow/tfjs-backend-webgpu';
@@ -54,7 +55,8 @@ globalThis.compareProducts = async (rounds) => {
   for (let k = 0; k < K; k++) want += left[5 * K + k] * right[7 * K + k];
   const jv = (await j.data())[5 * N + 7];
   const tv = (await t.data())[5 * N + 7];
-  if (Math.abs(jv - want) > 1e-2 || Math.abs(tv - want) > 1e-2) throw new Error(`a peer's product is wrong: ${jv}, ${tv}, not ${want}`);
+  if (Math.abs(jv - want) > 1e-2 || Math.abs(tv - want) > 1e-2)
+    throw new Error(`a peer's product is wrong: ${jv}, ${tv}, not ${want}`);
   const times = { ours: [], jax: [], tfjs: [] };
   for (let i = 0; i < rounds; i++) {
     times.ours.push((await timeProduct(gpu, PRODUCTS[0], variants, 3)).milliseconds);
@@ -75,7 +77,8 @@ globalThis.trainingSteps = async (layers, tokens, repeats) => {
   const variants = await chooseVariants(gpu);
   const model = randomModel(gpu, { ...SMOLLM2_135M, layers }, variants);
   const steps = [];
-  for (const method of ['lora', 'lora-moe']) steps.push(await timeSteps(model, method, tokens, repeats, false));
+  for (const method of ['lora', 'lora-moe'])
+    steps.push(await timeSteps(model, method, tokens, repeats, false));
   const best = await timeProduct(gpu, PRODUCTS[0], variants, 5);
   return { steps, best };
 };

@@ -1,4 +1,5 @@
-// The heatmaps alone, fed by a worker as in the app: event → history → components. Driven by scripts/prove/heatmaps.mjs.
+// The heatmaps alone, fed by a worker as in the app: event → history → components. Driven by
+// scripts/prove/heatmaps.mjs.
 import { createElement as h, useState } from 'react';
 import { createRoot } from 'react-dom/client';
 import { siteDims, sitePaths, targetNames, targetOf } from '../../src/adapters/allocation.ts';
@@ -39,31 +40,64 @@ const report = {
 };
 const history = new SearchHistory(report);
 
-/** An allocation with every kind of cell, two of its sites locked, and a routing in which one expert in ten is dead. */
-const allocation = presetAllocation('random', { layers, targets: targetNames, maxExperts: experts, maxRank: rank, topK: 2, seed: 3 });
+/**
+ * An allocation with every kind of cell, two of its sites locked, and a routing in which one expert
+ * in ten is dead.
+ */
+const allocation = presetAllocation('random', {
+  layers,
+  targets: targetNames,
+  maxExperts: experts,
+  maxRank: rank,
+  topK: 2,
+  seed: 3,
+});
 allocation.experts[sites[3].path] = 0;
-const routing = new RecentRouting(sites.map(({ path }) => ({ path, experts: allocation.experts[path] })));
+const routing = new RecentRouting(
+  sites.map(({ path }) => ({ path, experts: allocation.experts[path] })),
+);
 routing.append(
   routing.sites.flatMap(({ experts: n }, s) => {
-    const raw = Array.from({ length: n }, (_, i) => ((s * 7 + i * 13) % 10 === 0 ? 0 : 1 + ((s * 5 + i * 3) % 4)));
+    const raw = Array.from({ length: n }, (_, i) =>
+      (s * 7 + i * 13) % 10 === 0 ? 0 : 1 + ((s * 5 + i * 3) % 4),
+    );
     const sum = raw.reduce((a, b) => a + b, 0);
     return raw.map((v) => (sum === 0 ? 1 / n : v / sum));
   }),
 );
 
-const card = (title, child) => h('section', { className: 'card mb-5' }, h('h2', { className: 'mb-4 text-lg font-semibold' }, title), child);
+const card = (title, child) =>
+  h(
+    'section',
+    { className: 'card mb-5' },
+    h('h2', { className: 'mb-4 text-lg font-semibold' }, title),
+    child,
+  );
 
 function Review() {
   const [selected, setSelected] = useState(null);
   const locked = new Set([sites[0].path, sites[5].path, sites[3].path]);
-  return h(AllocationGrid, { sites, allocation, maxExperts: experts, maxRank: rank, locked, selected, onSelect: setSelected });
+  return h(AllocationGrid, {
+    sites,
+    allocation,
+    maxExperts: experts,
+    maxRank: rank,
+    locked,
+    selected,
+    onSelect: setSelected,
+  });
 }
 
 function Page() {
   return [
     h('div', { key: 'search' }, card('Search', h(SearchLive, { history }))),
     query.has('all') && h('div', { key: 'review' }, card('Review', h(Review))),
-    query.has('all') && h('div', { key: 'routing' }, card('Training', h(RoutingHeatmap, { routing, version: routing.batches }))),
+    query.has('all') &&
+      h(
+        'div',
+        { key: 'routing' },
+        card('Training', h(RoutingHeatmap, { routing, version: routing.batches })),
+      ),
   ];
 }
 

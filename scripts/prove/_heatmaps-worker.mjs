@@ -1,4 +1,5 @@
-// A search as a worker would report it: GSVs that move as under Adam, sent as UpperSeries. Driven by scripts/prove/heatmaps.mjs.
+// A search as a worker would report it: GSVs that move as under Adam, sent as UpperSeries. Driven
+// by scripts/prove/heatmaps.mjs.
 let state = null;
 
 /** Numbers in [0, 1) from a seed. */
@@ -16,13 +17,19 @@ function start({ sites, entries, experts, rank, rate }) {
     vectors.push(entries);
     for (let i = 0; i < experts; i++) vectors.push(rank);
   }
-  const values = Float32Array.from({ length: sites * (entries + experts * rank) }, () => 0.3 * random());
+  const values = Float32Array.from(
+    { length: sites * (entries + experts * rank) },
+    () => 0.3 * random(),
+  );
   // Every vector is drawn to a size of its own, at times to another.
   const goals = vectors.map((length) => Math.floor(random() * length));
   return { random, vectors, values, goals, rate, step: 0 };
 }
 
-/** One upper step: every entry moves by up to the learning rate, towards the goal more often than not. */
+/**
+ * One upper step: every entry moves by up to the learning rate, towards the goal more often than
+ * not.
+ */
 function advance(s) {
   let at = 0;
   s.vectors.forEach((length, v) => {

@@ -1,4 +1,5 @@
-// Under Node: figures of the GGUF file named first, as JSON on stdout; with a second name, only the initial adapter into that file. Built and started by smollm2.mjs.
+// Under Node: figures of the GGUF file named first, as JSON on stdout; with a second name, only the
+// initial adapter into that file. Built and started by smollm2.mjs.
 import { readFileSync, writeFileSync } from 'node:fs';
 import { dawnProvider } from '../../src/cli/dawn.ts';
 import { fileSource } from '../../src/cli/files.ts';
@@ -11,6 +12,8 @@ const folder = folderOf('SmolLM2', [fileSource(gguf)]);
 if (init) writeFileSync(init, await initialAdapter(folder, task));
 else {
   const say = (message) => process.stderr.write(`${message}\n`);
-  process.stdout.write(JSON.stringify(await smollm2Figures(await dawnProvider(), folder, task, say)));
+  process.stdout.write(
+    JSON.stringify(await smollm2Figures(await dawnProvider(), folder, task, say)),
+  );
 }
 process.exit(0); // Dawn keeps the process alive

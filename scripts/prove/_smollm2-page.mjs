@@ -1,9 +1,15 @@
-// In the browser: figures of the GGUF file that was chosen in the page's input. Driven by smollm2.mjs.
+// In the browser: figures of the GGUF file that was chosen in the page's input. Driven by
+// smollm2.mjs.
 import { blobSource, folderOf } from '/src/data/source.ts';
 import { smollm2Figures } from './_smollm2-run.mjs';
 
 globalThis.figures = (task) => {
   const [file] = document.querySelector('input').files;
-  return smollm2Figures(navigator.gpu, folderOf('SmolLM2', [blobSource(file, file.name)]), task, console.log);
+  return smollm2Figures(
+    navigator.gpu,
+    folderOf('SmolLM2', [blobSource(file, file.name)]),
+    task,
+    console.log,
+  );
 };
 globalThis.ready = true;

@@ -1,4 +1,5 @@
-// The real SmolLM2-135M-Instruct from its GGUF file, in Node and in the browser alike: answers, perplexity, training steps, beside PyTorch's.
+// The real SmolLM2-135M-Instruct from its GGUF file, in Node and in the browser alike: answers,
+// perplexity, training steps, beside PyTorch's.
 import { siteDims } from '../../src/adapters/allocation.ts';
 import { initialValues } from '../../src/adapters/init.ts';
 import { layoutAdapter } from '../../src/adapters/layout.ts';
@@ -27,20 +28,32 @@ const same = (a, b) => a.length === b.length && Array.prototype.every.call(a, (v
 export async function initialAdapter(folder, { questions }) {
   const config = parseTrainingConfig(questions.run, 'questions.json');
   const model = await readModelConfig(folder);
-  const layout = layoutAdapter({ ...config.adapter, allocation: resolveAllocation(config, model) }, model.layers, siteDims(model));
+  const layout = layoutAdapter(
+    { ...config.adapter, allocation: resolveAllocation(config, model) },
+    model.layers,
+    siteDims(model),
+  );
   return tensorFile(storeTensors(layout, initialValues(layout, config.seed)));
 }
 
 /** Greedy answers of all prompts. */
 async function answers(model, tokenizer, { questions, golden }) {
-  const prompts = questions.prompts.map((content) => tokenizer.encode(tokenizer.template([{ role: 'user', content }], true)));
+  const prompts = questions.prompts.map((content) =>
+    tokenizer.encode(tokenizer.template([{ role: 'user', content }], true)),
+  );
   const stopIds = tokenizer.endOfTurnIds;
-  const found = await generate(model, null, prompts, { maxNewTokens: questions.newTokens, stopIds });
+  const found = await generate(model, null, prompts, {
+    maxNewTokens: questions.newTokens,
+    stopIds,
+  });
   return golden.answers.map((want, i) => ({
     prompt: questions.prompts[i],
     text: answerText(found[i], tokenizer),
     expected: want.text,
-    equal: same(prompts[i], want.prompt_ids) && same(found[i], want.ids) && answerText(found[i], tokenizer) === want.text,
+    equal:
+      same(prompts[i], want.prompt_ids) &&
+      same(found[i], want.ids) &&
+      answerText(found[i], tokenizer) === want.text,
   }));
 }
 
@@ -48,24 +61,45 @@ async function answers(model, tokenizer, { questions, golden }) {
 async function perplexity(model, tokenizer, { questions, golden, heldOut }, say) {
   const { rows, tokens } = questions.heldOut;
   const ids = tokenizer.encode(heldOut).slice(0, rows * tokens);
-  const table = Array.from({ length: rows }, (_, r) => ids.slice(r * tokens, (r + 1) * tokens)).map((row) => ({ ids: row, labels: row }));
-  const runtime = await Runtime.create(model, null, shapeOf(table, 1), { dropout: false, evaluateOnly: true });
-  const loss = await meanLoss(runtime, table, (done, of) => say(`held-out text: ${done} of ${of}`)).finally(() => runtime.destroy());
+  const table = Array.from({ length: rows }, (_, r) => ids.slice(r * tokens, (r + 1) * tokens)).map(
+    (row) => ({ ids: row, labels: row }),
+  );
+  const runtime = await Runtime.create(model, null, shapeOf(table, 1), {
+    dropout: false,
+    evaluateOnly: true,
+  });
+  const loss = await meanLoss(runtime, table, (done, of) =>
+    say(`held-out text: ${done} of ${of}`),
+  ).finally(() => runtime.destroy());
   const value = Math.exp(loss);
   const expected = golden.heldOut.perplexity;
   const idsEqual = (await sha(bytesOf(ids.join(' ')))) === golden.heldOut.ids;
-  return { predicted: golden.heldOut.predicted, idsEqual, value, expected, relativeError: Math.abs(value / expected - 1) };
+  return {
+    predicted: golden.heldOut.predicted,
+    idsEqual,
+    value,
+    expected,
+    relativeError: Math.abs(value / expected - 1),
+  };
 }
 
 /** Training steps from the initial adapter of the run's seed. */
 async function training(model, folder, tokenizer, task, say) {
   const { questions, golden } = task;
   const config = parseTrainingConfig(questions.run, 'questions.json');
-  const file = bytesSource(bytesOf(questions.data.map((row) => JSON.stringify(row)).join('\n')), 'data.jsonl');
-  const { examples } = await readDataset([file], { tokenizer, vocab: model.config.vocab, data: config.data });
+  const file = bytesSource(
+    bytesOf(questions.data.map((row) => JSON.stringify(row)).join('\n')),
+    'data.jsonl',
+  );
+  const { examples } = await readDataset([file], {
+    tokenizer,
+    vocab: model.config.vocab,
+    data: config.data,
+  });
   const rows = golden.training.rows;
   const rowsEqual =
-    examples.length === rows.length && examples.every((e, i) => same(e.ids, rows[i].input_ids) && same(e.labels, rows[i].labels));
+    examples.length === rows.length &&
+    examples.every((e, i) => same(e.ids, rows[i].input_ids) && same(e.labels, rows[i].labels));
   const initEqual = (await sha(await initialAdapter(folder, task))) === golden.init;
   const losses = [];
   const onStep = ({ step, loss, seconds }) => {
@@ -75,7 +109,13 @@ async function training(model, folder, tokenizer, task, say) {
   const session = await Session.create({ model, rows: examples, config, hooks: { onStep } });
   await session.run().finally(() => session.destroy());
   const expected = golden.training.steps.map((s) => s.loss);
-  return { rowsEqual, initEqual, losses, expected, worstError: Math.max(...expected.map((v, i) => Math.abs(v - losses[i]))) };
+  return {
+    rowsEqual,
+    initEqual,
+    losses,
+    expected,
+    worstError: Math.max(...expected.map((v, i) => Math.abs(v - losses[i]))),
+  };
 }
 
 /**
@@ -87,7 +127,9 @@ export async function smollm2Figures(provider, folder, task, say) {
   const gpu = await createGpu(provider);
   const tokenizer = await loadTokenizer(folder);
   const model = await loadModel(gpu, folder);
-  say(`${gpu.name}, products "${model.variants.product}": loaded after ${((performance.now() - started) / 1000).toFixed(0)} s`);
+  say(
+    `${gpu.name}, products "${model.variants.product}": loaded after ${((performance.now() - started) / 1000).toFixed(0)} s`,
+  );
   const texts = await answers(model, tokenizer, task);
   for (const { text, equal } of texts) say(`${equal ? 'equal' : 'DIFFERENT'}: ${text}`);
   const heldOut = await perplexity(model, tokenizer, task, say);
@@ -103,5 +145,14 @@ export async function smollm2Figures(provider, folder, task, say) {
     steps.losses.length === steps.expected.length &&
     steps.worstError <= limits.loss;
   const seconds = (performance.now() - started) / 1000;
-  return { passed, device: gpu.name, kernels: model.variants, seconds, answers: texts, heldOut, training: steps, limits };
+  return {
+    passed,
+    device: gpu.name,
+    kernels: model.variants,
+    seconds,
+    answers: texts,
+    heldOut,
+    training: steps,
+    limits,
+  };
 }

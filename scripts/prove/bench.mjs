@@ -1,4 +1,5 @@
-// Speed in headless Chromium, in one run: our product against jax-js's and tfjs's, and a LoRA-MoE step against a plain LoRA step.
+// Speed in headless Chromium, in one run: our product against jax-js's and tfjs's, and a LoRA-MoE
+// step against a plain LoRA step.
 import { spawnSync } from 'node:child_process';
 import { existsSync, mkdirSync } from 'node:fs';
 import { join } from 'node:path';
@@ -8,7 +9,11 @@ import { root, say } from '../setup.mjs';
 export const about =
   'product speed against jax-js and tfjs, and step costs at the SmolLM2-135M shape, in Chromium [--layers N] [--rounds N]';
 
-const PEERS = { '@jax-js/jax': '0.1.25', '@tensorflow/tfjs-core': '4.22.0', '@tensorflow/tfjs-backend-webgpu': '4.22.0' };
+const PEERS = {
+  '@jax-js/jax': '0.1.25',
+  '@tensorflow/tfjs-core': '4.22.0',
+  '@tensorflow/tfjs-backend-webgpu': '4.22.0',
+};
 
 /** The peers are installed beside the project, never into it. */
 function installPeers() {
@@ -17,10 +22,14 @@ function installPeers() {
   if (Object.keys(PEERS).some((name) => !existsSync(join(folder, 'node_modules', name)))) {
     say('Installing jax-js and tfjs for the comparison…');
     const names = Object.entries(PEERS).map(([name, version]) => `${name}@${version}`);
-    const done = spawnSync('npm', ['install', '--silent', '--no-save', '--prefix', folder, ...names], {
-      stdio: ['ignore', 2, 2],
-      shell: process.platform === 'win32',
-    });
+    const done = spawnSync(
+      'npm',
+      ['install', '--silent', '--no-save', '--prefix', folder, ...names],
+      {
+        stdio: ['ignore', 2, 2],
+        shell: process.platform === 'win32',
+      },
+    );
     if (done.status !== 0) throw new Error('jax-js and tfjs could not be installed');
   }
   return folder;
@@ -41,7 +50,12 @@ export default async function bench(options) {
     configFile: false,
     logLevel: 'error',
     server: { port: 0, host: '127.0.0.1' },
-    resolve: { alias: Object.keys(PEERS).map((name) => ({ find: name, replacement: join(peers, 'node_modules', name) })) },
+    resolve: {
+      alias: Object.keys(PEERS).map((name) => ({
+        find: name,
+        replacement: join(peers, 'node_modules', name),
+      })),
+    },
     optimizeDeps: { entries: ['scripts/prove/_bench-page.html'] },
   });
   await server.listen();
@@ -53,16 +67,27 @@ export default async function bench(options) {
     await page.goto(`${server.resolvedUrls.local[0]}scripts/prove/_bench-page.html`);
     await page.waitForFunction('globalThis.ready === true');
     const rounds = option(options, 'rounds', 5);
-    const { device, kernels, times } = await page.evaluate((n) => globalThis.compareProducts(n), rounds);
+    const { device, kernels, times } = await page.evaluate(
+      (n) => globalThis.compareProducts(n),
+      rounds,
+    );
     const gflops = (ms) => (2 * 512 * 1536 * 576) / ms / 1e6;
-    const products = Object.fromEntries(Object.entries(times).map(([name, t]) => [name, { milliseconds: t, gflops: gflops(median(t)) }]));
+    const products = Object.fromEntries(
+      Object.entries(times).map(([name, t]) => [
+        name,
+        { milliseconds: t, gflops: gflops(median(t)) },
+      ]),
+    );
     const overJax = median(times.ours.map((t, i) => times.jax[i] / t));
     const overTfjs = median(times.ours.map((t, i) => times.tfjs[i] / t));
     say(
       `ours ${products.ours.gflops.toFixed(2)}, jax-js ${products.jax.gflops.toFixed(2)}, tfjs ${products.tfjs.gflops.toFixed(2)} GFLOP/s`,
     );
     const layers = option(options, 'layers', 30);
-    const { steps, best } = await page.evaluate((a) => globalThis.trainingSteps(...a), [layers, 128, 3]);
+    const { steps, best } = await page.evaluate(
+      (a) => globalThis.trainingSteps(...a),
+      [layers, 128, 3],
+    );
     const ratio = steps[1].milliseconds / steps[0].milliseconds;
     const efficiency = steps.map((s) => s.gflops / best.gflops);
     return {

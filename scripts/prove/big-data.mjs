@@ -1,4 +1,5 @@
-// Opening large data files: what the readers hold in memory beside the tokens, and how fast they are, on files of 1 GB (JSONL, CSV) and 200 MB (Parquet).
+// Opening large data files: what the readers hold in memory beside the tokens, and how fast they
+// are, on files of 1 GB (JSONL, CSV) and 200 MB (Parquet).
 
 import { once } from 'node:events';
 import { createWriteStream, mkdtempSync, rmSync, statSync } from 'node:fs';
@@ -11,7 +12,8 @@ import { parquetWriteFile } from 'hyparquet-writer';
 import { build } from 'vite';
 import { root, say } from '../setup.mjs';
 
-export const about = 'memory and time of opening 1 GB of JSONL and CSV and 200 MB of Parquet [--share 0.1]';
+export const about =
+  'memory and time of opening 1 GB of JSONL and CSV and 200 MB of Parquet [--share 0.1]';
 
 /** Bytes that may be held while a file is read, beside what stays after it. */
 const allowed = 64 * 2 ** 20;
@@ -30,7 +32,10 @@ async function readers(folder) {
       outDir: join(folder, 'built'),
       target: 'node20',
       rolldownOptions: {
-        input: { formats: join(root, 'src/data/formats.ts'), files: join(root, 'src/cli/files.ts') },
+        input: {
+          formats: join(root, 'src/data/formats.ts'),
+          files: join(root, 'src/cli/files.ts'),
+        },
         output: { entryFileNames: '[name].js' },
       },
     },
@@ -79,7 +84,10 @@ function writeParquet(path, bytes) {
   });
 }
 
-/** A stand-in for a tokenizer, so that reading is measured and not tokenising: a token is a word of the first 400 characters. */
+/**
+ * A stand-in for a tokenizer, so that reading is measured and not tokenising: a token is a word of
+ * the first 400 characters.
+ */
 const tokenizer = {
   vocabSize: 1000,
   template: null,
@@ -141,8 +149,15 @@ export default async function bigData(options) {
   try {
     const modules = await readers(folder);
     const files = {
-      'a.jsonl': (path) => writeLines(path, share * 1e9, '', (prompt) => `${JSON.stringify({ prompt, completion: 'yes' })}\n`),
-      'a.csv': (path) => writeLines(path, share * 1e9, 'prompt,completion\n', (prompt) => `"${prompt}",yes\n`),
+      'a.jsonl': (path) =>
+        writeLines(
+          path,
+          share * 1e9,
+          '',
+          (prompt) => `${JSON.stringify({ prompt, completion: 'yes' })}\n`,
+        ),
+      'a.csv': (path) =>
+        writeLines(path, share * 1e9, 'prompt,completion\n', (prompt) => `"${prompt}",yes\n`),
       'a.parquet': (path) => writeParquet(path, share * 2e8),
     };
     const figures = {};

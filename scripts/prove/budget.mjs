@@ -1,4 +1,5 @@
-// Memory planned and measured: model shapes × sequence length × recomputation, one row of an 8-expert LoRA-MoE; measured within 5 % of planned.
+// Memory planned and measured: model shapes × sequence length × recomputation, one row of an
+// 8-expert LoRA-MoE; measured within 5 % of planned.
 import { spawnSync } from 'node:child_process';
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -22,12 +23,27 @@ const mebibytes = (bytes) => Math.round(bytes / 2 ** 20);
 
 /** One bill, measured where `measure` says so. */
 function bill(config, model, length, recompute, measure) {
-  const argv = ['budget', '--model', model, '--config', config, '--length', String(length), '--recompute', recompute, '--json'];
-  const { status, stdout } = spawnSync(process.execPath, [join(root, 'scripts/cli.mjs'), ...argv, ...(measure ? ['--measure'] : [])], {
-    encoding: 'utf8',
-    env: cliEnvironment(),
-    stdio: ['ignore', 'pipe', 'inherit'],
-  });
+  const argv = [
+    'budget',
+    '--model',
+    model,
+    '--config',
+    config,
+    '--length',
+    String(length),
+    '--recompute',
+    recompute,
+    '--json',
+  ];
+  const { status, stdout } = spawnSync(
+    process.execPath,
+    [join(root, 'scripts/cli.mjs'), ...argv, ...(measure ? ['--measure'] : [])],
+    {
+      encoding: 'utf8',
+      env: cliEnvironment(),
+      stdio: ['ignore', 'pipe', 'inherit'],
+    },
+  );
   if (status !== 0) throw new Error(`budget ended with exit code ${status}`);
   return JSON.parse(stdout.trim().split('\n').at(-1)).stages[0].columns[0];
 }
@@ -36,7 +52,9 @@ export default async function budget(options) {
   await ensureCli();
   const models = option(options, 'models', SHAPES.join()).split(',');
   const lengths = option(options, 'lengths', LENGTHS.join()).split(',').map(Number);
-  const measured = options.includes('--planned') ? 0 : Number(option(options, 'measure-up-to', '6144')) * 2 ** 20;
+  const measured = options.includes('--planned')
+    ? 0
+    : Number(option(options, 'measure-up-to', '6144')) * 2 ** 20;
   const folder = mkdtempSync(join(tmpdir(), 'budget-'));
   const config = join(folder, 'run.json');
   writeFileSync(config, JSON.stringify({ train: { batch: 1, microBatch: 1 } }));
@@ -46,13 +64,18 @@ export default async function budget(options) {
       for (const length of lengths) {
         for (const recompute of POLICIES) {
           const planned = bill(config, model, length, recompute, false).bill;
-          const made = planned.total <= measured ? bill(config, model, length, recompute, true).measured : undefined;
+          const made =
+            planned.total <= measured
+              ? bill(config, model, length, recompute, true).measured
+              : undefined;
           const { bytes, total } = planned;
           const difference = made === undefined ? null : made / total - 1;
           rows.push({ model, length, recompute, bytes, total, measured: made ?? null, difference });
           say(
             `${model.padEnd(14)}${String(length).padStart(5)} ${recompute.padEnd(6)} planned ${mebibytes(total)} MiB` +
-              (made === undefined ? '' : `, measured ${mebibytes(made)} MiB (${(100 * difference).toFixed(2)} %)`),
+              (made === undefined
+                ? ''
+                : `, measured ${mebibytes(made)} MiB (${(100 * difference).toFixed(2)} %)`),
           );
         }
       }
@@ -65,6 +88,8 @@ export default async function budget(options) {
     rows,
     limit: LIMIT,
     largestDifference: compared.reduce((most, r) => Math.max(most, Math.abs(r.difference)), 0),
-    passed: (measured === 0 || compared.length > 0) && compared.every((r) => Math.abs(r.difference) <= LIMIT),
+    passed:
+      (measured === 0 || compared.length > 0) &&
+      compared.every((r) => Math.abs(r.difference) <= LIMIT),
   };
 }

@@ -1,4 +1,5 @@
-// The comparisons of docs/results.md at full size. Finished runs lie in docs/results, and each goes on from them: without these files it begins anew.
+// The comparisons of docs/results.md at full size. Finished runs lie in docs/results, and each goes
+// on from them: without these files it begins anew.
 import { spawnSync } from 'node:child_process';
 import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
@@ -8,7 +9,9 @@ import { root, say } from '../setup.mjs';
 export const about =
   'ways of sizing adapters at equal parameters: hours [demo|second|one-rate|second-one-rate] [--doc writes the tables into docs/results.md]';
 
-/** By name: the task (the demo's, or a second one of other skills in the same words) and the plan. */
+/**
+ * By name: the task (the demo's, or a second one of other skills in the same words) and the plan.
+ */
 export const COMPARISONS = {
   demo: { task: 'demo', plan: 'scripts/prove/compare-tuned.plan.json' },
   second: { task: 'second', plan: 'scripts/prove/compare-tuned.plan.json' },
@@ -24,13 +27,19 @@ function makeSecond() {
   if (existsSync(join(root, folder, 'heldout.jsonl'))) return folder;
   mkdirSync(join(root, folder), { recursive: true });
   for (const python of PYTHONS) {
-    const made = spawnSync(python, ['scripts/demo/tasks.py', '--second', '--out', folder], { cwd: root, stdio: ['ignore', 2, 2] });
+    const made = spawnSync(python, ['scripts/demo/tasks.py', '--second', '--out', folder], {
+      cwd: root,
+      stdio: ['ignore', 2, 2],
+    });
     if (made.status === 0) return folder;
   }
   throw new Error('The second task is written by scripts/demo/tasks.py, which needs Python 3.');
 }
 
-/** Puts the tables between the section's marks in docs/results.md; a section that is not there is added at the end. */
+/**
+ * Puts the tables between the section's marks in docs/results.md; a section that is not there is
+ * added at the end.
+ */
 export function withSection(text, name, tables) {
   const [begin, end] = [`<!-- compare ${name} -->`, `<!-- /compare ${name} -->`];
   const section = `${begin}\n\n${tables.trim()}\n\n${end}`;
@@ -41,12 +50,22 @@ export function withSection(text, name, tables) {
 
 export default async function compare(options) {
   const name = options.find((o) => !o.startsWith('--')) ?? 'demo';
-  if (!Object.hasOwn(COMPARISONS, name)) throw new Error(`There is no comparison "${name}": ${Object.keys(COMPARISONS).join(', ')}.`);
+  if (!Object.hasOwn(COMPARISONS, name))
+    throw new Error(`There is no comparison "${name}": ${Object.keys(COMPARISONS).join(', ')}.`);
   const { task, plan } = COMPARISONS[name];
   const data = task === 'second' ? makeSecond() : 'public/demo';
   const out = `docs/results/${task}`;
   await ensureCli();
-  const files = ['--data', `${data}/train.jsonl`, '--held-out', `${data}/heldout.jsonl`, '--plan', plan, '--out', out];
+  const files = [
+    '--data',
+    `${data}/train.jsonl`,
+    '--held-out',
+    `${data}/heldout.jsonl`,
+    '--plan',
+    plan,
+    '--out',
+    out,
+  ];
   const { status, stdout } = spawnSync(
     process.execPath,
     [join(root, 'scripts/cli.mjs'), 'compare', '--model', 'public/demo', ...files, '--json'],
@@ -57,7 +76,14 @@ export default async function compare(options) {
   say(tables);
   if (options.includes('--doc')) {
     const doc = join(root, 'docs/results.md');
-    writeFileSync(doc, withSection(existsSync(doc) ? readFileSync(doc, 'utf8') : '# Does the search help?\n', name, tables));
+    writeFileSync(
+      doc,
+      withSection(
+        existsSync(doc) ? readFileSync(doc, 'utf8') : '# Does the search help?\n',
+        name,
+        tables,
+      ),
+    );
     say(`Written into docs/results.md, section ${name}.`);
   }
   const table = JSON.parse(stdout.trim().split('\n').at(-1));

@@ -1,4 +1,5 @@
-// The demo as a person does it: one button in a headless Chromium, to the trained adapter, the held-out table and the zip.
+// The demo as a person does it: one button in a headless Chromium, to the trained adapter, the
+// held-out table and the zip.
 import { rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -7,7 +8,8 @@ import { build, preview } from 'vite';
 import { chromiumFlags, ensureChromium } from '../chromium.mjs';
 import { say } from '../setup.mjs';
 
-export const about = 'the demo in a headless Chromium: minutes from button to adapter, exact match from the held-out table';
+export const about =
+  'the demo in a headless Chromium: minutes from button to adapter, exact match from the held-out table';
 
 const minutesWanted = 8;
 const live = '[data-testid=live]';
@@ -17,7 +19,8 @@ async function waitForEnd(page, limit) {
   for (let last = -1, end = Date.now() + limit; Date.now() < end; ) {
     const { phase, step } = await page.locator(live).evaluate((e) => ({ ...e.dataset }));
     if (phase === 'finished') return;
-    if (phase === 'failed') throw new Error(`The run failed: ${await page.getByTestId('notice').allTextContents()}`);
+    if (phase === 'failed')
+      throw new Error(`The run failed: ${await page.getByTestId('notice').allTextContents()}`);
     if (Math.floor(Number(step) / 20) > last) {
       last = Math.floor(Number(step) / 20);
       say(`step ${step}: ${await page.getByTestId('run-bar').locator('p').textContent()}`);
@@ -28,7 +31,9 @@ async function waitForEnd(page, limit) {
 }
 
 async function exact(page, which) {
-  const { exact: right, rows } = await page.locator(`[data-testid=exact] [data-which=${which}]`).evaluate((e) => ({ ...e.dataset }));
+  const { exact: right, rows } = await page
+    .locator(`[data-testid=exact] [data-which=${which}]`)
+    .evaluate((e) => ({ ...e.dataset }));
   return { right: Number(right), rows: Number(rows), share: Number(right) / Number(rows) };
 }
 
@@ -37,10 +42,16 @@ export default async function demoBrowser(options) {
   const executablePath = ensureChromium();
   const outDir = join(tmpdir(), `guilomo-demo-browser-${process.pid}`);
   await build({ logLevel: 'warn', build: { outDir, emptyOutDir: true } });
-  const server = await preview({ logLevel: 'warn', build: { outDir }, preview: { host: '127.0.0.1', port: 4277 } });
+  const server = await preview({
+    logLevel: 'warn',
+    build: { outDir },
+    preview: { host: '127.0.0.1', port: 4277 },
+  });
   const browser = await chromium.launch({ executablePath, headless: true, args: chromiumFlags });
   try {
-    const page = await (await browser.newContext({ viewport: { width: 1280, height: 900 }, acceptDownloads: true })).newPage();
+    const page = await (
+      await browser.newContext({ viewport: { width: 1280, height: 900 }, acceptDownloads: true })
+    ).newPage();
     const errors = [];
     page.on('pageerror', (error) => errors.push(error.message));
     await page.goto(server.resolvedUrls.local[0]);
@@ -50,7 +61,9 @@ export default async function demoBrowser(options) {
     const started = Date.now();
     const seconds = () => Math.round((Date.now() - started) / 100) / 10;
     await page.getByRole('button', { name: 'Try the demo' }).click();
-    await page.waitForFunction((e) => Number(document.querySelector(e)?.dataset.step) >= 1, live, { timeout: 180_000 });
+    await page.waitForFunction((e) => Number(document.querySelector(e)?.dataset.step) >= 1, live, {
+      timeout: 180_000,
+    });
     const toFirstStep = seconds();
     await waitForEnd(page, 20 * 60_000);
     const toEnd = seconds();
@@ -72,11 +85,27 @@ export default async function demoBrowser(options) {
     if (picture > 0) {
       await page.setViewportSize({ width: 1280, height: 1560 });
       await page.locator('h1').click(); // takes the focus off the buttons
-      await page.evaluate(() => document.getElementById('train').scrollIntoView({ behavior: 'instant' }));
+      await page.evaluate(() =>
+        document.getElementById('train').scrollIntoView({ behavior: 'instant' }),
+      );
       await page.screenshot({ path: options[picture] });
     }
-    const passed = errors.length === 0 && before.share <= 0.1 && after.share >= 0.9 && toZip <= minutesWanted * 60;
-    return { passed, device, toFirstStep, toEnd, toZip, withHeldOut: seconds(), before, after, errors };
+    const passed =
+      errors.length === 0 &&
+      before.share <= 0.1 &&
+      after.share >= 0.9 &&
+      toZip <= minutesWanted * 60;
+    return {
+      passed,
+      device,
+      toFirstStep,
+      toEnd,
+      toZip,
+      withHeldOut: seconds(),
+      before,
+      after,
+      errors,
+    };
   } finally {
     await browser.close();
     await server.close();

@@ -1,4 +1,5 @@
-// The built-in demo by command line: held-out exact match ≤ 10 % before and ≥ 90 % after, within five minutes on 2 cores without a GPU.
+// The built-in demo by command line: held-out exact match ≤ 10 % before and ≥ 90 % after, within
+// five minutes on 2 cores without a GPU.
 import { spawnSync } from 'node:child_process';
 import { join } from 'node:path';
 import { cliEnvironment, ensureCli } from '../cli.mjs';
@@ -12,11 +13,23 @@ export default async function demo() {
   await ensureCli(); // building is not part of the time
   const options = { encoding: 'utf8', env: cliEnvironment(), stdio: ['ignore', 'pipe', 'inherit'] };
   const started = Date.now();
-  const { status, stdout } = spawnSync(process.execPath, [join(root, 'scripts/cli.mjs'), 'demo', '--json'], options);
+  const { status, stdout } = spawnSync(
+    process.execPath,
+    [join(root, 'scripts/cli.mjs'), 'demo', '--json'],
+    options,
+  );
   const seconds = (Date.now() - started) / 1000;
   if (status !== 0) return { passed: false, exitCode: status };
   const result = JSON.parse(stdout.trim().split('\n').at(-1));
   const passed =
-    result.exactMatchBefore <= limits.exactMatchBefore && result.exactMatchAfter >= limits.exactMatchAfter && seconds <= limits.seconds;
-  return { ...result, processSeconds: seconds, limits, adapter: cliEnvironment().GUILOMO_DAWN, passed };
+    result.exactMatchBefore <= limits.exactMatchBefore &&
+    result.exactMatchAfter >= limits.exactMatchAfter &&
+    seconds <= limits.seconds;
+  return {
+    ...result,
+    processSeconds: seconds,
+    limits,
+    adapter: cliEnvironment().GUILOMO_DAWN,
+    passed,
+  };
 }

@@ -1,4 +1,5 @@
-// What the live heatmaps cost the page: the main thread's task time at 30 layers × 7 linears × 8 experts with ten updates a second.
+// What the live heatmaps cost the page: the main thread's task time at 30 layers × 7 linears × 8
+// experts with ten updates a second.
 import { mkdirSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -9,7 +10,8 @@ import { build, preview } from 'vite';
 import { chromiumFlags, ensureChromium } from '../chromium.mjs';
 import { root, say } from '../setup.mjs';
 
-export const about = "the page's main thread while heatmaps update ten times a second [--seconds N] [--screenshots FOLDER]";
+export const about =
+  "the page's main thread while heatmaps update ten times a second [--seconds N] [--screenshots FOLDER]";
 
 const shareAllowed = 0.03;
 
@@ -18,7 +20,10 @@ const option = (options, name) => {
   return at < 0 ? undefined : options[at + 1];
 };
 
-/** Reads the seconds that the page's main thread has spent in tasks, by the browser's own account: by the clock, or as processor time. */
+/**
+ * Reads the seconds that the page's main thread has spent in tasks, by the browser's own account:
+ * by the clock, or as processor time.
+ */
 async function taskClock(page, timeDomain) {
   const session = await page.context().newCDPSession(page);
   await session.send('Performance.enable', { timeDomain });
@@ -31,20 +36,36 @@ async function taskClock(page, timeDomain) {
 /** Shares of wall time in tasks over `seconds`, and the updates that came in them. */
 async function shares(page, clocks, seconds) {
   const steps = () => page.evaluate(() => globalThis.harness.steps());
-  const read = async () => [Date.now() / 1000, await clocks.task(), await clocks.processor(), await steps()];
+  const read = async () => [
+    Date.now() / 1000,
+    await clocks.task(),
+    await clocks.processor(),
+    await steps(),
+  ];
   const from = await read();
   await page.waitForTimeout(1000 * seconds);
   const [wall, task, processor, updates] = (await read()).map((v, i) => v - from[i]);
-  return { share: task / wall, processorShare: processor / wall, updatesPerSecond: updates / wall, seconds: wall };
+  return {
+    share: task / wall,
+    processorShare: processor / wall,
+    updatesPerSecond: updates / wall,
+    seconds: wall,
+  };
 }
 
-/** One measurement on a page of its own: after two seconds of updates, with a cell chosen so that the inspector is open. */
+/**
+ * One measurement on a page of its own: after two seconds of updates, with a cell chosen so that
+ * the inspector is open.
+ */
 async function measure(browser, address, seconds, query) {
   const page = await browser.newPage({ viewport: { width: 1280, height: 900 } });
   const errors = [];
   page.on('pageerror', (e) => errors.push(e.message));
   await page.goto(`${address}?${query}`);
-  const clocks = { task: await taskClock(page, 'timeTicks'), processor: await taskClock(page, 'threadTicks') };
+  const clocks = {
+    task: await taskClock(page, 'timeTicks'),
+    processor: await taskClock(page, 'threadTicks'),
+  };
   await page.evaluate(() => globalThis.harness.send(1));
   await page.locator('[data-testid=experts-heatmap] [data-cell="64"]').click();
   const idle = await shares(page, clocks, 3);
@@ -71,7 +92,10 @@ async function pictures(browser, address, folder) {
         await page.locator('[data-testid=search-live][data-step="89"]').waitFor();
         await page.locator('[data-testid=experts-heatmap] [data-cell="9"]').click();
         await page.waitForTimeout(800);
-        await page.screenshot({ path: join(folder, `${name}-${colorScheme}-${width}.png`), fullPage: true });
+        await page.screenshot({
+          path: join(folder, `${name}-${colorScheme}-${width}.png`),
+          fullPage: true,
+        });
         await page.close();
       }
     }
@@ -89,14 +113,24 @@ export default async function heatmaps(options) {
     rolldownOptions: { input: join(root, 'scripts/prove/_heatmaps-page.html') },
   };
   const shared = { root, configFile: false, logLevel: 'warn', base: './' };
-  await build({ ...shared, plugins: [react(), tailwindcss()], worker: { format: 'es' }, build: built });
-  const server = await preview({ ...shared, build: { outDir }, preview: { host: '127.0.0.1', port: 4279 } });
+  await build({
+    ...shared,
+    plugins: [react(), tailwindcss()],
+    worker: { format: 'es' },
+    build: built,
+  });
+  const server = await preview({
+    ...shared,
+    build: { outDir },
+    preview: { host: '127.0.0.1', port: 4279 },
+  });
   const browser = await chromium.launch({ executablePath: ensureChromium(), args: chromiumFlags });
   const address = `${server.resolvedUrls.local[0]}scripts/prove/_heatmaps-page.html`;
   try {
     const folder = option(options, 'screenshots');
     if (folder) await pictures(browser, address, folder);
-    // As in a search at an upper learning rate of 0.1; and as no search is: everything moves in every step.
+    // As in a search at an upper learning rate of 0.1; and as no search is: everything moves in
+    // every step.
     const search = await measure(browser, address, seconds, 'rate=0.1');
     const percent = (share) => `${(100 * share).toFixed(2)} %`;
     say(
@@ -104,7 +138,12 @@ export default async function heatmaps(options) {
     );
     const turmoil = await measure(browser, address, seconds, 'rate=5');
     say(`turmoil: ${percent(turmoil.share)} (${percent(turmoil.processorShare)})`);
-    return { passed: search.share <= shareAllowed && search.updatesPerSecond > 9, shareAllowed, search, turmoil };
+    return {
+      passed: search.share <= shareAllowed && search.updatesPerSecond > 9,
+      shareAllowed,
+      search,
+      turmoil,
+    };
   } finally {
     await browser.close();
     await server.close();

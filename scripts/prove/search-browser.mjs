@@ -1,4 +1,5 @@
-// The demo with its search as a person does it: one button in a headless Chromium, through search and review to the adapter, opened again.
+// The demo with its search as a person does it: one button in a headless Chromium, through search
+// and review to the adapter, opened again.
 import { readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -19,7 +20,8 @@ async function waitForPhase(page, wanted) {
   for (let said = 0, end = Date.now() + limit; Date.now() < end; ) {
     const { phase } = await page.locator(live).evaluate((e) => ({ ...e.dataset }));
     if (phase === wanted) return;
-    if (phase === 'failed') throw new Error(`The run failed: ${await page.getByTestId('notice').allTextContents()}`);
+    if (phase === 'failed')
+      throw new Error(`The run failed: ${await page.getByTestId('notice').allTextContents()}`);
     if (Date.now() - said > 30_000) {
       said = Date.now();
       say(`${phase}: ${await page.getByTestId('run-bar').locator('p').textContent()}`);
@@ -32,51 +34,78 @@ async function waitForPhase(page, wanted) {
 /** Expert counts by cell, from the labels of the heatmap. */
 async function counts(page) {
   const cells = page.getByRole('grid', { name: /^Experts/ }).getByRole('gridcell');
-  const labels = await cells.evaluateAll((all) => all.map((cell) => cell.getAttribute('aria-label') ?? ''));
-  return labels.filter((label) => label.includes('expert')).map((label) => label.match(/(\d+) expert/)[1]);
+  const labels = await cells.evaluateAll((all) =>
+    all.map((cell) => cell.getAttribute('aria-label') ?? ''),
+  );
+  return labels
+    .filter((label) => label.includes('expert'))
+    .map((label) => label.match(/(\d+) expert/)[1]);
 }
 
 async function exact(page) {
   await page.getByRole('button', { name: 'Check held-out rows' }).click();
   await page.getByTestId('exact').waitFor({ timeout: 10 * 60_000 });
-  const { exact: right, rows } = await page.locator('[data-testid=exact] [data-which=tuned]').evaluate((e) => ({ ...e.dataset }));
+  const { exact: right, rows } = await page
+    .locator('[data-testid=exact] [data-which=tuned]')
+    .evaluate((e) => ({ ...e.dataset }));
   return { right: Number(right), rows: Number(rows), share: Number(right) / Number(rows) };
 }
 
-/** Whether the tensors of a zip have the shapes of its allocation/ files, and experts and ranks those of `allocation`. */
+/**
+ * Whether the tensors of a zip have the shapes of its allocation/ files, and experts and ranks
+ * those of `allocation`.
+ */
 function shapesFit(files, allocation) {
   const json = (name) => JSON.parse(new TextDecoder().decode(files[name]));
   const weights = files['adapter/adapter_model.safetensors'];
   const length = Number(new DataView(weights.buffer, weights.byteOffset).getBigUint64(0, true));
   const header = JSON.parse(new TextDecoder().decode(weights.subarray(8, 8 + length)));
   const { experts, ranks } = allocation;
-  const same = JSON.stringify([json('allocation/expert.json'), json('allocation/rank.json')]) === JSON.stringify([experts, ranks]);
+  const same =
+    JSON.stringify([json('allocation/expert.json'), json('allocation/rank.json')]) ===
+    JSON.stringify([experts, ranks]);
   const shapes = Object.entries(ranks).every(([key, rank]) => {
     const prefix = `base_model.model.${key}`;
-    return header[`${prefix}.lora_A.weight`]?.shape[0] === rank && header[`${prefix}.lora_B.weight`]?.shape[1] === rank;
+    return (
+      header[`${prefix}.lora_A.weight`]?.shape[0] === rank &&
+      header[`${prefix}.lora_B.weight`]?.shape[1] === rank
+    );
   });
   const tensors = Object.keys(header).filter((key) => key !== '__metadata__').length;
   const wanted = Object.values(experts).reduce((sum, n) => sum + (n > 0 ? 2 * n + 1 : 0), 0);
   return same && shapes && tensors === wanted;
 }
 
-/** Options: `--screenshots FOLDER` saves pictures of the page during search, review and training, and at the end. */
+/**
+ * Options: `--screenshots FOLDER` saves pictures of the page during search, review and training,
+ * and at the end.
+ */
 export default async function searchBrowser(options) {
   const executablePath = ensureChromium();
   const outDir = join(tmpdir(), `guilomo-search-browser-${process.pid}`);
   await build({ logLevel: 'warn', build: { outDir, emptyOutDir: true } });
-  const server = await preview({ logLevel: 'warn', build: { outDir }, preview: { host: '127.0.0.1', port: 4279 } });
+  const server = await preview({
+    logLevel: 'warn',
+    build: { outDir },
+    preview: { host: '127.0.0.1', port: 4279 },
+  });
   const browser = await chromium.launch({ executablePath, headless: true, args: chromiumFlags });
   const pictures = options.indexOf('--screenshots') + 1;
   try {
-    const page = await (await browser.newContext({ viewport: { width: 1280, height: 900 }, acceptDownloads: true })).newPage();
+    const page = await (
+      await browser.newContext({ viewport: { width: 1280, height: 900 }, acceptDownloads: true })
+    ).newPage();
     const errors = [];
     page.on('pageerror', (error) => errors.push(error.message));
     const picture = async (name) => {
-      if (pictures > 0) await page.locator('#train').screenshot({ path: join(options[pictures], `${name}.png`) });
+      if (pictures > 0)
+        await page.locator('#train').screenshot({ path: join(options[pictures], `${name}.png`) });
     };
     const saved = async (name) => {
-      const [file] = await Promise.all([page.waitForEvent('download'), page.getByRole('button', { name: `Save ${name}` }).click()]);
+      const [file] = await Promise.all([
+        page.waitForEvent('download'),
+        page.getByRole('button', { name: `Save ${name}` }).click(),
+      ]);
       return JSON.parse(readFileSync(await file.path(), 'utf8'));
     };
     await page.goto(server.resolvedUrls.local[0]);
@@ -86,13 +115,21 @@ export default async function searchBrowser(options) {
     const started = Date.now();
     const seconds = () => Math.round((Date.now() - started) / 100) / 10;
     await page.getByRole('button', { name: 'Watch the allocation form' }).click();
-    await page.waitForFunction((e) => Number(document.querySelector(e)?.dataset.searchStep) >= 1, live, { timeout: 180_000 });
+    await page.waitForFunction(
+      (e) => Number(document.querySelector(e)?.dataset.searchStep) >= 1,
+      live,
+      { timeout: 180_000 },
+    );
     const toFirstStep = seconds();
     await page.waitForTimeout(1500); // labels follow the picture at some distance
     const early = await counts(page);
     await picture('search');
     let late = early;
-    for (let phase = 'searching'; phase === 'searching'; phase = await page.locator(live).getAttribute('data-phase')) {
+    for (
+      let phase = 'searching';
+      phase === 'searching';
+      phase = await page.locator(live).getAttribute('data-phase')
+    ) {
       const now = await counts(page).catch(() => []);
       if (now.length === early.length) late = now;
       say(`searching: ${await page.getByTestId('run-bar').locator('p').textContent()}`);
@@ -118,7 +155,8 @@ export default async function searchBrowser(options) {
     await page.getByLabel('Parameter count', { exact: true }).fill(parameters);
     await page.getByRole('button', { name: 'Fit', exact: true }).click();
     const allocation = { experts: await saved('expert.json'), ranks: await saved('rank.json') };
-    const held = allocation.experts[edited] === wanted && allocation.experts[locked] === found[locked];
+    const held =
+      allocation.experts[edited] === wanted && allocation.experts[locked] === found[locked];
     await picture('review');
     const inReview = seconds() - toReview;
     await page.getByRole('button', { name: 'Train with this allocation' }).click();
@@ -139,8 +177,28 @@ export default async function searchBrowser(options) {
     await page.getByTestId('opened').waitFor({ timeout: 60_000 });
     const reopened = await exact(page);
     await picture('end');
-    const passed = errors.length === 0 && moved > 0 && held && exactly && after.share >= 0.9 && reopened.right === after.right;
-    return { passed, device, toFirstStep, toReview, inReview, toEnd, moved, of: early.length, held, exactly, after, reopened, errors };
+    const passed =
+      errors.length === 0 &&
+      moved > 0 &&
+      held &&
+      exactly &&
+      after.share >= 0.9 &&
+      reopened.right === after.right;
+    return {
+      passed,
+      device,
+      toFirstStep,
+      toReview,
+      inReview,
+      toEnd,
+      moved,
+      of: early.length,
+      held,
+      exactly,
+      after,
+      reopened,
+      errors,
+    };
   } finally {
     await browser.close();
     await server.close();

@@ -1,16 +1,22 @@
-// What a search step costs at the demo model's shape, in plain micro-steps of the same run: first-order at most 2.3, second-order 5.3.
+// What a search step costs at the demo model's shape, in plain micro-steps of the same run:
+// first-order at most 2.3, second-order 5.3.
 import { spawnSync } from 'node:child_process';
 import { join } from 'node:path';
 import { cliEnvironment, ensureCli } from '../cli.mjs';
 import { root } from '../setup.mjs';
 
-export const about = "a search step's cost in plain micro-steps, both estimators and orders [--repeats N]";
+export const about =
+  "a search step's cost in plain micro-steps, both estimators and orders [--repeats N]";
 
 const limits = { 'first-order': 2.3, 'second-order': 5.3 };
 
 export default async function searchCost(options) {
   await ensureCli();
-  const settings = { encoding: 'utf8', env: cliEnvironment(), stdio: ['ignore', 'pipe', 'inherit'] };
+  const settings = {
+    encoding: 'utf8',
+    env: cliEnvironment(),
+    stdio: ['ignore', 'pipe', 'inherit'],
+  };
   const { status, stdout } = spawnSync(
     process.execPath,
     [join(root, 'scripts/cli.mjs'), 'bench', '--search', '--json', ...options],

@@ -1,4 +1,5 @@
-// The real SmolLM2-135M-Instruct straight from its GGUF file against transformers and PyTorch (scripts/golden/smollm2.py).
+// The real SmolLM2-135M-Instruct straight from its GGUF file against transformers and PyTorch
+// (scripts/golden/smollm2.py).
 import { spawn } from 'node:child_process';
 import { existsSync, readFileSync, rmSync } from 'node:fs';
 import { join, resolve } from 'node:path';
@@ -13,11 +14,15 @@ export const about =
 
 function readTask() {
   const read = (file) => readFileSync(join(root, 'src/testing/golden/smollm2', file), 'utf8');
-  const golden = existsSync(join(root, 'src/testing/golden/smollm2/golden.json')) ? JSON.parse(read('golden.json')) : null;
+  const golden = existsSync(join(root, 'src/testing/golden/smollm2/golden.json'))
+    ? JSON.parse(read('golden.json'))
+    : null;
   return { golden, questions: JSON.parse(read('questions.json')), heldOut: read('held-out.txt') };
 }
 
-/** Runs _smollm2-node.mjs, built with the sources, with the task on its stdin. Returns its stdout. */
+/**
+ * Runs _smollm2-node.mjs, built with the sources, with the task on its stdin. Returns its stdout.
+ */
 async function underNode(task, args) {
   const { build } = await import('vite');
   const outDir = join(root, `dist/.smollm2-${process.pid}`);
@@ -41,7 +46,10 @@ async function underNode(task, args) {
       env: cliEnvironment(),
     });
     child.stdin.end(JSON.stringify(task));
-    const [out, code] = await Promise.all([text(child.stdout), new Promise((done) => child.on('close', done))]);
+    const [out, code] = await Promise.all([
+      text(child.stdout),
+      new Promise((done) => child.on('close', done)),
+    ]);
     if (code !== 0) throw new Error(`Node ended with exit code ${code}`);
     return out;
   } finally {
@@ -57,7 +65,8 @@ async function inChromium(task, gguf) {
     root,
     configFile: false,
     logLevel: 'error',
-    server: { port: 0, host: '127.0.0.1', watch: null, hmr: false }, // a page that reloads loses what it has measured
+    // a page that reloads loses what it has measured
+    server: { port: 0, host: '127.0.0.1', watch: null, hmr: false },
     optimizeDeps: { entries: ['scripts/prove/_smollm2-page.html'] },
   });
   await server.listen();
@@ -85,5 +94,7 @@ export default async function prove(options) {
     await underNode(task, [gguf, path]);
     return { passed: true, written: path };
   }
-  return options.includes('--browser') ? await inChromium(task, gguf) : JSON.parse(await underNode(task, [gguf]));
+  return options.includes('--browser')
+    ? await inChromium(task, gguf)
+    : JSON.parse(await underNode(task, [gguf]));
 }

@@ -1,6 +1,8 @@
-// The gate of a group of sites (method §1): p = softmax(z) over a site's experts, the K largest kept (ties to the lower index), renormalised
-// to w, and u = w_i s_i h for each expert's columns. h (tokens, width) holds the down-projections, then from router_start the logits z.
-// Table: per site first expert, experts, kept; then per expert first column, end column, scale (f32 bits). One thread a (token, site).
+// The gate of a group of sites (method §1): p = softmax(z) over a site's experts, the K largest
+// kept (ties to the lower index), renormalised to w, and u = w_i s_i h for each expert's columns. h
+// (tokens, width) holds the down-projections, then from router_start the logits z. Table: per site
+// first expert, experts, kept; then per expert first column, end column, scale (f32 bits). One
+// thread a (token, site).
 @group(0) @binding(0) var<storage, read> h: array<f32>;
 @group(0) @binding(1) var<storage, read> table: array<u32>;
 @group(0) @binding(2) var<storage, read_write> p: array<f32>;
@@ -10,7 +12,11 @@ struct Params { tokens: u32, sites: u32, width: u32, router_start: u32, experts:
 @group(0) @binding(5) var<uniform> params: Params;
 
 @compute @workgroup_size(64)
-fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(num_workgroups) groups: vec3<u32>, @builtin(local_invocation_index) thread: u32) {
+fn main(
+  @builtin(workgroup_id) group: vec3<u32>,
+  @builtin(num_workgroups) groups: vec3<u32>,
+  @builtin(local_invocation_index) thread: u32,
+) {
   let index = (group.x + group.y * groups.x) * 64u + thread;
   if (index >= params.tokens * params.sites) { return; }
   let site = index % params.sites;
@@ -49,6 +55,8 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(num_workgroups) groups
     w[out + e] = weight;
     let entry = 3u * (params.sites + first + e);
     let scale = weight * bitcast<f32>(table[entry + 2u]);
-    for (var c = table[entry]; c < table[entry + 1u]; c++) { u[token * params.router_start + c] = scale * h[token * params.width + c]; }
+    for (var c = table[entry]; c < table[entry + 1u]; c++) {
+      u[token * params.router_start + c] = scale * h[token * params.width + c];
+    }
   }
 }

@@ -1,5 +1,6 @@
-// The gate's gradients: dh = w_i s_i du for expert columns; through the kept set dz_i = w_i (dw_i − Σ w_k dw_k) with dw_i = s_i ⟨du_i, h_i⟩;
-// and of the balance loss g_e = balance_scale · E · f_e / tokens, dz_e += p_e (g_e − Σ p_k g_k), for real tokens only. One thread a (token, site).
+// The gate's gradients: dh = w_i s_i du for expert columns; through the kept set dz_i = w_i (dw_i −
+// Σ w_k dw_k) with dw_i = s_i ⟨du_i, h_i⟩; and of the balance loss g_e = balance_scale · E · f_e /
+// tokens, dz_e += p_e (g_e − Σ p_k g_k), for real tokens only. One thread a (token, site).
 @group(0) @binding(0) var<storage, read> h: array<f32>;
 @group(0) @binding(1) var<storage, read> table: array<u32>;
 @group(0) @binding(2) var<storage, read> p: array<f32>;
@@ -8,12 +9,25 @@
 @group(0) @binding(5) var<storage, read> routing: array<f32>;
 @group(0) @binding(6) var<storage, read> lengths: array<u32>;
 @group(0) @binding(7) var<storage, read_write> dh: array<f32>;
-struct Params { tokens: u32, time: u32, sites: u32, width: u32, router_start: u32, experts: u32, routing_start: u32, routing_tokens: u32 }
+struct Params {
+  tokens: u32,
+  time: u32,
+  sites: u32,
+  width: u32,
+  router_start: u32,
+  experts: u32,
+  routing_start: u32,
+  routing_tokens: u32,
+}
 @group(0) @binding(8) var<uniform> params: Params;
 @group(0) @binding(9) var<uniform> step: Step;
 
 @compute @workgroup_size(64)
-fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(num_workgroups) groups: vec3<u32>, @builtin(local_invocation_index) thread: u32) {
+fn main(
+  @builtin(workgroup_id) group: vec3<u32>,
+  @builtin(num_workgroups) groups: vec3<u32>,
+  @builtin(local_invocation_index) thread: u32,
+) {
   let index = (group.x + group.y * groups.x) * 64u + thread;
   if (index >= params.tokens * params.sites) { return; }
   let site = index % params.sites;

@@ -1,5 +1,6 @@
-// Routing statistics of a group, padding left out: f_e = share of kept (token, slot) pairs, and P_e = mean p_e (Fedus et al. 2022, eq. 5–6).
-// routing: f at start + e, P at `total` + start + e, and the number of real tokens at 2·total. A workgroup takes 8 experts, 8 tokens at a time.
+// Routing statistics of a group, padding left out: f_e = share of kept (token, slot) pairs, and P_e
+// = mean p_e (Fedus et al. 2022, eq. 5–6). routing: f at start + e, P at `total` + start + e, and
+// the number of real tokens at 2·total. A workgroup takes 8 experts, 8 tokens at a time.
 @group(0) @binding(0) var<storage, read> p: array<f32>;
 @group(0) @binding(1) var<storage, read> w: array<f32>;
 @group(0) @binding(2) var<storage, read> table: array<u32>;
@@ -28,7 +29,9 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
   sum = vec2<f32>();
   for (var lane = 0u; lane < 8u; lane++) { sum += sums[lane * 8u + thread]; }
   var seen = 0u;
-  for (var row = 0u; row < params.tokens / params.time; row++) { seen += min(lengths[row], params.time); }
+  for (var row = 0u; row < params.tokens / params.time; row++) {
+    seen += min(lengths[row], params.time);
+  }
   var kept = 1u;
   for (var s = 0u; s < params.sites; s++) {
     if (e >= table[3u * s] && e < table[3u * s] + table[3u * s + 1u]) { kept = table[3u * s + 2u]; }

@@ -1,5 +1,6 @@
-// Inverted dropout: out = x · keep / (1 − p). The mask is a counter-based hash of (seed, step, micro-batch, input, index),
-// so that recomputation and the backward repeat it. The backward is the same map, applied to the gradient.
+// Inverted dropout: out = x · keep / (1 − p). The mask is a counter-based hash of (seed, step,
+// micro-batch, input, index), so that recomputation and the backward repeat it. The backward is the
+// same map, applied to the gradient.
 @group(0) @binding(0) var<storage, read> x: array<f32>;
 @group(0) @binding(1) var<storage, read_write> out: array<f32>;
 struct Params { n: u32, input: u32, accumulate: u32 }
@@ -14,7 +15,11 @@ fn mix(v: u32) -> u32 {
 }
 
 @compute @workgroup_size(64)
-fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(num_workgroups) groups: vec3<u32>, @builtin(local_invocation_index) thread: u32) {
+fn main(
+  @builtin(workgroup_id) group: vec3<u32>,
+  @builtin(num_workgroups) groups: vec3<u32>,
+  @builtin(local_invocation_index) thread: u32,
+) {
   let i = (group.x + group.y * groups.x) * 64u + thread;
   if (i >= params.n) { return; }
   let bits = mix(i ^ mix(params.input ^ mix(step.micro ^ mix(step.number ^ mix(step.seed)))));

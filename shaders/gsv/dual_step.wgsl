@@ -1,4 +1,5 @@
-// cost = [λ, share]: share = Σ expected · inverse, and with a budget λ ← max(0, λ + rate (share − budget)) (method §2). One workgroup.
+// cost = [λ, share]: share = Σ expected · inverse, and with a budget λ ← max(0, λ + rate (share −
+// budget)) (method §2). One workgroup.
 @group(0) @binding(0) var<storage, read> expected: array<f32>;
 @group(0) @binding(1) var<storage, read_write> cost: array<f32>;
 struct Params { sites: u32, inverse: f32, rate: f32, budget: f32 }

@@ -1,16 +1,29 @@
-// ∂L/∂g of GSVs from ∂L/∂mask (method §2), added to `grad`. `paper` (survival 0): ∂L/∂σ of the open prefix's last entry is Σ_{i ≤ last} d_i σ_i,
-// elsewhere closed·d_j, then through the sigmoid. `survival` (1): Σ_j d_j π_k ([k ≥ j] − P(size > j)), or [k > j] where sites can close,
-// over j ≥ floor. d has `length` − closable entries a vector. One thread a GSV.
+// ∂L/∂g of GSVs from ∂L/∂mask (method §2), added to `grad`. `paper` (survival 0): ∂L/∂σ of the open
+// prefix's last entry is Σ_{i ≤ last} d_i σ_i, elsewhere closed·d_j, then through the sigmoid.
+// `survival` (1): Σ_j d_j π_k ([k ≥ j] − P(size > j)), or [k > j] where sites can close, over j ≥
+// floor. d has `length` − closable entries a vector. One thread a GSV.
 @group(0) @binding(0) var<storage, read> g: array<f32>;
 @group(0) @binding(1) var<storage, read> d_masks: array<f32>;
 @group(0) @binding(2) var<storage, read_write> grad: array<f32>;
-struct Params { count: u32, length: u32, start: u32, first_free: u32, closable: u32, survival: u32, closed: f32 }
+struct Params {
+  count: u32,
+  length: u32,
+  start: u32,
+  first_free: u32,
+  closable: u32,
+  survival: u32,
+  closed: f32,
+}
 @group(0) @binding(3) var<uniform> params: Params;
 
 fn sigmoid(v: f32) -> f32 { return 1.0 / (1.0 + exp(-v)); }
 
 @compute @workgroup_size(64)
-fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(num_workgroups) groups: vec3<u32>, @builtin(local_invocation_index) thread: u32) {
+fn main(
+  @builtin(workgroup_id) group: vec3<u32>,
+  @builtin(num_workgroups) groups: vec3<u32>,
+  @builtin(local_invocation_index) thread: u32,
+) {
   let vector = (group.x + group.y * groups.x) * 64u + thread;
   if (vector >= params.count) { return; }
   let at = vector * params.length;
@@ -34,7 +47,9 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(num_workgroups) groups
   var mean = 0.0;
   for (var j = params.first_free; j < sizes; j++) {
     var survives = 0.0;
-    for (var k = j + params.closable; k < params.length; k++) { survives += exp(g[at + k] - g[at + best]); }
+    for (var k = j + params.closable; k < params.length; k++) {
+      survives += exp(g[at + k] - g[at + best]);
+    }
     mean += d_masks[d + j] * survives / total;
   }
   for (var k = 0u; k < params.length; k++) {

@@ -1,5 +1,6 @@
-// Expected parameters of each site under π = softmax(g) (method §2): Σ_k π_k W_k, where W_k = Σ (E[r_i] (C + O) + C) over the experts of size k.
-// With `rate` > 0 also rate·λ times its gradient, added to d_experts and d_ranks. dims (sites, 2): C + O, C. cost: λ first. One thread a site.
+// Expected parameters of each site under π = softmax(g) (method §2): Σ_k π_k W_k, where W_k = Σ
+// (E[r_i] (C + O) + C) over the experts of size k. With `rate` > 0 also rate·λ times its gradient,
+// added to d_experts and d_ranks. dims (sites, 2): C + O, C. cost: λ first. One thread a site.
 @group(0) @binding(0) var<storage, read> expert_gsv: array<f32>;
 @group(0) @binding(1) var<storage, read> rank_gsv: array<f32>;
 @group(0) @binding(2) var<storage, read> dims: array<f32>;
@@ -7,7 +8,15 @@
 @group(0) @binding(4) var<storage, read_write> expected: array<f32>;
 @group(0) @binding(5) var<storage, read_write> d_experts: array<f32>;
 @group(0) @binding(6) var<storage, read_write> d_ranks: array<f32>;
-struct Params { sites: u32, experts: u32, rank: u32, floor: u32, closable: u32, first: u32, rate: f32 }
+struct Params {
+  sites: u32,
+  experts: u32,
+  rank: u32,
+  floor: u32,
+  closable: u32,
+  first: u32,
+  rate: f32,
+}
 @group(0) @binding(7) var<uniform> params: Params;
 
 struct Softmax { top: f32, total: f32, mean: f32 }
@@ -44,7 +53,9 @@ fn main(@builtin(global_invocation_id) id: vec3<u32>) {
     var alive = 1.0;
     if (i >= params.floor) {
       alive = 0.0;
-      for (var k = i + params.closable; k < length; k++) { alive += exp(expert_gsv[at + k] - top) / total; }
+      for (var k = i + params.closable; k < length; k++) {
+        alive += exp(expert_gsv[at + k] - top) / total;
+      }
     }
     let first = (site * params.experts + i) * params.rank;
     let s = rank_of(first);

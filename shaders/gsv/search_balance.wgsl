@@ -1,4 +1,5 @@
-// Adds Σ over sites of n Σ_e f_e P_e, n the open experts of the site (method §2), into statistic 2, in a fixed order; 0 for a closed site.
+// Adds Σ over sites of n Σ_e f_e P_e, n the open experts of the site (method §2), into statistic 2,
+// in a fixed order; 0 for a closed site.
 @group(0) @binding(0) var<storage, read> routing: array<f32>;
 @group(0) @binding(1) var<storage, read> sizes: array<u32>;
 @group(0) @binding(2) var<storage, read_write> statistics: array<f32>;

@@ -1,7 +1,9 @@
-// Gradients of the gate during the search: dh and dz as in adapter/gate_backward, among open experts. Upper level: the balance loss is left
-// out, and per token ∂L/∂mask of every expert is added: estimator `paper` (survival 0) w (dw − Σ w dw); `survival` (1) Σ_i dw_i Δ_{j,i} with
-// the exact counterfactual gates (method §2), 0 below `first_free` and wherever j would not be kept.
-// dh (tokens, ΣER + ΣE, and ΣE more for the upper level): columns, logits, expert masks. One thread a (token, site).
+// Gradients of the gate during the search: dh and dz as in adapter/gate_backward, among open
+// experts. Upper level: the balance loss is left out, and per token ∂L/∂mask of every expert is
+// added: estimator `paper` (survival 0) w (dw − Σ w dw); `survival` (1) Σ_i dw_i Δ_{j,i} with the
+// exact counterfactual gates (method §2), 0 below `first_free` and wherever j would not be kept. dh
+// (tokens, ΣER + ΣE, and ΣE more for the upper level): columns, logits, expert masks. One thread a
+// (token, site).
 @group(0) @binding(0) var<storage, read> h: array<f32>;
 @group(0) @binding(1) var<storage, read> sizes: array<u32>;
 @group(0) @binding(2) var<storage, read> row_scale: array<f32>;
@@ -10,13 +12,29 @@
 @group(0) @binding(5) var<storage, read> routing: array<f32>;
 @group(0) @binding(6) var<storage, read> lengths: array<u32>;
 @group(0) @binding(7) var<storage, read_write> dh: array<f32>;
-struct Params { tokens: u32, time: u32, sites: u32, experts: u32, rank: u32, kept: u32, start: u32, scale: f32, closed: f32, upper: u32, survival: u32, first_free: u32, routing_start: u32, routing_tokens: u32 }
+struct Params {
+  tokens: u32,
+  time: u32,
+  sites: u32,
+  experts: u32,
+  rank: u32,
+  kept: u32,
+  start: u32,
+  scale: f32,
+  closed: f32,
+  upper: u32,
+  survival: u32,
+  first_free: u32,
+  routing_start: u32,
+  routing_tokens: u32,
+}
 @group(0) @binding(8) var<uniform> params: Params;
 @group(0) @binding(9) var<uniform> step: Step;
 
 const NONE = 0xffffffffu;
 
-// Σ_i gate_i dw_i among the kept experts without `left` and with `joined`; 0 among none. z, w and dw are places in h, gates and dh.
+// Σ_i gate_i dw_i among the kept experts without `left` and with `joined`; 0 among none. z, w and
+// dw are places in h, gates and dh.
 fn value_among(z: u32, w: u32, dw: u32, left: u32, joined: u32) -> f32 {
   var top = -3.4e38;
   for (var e = 0u; e < params.experts; e++) {
@@ -35,7 +53,11 @@ fn value_among(z: u32, w: u32, dw: u32, left: u32, joined: u32) -> f32 {
 }
 
 @compute @workgroup_size(64)
-fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(num_workgroups) groups: vec3<u32>, @builtin(local_invocation_index) thread: u32) {
+fn main(
+  @builtin(workgroup_id) group: vec3<u32>,
+  @builtin(num_workgroups) groups: vec3<u32>,
+  @builtin(local_invocation_index) thread: u32,
+) {
   let index = (group.x + group.y * groups.x) * 64u + thread;
   if (index >= params.tokens * params.sites) { return; }
   let site = index % params.sites;

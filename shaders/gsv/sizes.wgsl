@@ -1,9 +1,21 @@
-// Sizes of a bank of GSVs (method §2), by argmax (ties to the lower index) or, with `sampled`, drawn from π = softmax(g) by a counter-based
-// hash of (seed, pair, place). Index k means the size max(floor, k + 1), or k where sites can close. sizes: per site the open experts, then
-// each expert's rank; a bank has `each` vectors a site, `first` after the site's own place. One thread a vector.
+// Sizes of a bank of GSVs (method §2), by argmax (ties to the lower index) or, with `sampled`,
+// drawn from π = softmax(g) by a counter-based hash of (seed, pair, place). Index k means the size
+// max(floor, k + 1), or k where sites can close. sizes: per site the open experts, then each
+// expert's rank; a bank has `each` vectors a site, `first` after the site's own place. One thread a
+// vector.
 @group(0) @binding(0) var<storage, read> g: array<f32>;
 @group(0) @binding(1) var<storage, read_write> sizes: array<u32>;
-struct Params { count: u32, length: u32, experts: u32, each: u32, first: u32, start: u32, floor: u32, closable: u32, sampled: u32 }
+struct Params {
+  count: u32,
+  length: u32,
+  experts: u32,
+  each: u32,
+  first: u32,
+  start: u32,
+  floor: u32,
+  closable: u32,
+  sampled: u32,
+}
 @group(0) @binding(2) var<uniform> params: Params;
 @group(0) @binding(3) var<uniform> step: Step;
 
@@ -15,7 +27,11 @@ fn mix(v: u32) -> u32 {
 }
 
 @compute @workgroup_size(64)
-fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(num_workgroups) groups: vec3<u32>, @builtin(local_invocation_index) thread: u32) {
+fn main(
+  @builtin(workgroup_id) group: vec3<u32>,
+  @builtin(num_workgroups) groups: vec3<u32>,
+  @builtin(local_invocation_index) thread: u32,
+) {
   let vector = (group.x + group.y * groups.x) * 64u + thread;
   if (vector >= params.count) { return; }
   let at = vector * params.length;

@@ -1,4 +1,5 @@
-// Scalars that change with every micro-batch or update; one uniform, written by the host before each replay.
+// Scalars that change with every micro-batch or update; one uniform, written by the host before
+// each replay.
 struct Step {
   learning_rate: f32,
   weight_decay: f32,

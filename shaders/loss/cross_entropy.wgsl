@@ -1,5 +1,6 @@
-// Cross-entropy of rows of logits (rows, vocab) against targets; with `write_gradient`, the logits become ∂(mean loss)/∂logits in place:
-// (softmax − onehot) · step.inverse_tokens. Rows with target 0xffffffff carry no loss and get zeros.
+// Cross-entropy of rows of logits (rows, vocab) against targets; with `write_gradient`, the logits
+// become ∂(mean loss)/∂logits in place: (softmax − onehot) · step.inverse_tokens. Rows with target
+// 0xffffffff carry no loss and get zeros.
 @group(0) @binding(0) var<storage, read> targets: array<u32>;
 @group(0) @binding(1) var<storage, read_write> logits: array<f32>;
 @group(0) @binding(2) var<storage, read_write> losses: array<f32>;
@@ -24,7 +25,11 @@ fn write_gradient(row: u32, top: f32, sum: f32, first: u32, stride: u32) {
 
 // One thread a row.
 @compute @workgroup_size(16)
-fn thread_rows(@builtin(workgroup_id) group: vec3<u32>, @builtin(num_workgroups) groups: vec3<u32>, @builtin(local_invocation_index) thread: u32) {
+fn thread_rows(
+  @builtin(workgroup_id) group: vec3<u32>,
+  @builtin(num_workgroups) groups: vec3<u32>,
+  @builtin(local_invocation_index) thread: u32,
+) {
   let row = (group.x + group.y * groups.x) * 16u + thread;
   if (row >= params.rows) { return; }
   let start = row * params.vocab;
@@ -34,7 +39,9 @@ fn thread_rows(@builtin(workgroup_id) group: vec3<u32>, @builtin(num_workgroups)
   // In blocks: one running sum would round the many small terms of a large vocabulary away.
   for (var block = 0u; block < params.vocab; block += 256u) {
     var part = 0.0;
-    for (var i = block; i < min(block + 256u, params.vocab); i++) { part += exp(logits[start + i] - top); }
+    for (var i = block; i < min(block + 256u, params.vocab); i++) {
+      part += exp(logits[start + i] - top);
+    }
     sum += part;
   }
   losses[params.first + row] = loss_of(row, top, sum);
@@ -45,7 +52,11 @@ var<workgroup> partial: array<f32, 64>;
 
 // One workgroup a row: strided partials, then trees in fixed order.
 @compute @workgroup_size(64)
-fn workgroup_rows(@builtin(workgroup_id) group: vec3<u32>, @builtin(num_workgroups) groups: vec3<u32>, @builtin(local_invocation_index) thread: u32) {
+fn workgroup_rows(
+  @builtin(workgroup_id) group: vec3<u32>,
+  @builtin(num_workgroups) groups: vec3<u32>,
+  @builtin(local_invocation_index) thread: u32,
+) {
   let row = group.x + group.y * groups.x;
   if (row >= params.rows) { return; }
   let start = row * params.vocab;
@@ -62,7 +73,9 @@ fn workgroup_rows(@builtin(workgroup_id) group: vec3<u32>, @builtin(num_workgrou
   var sum = 0.0;
   for (var block = thread; block < params.vocab; block += 2048u) {
     var part = 0.0;
-    for (var i = block; i < min(block + 2048u, params.vocab); i += 64u) { part += exp(logits[start + i] - top); }
+    for (var i = block; i < min(block + 2048u, params.vocab); i += 64u) {
+      part += exp(logits[start + i] - top);
+    }
     sum += part;
   }
   partial[thread] = sum;

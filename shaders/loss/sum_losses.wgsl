@@ -1,4 +1,5 @@
-// Adds a micro-batch's losses and its count of loss-carrying tokens into statistics 0 and 1, in a fixed order; leaves the step's number as a sentinel in 5.
+// Adds a micro-batch's losses and its count of loss-carrying tokens into statistics 0 and 1, in a
+// fixed order; leaves the step's number as a sentinel in 5.
 @group(0) @binding(0) var<storage, read> losses: array<f32>;
 @group(0) @binding(1) var<storage, read> targets: array<u32>;
 @group(0) @binding(2) var<storage, read_write> statistics: array<f32>;
@@ -21,7 +22,10 @@ fn main(@builtin(local_invocation_index) thread: u32) {
   counts[thread] = count;
   for (var half = 32u; half > 0u; half /= 2u) {
     workgroupBarrier();
-    if (thread < half) { sums[thread] += sums[thread + half]; counts[thread] += counts[thread + half]; }
+    if (thread < half) {
+      sums[thread] += sums[thread + half];
+      counts[thread] += counts[thread + half];
+    }
   }
   if (thread != 0u) { return; }
   statistics[0] += sums[0];

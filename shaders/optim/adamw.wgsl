@@ -1,17 +1,29 @@
-// AdamW (Loshchilov & Hutter 2019, alg. 2) as in PyTorch, on clipped gradients; zeroes the gradient for the next accumulation.
-// Changes nothing but the gradient once `halt` is raised. Four elements a thread.
+// AdamW (Loshchilov & Hutter 2019, alg. 2) as in PyTorch, on clipped gradients; zeroes the gradient
+// for the next accumulation. Changes nothing but the gradient once `halt` is raised. Four elements
+// a thread.
 @group(0) @binding(0) var<storage, read> statistics: array<f32>;
 @group(0) @binding(1) var<storage, read_write> value: array<vec4<f32>>;
 @group(0) @binding(2) var<storage, read_write> grad: array<vec4<f32>>;
 @group(0) @binding(3) var<storage, read_write> m: array<vec4<f32>>;
 @group(0) @binding(4) var<storage, read_write> v: array<vec4<f32>>;
 @group(0) @binding(5) var<storage, read> halt: array<u32>;
-struct Params { quads: u32, beta1: f32, beta2: f32, one_minus_beta1: f32, one_minus_beta2: f32, eps: f32 }
+struct Params {
+  quads: u32,
+  beta1: f32,
+  beta2: f32,
+  one_minus_beta1: f32,
+  one_minus_beta2: f32,
+  eps: f32,
+}
 @group(0) @binding(6) var<uniform> params: Params;
 @group(0) @binding(7) var<uniform> step: Step;
 
 @compute @workgroup_size(64)
-fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(num_workgroups) groups: vec3<u32>, @builtin(local_invocation_index) thread: u32) {
+fn main(
+  @builtin(workgroup_id) group: vec3<u32>,
+  @builtin(num_workgroups) groups: vec3<u32>,
+  @builtin(local_invocation_index) thread: u32,
+) {
   let i = (group.x + group.y * groups.x) * 64u + thread;
   if (i >= params.quads) { return; }
   let g = grad[i] * statistics[4];

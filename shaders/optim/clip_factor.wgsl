@@ -1,5 +1,6 @@
-// Second half of the global norm: statistics 3 = ‖g‖₂ and 4 = min(1, c / (‖g‖₂ + 1e-6)), as torch.nn.utils.clip_grad_norm_; c = 0 clips nothing.
-// A norm that is not finite raises `halt` for good: no update is applied from then on.
+// Second half of the global norm: statistics 3 = ‖g‖₂ and 4 = min(1, c / (‖g‖₂ + 1e-6)), as
+// torch.nn.utils.clip_grad_norm_; c = 0 clips nothing. A norm that is not finite raises `halt` for
+// good: no update is applied from then on.
 @group(0) @binding(0) var<storage, read> partials: array<f32>;
 @group(0) @binding(1) var<storage, read_write> statistics: array<f32>;
 @group(0) @binding(2) var<storage, read_write> halt: array<u32>;

@@ -1,4 +1,5 @@
-// First half of the global norm: partial sums of squares, in a fixed order. x (4·quads), partials (128).
+// First half of the global norm: partial sums of squares, in a fixed order. x (4·quads), partials
+// (128).
 @group(0) @binding(0) var<storage, read> x: array<vec4<f32>>;
 @group(0) @binding(1) var<storage, read_write> partials: array<f32>;
 struct Params { quads: u32 }

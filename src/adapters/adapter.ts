@@ -1,4 +1,5 @@
-// The adapted linears of an input group: down → gate → mix → up, with the base products, recorded with their backward.
+// The adapted linears of an input group: down → gate → mix → up, with the base products, recorded
+// with their backward.
 
 import type { ParamStore } from '../graph/params.ts';
 import type { Recorder } from '../graph/recorder.ts';
@@ -39,7 +40,10 @@ export interface SearchContext {
   /** Open experts and ranks of all sites, u32. */
   sizes: Tensor;
   of(group: Group): { group: SearchGroup; rowScale: Tensor; out: MaskGradients };
-  /** Asked when a backward pass is recorded: an upper one has no gradients of the lower level's parameters and no balance term. */
+  /**
+   * Asked when a backward pass is recorded: an upper one has no gradients of the lower level's
+   * parameters and no balance term.
+   */
   level: Level;
   /** Whether f and P are counted, which the balance term and its loss need. */
   routing: boolean;
@@ -62,7 +66,8 @@ interface Parts {
   outputs: Tensor[];
 }
 
-const siteOf = (group: Group | undefined, base: Linear): Site | undefined => group?.sites.find((s) => s.target === base.target);
+const siteOf = (group: Group | undefined, base: Linear): Site | undefined =>
+  group?.sites.find((s) => s.target === base.target);
 const alphaOf = (group: Group, site: Site): number => (group.routed ? 1 : site.experts[0].scale);
 
 function baseProduct(base: Linear, x: Tensor, y: Tensor): Product {
@@ -79,8 +84,17 @@ function baseProduct(base: Linear, x: Tensor, y: Tensor): Product {
   };
 }
 
-/** ∂L/∂x of frozen linears: Σ dy·W, the first product also adding `second` (the adapter's part) in its epilogue. */
-function inputGradient(rec: Recorder, bases: readonly Linear[], outputs: readonly Tensor[], x: Tensor, second?: Product['second']): void {
+/**
+ * ∂L/∂x of frozen linears: Σ dy·W, the first product also adding `second` (the adapter's part) in
+ * its epilogue.
+ */
+function inputGradient(
+  rec: Recorder,
+  bases: readonly Linear[],
+  outputs: readonly Tensor[],
+  x: Tensor,
+  second?: Product['second'],
+): void {
   if (!x.requiresGrad) return;
   bases.forEach((base, i) => {
     const dy = rec.gradOf(outputs[i]);
@@ -139,7 +153,10 @@ function upBackward(rec: Recorder, { group, context, bases, outputs, u }: Parts)
 }
 
 /** dA, dW_r, and ∂L/∂x through them and through the frozen weights. */
-function downBackward(rec: Recorder, { group, context, bases, outputs, x, dropped, h }: Parts): void {
+function downBackward(
+  rec: Recorder,
+  { group, context, bases, outputs, x, dropped, h }: Parts,
+): void {
   const dh = rec.gradOf(h);
   invariant(dh, 'adapter: no gradient of the down-projection');
   const tokens = h.shape[0];
@@ -172,7 +189,13 @@ function downBackward(rec: Recorder, { group, context, bases, outputs, x, droppe
   }
   bankGradient(0, columns, dropped);
   bankGradient(columns, rows - columns, x);
-  inputGradient(rec, bases, outputs, x, rows > columns ? through(columns, rows - columns) : undefined);
+  inputGradient(
+    rec,
+    bases,
+    outputs,
+    x,
+    rows > columns ? through(columns, rows - columns) : undefined,
+  );
   if (!x.requiresGrad) return;
   const { grad, accumulate } = rec.gradTarget(dropped);
   const { k, left, right } = through(0, columns);
@@ -189,8 +212,9 @@ function downBackward(rec: Recorder, { group, context, bases, outputs, x, droppe
 }
 
 /**
- * y = x·W0ᵀ (+ b) + Σ_i w_i s_i · dropout(x)·A_iᵀ·B_iᵀ for the linears of one input group (method §1), or the plain linears
- * where `group` is undefined. All experts are computed and gated, never gathered.
+ * y = x·W0ᵀ (+ b) + Σ_i w_i s_i · dropout(x)·A_iᵀ·B_iᵀ for the linears of one input group (method
+ * §1), or the plain linears where `group` is undefined. All experts are computed and gated, never
+ * gathered.
  * @param x (N, C)
  * @returns y (N, O) of each base, in order
  */
@@ -203,7 +227,9 @@ export function adaptedLinears(
 ): Tensor[] {
   const tokens = x.shape[0];
   const outputs = bases.map((b) =>
-    tensor(b.target, [tokens, b.weight.shape[0]], { requiresGrad: x.requiresGrad || Boolean(siteOf(group, b)) }),
+    tensor(b.target, [tokens, b.weight.shape[0]], {
+      requiresGrad: x.requiresGrad || Boolean(siteOf(group, b)),
+    }),
   );
   if (!group || !context) {
     bases.forEach((b, i) => product(rec, baseProduct(b, x, outputs[i])));

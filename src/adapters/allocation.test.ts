@@ -1,9 +1,24 @@
-// Allocations: paths, files and their mistakes, and the parameter counts of the method's section 4 E (v).
+// Allocations: paths, files and their mistakes, and the parameter counts of the method's section 4
+// E (v).
 import { describe, expect, test } from 'vitest';
 import { InputError } from '../util/error.ts';
-import { parameterCount, parseAllocation, siteDims, sitePaths, siteRanks, targetNames, uniformAllocation } from './allocation.ts';
+import {
+  parameterCount,
+  parseAllocation,
+  siteDims,
+  sitePaths,
+  siteRanks,
+  targetNames,
+  uniformAllocation,
+} from './allocation.ts';
 
-const llama7b = siteDims({ hidden: 4096, heads: 32, kvHeads: 32, headDim: 128, feedForward: 11008 });
+const llama7b = siteDims({
+  hidden: 4096,
+  heads: 32,
+  kvHeads: 32,
+  headDim: 128,
+  feedForward: 11008,
+});
 
 test('module paths, layer by layer, in the order of a layer whatever order is asked for', () => {
   expect(sitePaths(2, ['down_proj', 'q_proj'])).toEqual([
@@ -24,7 +39,10 @@ test('unequal ranks and a closed site count as Σ R_i (C + O) + E·C', () => {
   const dims = siteDims({ hidden: 10, heads: 2, kvHeads: 1, headDim: 6, feedForward: 7 });
   const allocation = parseAllocation(
     { 'model.layers.0.self_attn.k_proj': 2, 'model.layers.0.mlp.down_proj': 0 },
-    { 'model.layers.0.self_attn.k_proj.experts.0': 3, 'model.layers.0.self_attn.k_proj.experts.1': 1 },
+    {
+      'model.layers.0.self_attn.k_proj.experts.0': 3,
+      'model.layers.0.self_attn.k_proj.experts.1': 1,
+    },
     { layers: 1, targets: ['k_proj', 'down_proj'], maxExperts: 2, maxRank: 3 },
   );
   expect(parameterCount(allocation, dims)).toBe(4 * (10 + 6) + 2 * 10);
@@ -42,8 +60,14 @@ describe('parseAllocation', () => {
   test('reads back what it wrote, in the order of the model', () => {
     expect(parseAllocation(experts, ranks, limits)).toEqual({ experts, ranks });
     const uniform = uniformAllocation(1, limits.targets, 4, 8);
-    expect(parseAllocation(JSON.parse(JSON.stringify(uniform.experts)), uniform.ranks, limits)).toEqual(uniform);
-    const reversed = parseAllocation(Object.fromEntries(Object.entries(experts).reverse()), ranks, limits);
+    expect(
+      parseAllocation(JSON.parse(JSON.stringify(uniform.experts)), uniform.ranks, limits),
+    ).toEqual(uniform);
+    const reversed = parseAllocation(
+      Object.fromEntries(Object.entries(experts).reverse()),
+      ranks,
+      limits,
+    );
     expect(Object.keys(reversed.experts)).toEqual([q, v]);
   });
 
@@ -60,7 +84,10 @@ describe('parseAllocation', () => {
   test('counts below top-k, 0 included', () => {
     const none = { experts: { [q]: 0, [v]: 1 }, ranks: { [`${v}.experts.0`]: 4 } };
     expect(parseAllocation(none.experts, none.ranks, limits)).toEqual(none);
-    expect(parseAllocation({ [q]: 0, [v]: 0 }, {}, limits)).toEqual({ experts: { [q]: 0, [v]: 0 }, ranks: {} });
+    expect(parseAllocation({ [q]: 0, [v]: 0 }, {}, limits)).toEqual({
+      experts: { [q]: 0, [v]: 0 },
+      ranks: {},
+    });
   });
 
   test('of a deeper model, and of a shallower one', () => {
@@ -89,13 +116,38 @@ describe('parseAllocation', () => {
     ['above the maximum', { ...experts, [q]: 5 }, ranks, 'from 0 to 4 (adapter.experts)'],
     ['null', { ...experts, [q]: null }, ranks, `"${q}" is null`],
     ['rank of a closed linear', { ...experts, [v]: 0 }, ranks, 'not there: the linear has 0'],
-    ['rank fractional', experts, { ...ranks, [`${q}.experts.1`]: 2.5 }, 'is 2.5, not a whole number from 1 to 8'],
-    ['rank missing', experts, { ...ranks, [`${q}.experts.1`]: undefined }, `"${q}.experts.1" is undefined`],
-    ['rank not there', experts, { [`${q}.experts.0`]: 8, [`${v}.experts.0`]: 4 }, `"${q}.experts.1" is missing`],
-    ['rank 0', experts, { ...ranks, [`${q}.experts.1`]: 0 }, 'is 0, not a whole number from 1 to 8 (adapter.rank)'],
+    [
+      'rank fractional',
+      experts,
+      { ...ranks, [`${q}.experts.1`]: 2.5 },
+      'is 2.5, not a whole number from 1 to 8',
+    ],
+    [
+      'rank missing',
+      experts,
+      { ...ranks, [`${q}.experts.1`]: undefined },
+      `"${q}.experts.1" is undefined`,
+    ],
+    [
+      'rank not there',
+      experts,
+      { [`${q}.experts.0`]: 8, [`${v}.experts.0`]: 4 },
+      `"${q}.experts.1" is missing`,
+    ],
+    [
+      'rank 0',
+      experts,
+      { ...ranks, [`${q}.experts.1`]: 0 },
+      'is 0, not a whole number from 1 to 8 (adapter.rank)',
+    ],
     ['rank too big', experts, { ...ranks, [`${q}.experts.1`]: 9 }, 'is 9'],
     ['rank of nobody', experts, { ...ranks, [`${v}.experts.1`]: 2 }, 'not there: the linear has 1'],
-    ['rank of an unknown module', experts, { ...ranks, 'lm_head.experts.0': 2 }, '"lm_head.experts.0" is no adapted linear'],
+    [
+      'rank of an unknown module',
+      experts,
+      { ...ranks, 'lm_head.experts.0': 2 },
+      '"lm_head.experts.0" is no adapted linear',
+    ],
     ['rank twice', experts, { ...ranks, [`${q}.expertlora_E_vector_0`]: 8 }, 'there twice'],
   ];
   test.each(cases)('%s', (_name, e, r, message) => {

@@ -1,11 +1,23 @@
-// How many experts every adapted linear has, and of which ranks: maps keyed by module path, their files and their parameter count.
+// How many experts every adapted linear has, and of which ranks: maps keyed by module path, their
+// files and their parameter count.
 import { InputError } from '../util/error.ts';
 
 /** The linears that can be adapted, in the order of a layer. */
-export const targetNames = ['q_proj', 'k_proj', 'v_proj', 'o_proj', 'gate_proj', 'up_proj', 'down_proj'] as const;
+export const targetNames = [
+  'q_proj',
+  'k_proj',
+  'v_proj',
+  'o_proj',
+  'gate_proj',
+  'up_proj',
+  'down_proj',
+] as const;
 export type Target = (typeof targetNames)[number];
 
-/** `experts`: module path → expert count (0: the plain linear); `ranks`: module path + ".experts.{i}" → rank. */
+/**
+ * `experts`: module path → expert count (0: the plain linear); `ranks`: module path +
+ * ".experts.{i}" → rank.
+ */
 export interface Allocation {
   experts: Record<string, number>;
   ranks: Record<string, number>;
@@ -13,7 +25,8 @@ export interface Allocation {
 
 /** The module path of one linear, e.g. model.layers.0.self_attn.q_proj. */
 export function sitePath(layer: number, target: Target): string {
-  const block = target === 'gate_proj' || target === 'up_proj' || target === 'down_proj' ? 'mlp' : 'self_attn';
+  const block =
+    target === 'gate_proj' || target === 'up_proj' || target === 'down_proj' ? 'mlp' : 'self_attn';
   return `model.layers.${layer}.${block}.${target}`;
 }
 
@@ -23,7 +36,9 @@ export const targetOf = (path: string): Target => path.slice(path.lastIndexOf('.
 /** The module paths of all sites, layer by layer, targets in the order of a layer. */
 export function sitePaths(layers: number, targets: readonly Target[]): string[] {
   const ordered = targetNames.filter((t) => targets.includes(t));
-  return Array.from({ length: layers }, (_, layer) => ordered.map((t) => sitePath(layer, t))).flat();
+  return Array.from({ length: layers }, (_, layer) =>
+    ordered.map((t) => sitePath(layer, t)),
+  ).flat();
 }
 
 /** The key of one expert's rank. */
@@ -34,7 +49,12 @@ export const siteRanks = (allocation: Allocation, path: string): number[] =>
   Array.from({ length: allocation.experts[path] }, (_, i) => allocation.ranks[rankKey(path, i)]);
 
 /** The same number of experts of the same rank at every site. */
-export function uniformAllocation(layers: number, targets: readonly Target[], experts: number, rank: number): Allocation {
+export function uniformAllocation(
+  layers: number,
+  targets: readonly Target[],
+  experts: number,
+  rank: number,
+): Allocation {
   const allocation: Allocation = { experts: {}, ranks: {} };
   for (const path of sitePaths(layers, targets)) {
     allocation.experts[path] = experts;
@@ -55,23 +75,33 @@ export interface AllocationLimits {
 /** The paper's own rank key, "{module path}.expertlora_E_vector_{i}", and ours. */
 const rankPattern = /^(.+)\.(experts\.|expertlora_E_vector_)(0|[1-9]\d*)$/;
 
-const isRecord = (v: unknown): v is Record<string, unknown> => typeof v === 'object' && v !== null && !Array.isArray(v);
+const isRecord = (v: unknown): v is Record<string, unknown> =>
+  typeof v === 'object' && v !== null && !Array.isArray(v);
 
 /**
- * Reads the parsed contents of expert.json and rank.json (method, section 5). Every site of the model must have a count, every
- * expert a rank. The paper's rank keys are accepted too; theirs may name experts beyond a site's count, which are left out.
- * Throws InputError('bad-adapter') that names file, key and value.
+ * Reads the parsed contents of expert.json and rank.json (method, section 5). Every site of the
+ * model must have a count, every expert a rank. The paper's rank keys are accepted too; theirs may
+ * name experts beyond a site's count, which are left out. Throws InputError('bad-adapter') that
+ * names file, key and value.
  */
-export function parseAllocation(expertsJson: unknown, ranksJson: unknown, limits: AllocationLimits): Allocation {
+export function parseAllocation(
+  expertsJson: unknown,
+  ranksJson: unknown,
+  limits: AllocationLimits,
+): Allocation {
   const files = limits.files ?? { experts: 'expert.json', ranks: 'rank.json' };
   const fail = (file: string, what: string) => new InputError('bad-adapter', `${file}: ${what}.`);
-  if (!isRecord(expertsJson)) throw fail(files.experts, 'expected an object {module path: number of experts}');
-  if (!isRecord(ranksJson)) throw fail(files.ranks, 'expected an object {module path + ".experts.{i}": rank}');
+  if (!isRecord(expertsJson))
+    throw fail(files.experts, 'expected an object {module path: number of experts}');
+  if (!isRecord(ranksJson))
+    throw fail(files.ranks, 'expected an object {module path + ".experts.{i}": rank}');
   const paths = sitePaths(limits.layers, limits.targets);
   const known = new Set(paths);
-  const unknown = (key: string) => `"${key}" is no adapted linear of this model (${limits.layers} layers; ${limits.targets.join(', ')})`;
+  const unknown = (key: string) =>
+    `"${key}" is no adapted linear of this model (${limits.layers} layers; ${limits.targets.join(', ')})`;
 
-  for (const key of Object.keys(expertsJson)) if (!known.has(key)) throw fail(files.experts, unknown(key));
+  for (const key of Object.keys(expertsJson))
+    if (!known.has(key)) throw fail(files.experts, unknown(key));
   const allocation: Allocation = { experts: {}, ranks: {} };
   for (const path of paths) {
     if (!Object.hasOwn(expertsJson, path)) throw fail(files.experts, `"${path}" is missing`);
@@ -93,9 +123,13 @@ export function parseAllocation(expertsJson: unknown, ranksJson: unknown, limits
     const expert = Number(digits);
     if (expert >= allocation.experts[path]) {
       if (style === 'expertlora_E_vector_') continue;
-      throw fail(files.ranks, `"${key}" is the rank of an expert that is not there: the linear has ${allocation.experts[path]}`);
+      throw fail(
+        files.ranks,
+        `"${key}" is the rank of an expert that is not there: the linear has ${allocation.experts[path]}`,
+      );
     }
-    if (given.has(rankKey(path, expert))) throw fail(files.ranks, `the rank of expert ${expert} of "${path}" is there twice`);
+    if (given.has(rankKey(path, expert)))
+      throw fail(files.ranks, `the rank of expert ${expert} of "${path}" is there twice`);
     given.set(rankKey(path, expert), value);
   }
   for (const path of paths) {
@@ -104,7 +138,10 @@ export function parseAllocation(expertsJson: unknown, ranksJson: unknown, limits
       if (!given.has(key)) throw fail(files.ranks, `"${key}" is missing`);
       const rank = given.get(key);
       if (!inRange(rank, 1, limits.maxRank)) {
-        throw fail(files.ranks, `"${key}" is ${JSON.stringify(rank)}, not a whole number from 1 to ${limits.maxRank} (adapter.rank)`);
+        throw fail(
+          files.ranks,
+          `"${key}" is ${JSON.stringify(rank)}, not a whole number from 1 to ${limits.maxRank} (adapter.rank)`,
+        );
       }
       allocation.ranks[key] = rank;
     }
@@ -119,7 +156,13 @@ const inRange = (v: unknown, low: number, high: number): v is number =>
 export type SiteDims = Record<Target, { inputs: number; outputs: number }>;
 
 /** The features of a decoder layer's linears, from its hyperparameters (a ModelConfig will do). */
-export function siteDims(m: { hidden: number; heads: number; kvHeads: number; headDim: number; feedForward: number }): SiteDims {
+export function siteDims(m: {
+  hidden: number;
+  heads: number;
+  kvHeads: number;
+  headDim: number;
+  feedForward: number;
+}): SiteDims {
   const query = m.heads * m.headDim;
   const key = m.kvHeads * m.headDim;
   return {
@@ -133,7 +176,10 @@ export function siteDims(m: { hidden: number; heads: number; kvHeads: number; he
   };
 }
 
-/** Trainable parameters of a LoRA-MoE adapter: Σ over sites of Σ_i R_i (C + O) + E·C (method, section 1). */
+/**
+ * Trainable parameters of a LoRA-MoE adapter: Σ over sites of Σ_i R_i (C + O) + E·C (method,
+ * section 1).
+ */
 export function parameterCount(allocation: Allocation, dims: SiteDims): number {
   let total = 0;
   for (const [path, count] of Object.entries(allocation.experts)) {

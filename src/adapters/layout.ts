@@ -1,4 +1,5 @@
-// Where every site's experts lie: groups of sites that share an input, their banks in the parameter store, and their named tensors.
+// Where every site's experts lie: groups of sites that share an input, their banks in the parameter
+// store, and their named tensors.
 import { ParamStore } from '../graph/params.ts';
 import type { Tensor } from '../graph/tensor.ts';
 import { type GateLayout, gateLayout } from '../ops/adapter.ts';
@@ -67,11 +68,16 @@ export interface AdapterLayout {
   balanceFactors: readonly number[];
 }
 
-/** s_i of an expert: α / r_max (`constant`), α / R_i (`per-expert`), and α / R for plain LoRA (method §1). */
+/**
+ * s_i of an expert: α / r_max (`constant`), α / R_i (`per-expert`), and α / R for plain LoRA
+ * (method §1).
+ */
 const scaleOf = (spec: AdapterSpec, rank: number): number =>
   spec.alpha / (spec.method === 'lora' || spec.scale === 'per-expert' ? rank : spec.rank);
 
-/** Lays out an adapter for a decoder of `layers` layers. Sites without experts stay plain linears. */
+/**
+ * Lays out an adapter for a decoder of `layers` layers. Sites without experts stay plain linears.
+ */
 export function layoutAdapter(spec: AdapterSpec, layers: number, dims: SiteDims): AdapterLayout {
   const store = new ParamStore();
   const groups = new Map<string, Group>();
@@ -79,26 +85,50 @@ export function layoutAdapter(spec: AdapterSpec, layers: number, dims: SiteDims)
   const routed = spec.method === 'lora-moe';
   for (let layer = 0; layer < layers; layer++) {
     INPUT_GROUPS.forEach((targets, number) => {
-      const present = targets.filter((t) => spec.targets.includes(t) && spec.allocation.experts[sitePath(layer, t)] > 0);
+      const present = targets.filter(
+        (t) => spec.targets.includes(t) && spec.allocation.experts[sitePath(layer, t)] > 0,
+      );
       if (present.length === 0) return;
       const ranks = present.map((t) => siteRanks(spec.allocation, sitePath(layer, t)));
       const experts = ranks.map((r) => r.map((rank) => ({ rank, scale: scaleOf(spec, rank) })));
-      const layout = gateLayout(experts.map((e) => ({ experts: e, kept: Math.min(spec.topK, e.length) })));
+      const layout = gateLayout(
+        experts.map((e) => ({ experts: e, kept: Math.min(spec.topK, e.length) })),
+      );
       const key = groupKey(layer, targets[0]);
-      const down = store.add(`${key} down`, [layout.columns + (routed ? layout.experts : 0), dims[present[0]].inputs]);
+      const down = store.add(`${key} down`, [
+        layout.columns + (routed ? layout.experts : 0),
+        dims[present[0]].inputs,
+      ]);
       let column = 0;
       let firstExpert = 0;
       const sites = present.map((target, i): Site => {
         const columns = ranks[i].reduce((a, r) => a + r, 0);
         const path = sitePath(layer, target);
         const up = store.add(`${path} up`, [columns, dims[target].outputs]);
-        const site = { path, target, ...dims[target], column, columns, experts: experts[i], firstExpert, up };
+        const site = {
+          path,
+          target,
+          ...dims[target],
+          column,
+          columns,
+          experts: experts[i],
+          firstExpert,
+          up,
+        };
         column += columns;
         firstExpert += experts[i].length;
         return site;
       });
-      groups.set(key, { down, sites, layout, routed, input: layer * INPUT_GROUPS.length + number, routingStart: balanceFactors.length });
-      if (routed) for (const e of experts) for (let i = 0; i < e.length; i++) balanceFactors.push(e.length);
+      groups.set(key, {
+        down,
+        sites,
+        layout,
+        routed,
+        input: layer * INPUT_GROUPS.length + number,
+        routingStart: balanceFactors.length,
+      });
+      if (routed)
+        for (const e of experts) for (let i = 0; i < e.length; i++) balanceFactors.push(e.length);
     });
   }
   return { spec, store, groups, routedExperts: balanceFactors.length, balanceFactors };
@@ -107,7 +137,10 @@ export function layoutAdapter(spec: AdapterSpec, layers: number, dims: SiteDims)
 /** The key of an input group. */
 export const groupKey = (layer: number, firstTarget: Target): string => `${layer} ${firstTarget}`;
 
-/** A tensor of an adapter file and where its values lie: `rows` rows of a bank, as they are or transposed. */
+/**
+ * A tensor of an adapter file and where its values lie: `rows` rows of a bank, as they are or
+ * transposed.
+ */
 export interface NamedTensor {
   name: string;
   /** As in the file: A (R, C), B (O, R), router (E, C). */
@@ -135,7 +168,14 @@ export function namedTensors(layout: AdapterLayout): NamedTensor[] {
           rows: rank,
           transposed: false,
         });
-        out.push({ name: `${expert}.lora_B.weight`, shape: [s.outputs, rank], bank: s.up, row, rows: rank, transposed: true });
+        out.push({
+          name: `${expert}.lora_B.weight`,
+          shape: [s.outputs, rank],
+          bank: s.up,
+          row,
+          rows: rank,
+          transposed: true,
+        });
         row += rank;
       });
       if (!g.routed) continue;
@@ -154,4 +194,5 @@ export function namedTensors(layout: AdapterLayout): NamedTensor[] {
 }
 
 /** Trainable parameters, without padding. */
-export const countParameters = (layout: AdapterLayout): number => namedTensors(layout).reduce((a, t) => a + t.shape[0] * t.shape[1], 0);
+export const countParameters = (layout: AdapterLayout): number =>
+  namedTensors(layout).reduce((a, t) => a + t.shape[0] * t.shape[1], 0);

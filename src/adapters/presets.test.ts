@@ -1,17 +1,42 @@
-// Built-in allocations at any depth, their mistakes, the random one's distribution, and fitting to a number of parameters.
+// Built-in allocations at any depth, their mistakes, the random one's distribution, and fitting to
+// a number of parameters.
 import { describe, expect, test } from 'vitest';
 import { InputError } from '../util/error.ts';
-import { type Allocation, parameterCount, parseAllocation, siteDims, siteRanks, targetNames, uniformAllocation } from './allocation.ts';
-import { fitToParameters, layerGroup, type PresetName, presetAllocation, presetNames } from './presets.ts';
+import {
+  type Allocation,
+  parameterCount,
+  parseAllocation,
+  siteDims,
+  siteRanks,
+  targetNames,
+  uniformAllocation,
+} from './allocation.ts';
+import {
+  fitToParameters,
+  layerGroup,
+  type PresetName,
+  presetAllocation,
+  presetNames,
+} from './presets.ts';
 
 const options = { layers: 8, targets: targetNames, maxExperts: 8, maxRank: 8, topK: 2, seed: 1 };
-const llama7b = siteDims({ hidden: 4096, heads: 32, kvHeads: 32, headDim: 128, feedForward: 11008 });
+const llama7b = siteDims({
+  hidden: 4096,
+  heads: 32,
+  kvHeads: 32,
+  headDim: 128,
+  feedForward: 11008,
+});
 const small = siteDims({ hidden: 96, heads: 4, kvHeads: 2, headDim: 24, feedForward: 256 });
 
 /** The one count that all sites of each layer have. */
 function layerCounts({ experts }: Allocation, layers: number): number[] {
   return Array.from({ length: layers }, (_, layer) => {
-    const counts = new Set(Object.keys(experts).flatMap((p) => (p.startsWith(`model.layers.${layer}.`) ? [experts[p]] : [])));
+    const counts = new Set(
+      Object.keys(experts).flatMap((p) =>
+        p.startsWith(`model.layers.${layer}.`) ? [experts[p]] : [],
+      ),
+    );
     expect(counts.size).toBe(1);
     return [...counts][0];
   });
@@ -64,12 +89,15 @@ describe('presets', () => {
     expect(parameterCount(presetAllocation('mola-8888', deep), llama7b)).toBe(169_017_344);
   });
 
-  test.each(presetNames)('%s: its maps are a valid allocation of the model, at some targets and an odd depth', (name) => {
-    const few = { ...options, layers: 7, targets: ['v_proj', 'q_proj'] as const };
-    const allocation = presetAllocation(name, few);
-    expect(parseAllocation(allocation.experts, allocation.ranks, few)).toEqual(allocation);
-    expect(Object.keys(allocation.experts).length).toBe(14);
-  });
+  test.each(presetNames)(
+    '%s: its maps are a valid allocation of the model, at some targets and an odd depth',
+    (name) => {
+      const few = { ...options, layers: 7, targets: ['v_proj', 'q_proj'] as const };
+      const allocation = presetAllocation(name, few);
+      expect(parseAllocation(allocation.experts, allocation.ranks, few)).toEqual(allocation);
+      expect(Object.keys(allocation.experts).length).toBe(14);
+    },
+  );
 
   test('random: as the GSVs start, 4.625 experts and rank 4.5 on average for 8×8 and top-2', () => {
     const { experts, ranks } = presetAllocation('random', { ...options, layers: 400 });
@@ -84,8 +112,10 @@ describe('presets', () => {
   });
 
   test('random: the seed decides, other sites do not matter', () => {
-    const of = (seed: number, targets: typeof options.targets | readonly ['q_proj'] = targetNames) =>
-      presetAllocation('random', { ...options, seed, targets });
+    const of = (
+      seed: number,
+      targets: typeof options.targets | readonly ['q_proj'] = targetNames,
+    ) => presetAllocation('random', { ...options, seed, targets });
     expect(of(3)).toEqual(of(3));
     expect(of(3)).not.toEqual(of(4));
     const alone = of(3, ['q_proj']);
@@ -97,8 +127,16 @@ describe('presets', () => {
       expect(() => presetAllocation(name, { ...options, ...limits })).toThrow(InputError);
       expect(() => presetAllocation(name, { ...options, ...limits })).toThrow(message);
     };
-    refused('mola-2468', { maxExperts: 7 }, 'allocation "mola-2468" needs an expert count of 8, above adapter.experts (7)');
-    refused('mola-5555', { maxExperts: 4 }, 'needs an expert count of 5, above adapter.experts (4)');
+    refused(
+      'mola-2468',
+      { maxExperts: 7 },
+      'allocation "mola-2468" needs an expert count of 8, above adapter.experts (7)',
+    );
+    refused(
+      'mola-5555',
+      { maxExperts: 4 },
+      'needs an expert count of 5, above adapter.experts (4)',
+    );
     refused('hilo', { maxRank: 6 }, 'allocation "hilo" needs a rank of 8, above adapter.rank (6)');
     expect(layerCounts(presetAllocation('mola-5555', { ...options, maxExperts: 5 }), 8)[0]).toBe(5);
   });
@@ -110,34 +148,46 @@ describe('fitToParameters', () => {
     name === 'uniform' ? uniformAllocation(8, targetNames, 8, 8) : presetAllocation(name, options);
   const names = ['uniform', ...presetNames] as const;
   const within = ({ experts, ranks }: Allocation) => {
-    for (const n of Object.values(experts)) expect(n >= 1 && n <= 8 && Number.isInteger(n)).toBe(true);
-    for (const r of Object.values(ranks)) expect(r >= 1 && r <= 8 && Number.isInteger(r)).toBe(true);
+    for (const n of Object.values(experts))
+      expect(n >= 1 && n <= 8 && Number.isInteger(n)).toBe(true);
+    for (const r of Object.values(ranks))
+      expect(r >= 1 && r <= 8 && Number.isInteger(r)).toBe(true);
   };
 
-  test.each(names)('%s: within half a percent of N, counts kept, the order of ranks kept', (name) => {
-    const allocation = named(name);
-    const own = parameterCount(allocation, small);
-    for (const share of [0.3, 0.5, 0.61, 0.75, 0.9]) {
-      const wanted = Math.round(own * share);
-      const fitted = fitToParameters(allocation, small, wanted, limits);
-      within(fitted);
-      expect(fitted.experts).toEqual(allocation.experts);
-      expect(Object.keys(fitted.ranks)).toEqual(Object.keys(allocation.ranks));
-      expect(Math.abs(parameterCount(fitted, small) / wanted - 1)).toBeLessThan(0.005);
-      const pairs = Object.keys(fitted.ranks).map((key) => [allocation.ranks[key], fitted.ranks[key]]);
-      for (let before = 1; before <= 8; before++) {
-        const after = pairs.filter(([r]) => r === before).map(([, r]) => r);
-        const above = pairs.filter(([r]) => r > before).map(([, r]) => r);
-        if (after.length > 0) expect(Math.max(...after) - Math.min(...after)).toBeLessThanOrEqual(1);
-        if (after.length > 0 && above.length > 0) expect(Math.max(...after)).toBeLessThanOrEqual(Math.min(...above));
+  test.each(names)(
+    '%s: within half a percent of N, counts kept, the order of ranks kept',
+    (name) => {
+      const allocation = named(name);
+      const own = parameterCount(allocation, small);
+      for (const share of [0.3, 0.5, 0.61, 0.75, 0.9]) {
+        const wanted = Math.round(own * share);
+        const fitted = fitToParameters(allocation, small, wanted, limits);
+        within(fitted);
+        expect(fitted.experts).toEqual(allocation.experts);
+        expect(Object.keys(fitted.ranks)).toEqual(Object.keys(allocation.ranks));
+        expect(Math.abs(parameterCount(fitted, small) / wanted - 1)).toBeLessThan(0.005);
+        const pairs = Object.keys(fitted.ranks).map((key) => [
+          allocation.ranks[key],
+          fitted.ranks[key],
+        ]);
+        for (let before = 1; before <= 8; before++) {
+          const after = pairs.filter(([r]) => r === before).map(([, r]) => r);
+          const above = pairs.filter(([r]) => r > before).map(([, r]) => r);
+          if (after.length > 0)
+            expect(Math.max(...after) - Math.min(...after)).toBeLessThanOrEqual(1);
+          if (after.length > 0 && above.length > 0)
+            expect(Math.max(...after)).toBeLessThanOrEqual(Math.min(...above));
+        }
       }
-    }
-  });
+    },
+  );
 
   test.each(names)('%s: fitted to its own count it stays what it is', (name) => {
     for (const dims of [small, llama7b]) {
       const allocation = named(name);
-      expect(fitToParameters(allocation, dims, parameterCount(allocation, dims), limits)).toEqual(allocation);
+      expect(fitToParameters(allocation, dims, parameterCount(allocation, dims), limits)).toEqual(
+        allocation,
+      );
     }
   });
 
@@ -151,7 +201,10 @@ describe('fitToParameters', () => {
 
   test('below ranks of 1 the counts shrink, and stay in proportion', () => {
     const allocation = named('mola-2468');
-    const ones = { ...allocation, ranks: Object.fromEntries(Object.keys(allocation.ranks).map((key) => [key, 1])) };
+    const ones = {
+      ...allocation,
+      ranks: Object.fromEntries(Object.keys(allocation.ranks).map((key) => [key, 1])),
+    };
     const wanted = Math.round(parameterCount(ones, small) / 2);
     const fitted = fitToParameters(allocation, small, wanted, limits);
     within(fitted);
@@ -166,7 +219,8 @@ describe('fitToParameters', () => {
     within(fitted);
     expect(Math.abs(parameterCount(fitted, small) / wanted - 1)).toBeLessThan(0.01);
     expect(new Set(Object.values(fitted.ranks))).toEqual(new Set([8]));
-    for (const [path, n] of Object.entries(named('mola-2468').experts)) expect(fitted.experts[path]).toBeGreaterThanOrEqual(n);
+    for (const [path, n] of Object.entries(named('mola-2468').experts))
+      expect(fitted.experts[path]).toBeGreaterThanOrEqual(n);
   });
 
   test('extra rows go to first experts first, spread over the layers', () => {
@@ -176,20 +230,27 @@ describe('fitToParameters', () => {
     const fitted = fitToParameters(uniform, small, wanted, limits);
     expect(parameterCount(fitted, small)).toBe(wanted);
     const raised = Object.keys(fitted.ranks).filter((key) => fitted.ranks[key] === 3);
-    expect(raised.map((key) => Number(key.split('.')[2]))).toEqual([1, 3, 4, 6]); // the four lowest multiples of the golden ratio, modulo 1
+    // the four lowest multiples of the golden ratio, modulo 1
+    expect(raised.map((key) => Number(key.split('.')[2]))).toEqual([1, 3, 4, 6]);
     expect(raised.every((key) => key.endsWith('.experts.0'))).toBe(true);
   });
 
   test('sites without experts stay without', () => {
     const allocation: Allocation = {
       experts: { 'model.layers.0.self_attn.q_proj': 0, 'model.layers.0.self_attn.v_proj': 2 },
-      ranks: { 'model.layers.0.self_attn.v_proj.experts.0': 8, 'model.layers.0.self_attn.v_proj.experts.1': 4 },
+      ranks: {
+        'model.layers.0.self_attn.v_proj.experts.0': 8,
+        'model.layers.0.self_attn.v_proj.experts.1': 4,
+      },
     };
     const { inputs, outputs } = small.v_proj;
     const fitted = fitToParameters(allocation, small, 6 * (inputs + outputs) + 2 * inputs, limits);
     expect(fitted).toEqual({
       experts: allocation.experts,
-      ranks: { 'model.layers.0.self_attn.v_proj.experts.0': 4, 'model.layers.0.self_attn.v_proj.experts.1': 2 },
+      ranks: {
+        'model.layers.0.self_attn.v_proj.experts.0': 4,
+        'model.layers.0.self_attn.v_proj.experts.1': 2,
+      },
     });
   });
 
@@ -203,6 +264,8 @@ describe('fitToParameters', () => {
       expect(() => fitToParameters(uniform, small, n, limits)).toThrow(message);
     }
     expect(fitToParameters(uniform, small, Math.round(1.02 * most), limits)).toEqual(uniform);
-    expect(fitToParameters(uniform, small, Math.round(0.98 * least), limits)).toEqual(uniformAllocation(8, targetNames, 1, 1));
+    expect(fitToParameters(uniform, small, Math.round(0.98 * least), limits)).toEqual(
+      uniformAllocation(8, targetNames, 1, 1),
+    );
   });
 });

@@ -1,10 +1,27 @@
-// Built-in allocations, and fitting any allocation to a number of trainable parameters, so that comparisons are equal in budget.
+// Built-in allocations, and fitting any allocation to a number of trainable parameters, so that
+// comparisons are equal in budget.
 import { InputError } from '../util/error.ts';
 import { Random } from '../util/random.ts';
-import { type Allocation, rankKey, type SiteDims, sitePaths, siteRanks, type Target, targetOf } from './allocation.ts';
+import {
+  type Allocation,
+  rankKey,
+  type SiteDims,
+  sitePaths,
+  siteRanks,
+  type Target,
+  targetOf,
+} from './allocation.ts';
 
 /** Built-in allocations besides the uniform one. */
-export const presetNames = ['mola-2468', 'mola-8642', 'mola-5555', 'mola-8888', 'mola-2882', 'hilo', 'random'] as const;
+export const presetNames = [
+  'mola-2468',
+  'mola-8642',
+  'mola-5555',
+  'mola-8888',
+  'mola-2882',
+  'hilo',
+  'random',
+] as const;
 export type PresetName = (typeof presetNames)[number];
 
 export interface PresetOptions {
@@ -18,8 +35,12 @@ export interface PresetOptions {
   seed: number;
 }
 
-/** Which of four equal groups a layer is in: ⌊4·layer / layers⌋. Sizes differ by one at most; below four layers some groups stay empty. */
-export const layerGroup = (layer: number, layers: number): number => Math.floor((4 * layer) / layers);
+/**
+ * Which of four equal groups a layer is in: ⌊4·layer / layers⌋. Sizes differ by one at most; below
+ * four layers some groups stay empty.
+ */
+export const layerGroup = (layer: number, layers: number): number =>
+  Math.floor((4 * layer) / layers);
 
 /** Expert counts by layer group; null for `random`. */
 function groupCounts(name: PresetName): number[] | null {
@@ -27,7 +48,10 @@ function groupCounts(name: PresetName): number[] | null {
   return name === 'hilo' ? [2, 4, 6, 8] : Array.from(name.slice('mola-'.length), Number);
 }
 
-/** The largest expert count and rank that a preset asks for, whatever the depth; 1 where it takes any. */
+/**
+ * The largest expert count and rank that a preset asks for, whatever the depth; 1 where it takes
+ * any.
+ */
 export function presetNeeds(name: PresetName): { experts: number; rank: number } {
   const experts = Math.max(1, ...(groupCounts(name) ?? []));
   return { experts, rank: name === 'hilo' ? experts : 1 };
@@ -35,18 +59,25 @@ export function presetNeeds(name: PresetName): { experts: number; rank: number }
 
 /**
  * A built-in allocation for a decoder of any depth (method §3, "Baselines").
- * - `mola-…` (MoLA, arXiv 2402.08562): one digit a layer group is the count of every site there; every rank is maxRank.
+ * - `mola-…` (MoLA, arXiv 2402.08562): one digit a layer group is the count of every site there;
+ * every rank is maxRank.
  * - `hilo`: count and rank are both 2, 4, 6, 8 by layer group.
- * - `random`: the GuidedSelection Vectors' own start. Their argmax is uniform, so a count is max(topK, u) with u uniform in
- *   1 … maxExperts, and a rank uniform in 1 … maxRank. One stream a site: its draw depends on the seed and its path alone.
+ * - `random`: the GuidedSelection Vectors' own start. Their argmax is uniform, so a count is
+ * max(topK, u) with u uniform in
+ *   1 … maxExperts, and a rank uniform in 1 … maxRank. One stream a site: its draw depends on the
+ * seed and its path alone.
  * @throws InputError('bad-config') where the preset needs more than adapter.experts or adapter.rank
  */
 export function presetAllocation(name: PresetName, options: PresetOptions): Allocation {
   const { layers, targets, maxExperts, maxRank, topK, seed } = options;
   const needs = presetNeeds(name);
   const refuse = (what: string, need: number, key: string, value: number) =>
-    new InputError('bad-config', `allocation "${name}" needs ${what} ${need}, above ${key} (${value}).`);
-  if (needs.experts > maxExperts) throw refuse('an expert count of', needs.experts, 'adapter.experts', maxExperts);
+    new InputError(
+      'bad-config',
+      `allocation "${name}" needs ${what} ${need}, above ${key} (${value}).`,
+    );
+  if (needs.experts > maxExperts)
+    throw refuse('an expert count of', needs.experts, 'adapter.experts', maxExperts);
   if (needs.rank > maxRank) throw refuse('a rank of', needs.rank, 'adapter.rank', maxRank);
 
   const counts = groupCounts(name);
@@ -55,10 +86,16 @@ export function presetAllocation(name: PresetName, options: PresetOptions): Allo
   const allocation: Allocation = { experts: {}, ranks: {} };
   paths.forEach((path, site) => {
     const random = new Random(seed, `allocation ${path}`);
-    const count = counts ? counts[layerGroup(Math.floor(site / perLayer), layers)] : Math.max(topK, 1 + random.int(maxExperts));
+    const count = counts
+      ? counts[layerGroup(Math.floor(site / perLayer), layers)]
+      : Math.max(topK, 1 + random.int(maxExperts));
     allocation.experts[path] = count;
     for (let i = 0; i < count; i++)
-      allocation.ranks[rankKey(path, i)] = !counts ? 1 + random.int(maxRank) : name === 'hilo' ? count : maxRank;
+      allocation.ranks[rankKey(path, i)] = !counts
+        ? 1 + random.int(maxRank)
+        : name === 'hilo'
+          ? count
+          : maxRank;
   });
   return allocation;
 }
@@ -75,11 +112,13 @@ interface Item {
 }
 
 /**
- * Sizes clamp(round(t · weight), min, max) for the one factor t whose total cost comes nearest to `budget` (the lower where two are
- * equally near). Items that round up at the same t do so one after the other, by turn. At t = 1 whole weights are themselves.
+ * Sizes clamp(round(t · weight), min, max) for the one factor t whose total cost comes nearest to
+ * `budget` (the lower where two are equally near). Items that round up at the same t do so one
+ * after the other, by turn. At t = 1 whole weights are themselves.
  */
 function proportional(items: readonly Item[], budget: number): number[] {
-  const at = (t: number) => items.map((i) => Math.min(i.max, Math.max(i.min, Math.floor(t * i.weight + 0.5))));
+  const at = (t: number) =>
+    items.map((i) => Math.min(i.max, Math.max(i.min, Math.floor(t * i.weight + 0.5))));
   const cost = (sizes: number[]) => sizes.reduce((sum, n, i) => sum + n * items[i].cost, 0);
   let low = 0;
   let high = Math.max(0, ...items.map((i) => (i.max + 1) / i.weight));
@@ -106,15 +145,18 @@ function proportional(items: readonly Item[], budget: number): number[] {
 const spread = (site: number): number => ((site + 1) * 0.6180339887498949) % 1;
 
 /**
- * Scales an allocation to come as near as possible to a number of trainable parameters (method §1: Σ R_i (C + O) + E·C), by a rule
- * that draws nothing and keeps its shape:
- * 1. Counts stay, and every rank is multiplied by one common factor and rounded, within 1 … maxRank. Experts that round up at the
- *    same factor do so one at a time, a site's first expert first, over sites spread evenly, until the total is nearest.
- * 2. Where ranks of 1 are still too many, ranks are 1 and the counts shrink by the same rule, not below 1.
- * 3. Where ranks of maxRank are still too few, ranks are maxRank and the counts grow by the same rule, up to maxExperts.
- * Sites without experts stay so. Fitted to its own count an allocation stays what it is, and of two experts the one of the larger rank
- * never gets the smaller. The error is half a row of one expert at most (1), or half an expert (2, 3).
- * @throws InputError('bad-config') naming adapter.parameters where the number is more than 5 % beyond what rules 2 and 3 can reach
+ * Scales an allocation to come as near as possible to a number of trainable parameters (method §1:
+ * Σ R_i (C + O) + E·C), by a rule that draws nothing and keeps its shape:
+ * 1. Counts stay, and every rank is multiplied by one common factor and rounded, within 1 …
+ * maxRank. Experts that round up at the
+ *    same factor do so one at a time, a site's first expert first, over sites spread evenly, until
+ * the total is nearest. 2. Where ranks of 1 are still too many, ranks are 1 and the counts shrink
+ * by the same rule, not below 1. 3. Where ranks of maxRank are still too few, ranks are maxRank and
+ * the counts grow by the same rule, up to maxExperts. Sites without experts stay so. Fitted to its
+ * own count an allocation stays what it is, and of two experts the one of the larger rank never
+ * gets the smaller. The error is half a row of one expert at most (1), or half an expert (2, 3).
+ * @throws InputError('bad-config') naming adapter.parameters where the number is more than 5 %
+ *   beyond what rules 2 and 3 can reach
  */
 export function fitToParameters(
   allocation: Allocation,
@@ -125,7 +167,18 @@ export function fitToParameters(
   const { maxExperts, maxRank } = limits;
   const sites = Object.entries(allocation.experts).flatMap(([path, count], index) => {
     const { inputs, outputs } = dims[targetOf(path)];
-    return count > 0 ? [{ path, count, ranks: siteRanks(allocation, path), inputs, row: inputs + outputs, turn: spread(index) }] : [];
+    return count > 0
+      ? [
+          {
+            path,
+            count,
+            ranks: siteRanks(allocation, path),
+            inputs,
+            row: inputs + outputs,
+            turn: spread(index),
+          },
+        ]
+      : [];
   });
   const total = (count: (s: (typeof sites)[number]) => number, rank: number) =>
     sites.reduce((sum, s) => sum + count(s) * (rank * s.row + s.inputs), 0);
@@ -139,19 +192,29 @@ export function fitToParameters(
 
   const fitted: Allocation = { experts: { ...allocation.experts }, ranks: {} };
   const setCounts = (rank: number, range: (count: number) => { min: number; max: number }) => {
-    const items = sites.map((s) => ({ weight: s.count, ...range(s.count), cost: rank * s.row + s.inputs, turn: s.turn }));
+    const items = sites.map((s) => ({
+      weight: s.count,
+      ...range(s.count),
+      cost: rank * s.row + s.inputs,
+      turn: s.turn,
+    }));
     proportional(items, parameters).forEach((count, i) => {
       fitted.experts[sites[i].path] = count;
       for (let e = 0; e < count; e++) fitted.ranks[rankKey(sites[i].path, e)] = rank;
     });
     return fitted;
   };
-  if (parameters < total((s) => s.count, 1)) return setCounts(1, (count) => ({ min: 1, max: count }));
-  if (parameters > total((s) => s.count, maxRank)) return setCounts(maxRank, (count) => ({ min: count, max: maxExperts }));
+  if (parameters < total((s) => s.count, 1))
+    return setCounts(1, (count) => ({ min: 1, max: count }));
+  if (parameters > total((s) => s.count, maxRank))
+    return setCounts(maxRank, (count) => ({ min: count, max: maxExperts }));
   const routers = sites.reduce((sum, s) => sum + s.count * s.inputs, 0);
-  const items = sites.flatMap((s) => s.ranks.map((weight, i) => ({ weight, min: 1, max: maxRank, cost: s.row, turn: i + s.turn })));
+  const items = sites.flatMap((s) =>
+    s.ranks.map((weight, i) => ({ weight, min: 1, max: maxRank, cost: s.row, turn: i + s.turn })),
+  );
   const ranks = proportional(items, parameters - routers);
   let at = 0;
-  for (const s of sites) for (let i = 0; i < s.count; i++) fitted.ranks[rankKey(s.path, i)] = ranks[at++];
+  for (const s of sites)
+    for (let i = 0; i < s.count; i++) fitted.ranks[rankKey(s.path, i)] = ranks[at++];
   return fitted;
 }

@@ -1,9 +1,26 @@
 // Changing an allocation by hand: edits, locks that hold whatever is done, exact totals.
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
-import { type Allocation, parameterCount, siteDims, sitePaths, siteRanks, targetNames, targetOf } from './allocation.ts';
+import {
+  type Allocation,
+  parameterCount,
+  siteDims,
+  sitePaths,
+  siteRanks,
+  targetNames,
+  targetOf,
+} from './allocation.ts';
 import { presetAllocation } from './presets.ts';
-import { fitUnlocked, type Limits, namedAllocation, swapIn, toggleLocks, withCount, withRank, withSite } from './review.ts';
+import {
+  fitUnlocked,
+  type Limits,
+  namedAllocation,
+  swapIn,
+  toggleLocks,
+  withCount,
+  withRank,
+  withSite,
+} from './review.ts';
 
 const dims = siteDims({ hidden: 32, heads: 4, kvHeads: 2, headDim: 8, feedForward: 64 });
 const limits: Limits = { maxExperts: 8, maxRank: 8 };
@@ -14,7 +31,9 @@ const [q0, k0] = paths;
 const plain = (allocation: Allocation) =>
   Object.keys(allocation.experts).reduce((sum, path) => {
     const { inputs, outputs } = dims[targetOf(path)];
-    return sum + siteRanks(allocation, path).reduce((s, r) => s + r * (inputs + outputs) + inputs, 0);
+    return (
+      sum + siteRanks(allocation, path).reduce((s, r) => s + r * (inputs + outputs) + inputs, 0)
+    );
   }, 0);
 
 describe('edits', () => {
@@ -53,9 +72,14 @@ describe('locks', () => {
   test('swapping in leaves locked linears alone', () => {
     const locked = new Set([q0, paths[5]]);
     const mixed = swapIn(found, namedAllocation('uniform', options), locked);
-    for (const path of paths) expect(siteRanks(mixed, path)).toEqual(locked.has(path) ? siteRanks(found, path) : Array(8).fill(8));
+    for (const path of paths)
+      expect(siteRanks(mixed, path)).toEqual(
+        locked.has(path) ? siteRanks(found, path) : Array(8).fill(8),
+      );
     expect(namedAllocation('mola-2468', options).experts[q0]).toBe(2);
-    expect(() => namedAllocation('mola-8888', { ...options, maxExperts: 4 })).toThrow(/adapter\.experts/);
+    expect(() => namedAllocation('mola-8888', { ...options, maxExperts: 4 })).toThrow(
+      /adapter\.experts/,
+    );
   });
 
   test('fitting changes no locked linear and comes within half an expert of the number, whatever is locked', () => {
@@ -70,10 +94,17 @@ describe('locks', () => {
         fc.double({ min: 0, max: 1, noNaN: true }),
         (name, lockedPaths, closed, share) => {
           const locked = new Set(lockedPaths);
-          const start = closed.reduce((a, path) => withCount(a, path, 0, limits), presetAllocation(name, options));
+          const start = closed.reduce(
+            (a, path) => withCount(a, path, 0, limits),
+            presetAllocation(name, options),
+          );
           const free = paths.filter((path) => !locked.has(path) && start.experts[path] > 0);
           fc.pre(free.length > 0);
-          const fixed = lockedPaths.reduce((sum, path) => sum + plain({ experts: { [path]: start.experts[path] }, ranks: start.ranks }), 0);
+          const fixed = lockedPaths.reduce(
+            (sum, path) =>
+              sum + plain({ experts: { [path]: start.experts[path] }, ranks: start.ranks }),
+            0,
+          );
           const size = (path: string, count: number, rank: number) => {
             const { inputs, outputs } = dims[targetOf(path)];
             return count * (rank * (inputs + outputs) + inputs);
@@ -82,12 +113,17 @@ describe('locks', () => {
           const most = fixed + free.reduce((sum, path) => sum + size(path, 8, 8), 0);
           const wanted = Math.round(least + share * (most - least));
           const fitted = fitUnlocked(start, locked, dims, wanted, limits);
-          for (const path of locked) expect(siteRanks(fitted, path)).toEqual(siteRanks(start, path));
+          for (const path of locked)
+            expect(siteRanks(fitted, path)).toEqual(siteRanks(start, path));
           for (const path of closed) expect(fitted.experts[path]).toBe(0);
           expect(parameterCount(fitted, dims)).toBe(plain(fitted));
           expect(Math.abs(parameterCount(fitted, dims) - wanted)).toBeLessThanOrEqual(largest / 2);
-          expect(() => fitUnlocked(start, locked, dims, most + 1, limits)).toThrow(`it can be ${least} to ${most}`);
-          expect(() => fitUnlocked(start, locked, dims, least - 1, limits)).toThrow(/cannot be reached/);
+          expect(() => fitUnlocked(start, locked, dims, most + 1, limits)).toThrow(
+            `it can be ${least} to ${most}`,
+          );
+          expect(() => fitUnlocked(start, locked, dims, least - 1, limits)).toThrow(
+            /cannot be reached/,
+          );
         },
       ),
       { numRuns: 60 },
@@ -95,6 +131,8 @@ describe('locks', () => {
   });
 
   test('fitting with everything locked is refused', () => {
-    expect(() => fitUnlocked(found, new Set(paths), dims, 5000, limits)).toThrow(/Every linear with experts is locked/);
+    expect(() => fitUnlocked(found, new Set(paths), dims, 5000, limits)).toThrow(
+      /Every linear with experts is locked/,
+    );
   });
 });

@@ -1,7 +1,20 @@
-// Changing an allocation by hand before training: sizes of one linear, locks, a parameter count, other allocations swapped in.
+// Changing an allocation by hand before training: sizes of one linear, locks, a parameter count,
+// other allocations swapped in.
 import { InputError } from '../util/error.ts';
-import { type Allocation, parameterCount, rankKey, type SiteDims, siteRanks, uniformAllocation } from './allocation.ts';
-import { fitToParameters, type PresetName, type PresetOptions, presetAllocation } from './presets.ts';
+import {
+  type Allocation,
+  parameterCount,
+  rankKey,
+  type SiteDims,
+  siteRanks,
+  uniformAllocation,
+} from './allocation.ts';
+import {
+  fitToParameters,
+  type PresetName,
+  type PresetOptions,
+  presetAllocation,
+} from './presets.ts';
 
 /** The largest sizes that a linear may have: adapter.experts and adapter.rank. */
 export interface Limits {
@@ -12,13 +25,28 @@ export interface Limits {
 /** Module paths of the linears that must stay as they are. */
 export type Locks = ReadonlySet<string>;
 
-/** The allocation with `ranks` at `path`, one an expert (none: the plain linear). Keys keep their order. */
-export function withSite(allocation: Allocation, path: string, ranks: readonly number[]): Allocation {
+/**
+ * The allocation with `ranks` at `path`, one an expert (none: the plain linear). Keys keep their
+ * order.
+ */
+export function withSite(
+  allocation: Allocation,
+  path: string,
+  ranks: readonly number[],
+): Allocation {
   return assemble(allocation, (site) => (site === path ? ranks : siteRanks(allocation, site)));
 }
 
-/** With `count` experts at `path`: the first ones keep their ranks, new ones get the last one's (`maxRank` where there was none). */
-export function withCount(allocation: Allocation, path: string, count: number, { maxExperts, maxRank }: Limits): Allocation {
+/**
+ * With `count` experts at `path`: the first ones keep their ranks, new ones get the last one's
+ * (`maxRank` where there was none).
+ */
+export function withCount(
+  allocation: Allocation,
+  path: string,
+  count: number,
+  { maxExperts, maxRank }: Limits,
+): Allocation {
   const ranks = siteRanks(allocation, path);
   const wanted = Math.min(maxExperts, Math.max(0, Math.round(count)));
   return withSite(
@@ -29,7 +57,13 @@ export function withCount(allocation: Allocation, path: string, count: number, {
 }
 
 /** With rank `rank` (1 … maxRank) for one expert of `path`. */
-export function withRank(allocation: Allocation, path: string, expert: number, rank: number, { maxRank }: Limits): Allocation {
+export function withRank(
+  allocation: Allocation,
+  path: string,
+  expert: number,
+  rank: number,
+  { maxRank }: Limits,
+): Allocation {
   const wanted = Math.min(maxRank, Math.max(1, Math.round(rank)));
   return withSite(
     allocation,
@@ -38,31 +72,49 @@ export function withRank(allocation: Allocation, path: string, expert: number, r
   );
 }
 
-/** `other` at the linears that are not locked, `allocation` at those that are. Both name the same linears. */
+/**
+ * `other` at the linears that are not locked, `allocation` at those that are. Both name the same
+ * linears.
+ */
 export function swapIn(allocation: Allocation, other: Allocation, locked: Locks): Allocation {
   return assemble(allocation, (site) => siteRanks(locked.has(site) ? allocation : other, site));
 }
 
 /**
- * Scales what is not locked until the whole has as nearly as possible `parameters` trainable parameters (fitToParameters on the rest of
- * the number). Locked linears and those without experts stay as they are.
- * @throws InputError('bad-config') where everything is locked, or with the range that can be reached
+ * Scales what is not locked until the whole has as nearly as possible `parameters` trainable
+ * parameters (fitToParameters on the rest of the number). Locked linears and those without experts
+ * stay as they are.
+ * @throws InputError('bad-config') where everything is locked, or with the range that can be
+ *   reached
  */
-export function fitUnlocked(allocation: Allocation, locked: Locks, dims: SiteDims, parameters: number, limits: Limits): Allocation {
+export function fitUnlocked(
+  allocation: Allocation,
+  locked: Locks,
+  dims: SiteDims,
+  parameters: number,
+  limits: Limits,
+): Allocation {
   const part = (keep: (path: string) => boolean): Allocation => {
-    const experts = Object.fromEntries(Object.entries(allocation.experts).filter(([path]) => keep(path)));
+    const experts = Object.fromEntries(
+      Object.entries(allocation.experts).filter(([path]) => keep(path)),
+    );
     return assemble({ experts, ranks: {} }, (site) => siteRanks(allocation, site));
   };
   const free = part((path) => !locked.has(path));
   if (!Object.values(free.experts).some((count) => count > 0))
-    throw new InputError('bad-config', 'Every linear with experts is locked: unlock some to fit the rest to a number of parameters.');
+    throw new InputError(
+      'bad-config',
+      'Every linear with experts is locked: unlock some to fit the rest to a number of parameters.',
+    );
   const fixed = parameterCount(
     part((path) => locked.has(path)),
     dims,
   );
   const range = [
     assemble(free, (site) => (free.experts[site] > 0 ? [1] : [])),
-    assemble(free, (site) => (free.experts[site] > 0 ? Array<number>(limits.maxExperts).fill(limits.maxRank) : [])),
+    assemble(free, (site) =>
+      free.experts[site] > 0 ? Array<number>(limits.maxExperts).fill(limits.maxRank) : [],
+    ),
   ].map((end) => fixed + parameterCount(end, dims));
   if (!Number.isInteger(parameters) || parameters < range[0] || parameters > range[1])
     throw new InputError(
@@ -72,8 +124,14 @@ export function fitUnlocked(allocation: Allocation, locked: Locks, dims: SiteDim
   return swapIn(allocation, fitToParameters(free, dims, parameters - fixed, limits), locked);
 }
 
-/** An allocation by name, for swapping in. @throws InputError('bad-config') where it needs more than the limits */
-export const namedAllocation = (name: 'uniform' | PresetName, options: PresetOptions): Allocation =>
+/**
+ * An allocation by name, for swapping in.
+ * @throws InputError('bad-config') where it needs more than the limits
+ */
+export const namedAllocation = (
+  name: 'uniform' | PresetName,
+  options: PresetOptions,
+): Allocation =>
   name === 'uniform'
     ? uniformAllocation(options.layers, options.targets, options.maxExperts, options.maxRank)
     : presetAllocation(name, options);

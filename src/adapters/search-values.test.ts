@@ -6,9 +6,16 @@ import { layoutSearch, namedVectors } from './search.ts';
 import { initialSearchValues, searchSites, selection, siteValues } from './search-values.ts';
 
 const dims = siteDims({ hidden: 32, heads: 4, kvHeads: 2, headDim: 8, feedForward: 48 });
-const spec = { targets: ['q_proj', 'v_proj', 'down_proj'] as const, rank: 5, topK: 2, alpha: 10, dropout: 0 };
+const spec = {
+  targets: ['q_proj', 'v_proj', 'down_proj'] as const,
+  rank: 5,
+  topK: 2,
+  alpha: 10,
+  dropout: 0,
+};
 const [layers, experts] = [40, 8];
-const layoutOf = (closable: boolean, count = layers) => layoutSearch(spec, experts, { estimator: 'survival', closable }, count, dims);
+const layoutOf = (closable: boolean, count = layers) =>
+  layoutSearch(spec, experts, { estimator: 'survival', closable }, count, dims);
 
 const moments = (v: Float32Array) => {
   const mean = v.reduce((a, x) => a + x, 0) / v.length;
@@ -29,8 +36,12 @@ test('the start: A and B ~ N(0, 0.02²), routers as in a fresh adapter, row scal
     expect(Math.max(...router.map(Math.abs))).toBeLessThanOrEqual(bound);
     expect(Math.max(...router)).toBeGreaterThan(0.9 * bound);
     for (const { up } of sites)
-      expect(moments(lower.subarray(up.offset, up.offset + up.shape[0] * up.shape[1])).deviation).toBeGreaterThan(0.017);
-    expect(new Set(lower.subarray(rowScale.offset, rowScale.offset + rowScale.shape[1]))).toEqual(new Set([1]));
+      expect(
+        moments(lower.subarray(up.offset, up.offset + up.shape[0] * up.shape[1])).deviation,
+      ).toBeGreaterThan(0.017);
+    expect(new Set(lower.subarray(rowScale.offset, rowScale.offset + rowScale.shape[1]))).toEqual(
+      new Set([1]),
+    );
   }
   expect(initialSearchValues(layout, 'argmax', 1).lower).toEqual(lower);
   expect(initialSearchValues(layout, 'argmax', 2).lower).not.toEqual(lower);
@@ -61,14 +72,24 @@ test('the selection: max(K, argmax + 1) experts, or argmax itself where sites ca
     searchSites(layout).forEach((site, n) => {
       for (const v of namedVectors(layout).upper.filter((w) => w.name.includes(`${site.path}.`))) {
         const expert = /experts\.(\d+)/.exec(v.name)?.[1];
-        upper[v.bank.offset + v.first + (expert === undefined ? wanted[n] : (Number(expert) + n) % spec.rank)] = 1;
+        upper[
+          v.bank.offset +
+            v.first +
+            (expert === undefined ? wanted[n] : (Number(expert) + n) % spec.rank)
+        ] = 1;
       }
     });
     const found = selection(layout, siteValues(layout, upper));
     expect(Object.values(found.experts)).toEqual(closable ? [0, 8, 1] : [2, 8, 2]);
-    expect(Object.keys(found.experts)).toEqual(['self_attn.q_proj', 'self_attn.v_proj', 'mlp.down_proj'].map((s) => `model.layers.0.${s}`));
-    expect(found.ranks['model.layers.0.self_attn.v_proj.experts.3']).toBe(((3 + 1) % spec.rank) + 1);
-    expect(Object.keys(found.ranks).length).toBe(Object.values(found.experts).reduce((a, b) => a + b, 0));
+    expect(Object.keys(found.experts)).toEqual(
+      ['self_attn.q_proj', 'self_attn.v_proj', 'mlp.down_proj'].map((s) => `model.layers.0.${s}`),
+    );
+    expect(found.ranks['model.layers.0.self_attn.v_proj.experts.3']).toBe(
+      ((3 + 1) % spec.rank) + 1,
+    );
+    expect(Object.keys(found.ranks).length).toBe(
+      Object.values(found.experts).reduce((a, b) => a + b, 0),
+    );
   }
 });
 

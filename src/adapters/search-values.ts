@@ -1,4 +1,5 @@
-// Values of a search: where it starts, its GuidedSelection Vectors site by site, and the allocation that they come to (method §2–3).
+// Values of a search: where it starts, its GuidedSelection Vectors site by site, and the allocation
+// that they come to (method §2–3).
 import { Random } from '../util/random.ts';
 import { type Allocation, rankKey } from './allocation.ts';
 import { initialValues } from './init.ts';
@@ -12,14 +13,22 @@ export interface SearchValues {
 
 /** Standard deviation of A and B at the start of a search. */
 const SPREAD = 0.02;
-/** Standard deviation of the GSVs at the start of a search with sampled sizes: all sizes are equally likely. */
+/**
+ * Standard deviation of the GSVs at the start of a search with sampled sizes: all sizes are equally
+ * likely.
+ */
 const FLAT = 0.01;
 
 /**
- * Where a search starts: A, B ~ N(0, 0.02²), routers as in a fresh adapter, row scales 1; GSVs softmax(n), n ~ N(0, I), so that each
- * argmax is uniformly random, or with sampled sizes 0.01·n. One stream a bank or vector, by its name.
+ * Where a search starts: A, B ~ N(0, 0.02²), routers as in a fresh adapter, row scales 1; GSVs
+ * softmax(n), n ~ N(0, I), so that each argmax is uniformly random, or with sampled sizes 0.01·n.
+ * One stream a bank or vector, by its name.
  */
-export function initialSearchValues(layout: SearchLayout, sizes: 'argmax' | 'sampled', seed: number): SearchValues {
+export function initialSearchValues(
+  layout: SearchLayout,
+  sizes: 'argmax' | 'sampled',
+  seed: number,
+): SearchValues {
   const lower = initialValues(layout.adapter, seed);
   const upper = new Float32Array(layout.upper.size);
   const normal = (name: string, from: number, count: number) => {
@@ -62,9 +71,13 @@ export function siteValues(layout: SearchLayout, upper: Float32Array): Float32Ar
 }
 
 /** The sites of a search in the order of their values. */
-export const searchSites = (layout: SearchLayout) => [...layout.banks.keys()].flatMap((g) => g.sites);
+export const searchSites = (layout: SearchLayout) =>
+  [...layout.banks.keys()].flatMap((g) => g.sites);
 
-/** Experts and ranks by the GSVs, given site by site: n = max(K, argmax g_E + 1), or argmax g_E where sites can close; r_i = argmax g_R + 1. */
+/**
+ * Experts and ranks by the GSVs, given site by site: n = max(K, argmax g_E + 1), or argmax g_E
+ * where sites can close; r_i = argmax g_R + 1.
+ */
 export function selection(layout: SearchLayout, values: Float32Array): Allocation {
   const { experts, closable, adapter } = layout;
   const { rank, topK } = adapter.spec;

@@ -1,17 +1,27 @@
-// What the search lays out beside an adapter: row scales at the lower level, GuidedSelection Vectors at the upper one, and their tensors.
+// What the search lays out beside an adapter: row scales at the lower level, GuidedSelection
+// Vectors at the upper one, and their tensors.
 import { ParamStore } from '../graph/params.ts';
 import type { Tensor } from '../graph/tensor.ts';
 import type { SearchGroup } from '../ops/gsv.ts';
 import { invariant } from '../util/error.ts';
 import { type SiteDims, uniformAllocation } from './allocation.ts';
-import { type AdapterLayout, type AdapterSpec, countParameters, type Group, layoutAdapter } from './layout.ts';
+import {
+  type AdapterLayout,
+  type AdapterSpec,
+  countParameters,
+  type Group,
+  layoutAdapter,
+} from './layout.ts';
 
 /** A group of sites with its banks of the search. */
 export interface SearchBanks {
   group: SearchGroup;
   /** e (1, ΣER), at the lower level. */
   rowScale: Tensor;
-  /** g_E (sites, E_max, or one more where sites can close) and g_R (sites·E_max, R_max), at the upper level. */
+  /**
+   * g_E (sites, E_max, or one more where sites can close) and g_R (sites·E_max, R_max), at the
+   * upper level.
+   */
   experts: Tensor;
   ranks: Tensor;
 }
@@ -39,7 +49,11 @@ export function layoutSearch(
   dims: SiteDims,
 ): SearchLayout {
   const allocation = uniformAllocation(layers, spec.targets, experts, spec.rank);
-  const adapter = layoutAdapter({ ...spec, method: 'lora-moe', scale: 'constant', allocation }, layers, dims);
+  const adapter = layoutAdapter(
+    { ...spec, method: 'lora-moe', scale: 'constant', allocation },
+    layers,
+    dims,
+  );
   const upper = new ParamStore();
   const banks = new Map<Group, SearchBanks>();
   let sites = 0;
@@ -64,7 +78,16 @@ export function layoutSearch(
     sites += count;
   }
   const most = countParameters(adapter);
-  return { adapter, upper, banks, experts, sites, closable: options.closable, survival: options.estimator === 'survival', most };
+  return {
+    adapter,
+    upper,
+    banks,
+    experts,
+    sites,
+    closable: options.closable,
+    survival: options.estimator === 'survival',
+    most,
+  };
 }
 
 /** A vector of a search file: `count` values from `first` of a bank. */
@@ -84,11 +107,21 @@ export function namedVectors(layout: SearchLayout): { lower: NamedVector[]; uppe
   for (const [g, b] of layout.banks) {
     g.sites.forEach((s, n) => {
       const prefix = `base_model.model.${s.path}`;
-      upper.push({ name: `${prefix}.gsv_expert`, bank: b.experts, first: n * length, count: length });
+      upper.push({
+        name: `${prefix}.gsv_expert`,
+        bank: b.experts,
+        first: n * length,
+        count: length,
+      });
       for (let i = 0; i < layout.experts; i++) {
         const first = (n * layout.experts + i) * rank;
         upper.push({ name: `${prefix}.experts.${i}.gsv_rank`, bank: b.ranks, first, count: rank });
-        lower.push({ name: `${prefix}.experts.${i}.rank_scale`, bank: b.rowScale, first, count: rank });
+        lower.push({
+          name: `${prefix}.experts.${i}.rank_scale`,
+          bank: b.rowScale,
+          first,
+          count: rank,
+        });
       }
     });
   }

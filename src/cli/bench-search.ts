@@ -1,4 +1,5 @@
-// What a search step costs beside a plain micro-step, on one model shape with random weights, in one run.
+// What a search step costs beside a plain micro-step, on one model shape with random weights, in
+// one run.
 import { siteDims, targetNames, uniformAllocation } from '../adapters/allocation.ts';
 import { initialValues } from '../adapters/init.ts';
 import { layoutAdapter } from '../adapters/layout.ts';
@@ -28,14 +29,23 @@ export const DEMO_SHAPE: ModelConfig = {
   maxPositions: 256,
 };
 
-/** A whole search step (upper step with its update, and the pair's lower micro-step) beside forward and backward of a uniform LoRA-MoE. */
+/**
+ * A whole search step (upper step with its update, and the pair's lower micro-step) beside forward
+ * and backward of a uniform LoRA-MoE.
+ */
 export interface SearchCost {
   step: string;
   milliseconds: number;
-  /** Its time over the mean of the plain micro-steps right before and after it: the median over rounds, and all of them. */
+  /**
+   * Its time over the mean of the plain micro-steps right before and after it: the median over
+   * rounds, and all of them.
+   */
   ratio: number;
   ratios: number[];
-  /** The same by the process's CPU time, where a clock for it was given: on a software renderer less swayed by what else runs. */
+  /**
+   * The same by the process's CPU time, where a clock for it was given: on a software renderer less
+   * swayed by what else runs.
+   */
   cpuRatio: number | null;
   /** The same by counted flops. */
   flopRatio: number;
@@ -48,14 +58,21 @@ export interface SearchCosts {
   steps: SearchCost[];
 }
 
-const wait = (gpu: Gpu): Promise<void> => idle(gpu.device.queue.onSubmittedWorkDone().then(() => undefined));
-const median = (v: readonly number[]): number => [...v].sort((a, b) => a - b)[Math.floor(v.length / 2)];
+const wait = (gpu: Gpu): Promise<void> =>
+  idle(gpu.device.queue.onSubmittedWorkDone().then(() => undefined));
+const median = (v: readonly number[]): number =>
+  [...v].sort((a, b) => a - b)[Math.floor(v.length / 2)];
 
 /**
- * Times steps in turn, `rounds` times, at 8 experts of rank 8, top-2, all sites, on micro-batches of 8 rows of 32 tokens.
+ * Times steps in turn, `rounds` times, at 8 experts of rank 8, top-2, all sites, on micro-batches
+ * of 8 rows of 32 tokens.
  * @param cpu milliseconds of CPU time that the process has used
  */
-export async function timeSearch(model: LoadedModel, rounds: number, cpu?: () => number): Promise<SearchCosts> {
+export async function timeSearch(
+  model: LoadedModel,
+  rounds: number,
+  cpu?: () => number,
+): Promise<SearchCosts> {
   const { gpu, config } = model;
   const dims = siteDims(config);
   const spec = { targets: targetNames, rank: 8, topK: 2, alpha: 16, dropout: 0 };
@@ -66,21 +83,48 @@ export async function timeSearch(model: LoadedModel, rounds: number, cpu?: () =>
   });
   const batch = microBatch(rows, shape);
   const scalars = { inverseTokens: 1 / batch.lossTokens, balanceScale: 0.001, number: 1 };
-  const steps: { step: string; flops: number; go: () => void; free: () => void; walls: number[]; ratios: number[]; cpuRatios: number[] }[] =
-    [];
+  const steps: {
+    step: string;
+    flops: number;
+    go: () => void;
+    free: () => void;
+    walls: number[];
+    ratios: number[];
+    cpuRatios: number[];
+  }[] = [];
 
   const allocation = uniformAllocation(config.layers, targetNames, 8, 8);
-  const uniform = layoutAdapter({ ...spec, method: 'lora-moe', scale: 'constant', allocation }, config.layers, dims);
+  const uniform = layoutAdapter(
+    { ...spec, method: 'lora-moe', scale: 'constant', allocation },
+    config.layers,
+    dims,
+  );
   gpu.device.queue.writeBuffer(uniform.store.allocate(gpu).value, 0, initialValues(uniform, 1));
   const plain = await Runtime.create(model, uniform, shape, { dropout: false });
   for (const estimator of ['survival', 'paper'] as const) {
     for (const order of ['first-order', 'second-order'] as const satisfies Order[]) {
       const layout = layoutSearch(spec, 8, { estimator, closable: false }, config.layers, dims);
       const random = new Random(1, 'search cost');
-      const normal = (n: number, scale: number) => Float32Array.from({ length: n }, () => scale * random.normal());
-      gpu.device.queue.writeBuffer(layout.adapter.store.allocate(gpu).value, 0, normal(layout.adapter.store.size, 0.02));
-      gpu.device.queue.writeBuffer(layout.upper.allocate(gpu).value, 0, normal(layout.upper.size, 1));
-      const options = { order, sizes: 'argmax', cost: 0, budget: null, dropout: false, seed: 1 } as const;
+      const normal = (n: number, scale: number) =>
+        Float32Array.from({ length: n }, () => scale * random.normal());
+      gpu.device.queue.writeBuffer(
+        layout.adapter.store.allocate(gpu).value,
+        0,
+        normal(layout.adapter.store.size, 0.02),
+      );
+      gpu.device.queue.writeBuffer(
+        layout.upper.allocate(gpu).value,
+        0,
+        normal(layout.upper.size, 1),
+      );
+      const options = {
+        order,
+        sizes: 'argmax',
+        cost: 0,
+        budget: null,
+        dropout: false,
+        seed: 1,
+      } as const;
       const runtime = await SearchRuntime.create(model, layout, shape, options);
       runtime.flopsPerSubmit = Number.POSITIVE_INFINITY;
       steps.push({

@@ -19,7 +19,10 @@ export interface Command {
   run(argv: readonly string[], context: Context): Promise<number>;
 }
 
-/** Makes a command from its options and what it does with them; `details` are paragraphs for its help. */
+/**
+ * Makes a command from its options and what it does with them; `details` are paragraphs for its
+ * help.
+ */
 export function command<O extends Record<string, Option<unknown>>>(definition: {
   name: string;
   summary: string;

@@ -4,7 +4,10 @@ import { basename, join, resolve } from 'node:path';
 import type { ByteSource, Folder } from '../data/source.ts';
 import { InputError } from '../util/error.ts';
 
-/** A file on disk, opened for each read, so that nothing has to be closed. InputError when it isn't there or isn't a file. */
+/**
+ * A file on disk, opened for each read, so that nothing has to be closed. InputError when it isn't
+ * there or isn't a file.
+ */
 export function fileSource(path: string): ByteSource {
   const { size } = stat(path, 'file');
   return {
@@ -28,19 +31,31 @@ export function fileSource(path: string): ByteSource {
   };
 }
 
-/** The files of a folder on disk (subfolders left out). InputError when it isn't there or isn't a folder. */
+/**
+ * The files of a folder on disk (subfolders left out). InputError when it isn't there or isn't a
+ * folder.
+ */
 export function folderSource(path: string): Folder {
   stat(path, 'folder');
-  const files = readdirSync(path).filter((name) => statSync(join(path, name), { throwIfNoEntry: false })?.isFile());
+  const files = readdirSync(path).filter((name) =>
+    statSync(join(path, name), { throwIfNoEntry: false })?.isFile(),
+  );
   const known = new Set(files);
-  return { name: basename(resolve(path)), files, open: (name) => (known.has(name) ? fileSource(join(path, name)) : undefined) };
+  return {
+    name: basename(resolve(path)),
+    files,
+    open: (name) => (known.has(name) ? fileSource(join(path, name)) : undefined),
+  };
 }
 
 function stat(path: string, kind: 'file' | 'folder') {
   const found = statSync(path, { throwIfNoEntry: false });
   if (!found) throw new InputError('missing-file', `${path}: no such ${kind}.`);
   if (kind === 'file' ? !found.isFile() : !found.isDirectory()) {
-    throw new InputError('missing-file', `${path}: this is ${found.isDirectory() ? 'a folder' : 'a file'}, not a ${kind}.`);
+    throw new InputError(
+      'missing-file',
+      `${path}: this is ${found.isDirectory() ? 'a folder' : 'a file'}, not a ${kind}.`,
+    );
   }
   return found;
 }
@@ -49,6 +64,9 @@ function openFile(path: string): number {
   try {
     return openSync(path, 'r');
   } catch (e) {
-    throw new InputError('missing-file', `${path}: cannot be opened (${(e as NodeJS.ErrnoException).code ?? 'unknown error'}).`);
+    throw new InputError(
+      'missing-file',
+      `${path}: cannot be opened (${(e as NodeJS.ErrnoException).code ?? 'unknown error'}).`,
+    );
   }
 }

@@ -1,4 +1,5 @@
-// What commands read: models, adapters, run.json with its allocation, datasets. All of it is checked before a GPU is opened.
+// What commands read: models, adapters, run.json with its allocation, datasets. All of it is
+// checked before a GPU is opened.
 import { basename, dirname, relative, resolve } from 'node:path';
 import { type Allocation, parseAllocation, siteDims } from '../adapters/allocation.ts';
 import type { AdapterLayout } from '../adapters/layout.ts';
@@ -27,12 +28,23 @@ import { choice, required, text, texts } from './options.ts';
 
 /** Options that several commands share. */
 export const shared = {
-  model: text('DIR|FILE', 'model folder (config.json, tokenizer.json, model.safetensors or shards), or one .gguf file'),
+  model: text(
+    'DIR|FILE',
+    'model folder (config.json, tokenizer.json, model.safetensors or shards), or one .gguf file',
+  ),
   adapter: text('DIR', 'adapter folder: adapter_config.json and adapter_model.safetensors'),
   config: text('FILE', 'run.json; settings left out have their defaults'),
-  data: required(texts('FILE', 'datasets: .jsonl, .json, .csv, .tsv, .parquet, .txt, .md, also in .gz or .zip')),
-  validation: texts('FILE', 'datasets that are held out for validation, in place of data.validation'),
-  kernels: choice(['subgroup', 'register', 'tile'], 'kind of matrix products; by default what suits the GPU'),
+  data: required(
+    texts('FILE', 'datasets: .jsonl, .json, .csv, .tsv, .parquet, .txt, .md, also in .gz or .zip'),
+  ),
+  validation: texts(
+    'FILE',
+    'datasets that are held out for validation, in place of data.validation',
+  ),
+  kernels: choice(
+    ['subgroup', 'register', 'tile'],
+    'kind of matrix products; by default what suits the GPU',
+  ),
 };
 
 /** A model whose configuration and weight files have been checked. */
@@ -43,25 +55,38 @@ export interface CheckedModel {
   weights: ModelWeights;
 }
 
-/** Checks a model folder or .gguf file without a GPU: configuration, headers of the weight files, every tensor's presence, shape and type. */
+/**
+ * Checks a model folder or .gguf file without a GPU: configuration, headers of the weight files,
+ * every tensor's presence, shape and type.
+ */
 export async function checkModel(path: string): Promise<CheckedModel> {
-  const folder = /\.gguf$/i.test(path) ? folderOf(basename(path), [fileSource(path)]) : folderSource(path);
+  const folder = /\.gguf$/i.test(path)
+    ? folderOf(basename(path), [fileSource(path)])
+    : folderSource(path);
   const config = await readModelConfig(folder);
   const weights = checkpointWeights(config, await openWeights(folder), folder.name);
   return { folder, config, weights };
 }
 
 /** Opens the GPU and puts a model there. */
-export async function openModel({ io, progress }: Context, { folder }: CheckedModel, kernels?: Variants['product']): Promise<LoadedModel> {
+export async function openModel(
+  { io, progress }: Context,
+  { folder }: CheckedModel,
+  kernels?: Variants['product'],
+): Promise<LoadedModel> {
   const gpu = await io.openGpu();
   progress.note(`WebGPU: ${gpu.name}`);
   const variants = { ...(await chooseVariants(gpu)), ...(kernels && { product: kernels }) };
   if (kernels && !productVariants(gpu).includes(kernels))
-    throw new InputError('bad-option', `--kernels ${kernels} needs a GPU with subgroups; ${gpu.name} has none.`);
+    throw new InputError(
+      'bad-option',
+      `--kernels ${kernels} needs a GPU with subgroups; ${gpu.name} has none.`,
+    );
   const mebibytes = (bytes: number) => Math.ceil(bytes / 2 ** 20);
   return loadModel(gpu, folder, {
     variants,
-    onProgress: (done, total) => progress.update('Loading the model, MiB', mebibytes(done), mebibytes(total)),
+    onProgress: (done, total) =>
+      progress.update('Loading the model, MiB', mebibytes(done), mebibytes(total)),
   });
 }
 
@@ -71,7 +96,10 @@ export async function readRunConfig(path: string | undefined): Promise<RunConfig
   return parseRunConfig(await readJson(path, 'bad-config'), path);
 }
 
-/** A run's data files, and its settings; the files of --validation (`held`), where there are any, take the place of data.validation. */
+/**
+ * A run's data files, and its settings; the files of --validation (`held`), where there are any,
+ * take the place of data.validation.
+ */
 export function withValidation(
   config: RunConfig,
   data: readonly string[],
@@ -85,23 +113,40 @@ export function withValidation(
       'bad-option',
       `--data and --validation both have a file named ${basename(twice)}: rows are told apart by these names.`,
     );
-  return { paths: [...data, ...held], config: parseRunConfig({ ...config, data: { ...config.data, validation: names } }, 'run.json') };
+  return {
+    paths: [...data, ...held],
+    config: parseRunConfig({ ...config, data: { ...config.data, validation: names } }, 'run.json'),
+  };
 }
 
-/** The allocation that a run's settings come to on a model; where they name files, those lie beside run.json at `path`. */
-export async function readAllocation(config: RunConfig, path: string | undefined, model: ModelConfig): Promise<Allocation> {
-  if (typeof config.allocation === 'string' || config.adapter.method === 'lora') return resolveAllocation(config, model);
+/**
+ * The allocation that a run's settings come to on a model; where they name files, those lie beside
+ * run.json at `path`.
+ */
+export async function readAllocation(
+  config: RunConfig,
+  path: string | undefined,
+  model: ModelConfig,
+): Promise<Allocation> {
+  if (typeof config.allocation === 'string' || config.adapter.method === 'lora')
+    return resolveAllocation(config, model);
   const { experts, ranks } = config.allocation;
   const beside = (name: string) => resolve(path === undefined ? '.' : dirname(path), name);
   const files = { experts: relative('.', beside(experts)), ranks: relative('.', beside(ranks)) };
   const { targets, experts: maxExperts, rank: maxRank } = config.adapter;
-  const [expertsJson, ranksJson] = [await readJson(files.experts, 'bad-adapter'), await readJson(files.ranks, 'bad-adapter')];
+  const [expertsJson, ranksJson] = [
+    await readJson(files.experts, 'bad-adapter'),
+    await readJson(files.ranks, 'bad-adapter'),
+  ];
   const limits = { layers: model.layers, targets, maxExperts, maxRank, files };
   return resolveAllocation(config, model, parseAllocation(expertsJson, ranksJson, limits));
 }
 
 /** The parsed contents of a JSON file. */
-export async function readJson(path: string, code: 'bad-config' | 'bad-adapter' | 'bad-data'): Promise<unknown> {
+export async function readJson(
+  path: string,
+  code: 'bad-config' | 'bad-adapter' | 'bad-data',
+): Promise<unknown> {
   return parseJson(decodeText(await readAll(fileSource(path)), path, code), path, code);
 }
 
@@ -113,12 +158,18 @@ export async function checkAdapter<P extends string | undefined>(
   path: P,
   { config }: CheckedModel,
 ): Promise<P extends string ? CheckedAdapter : CheckedAdapter | null> {
-  const adapter = path === undefined ? null : await readAdapter(folderSource(path), config.layers, siteDims(config));
+  const adapter =
+    path === undefined
+      ? null
+      : await readAdapter(folderSource(path), config.layers, siteDims(config));
   return adapter as P extends string ? CheckedAdapter : CheckedAdapter | null;
 }
 
 /** Puts an adapter beside its model; null stays null. */
-export function placeAdapter({ gpu }: LoadedModel, adapter: CheckedAdapter | null): AdapterLayout | null {
+export function placeAdapter(
+  { gpu }: LoadedModel,
+  adapter: CheckedAdapter | null,
+): AdapterLayout | null {
   if (!adapter) return null;
   writeBuffer(gpu, adapter.layout.store.allocate(gpu).value, adapter.values);
   return adapter.layout;
@@ -128,8 +179,9 @@ export function placeAdapter({ gpu }: LoadedModel, adapter: CheckedAdapter | nul
 const SHOWN = 10;
 
 /**
- * Reads dataset files with the model's tokenizer, and notes what was left out. Where the tokenizer is missing or broken,
- * pre-tokenised data is read all the same; any other data then fails with the tokenizer's error.
+ * Reads dataset files with the model's tokenizer, and notes what was left out. Where the tokenizer
+ * is missing or broken, pre-tokenised data is read all the same; any other data then fails with the
+ * tokenizer's error.
  */
 export async function openData(
   { progress }: Context,
@@ -148,7 +200,13 @@ export async function openData(
   const whole = typeof validation === 'number' ? [] : validation;
   const options = { tokenizer, vocab: model.config.vocab, data: { ...data, whole } };
   const dataset = await readDataset(sources, options).catch((e: unknown) => {
-    if (failure && e instanceof InputError && e.code === 'missing-file' && model.folder.open('tokenizer.json')) throw failure;
+    if (
+      failure &&
+      e instanceof InputError &&
+      e.code === 'missing-file' &&
+      model.folder.open('tokenizer.json')
+    )
+      throw failure;
     throw e;
   });
   report(dataset, data, progress.note.bind(progress));
@@ -160,11 +218,14 @@ function report(
   data: RunConfig['data'],
   note: (text: string) => void,
 ): void {
-  for (const { file, line, reason } of bad.slice(0, SHOWN)) note(`${file} line ${line} is left out: ${reason}`);
+  for (const { file, line, reason } of bad.slice(0, SHOWN))
+    note(`${file} line ${line} is left out: ${reason}`);
   if (bad.length > SHOWN) note(`… and ${bad.length - SHOWN} more`);
   const cut = truncated > 0 ? `, ${truncated} of them cut to data.maxLength ${data.maxLength}` : '';
   const end = limited ? `, the first by data.limit ${data.limit}` : '';
-  note(`Data: ${rows - bad.length} of ${rows} rows${end}${cut}; ${tokens} tokens, ${trainedTokens} of which carry loss`);
+  note(
+    `Data: ${rows - bad.length} of ${rows} rows${end}${cut}; ${tokens} tokens, ${trainedTokens} of which carry loss`,
+  );
 }
 
 /** Refuses a run that cannot be made to fit its `memory`, before the model is loaded. */
@@ -176,15 +237,27 @@ export function checkMemory(
 ): void {
   const { memory } = config;
   if (memory === null) return;
-  const model = { config: shape, weights, variants: { product: 'register', rows: 'thread' } as const };
+  const model = {
+    config: shape,
+    weights,
+    variants: { product: 'register', rows: 'thread' } as const,
+  };
   const limits = { memory, maxBinding: Number.POSITIVE_INFINITY };
   if (searches(config)) fitWithin(searchNeed(model, config, searchShapes(rows, config)), limits);
-  if (trains(config)) fitWithin(trainingNeed(model, config, trainingShapes(rows, config), allocation ?? undefined), limits);
+  if (trains(config))
+    fitWithin(
+      trainingNeed(model, config, trainingShapes(rows, config), allocation ?? undefined),
+      limits,
+    );
 }
 
-/** Refuses data that cannot fill a run's batches, as the run itself would, before the model is loaded. */
+/**
+ * Refuses data that cannot fill a run's batches, as the run itself would, before the model is
+ * loaded.
+ */
 export function checkBatches(rows: readonly Row[], config: RunConfig): void {
   const { data, seed } = config;
-  if (trains(config)) new BatchOrder(runRows(rows, config).train.length, config.train.batch, data.shuffle, seed);
+  if (trains(config))
+    new BatchOrder(runRows(rows, config).train.length, config.train.batch, data.shuffle, seed);
   if (searches(config)) pairsOf(searchRows(rows, config), config);
 }

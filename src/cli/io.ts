@@ -1,4 +1,5 @@
-// What a command may do outside itself: results to stdout, notes and progress to stderr, a GPU, and Ctrl-C.
+// What a command may do outside itself: results to stdout, notes and progress to stderr, a GPU, and
+// Ctrl-C.
 import { createGpu, type Gpu } from '../gpu/device.ts';
 import { InputError, isInputError } from '../util/error.ts';
 import { dawnProvider } from './dawn.ts';
@@ -12,11 +13,17 @@ export interface Io {
   /** stderr is a terminal. */
   terminal: boolean;
   openGpu(): Promise<Gpu>;
-  /** Calls `stop` at the first Ctrl-C from now on; a second one ends the process. The function returned ends that. */
+  /**
+   * Calls `stop` at the first Ctrl-C from now on; a second one ends the process. The function
+   * returned ends that.
+   */
   onInterrupt(stop: () => void): () => void;
 }
 
-/** Ctrl-C reaches us from the terminal and again through the starter and npm: within this time it is one. */
+/**
+ * Ctrl-C reaches us from the terminal and again through the starter and npm: within this time it is
+ * one.
+ */
 const SAME_INTERRUPT = 1000;
 
 /** This process. */
@@ -54,7 +61,8 @@ async function openGpu(): Promise<Gpu> {
     return await createGpu(await dawnProvider());
   } catch (e) {
     if (!isInputError(e)) throw e;
-    const hint = 'a graphics driver with Vulkan, Metal or Direct3D 12 is needed, or a Chromium whose software renderer can be used';
+    const hint =
+      'a graphics driver with Vulkan, Metal or Direct3D 12 is needed, or a Chromium whose software renderer can be used';
     throw new InputError('no-webgpu', `Dawn found no WebGPU adapter: ${hint}.`);
   }
 }

@@ -1,7 +1,17 @@
 // Command-line arguments: values, lists, and what is refused.
 import { describe, expect, test } from 'vitest';
 import { InputError } from '../util/error.ts';
-import { choice, decimal, flag, optionLines, parseOptions, required, text, texts, whole } from './options.ts';
+import {
+  choice,
+  decimal,
+  flag,
+  optionLines,
+  parseOptions,
+  required,
+  text,
+  texts,
+  whole,
+} from './options.ts';
 
 const table = {
   model: required(text('DIR', 'model folder')),
@@ -23,7 +33,18 @@ describe('parseOptions', () => {
       kernels: undefined,
       json: false,
     });
-    expect(parse('--json', '--model=m', '--max-new-tokens', '7', '--temperature', '0.5', '--kernels', 'tile')).toEqual({
+    expect(
+      parse(
+        '--json',
+        '--model=m',
+        '--max-new-tokens',
+        '7',
+        '--temperature',
+        '0.5',
+        '--kernels',
+        'tile',
+      ),
+    ).toEqual({
       model: 'm',
       data: [],
       maxNewTokens: 7,
@@ -43,10 +64,16 @@ describe('parseOptions', () => {
     [['--model', 'a', '--model', 'b'], /--model is given twice/],
     [['--model', ''], /--model is empty/],
     [['--model', 'm', '--json=yes'], /'--json' does not take an argument/],
-    [['--model', 'm', '--max-new-tokens', '1.5'], /--max-new-tokens is "1.5", not a whole number from 1 to 100/],
+    [
+      ['--model', 'm', '--max-new-tokens', '1.5'],
+      /--max-new-tokens is "1.5", not a whole number from 1 to 100/,
+    ],
     [['--model', 'm', '--max-new-tokens', '101'], /"101"/],
     [['--model', 'm', '--max-new-tokens', '0x10'], /"0x10"/],
-    [['--model', 'm', '--temperature', 'warm'], /--temperature is "warm", not a number from 0 to 10/],
+    [
+      ['--model', 'm', '--temperature', 'warm'],
+      /--temperature is "warm", not a number from 0 to 10/,
+    ],
     [['--model', 'm', '--temperature', 'NaN'], /"NaN"/],
     [['--model', 'm', '--temperature=-1'], /"-1"/],
     [['--model', 'm', '--temperature', '-1'], /'--temperature' argument is ambiguous/],

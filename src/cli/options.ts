@@ -1,4 +1,5 @@
-// Options of commands: what each takes, how it is read from the command line, and the help made from it.
+// Options of commands: what each takes, how it is read from the command line, and the help made
+// from it.
 import { parseArgs } from 'node:util';
 import { InputError } from '../util/error.ts';
 
@@ -18,7 +19,11 @@ export type Values<O> = { [K in keyof O]: O[K] extends Option<infer V> ? V : nev
 
 const usage = (message: string) => new InputError('bad-option', message);
 
-function option<V>(placeholder: string, about: string, read: (text: string, flag: string) => V): Option<V | undefined> {
+function option<V>(
+  placeholder: string,
+  about: string,
+  read: (text: string, flag: string) => V,
+): Option<V | undefined> {
   return {
     placeholder,
     about,
@@ -43,7 +48,8 @@ export const texts = (placeholder: string, about: string): Option<string[]> => (
 });
 
 /** An option that must be given. */
-export const required = <V>(o: Option<V>): Option<Exclude<V, undefined>> => ({ ...o, required: true }) as Option<Exclude<V, undefined>>;
+export const required = <V>(o: Option<V>): Option<Exclude<V, undefined>> =>
+  ({ ...o, required: true }) as Option<Exclude<V, undefined>>;
 
 /** A switch. */
 export const flag = (about: string): Option<boolean> => ({
@@ -58,20 +64,30 @@ export const flag = (about: string): Option<boolean> => ({
 export const whole = (about: string, low: number, high: number): Option<number | undefined> =>
   option('N', about, (v, flag) => {
     const n = Number(v);
-    if (!/^\d+$/.test(v) || n < low || n > high) throw usage(`${flag} is "${v}", not a whole number from ${low} to ${high}.`);
+    if (!/^\d+$/.test(v) || n < low || n > high)
+      throw usage(`${flag} is "${v}", not a whole number from ${low} to ${high}.`);
     return n;
   });
 
 /** A number in [low, high]. */
-export const decimal = (placeholder: string, about: string, low: number, high: number): Option<number | undefined> =>
+export const decimal = (
+  placeholder: string,
+  about: string,
+  low: number,
+  high: number,
+): Option<number | undefined> =>
   option(placeholder, about, (v, flag) => {
     const n = Number(v);
-    if (v.trim() === '' || !(n >= low && n <= high)) throw usage(`${flag} is "${v}", not a number from ${low} to ${high}.`);
+    if (v.trim() === '' || !(n >= low && n <= high))
+      throw usage(`${flag} is "${v}", not a number from ${low} to ${high}.`);
     return n;
   });
 
 /** One of a few words. */
-export const choice = <T extends string>(words: readonly T[], about: string): Option<T | undefined> =>
+export const choice = <T extends string>(
+  words: readonly T[],
+  about: string,
+): Option<T | undefined> =>
   option(words.join('|'), about, (v, flag) => {
     const found = words.find((w) => w === v);
     if (found === undefined) throw usage(`${flag} is "${v}", not one of ${words.join(', ')}.`);
@@ -84,7 +100,10 @@ const dashed = (key: string): string => `--${key.replace(/[A-Z]/g, (c) => `-${c.
  * Reads the arguments of one command; keys of the table are camelCase names of --dashed-flags.
  * @throws InputError bad-option for anything unknown, missing, given twice or of the wrong kind
  */
-export function parseOptions<O extends Record<string, Option<unknown>>>(argv: readonly string[], table: O): Values<O> {
+export function parseOptions<O extends Record<string, Option<unknown>>>(
+  argv: readonly string[],
+  table: O,
+): Values<O> {
   const typed = new Map<string, string[]>();
   const options = Object.fromEntries(
     Object.entries(table).map(([key, o]) => [
@@ -107,13 +126,27 @@ export function parseOptions<O extends Record<string, Option<unknown>>>(argv: re
     }
   }
   const missing = Object.entries(table).filter(([key, o]) => o.required && !typed.has(key));
-  if (missing.length > 0) throw usage(`${missing.map(([key, o]) => `${dashed(key)} ${o.placeholder}`).join(', ')} must be given.`);
-  return Object.fromEntries(Object.entries(table).map(([key, o]) => [key, o.read(typed.get(key) ?? [], dashed(key))])) as Values<O>;
+  if (missing.length > 0)
+    throw usage(
+      `${missing.map(([key, o]) => `${dashed(key)} ${o.placeholder}`).join(', ')} must be given.`,
+    );
+  return Object.fromEntries(
+    Object.entries(table).map(([key, o]) => [key, o.read(typed.get(key) ?? [], dashed(key))]),
+  ) as Values<O>;
 }
 
-function parse(argv: readonly string[], options: Record<string, { type: 'string' | 'boolean'; multiple: true }>) {
+function parse(
+  argv: readonly string[],
+  options: Record<string, { type: 'string' | 'boolean'; multiple: true }>,
+) {
   try {
-    return parseArgs({ args: [...argv], options, strict: true, allowPositionals: true, tokens: true }).tokens;
+    return parseArgs({
+      args: [...argv],
+      options,
+      strict: true,
+      allowPositionals: true,
+      tokens: true,
+    }).tokens;
   } catch (e) {
     if (!(e instanceof TypeError)) throw e;
     throw usage(`${e.message.split(/\n|\. /)[0].replace(/\.$/, '')}.`);

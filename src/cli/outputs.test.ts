@@ -15,7 +15,11 @@ afterAll(() => rmSync(dir, { recursive: true }));
 
 const shape = { layers: 4, hidden: 32, heads: 4, kvHeads: 2, headDim: 8, feedForward: 48 };
 const dims = siteDims(shape);
-const model = { name: 'nano', gpu: { name: 'none' }, variants: { product: 'tile' } } as unknown as LoadedModel;
+const model = {
+  name: 'nano',
+  gpu: { name: 'none' },
+  variants: { product: 'tile' },
+} as unknown as LoadedModel;
 
 function written(name: string, json: unknown) {
   const config = parseTrainingConfig(json, 'run.json');
@@ -23,13 +27,21 @@ function written(name: string, json: unknown) {
   const layout = layoutAdapter({ ...config.adapter, allocation }, shape.layers, dims);
   const folder = new RunFolder(join(dir, name), false);
   folder.begin(config, '.', model);
-  folder.describe({ config, steps: 7, layout, choice: { microBatch: 8, recompute: 'mlp', chunk: 32 } });
+  folder.describe({
+    config,
+    steps: 7,
+    layout,
+    choice: { microBatch: 8, recompute: 'mlp', chunk: 32 },
+  });
   folder.close();
   return { settings: JSON.parse(readFileSync(join(dir, name, 'config.json'), 'utf8')), allocation };
 }
 
 test('a preset by name, with its experts, ranks and exact parameters', () => {
-  const { settings, allocation } = written('moe', { adapter: { parameters: 60_000 }, allocation: 'mola-2468' });
+  const { settings, allocation } = written('moe', {
+    adapter: { parameters: 60_000 },
+    allocation: 'mola-2468',
+  });
   expect(settings).toMatchObject({
     allocation: 'mola-2468',
     adapter: { parameters: 60_000 },
@@ -47,7 +59,9 @@ test('a preset by name, with its experts, ranks and exact parameters', () => {
 });
 
 test('plain LoRA: parameters alone', () => {
-  const { settings } = written('lora', { adapter: { method: 'lora', rank: 2, targets: ['q_proj'] } });
+  const { settings } = written('lora', {
+    adapter: { method: 'lora', rank: 2, targets: ['q_proj'] },
+  });
   expect(settings.parameters).toBe(4 * 2 * (32 + 32));
   expect(settings).not.toHaveProperty('experts');
   expect(settings).not.toHaveProperty('ranks');

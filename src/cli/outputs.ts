@@ -1,5 +1,14 @@
 // What commands write: single files, and the folder of a run.
-import { closeSync, mkdirSync, openSync, readdirSync, rmSync, statSync, writeFileSync, writeSync } from 'node:fs';
+import {
+  closeSync,
+  mkdirSync,
+  openSync,
+  readdirSync,
+  rmSync,
+  statSync,
+  writeFileSync,
+  writeSync,
+} from 'node:fs';
 import { dirname, isAbsolute, join, relative, resolve } from 'node:path';
 import { type AdapterLayout, countParameters } from '../adapters/layout.ts';
 import type { LoadedModel } from '../model/load.ts';
@@ -10,7 +19,8 @@ import { InputError } from '../util/error.ts';
 
 /** Refuses a path that no file can be written to, before anything is computed. */
 export function checkOutputFile(path: string): void {
-  if (statSync(path, { throwIfNoEntry: false })?.isDirectory()) throw new InputError('bad-option', `--out ${path}: this is a folder.`);
+  if (statSync(path, { throwIfNoEntry: false })?.isDirectory())
+    throw new InputError('bad-option', `--out ${path}: this is a folder.`);
   const folder = dirname(resolve(path));
   if (!statSync(folder, { throwIfNoEntry: false })?.isDirectory())
     throw new InputError('bad-option', `--out ${path}: there is no folder ${dirname(path)}.`);
@@ -19,7 +29,9 @@ export function checkOutputFile(path: string): void {
 /** What a run's folder can hold. */
 const RUN_FILES = ['config.json', 'metrics.jsonl', 'gsv.jsonl', 'allocation', 'search', 'adapter'];
 
-/** The folder that `train` writes: config.json, metrics.jsonl, adapter/, and what a search leaves. */
+/**
+ * The folder that `train` writes: config.json, metrics.jsonl, adapter/, and what a search leaves.
+ */
 export class RunFolder {
   private readonly open = new Map<string, number>();
   private settings: object = {};
@@ -30,20 +42,32 @@ export class RunFolder {
     private readonly force: boolean,
   ) {
     const found = statSync(path, { throwIfNoEntry: false });
-    if (found && !found.isDirectory()) throw new InputError('bad-option', `--out ${path}: this is a file, not a folder.`);
+    if (found && !found.isDirectory())
+      throw new InputError('bad-option', `--out ${path}: this is a file, not a folder.`);
     if (found && !force && readdirSync(path).length > 0)
-      throw new InputError('bad-option', `--out ${path}: the folder is not empty; --force writes over a former run.`);
+      throw new InputError(
+        'bad-option',
+        `--out ${path}: the folder is not empty; --force writes over a former run.`,
+      );
   }
 
-  /** Creates the folder, takes a former run's files away, and writes config.json. `configFolder` is what paths in the settings are relative to. */
+  /**
+   * Creates the folder, takes a former run's files away, and writes config.json. `configFolder` is
+   * what paths in the settings are relative to.
+   */
   begin(config: RunConfig, configFolder: string, model: LoadedModel): void {
-    if (this.force) for (const name of RUN_FILES) rmSync(join(this.path, name), { recursive: true, force: true });
+    if (this.force)
+      for (const name of RUN_FILES) rmSync(join(this.path, name), { recursive: true, force: true });
     mkdirSync(this.path, { recursive: true });
-    const moved = (file: string) => (isAbsolute(file) ? file : relative(this.path, resolve(configFolder, file)));
+    const moved = (file: string) =>
+      isAbsolute(file) ? file : relative(this.path, resolve(configFolder, file));
     const { allocation } = config;
     this.settings = {
       ...config,
-      allocation: typeof allocation === 'string' ? allocation : { experts: moved(allocation.experts), ranks: moved(allocation.ranks) },
+      allocation:
+        typeof allocation === 'string'
+          ? allocation
+          : { experts: moved(allocation.experts), ranks: moved(allocation.ranks) },
       model: model.name,
       device: model.gpu.name,
       kernels: model.variants,
@@ -51,8 +75,21 @@ export class RunFolder {
     this.write('config.json', `${JSON.stringify(this.settings, null, 2)}\n`);
   }
 
-  /** Adds to config.json what the training came to: its steps, micro-batch and recomputation, parameters, experts and ranks. */
-  describe({ config, steps, layout, choice }: { config: TrainingConfig; steps: number; layout: AdapterLayout; choice: Choice }): void {
+  /**
+   * Adds to config.json what the training came to: its steps, micro-batch and recomputation,
+   * parameters, experts and ranks.
+   */
+  describe({
+    config,
+    steps,
+    layout,
+    choice,
+  }: {
+    config: TrainingConfig;
+    steps: number;
+    layout: AdapterLayout;
+    choice: Choice;
+  }): void {
     const found = {
       train: { ...config.train, steps, microBatch: choice.microBatch },
       recompute: choice.recompute,
@@ -78,7 +115,8 @@ export class RunFolder {
 
   /** Writes adapter/. */
   save(layout: AdapterLayout, values: Float32Array, base: string): void {
-    for (const [name, bytes] of Object.entries(adapterFiles(layout, values, base))) this.write(`adapter/${name}`, bytes);
+    for (const [name, bytes] of Object.entries(adapterFiles(layout, values, base)))
+      this.write(`adapter/${name}`, bytes);
   }
 
   close(): void {

@@ -18,7 +18,13 @@ function recorder(terminal: boolean) {
 }
 
 test('durations', () => {
-  expect([0.4, 59.4, 60, 200, 7260].map(duration)).toEqual(['0 s', '59 s', '1 min 0 s', '3 min 20 s', '2 h 1 min']);
+  expect([0.4, 59.4, 60, 200, 7260].map(duration)).toEqual([
+    '0 s',
+    '59 s',
+    '1 min 0 s',
+    '3 min 20 s',
+    '2 h 1 min',
+  ]);
 });
 
 test('not on a terminal: the first, one every ten seconds, the last; with an estimate', () => {

@@ -48,7 +48,10 @@ export class Progress {
     this.shown = time;
     const spent = (time - this.started) / 1000;
     const since = done - this.first;
-    const left = !last && since > 0 && spent > 1 ? ` · ${duration((spent * (total - done)) / since)} left` : '';
+    const left =
+      !last && since > 0 && spent > 1
+        ? ` · ${duration((spent * (total - done)) / since)} left`
+        : '';
     const text = `${task} ${done}/${total}${details && ` · ${details}`}${left}`;
     if (text === this.written) return;
     this.written = text;

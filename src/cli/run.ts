@@ -1,4 +1,5 @@
-// Picks the command, and turns failures into messages and exit codes: 2 for bad input, 1 for a defect.
+// Picks the command, and turns failures into messages and exit codes: 2 for bad input, 1 for a
+// defect.
 import { InputError, isInputError } from '../util/error.ts';
 import type { Command } from './command.ts';
 import { bench } from './commands/bench.ts';
@@ -13,7 +14,17 @@ import { train } from './commands/train.ts';
 import type { Io } from './io.ts';
 import { Progress } from './progress.ts';
 
-const commands: readonly Command[] = [train, evaluate, generate, logits, gradients, demo, compare, budget, bench];
+const commands: readonly Command[] = [
+  train,
+  evaluate,
+  generate,
+  logits,
+  gradients,
+  demo,
+  compare,
+  budget,
+  bench,
+];
 
 function help(): string {
   const width = Math.max(...commands.map((c) => c.name.length));

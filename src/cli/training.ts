@@ -1,4 +1,5 @@
-// A run as commands do it: search and training, progress on stderr, files in the run's folder, Ctrl-C.
+// A run as commands do it: search and training, progress on stderr, files in the run's folder,
+// Ctrl-C.
 import { type Allocation, parameterCount, siteDims } from '../adapters/allocation.ts';
 import { namedVectors } from '../adapters/search.ts';
 import { searchSites } from '../adapters/search-values.ts';
@@ -16,7 +17,11 @@ import { duration } from './progress.ts';
 const METRICS = 'metrics.jsonl';
 
 /** Does `work` with a control that Ctrl-C stops. */
-async function interruptible<T>({ io, progress }: Context, what: string, work: (control: RunControl) => Promise<T>): Promise<T> {
+async function interruptible<T>(
+  { io, progress }: Context,
+  what: string,
+  work: (control: RunControl) => Promise<T>,
+): Promise<T> {
   const control = new RunControl();
   const release = io.onInterrupt(() => {
     progress.note(`Stopping after this step; ${what} is kept. Ctrl-C again quits at once.`);
@@ -29,7 +34,10 @@ async function interruptible<T>({ io, progress }: Context, what: string, work: (
   }
 }
 
-/** Trains to the end or until Ctrl-C, and writes the run's files where there is a folder for them. The adapter stays on the device. */
+/**
+ * Trains to the end or until Ctrl-C, and writes the run's files where there is a folder for them.
+ * The adapter stays on the device.
+ */
 export async function trainRun(
   context: Context,
   input: RunInput,
@@ -48,7 +56,12 @@ export async function trainRun(
           folder?.log(METRICS, JSON.stringify(m));
           tokens += m.tokens;
           const speed = Math.round(tokens / m.seconds);
-          progress.update('Training: step', m.step, total, `loss ${m.loss.toFixed(4)} · ${speed} tokens/s`);
+          progress.update(
+            'Training: step',
+            m.step,
+            total,
+            `loss ${m.loss.toFixed(4)} · ${speed} tokens/s`,
+          );
         },
         onValidation: (m) => {
           folder?.log(METRICS, JSON.stringify(m));
@@ -66,7 +79,9 @@ export async function trainRun(
     folder?.save(session.layout, await session.values(), input.model.name);
     const stopped = control.stopped && session.done < session.steps;
     const seconds = (performance.now() - started) / 1000;
-    progress.note(`${stopped ? `Stopped after ${session.done} of` : 'Trained'} ${session.steps} steps in ${duration(seconds)}`);
+    progress.note(
+      `${stopped ? `Stopped after ${session.done} of` : 'Trained'} ${session.steps} steps in ${duration(seconds)}`,
+    );
     return { session, stopped, seconds };
   });
 }
@@ -79,8 +94,15 @@ export interface Found {
   seconds: number;
 }
 
-/** Searches to the end or until Ctrl-C, writes the search's files where there is a folder for them, and frees the search. */
-export async function searchRun(context: Context, input: SearchInput, folder: RunFolder | null): Promise<Found> {
+/**
+ * Searches to the end or until Ctrl-C, writes the search's files where there is a folder for them,
+ * and frees the search.
+ */
+export async function searchRun(
+  context: Context,
+  input: SearchInput,
+  folder: RunFolder | null,
+): Promise<Found> {
   const { progress } = context;
   const started = performance.now();
   return interruptible(context, 'the allocation found so far', async (control) => {
@@ -93,17 +115,25 @@ export async function searchRun(context: Context, input: SearchInput, folder: Ru
         onLower: (m) => folder?.log(METRICS, JSON.stringify(m)),
         onUpper: (m, values, total) => {
           tell(m?.step ?? 0, m?.upper_loss ?? null, values);
-          if (m) progress.update('Searching: step', m.step, total, `upper loss ${m.upper_loss.toFixed(4)}`);
+          if (m)
+            progress.update(
+              'Searching: step',
+              m.step,
+              total,
+              `upper loss ${m.upper_loss.toFixed(4)}`,
+            );
         },
       },
     });
     try {
       const { layout, steps } = session;
       const vectors = namedVectors(layout).upper;
-      tell = (step, loss, values) => folder?.log(SEARCH_FILES.history, gsvLine(vectors, step, loss, values));
+      tell = (step, loss, values) =>
+        folder?.log(SEARCH_FILES.history, gsvLine(vectors, step, loss, values));
       await session.run();
       const allocation = await session.selection();
-      for (const [name, contents] of Object.entries(allocationFiles(allocation))) folder?.write(name, contents);
+      for (const [name, contents] of Object.entries(allocationFiles(allocation)))
+        folder?.write(name, contents);
       folder?.write(SEARCH_FILES.state, searchStateFile(layout, await session.state()));
       const stopped = control.stopped && session.done < steps;
       const seconds = (performance.now() - started) / 1000;
@@ -124,7 +154,10 @@ export interface Start {
   train?: RunInput['init'];
 }
 
-/** Search, allocation, training: those stages that the settings ask for. Without a search the allocation is given. */
+/**
+ * Search, allocation, training: those stages that the settings ask for. Without a search the
+ * allocation is given.
+ */
 export async function wholeRun(
   context: Context,
   { model, rows, config }: Pick<RunInput, 'model' | 'rows'> & { config: RunConfig },
@@ -133,10 +166,19 @@ export async function wholeRun(
   start: Start = {},
 ): Promise<{ found: Found | null; session: Session | null; stopped: boolean }> {
   try {
-    const found = searches(config) ? await searchRun(context, { model, rows, config, init: start.search }, folder) : null;
-    if (found?.stopped || !trains(config)) return { found, session: null, stopped: found?.stopped ?? false };
-    const allocation = found ? resolveAllocation(config, model.config, found.allocation) : (given ?? undefined);
-    const { session, stopped } = await trainRun(context, { model, rows, config, allocation, init: start.train }, folder);
+    const found = searches(config)
+      ? await searchRun(context, { model, rows, config, init: start.search }, folder)
+      : null;
+    if (found?.stopped || !trains(config))
+      return { found, session: null, stopped: found?.stopped ?? false };
+    const allocation = found
+      ? resolveAllocation(config, model.config, found.allocation)
+      : (given ?? undefined);
+    const { session, stopped } = await trainRun(
+      context,
+      { model, rows, config, allocation, init: start.train },
+      folder,
+    );
     return { found, session, stopped };
   } finally {
     folder?.close();

@@ -27,22 +27,40 @@ describe('BatchOrder', () => {
     expect(list(new BatchOrder(10, 3, true, 8).rows(0))).not.toEqual(first.slice(0, 3));
   });
   test('too few rows', () => {
-    expect(() => new BatchOrder(7, 64, true, 1)).toThrow('There are 7 training rows, fewer than train.batch 64');
+    expect(() => new BatchOrder(7, 64, true, 1)).toThrow(
+      'There are 7 training rows, fewer than train.batch 64',
+    );
     expect(() => new BatchOrder(0, 4, false, 1)).toThrow('no rows');
   });
 });
 
 describe('searchPairs', () => {
   /** The first pairs of a search over `n` rows, by the numbers of the rows. */
-  const pairs = (count: number, n: number, size: number, split: 'disjoint' | 'paired', shuffle: boolean, seed: number) => {
+  const pairs = (
+    count: number,
+    n: number,
+    size: number,
+    split: 'disjoint' | 'paired',
+    shuffle: boolean,
+    seed: number,
+  ) => {
     const { lower, upper } = levelsOf(
       Int32Array.from({ length: n }, (_, i) => i),
       split,
       shuffle,
       seed,
     );
-    const pair = searchPairs({ lower: lower.length, upper: upper.length }, size, split, shuffle, seed);
-    return Array.from({ length: count }, (_, t) => [list(pair(t).b1.map((i) => lower[i])), list(pair(t).b2.map((i) => upper[i]))]);
+    const pair = searchPairs(
+      { lower: lower.length, upper: upper.length },
+      size,
+      split,
+      shuffle,
+      seed,
+    );
+    return Array.from({ length: count }, (_, t) => [
+      list(pair(t).b1.map((i) => lower[i])),
+      list(pair(t).b2.map((i) => upper[i])),
+    ]);
   };
   test('disjoint without shuffling: the first half, the larger one, and the rest, each in order and wrapping around', () => {
     expect(pairs(3, 7, 2, 'disjoint', false, 1)).toEqual([
@@ -88,7 +106,9 @@ describe('searchPairs', () => {
     expect(pairs(4, 8, 2, 'paired', true, 3).slice(2).flat(2)).not.toEqual(epoch);
   });
   test('too few rows for a micro-batch', () => {
-    expect(() => pairs(1, 7, 4, 'disjoint', true, 1)).toThrow('There are 3 upper level rows, fewer than search.microBatch 4');
+    expect(() => pairs(1, 7, 4, 'disjoint', true, 1)).toThrow(
+      'There are 3 upper level rows, fewer than search.microBatch 4',
+    );
     expect(() => pairs(1, 1, 1, 'disjoint', false, 1)).toThrow('no rows');
   });
 });

@@ -3,9 +3,9 @@ import { InputError } from '../util/error.ts';
 import { permutation } from '../util/random.ts';
 
 /**
- * The order of training rows, a pure function of its arguments: `rows(step)` are the `batch` row numbers of optimizer step
- * `step` (0-based). Without shuffling the next rows in order, wrapping around; with it a new seeded permutation each epoch,
- * whose incomplete last batch is left out.
+ * The order of training rows, a pure function of its arguments: `rows(step)` are the `batch` row
+ * numbers of optimizer step `step` (0-based). Without shuffling the next rows in order, wrapping
+ * around; with it a new seeded permutation each epoch, whose incomplete last batch is left out.
  */
 export class BatchOrder {
   readonly #cached = { epoch: -1, order: new Int32Array(0) };
@@ -33,7 +33,8 @@ export class BatchOrder {
   }
 
   rows(step: number): Int32Array<ArrayBuffer> {
-    if (!this.shuffle) return Int32Array.from({ length: this.batch }, (_, i) => (step * this.batch + i) % this.n);
+    if (!this.shuffle)
+      return Int32Array.from({ length: this.batch }, (_, i) => (step * this.batch + i) % this.n);
     const epoch = Math.floor(step / this.stepsPerEpoch);
     if (this.#cached.epoch !== epoch) {
       this.#cached.epoch = epoch;
@@ -58,10 +59,11 @@ export interface Pair {
 }
 
 /**
- * The order of a search's pairs over so many rows of its two levels (method §3, `levelsOf`), a pure function of its arguments.
- * `disjoint`: b1 from the lower level's rows, b2 from the upper one's, without shuffling in order, wrapping around. `paired`: both from the
- * lower one's, micro-batches 2t and 2t + 1 of each epoch's order; a last odd one serves as both.
- * Returns the rows of pair t, from 0. @throws InputError where the rows do not fill a micro-batch
+ * The order of a search's pairs over so many rows of its two levels (method §3, `levelsOf`), a pure
+ * function of its arguments. `disjoint`: b1 from the lower level's rows, b2 from the upper one's,
+ * without shuffling in order, wrapping around. `paired`: both from the lower one's, micro-batches
+ * 2t and 2t + 1 of each epoch's order; a last odd one serves as both. Returns the rows of pair t,
+ * from 0. @throws InputError where the rows do not fill a micro-batch
  */
 export function searchPairs(
   counts: Record<'lower' | 'upper', number>,

@@ -19,7 +19,10 @@ export interface RowPreview {
   raw: string | null;
   /** Of a question with choices: them, and the place of the right one. */
   choices: { texts: string[]; correct: number } | null;
-  /** The text that is tokenised, of all turns; null for pre-tokenised rows and for pieces of plain text. */
+  /**
+   * The text that is tokenised, of all turns; null for pre-tokenised rows and for pieces of plain
+   * text.
+   */
   text: string | null;
   /** All tokens, of which the example has the first ones. */
   ids: number[];

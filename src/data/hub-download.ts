@@ -1,4 +1,5 @@
-// One file of the Hub into a file of ours: from where it stands, checked against the Hub's hash at the end.
+// One file of the Hub into a file of ours: from where it stands, checked against the Hub's hash at
+// the end.
 import { InputError } from '../util/error.ts';
 import { Sha256 } from '../util/sha256.ts';
 import type { HubFile } from './hub.ts';
@@ -16,9 +17,11 @@ export interface Part {
 const pieceBytes = 4 << 20;
 
 /**
- * Fetches what is missing of a file at a commit, in one stream; where it breaks off, from there with a Range.
+ * Fetches what is missing of a file at a commit, in one stream; where it breaks off, from there
+ * with a Range.
  * @param onBytes bytes of the file that are here
- * @throws the signal's reason when it is aborted; InputError('hub') otherwise. What has come stays in `part`, but for a file with a wrong hash
+ * @throws the signal's reason when it is aborted; InputError('hub') otherwise. What has come stays
+ *   in `part`, but for a file with a wrong hash
  */
 export async function downloadFile(
   { id, commit }: { id: string; commit: string },
@@ -39,7 +42,8 @@ export async function downloadFile(
   };
   try {
     onBytes(before);
-    while (part.getSize() < file.size) await patiently(access, what, () => append(url, what, file, part, access, onBytes), gained);
+    while (part.getSize() < file.size)
+      await patiently(access, what, () => append(url, what, file, part, access, onBytes), gained);
   } finally {
     part.flush();
   }
@@ -47,7 +51,14 @@ export async function downloadFile(
 }
 
 /** One connection: appends what comes. @throws Passing where it ends early or stalls */
-async function append(url: string, what: string, file: HubFile, part: Part, access: HubAccess, onBytes: (bytes: number) => void) {
+async function append(
+  url: string,
+  what: string,
+  file: HubFile,
+  part: Part,
+  access: HubAccess,
+  onBytes: (bytes: number) => void,
+) {
   const stalled = new AbortController();
   const { stall } = access.patience;
   let timer: ReturnType<typeof setTimeout> | undefined;
@@ -59,7 +70,10 @@ async function append(url: string, what: string, file: HubFile, part: Part, acce
   alive();
   try {
     let at = part.getSize();
-    const response = await request(access, what, url, { signal, headers: at > 0 ? { Range: `bytes=${at}-` } : {} });
+    const response = await request(access, what, url, {
+      signal,
+      headers: at > 0 ? { Range: `bytes=${at}-` } : {},
+    });
     const range = response.headers.get('Content-Range');
     if (response.status !== 206 || (range !== null && !range.startsWith(`bytes ${at}-`))) {
       part.truncate(0); // the whole file comes, whatever was asked for
@@ -69,11 +83,14 @@ async function append(url: string, what: string, file: HubFile, part: Part, acce
     try {
       for (;;) {
         const { done, value } = await reader.read().catch(() => {
-          throw new Passing(stalled.signal.aborted ? `nothing has come for ${stall} s` : 'the connection broke off');
+          throw new Passing(
+            stalled.signal.aborted ? `nothing has come for ${stall} s` : 'the connection broke off',
+          );
         });
         if (done) break;
         alive();
-        if (at + value.length > file.size) throw new InputError('hub', `${what}: more than its ${file.size} bytes came.`);
+        if (at + value.length > file.size)
+          throw new InputError('hub', `${what}: more than its ${file.size} bytes came.`);
         write(what, part, value, at);
         at += value.length;
         onBytes(at);
@@ -95,10 +112,16 @@ function write(what: string, part: Part, bytes: Uint8Array<ArrayBuffer>, at: num
     if (!(error instanceof DOMException && error.name === 'QuotaExceededError')) throw error;
   }
   if (written !== bytes.length)
-    throw new InputError('hub', `${what}: this browser's storage is full. Delete a stored model, then go on with the download.`);
+    throw new InputError(
+      'hub',
+      `${what}: this browser's storage is full. Delete a stored model, then go on with the download.`,
+    );
 }
 
-/** Compares what is stored with the Hub's hash. @throws InputError('hub') for another one; the file is emptied then */
+/**
+ * Compares what is stored with the Hub's hash.
+ * @throws InputError('hub') for another one; the file is emptied then
+ */
 async function check(what: string, file: HubFile, part: Part, signal?: AbortSignal): Promise<void> {
   const wanted = file.sha256 ?? file.gitSha1;
   const found = file.sha256 === null ? await gitSha1(part) : await sha256(part, signal);
@@ -106,7 +129,10 @@ async function check(what: string, file: HubFile, part: Part, signal?: AbortSign
   part.truncate(0);
   part.flush();
   const kind = file.sha256 === null ? 'SHA-1' : 'SHA-256';
-  throw new InputError('hub', `${what}: its ${kind} is ${found}, the Hub says ${wanted}. The file was thrown away; download it again.`);
+  throw new InputError(
+    'hub',
+    `${what}: its ${kind} is ${found}, the Hub says ${wanted}. The file was thrown away; download it again.`,
+  );
 }
 
 function* pieces(part: Part): Generator<Uint8Array<ArrayBuffer>> {
@@ -137,5 +163,7 @@ async function gitSha1(part: Part): Promise<string> {
   const all = new Uint8Array(head.length + size);
   all.set(head);
   part.read(all.subarray(head.length), { at: 0 });
-  return Array.from(new Uint8Array(await crypto.subtle.digest('SHA-1', all)), (byte) => byte.toString(16).padStart(2, '0')).join('');
+  return Array.from(new Uint8Array(await crypto.subtle.digest('SHA-1', all)), (byte) =>
+    byte.toString(16).padStart(2, '0'),
+  ).join('');
 }

@@ -39,10 +39,16 @@ export class Passing extends Error {
 }
 
 /**
- * Runs `work` until it succeeds or its failures no longer pass. `gained` says whether the last try brought anything; it then starts counting anew.
+ * Runs `work` until it succeeds or its failures no longer pass. `gained` says whether the last try
+ * brought anything; it then starts counting anew.
  * @throws InputError('hub') after the last try; anything that is not Passing at once
  */
-export async function patiently<T>(access: HubAccess, what: string, work: () => Promise<T>, gained = () => false): Promise<T> {
+export async function patiently<T>(
+  access: HubAccess,
+  what: string,
+  work: () => Promise<T>,
+  gained = () => false,
+): Promise<T> {
   const { tries, pause, longest } = access.patience;
   for (let failed = 0; ; ) {
     access.signal?.throwIfAborted();
@@ -53,8 +59,13 @@ export async function patiently<T>(access: HubAccess, what: string, work: () => 
       if (!(error instanceof Passing)) throw error;
       failed = gained() ? 1 : failed + 1;
       const seconds = error.seconds ?? pause * 2 ** (failed - 1);
-      if (seconds > longest) throw new InputError('hub', `${what}: ${error.message}. It asks for a wait of ${Math.ceil(seconds)} s.`);
-      if (failed >= tries) throw new InputError('hub', `${what}: ${error.message} (${failed} tries).`);
+      if (seconds > longest)
+        throw new InputError(
+          'hub',
+          `${what}: ${error.message}. It asks for a wait of ${Math.ceil(seconds)} s.`,
+        );
+      if (failed >= tries)
+        throw new InputError('hub', `${what}: ${error.message} (${failed} tries).`);
       access.onWait?.(seconds, error.message);
       await sleep(seconds, access.signal);
     }
@@ -77,18 +88,26 @@ function sleep(seconds: number, signal?: AbortSignal): Promise<void> {
 }
 
 /**
- * One request; a response is a success. The token goes to the Hub alone: browsers drop it where they are sent on to another host.
+ * One request; a response is a success. The token goes to the Hub alone: browsers drop it where
+ * they are sent on to another host.
  * @throws Passing for 429, 5xx and a connection that fails; InputError('hub') for a refusal
  */
-export async function request(access: HubAccess, what: string, url: string, init: RequestInit): Promise<Response> {
+export async function request(
+  access: HubAccess,
+  what: string,
+  url: string,
+  init: RequestInit,
+): Promise<Response> {
   const headers = new Headers(init.headers);
   if (access.token) headers.set('Authorization', `Bearer ${access.token}`);
   const response = await fetch(url, { ...init, headers }).catch(() => null);
   if (!response) throw new Passing('the Hub cannot be reached; is this computer online?');
   if (response.ok) return response;
   await response.body?.cancel();
-  if (response.status === 429) throw new Passing('the Hub gets too many requests from here', retryAfter(response));
-  if (response.status >= 500) throw new Passing(`the Hub answers with status ${response.status}`, retryAfter(response));
+  if (response.status === 429)
+    throw new Passing('the Hub gets too many requests from here', retryAfter(response));
+  if (response.status >= 500)
+    throw new Passing(`the Hub answers with status ${response.status}`, retryAfter(response));
   throw new InputError('hub', `${what}: ${refusal(response, access.token !== null)}`);
 }
 
@@ -100,12 +119,16 @@ function retryAfter(response: Response): number | null {
   return Number.isFinite(seconds) ? Math.max(0, seconds) : null;
 }
 
-/** What a refusal means, in words. The Hub answers 401 for a model that is not there as it does for a private one. */
+/**
+ * What a refusal means, in words. The Hub answers 401 for a model that is not there as it does for
+ * a private one.
+ */
 function refusal({ status, headers }: Response, hasToken: boolean): string {
   const code = headers.get('X-Error-Code');
   if (code === 'GatedRepo' || status === 403)
     return `its authors let in only those who accepted their terms. Accept them on the model's page of the Hub${hasToken ? '; the account of this access token has not' : ', then give an access token of that account'}.`;
-  if (status === 401 && hasToken && code !== 'RepoNotFound') return 'the Hub does not accept this access token.';
+  if (status === 401 && hasToken && code !== 'RepoNotFound')
+    return 'the Hub does not accept this access token.';
   if (status === 401) return 'there is no such model, or it is private and needs an access token.';
   if (code === 'RevisionNotFound') return 'the model has no such revision.';
   if (code === 'EntryNotFound') return 'the file is not there any more.';

@@ -1,4 +1,5 @@
-// Models from a hub that goes wrong in every way: each case ends in a clear state, and what is fetched again is only what is missing.
+// Models from a hub that goes wrong in every way: each case ends in a clear state, and what is
+// fetched again is only what is missing.
 import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
@@ -9,7 +10,8 @@ import type { HubAccess } from './hub-request.ts';
 import { ModelStore } from './opfs.ts';
 import { readAll } from './source.ts';
 
-const bytes = (length: number, seed: number) => Uint8Array.from({ length }, (_, i) => (i * 31 + (i >> 8) * 7 + seed) & 255);
+const bytes = (length: number, seed: number) =>
+  Uint8Array.from({ length }, (_, i) => (i * 31 + (i >> 8) * 7 + seed) & 255);
 const commit = 'a'.repeat(40);
 const size = 300_000;
 const safetensors: MockModel['files'] = {
@@ -20,13 +22,18 @@ const safetensors: MockModel['files'] = {
   'pytorch_model.bin': { bytes: bytes(10, 5), lfs: true },
 };
 const ggufs = Object.fromEntries(
-  ['m.Q4_0.gguf', 'm.Q8_0.gguf', 'm-00001-of-00002.gguf'].map((n, i) => [n, { bytes: bytes(100, i), lfs: true }]),
+  ['m.Q4_0.gguf', 'm.Q8_0.gguf', 'm-00001-of-00002.gguf'].map((n, i) => [
+    n,
+    { bytes: bytes(100, i), lfs: true },
+  ]),
 );
 const shards = Object.fromEntries(
-  ['config.json', 'model.safetensors.index.json', 'model-00001-of-00002.safetensors', 'model-00002-of-00002.safetensors'].map((name, i) => [
-    name,
-    { bytes: bytes(200, i), lfs: name.startsWith('model-') },
-  ]),
+  [
+    'config.json',
+    'model.safetensors.index.json',
+    'model-00001-of-00002.safetensors',
+    'model-00002-of-00002.safetensors',
+  ].map((name, i) => [name, { bytes: bytes(200, i), lfs: name.startsWith('model-') }]),
 );
 const models: MockModel[] = [
   { id: 'lab/tiny', commit, files: safetensors },
@@ -34,7 +41,14 @@ const models: MockModel[] = [
   { id: 'lab/private', commit, access: 'private', files: safetensors },
   { id: 'lab/packed', commit, files: ggufs },
   { id: 'lab/shards', commit, files: shards },
-  { id: 'lab/pickle', commit, files: { 'config.json': { bytes: bytes(5, 0) }, 'pytorch_model.bin': { bytes: bytes(5, 0), lfs: true } } },
+  {
+    id: 'lab/pickle',
+    commit,
+    files: {
+      'config.json': { bytes: bytes(5, 0) },
+      'pytorch_model.bin': { bytes: bytes(5, 0), lfs: true },
+    },
+  },
 ];
 const weights = 'model.safetensors';
 const total = size + 9700;
@@ -70,25 +84,35 @@ const access = (change: Partial<HubAccess> = {}): HubAccess => ({
   patience,
   ...change,
 });
-const find = (id: string, revision = 'main', token: string | null = null) => findModel(id, revision, access({ token }));
-const begin = async (id = 'lab/tiny', token: string | null = null) => store.begin((await find(id, 'main', token))[0]);
-const fetchAll = (key: string, change: Partial<HubAccess> = {}) => store.download(key, access(change), () => undefined);
+const find = (id: string, revision = 'main', token: string | null = null) =>
+  findModel(id, revision, access({ token }));
+const begin = async (id = 'lab/tiny', token: string | null = null) =>
+  store.begin((await find(id, 'main', token))[0]);
+const fetchAll = (key: string, change: Partial<HubAccess> = {}) =>
+  store.download(key, access(change), () => undefined);
 const fault = (path: string, ...faults: Fault[]) => hub.faults.set(path, faults);
 const stored = async () => (await store.list())[0];
 /** The weights in the store are those of the hub. */
 async function expectWhole(key: string) {
   expect(await stored()).toMatchObject({ key, complete: true, bytes: total, here: total });
   const folder = await store.open(key);
-  for (const name of folder.files) expect(Buffer.compare(await readAll(folder.open(name)!), safetensors[name].bytes), name).toBe(0);
+  for (const name of folder.files)
+    expect(Buffer.compare(await readAll(folder.open(name)!), safetensors[name].bytes), name).toBe(
+      0,
+    );
 }
 
 test('the config.json of what was found comes alone, also after a failure that passes; refusals are told', async () => {
   const [offer] = await find('lab/tiny');
   hub.faults.set('config.json', [{ kind: 'status', status: 503 }]);
-  expect(await offeredConfig(offer, access({}))).toBe(new TextDecoder().decode(safetensors['config.json'].bytes));
+  expect(await offeredConfig(offer, access({}))).toBe(
+    new TextDecoder().decode(safetensors['config.json'].bytes),
+  );
   expect([hub.sent('config.json'), hub.sent(weights)]).toEqual([700, 0]);
   const [gated] = await find('lab/gated');
-  await expect(offeredConfig(gated, access({}))).rejects.toThrow('its authors let in only those who accepted their terms');
+  await expect(offeredConfig(gated, access({}))).rejects.toThrow(
+    'its authors let in only those who accepted their terms',
+  );
   expect(await offeredConfig(gated, access({ token: TOKEN }))).toHaveLength(
     new TextDecoder().decode(safetensors['config.json'].bytes).length,
   );
@@ -98,7 +122,13 @@ describe('finding a model', () => {
   test('a revision becomes a commit; the tree comes in pages; only what is needed is offered', async () => {
     const [offer, ...more] = await find('https://huggingface.co/lab/tiny/tree/main');
     expect(more).toEqual([]);
-    expect(offer).toMatchObject({ id: 'lab/tiny', revision: 'main', commit, gguf: null, bytes: total });
+    expect(offer).toMatchObject({
+      id: 'lab/tiny',
+      revision: 'main',
+      commit,
+      gguf: null,
+      bytes: total,
+    });
     expect(offer.files.map((f) => [f.path, f.size, f.sha256?.length])).toEqual([
       ['config.json', 700, undefined],
       [weights, size, 64],
@@ -119,12 +149,18 @@ describe('finding a model', () => {
     const cases: [() => Promise<unknown>, string][] = [
       [() => find('no model'), '“no model” is no id'],
       [() => find('../x'), 'is no id'],
-      [() => find('lab/none'), 'lab/none, revision main: there is no such model, or it is private and needs an access token'],
+      [
+        () => find('lab/none'),
+        'lab/none, revision main: there is no such model, or it is private and needs an access token',
+      ],
       [() => find('lab/none', 'main', TOKEN), 'there is no such model.'],
       [() => find('lab/private'), 'or it is private'],
       [() => find('lab/tiny', 'v9'), 'revision v9: the model has no such revision'],
       [() => find('lab/tiny', 'main', 'hf_wrong'), 'does not accept this access token'],
-      [() => find('lab/pickle'), 'neither safetensors with a config.json nor a .gguf file (config.json, pytorch_model.bin'],
+      [
+        () => find('lab/pickle'),
+        'neither safetensors with a config.json nor a .gguf file (config.json, pytorch_model.bin',
+      ],
       [
         () => findModel('lab/tiny', 'main', access({ address: 'http://127.0.0.1:1' })),
         'cannot be reached; is this computer online? (3 tries)',
@@ -198,7 +234,9 @@ describe('downloading', () => {
     const key = await begin();
     const pause = new AbortController();
     const onProgress = (done: number) => done > 110_000 && pause.abort();
-    await expect(store.download(key, access({ signal: pause.signal }), onProgress)).rejects.toMatchObject({ name: 'AbortError' });
+    await expect(
+      store.download(key, access({ signal: pause.signal }), onProgress),
+    ).rejects.toMatchObject({ name: 'AbortError' });
     const { here, complete } = await stored();
     expect(complete).toBe(false);
     expect(here).toBeGreaterThan(110_000);
@@ -222,15 +260,20 @@ describe('downloading', () => {
     expect(hub.served.filter((s) => s.path === weights).map((s) => s.from)).toEqual([0, 0]);
   });
 
-  test.each([weights, 'config.json'])('%s with a wrong hash is thrown away, and right the next time', async (path) => {
-    fault(path, { kind: 'wrong-byte' });
-    const key = await begin();
-    await expect(fetchAll(key)).rejects.toThrow(new RegExp(`lab/tiny: ${path}: its SHA-(1|256) is [0-9a-f]+, the Hub says [0-9a-f]+`));
-    expect((await stored()).complete).toBe(false);
-    expect((await stored()).here).toBe(path === weights ? 700 : 0);
-    await fetchAll(key);
-    await expectWhole(key);
-  });
+  test.each([weights, 'config.json'])(
+    '%s with a wrong hash is thrown away, and right the next time',
+    async (path) => {
+      fault(path, { kind: 'wrong-byte' });
+      const key = await begin();
+      await expect(fetchAll(key)).rejects.toThrow(
+        new RegExp(`lab/tiny: ${path}: its SHA-(1|256) is [0-9a-f]+, the Hub says [0-9a-f]+`),
+      );
+      expect((await stored()).complete).toBe(false);
+      expect((await stored()).here).toBe(path === weights ? 700 : 0);
+      await fetchAll(key);
+      await expectWhole(key);
+    },
+  );
 
   test('429: waits as long as Retry-After says, tells it, and gives up where that is too long', async () => {
     const waits: number[] = [];
@@ -243,30 +286,44 @@ describe('downloading', () => {
     await expectWhole(key);
     await store.remove(key);
     fault(weights, { kind: 'status', status: 429, retryAfter: '3600' });
-    await expect(begin().then((k) => fetchAll(k))).rejects.toThrow('too many requests from here. It asks for a wait of 3600 s');
+    await expect(begin().then((k) => fetchAll(k))).rejects.toThrow(
+      'too many requests from here. It asks for a wait of 3600 s',
+    );
   });
 
   test('failures that do not pass end after a few tries, what came is kept', async () => {
     const key = await begin();
-    fault(weights, { kind: 'cut', after: 80_000 }, ...[500, 502, 503].map((status) => ({ kind: 'status' as const, status })));
-    await expect(fetchAll(key)).rejects.toThrow(/model\.safetensors: the Hub answers with status 50\d \(3 tries\)/);
+    fault(
+      weights,
+      { kind: 'cut', after: 80_000 },
+      ...[500, 502, 503].map((status) => ({ kind: 'status' as const, status })),
+    );
+    await expect(fetchAll(key)).rejects.toThrow(
+      /model\.safetensors: the Hub answers with status 50\d \(3 tries\)/,
+    );
     expect((await stored()).here).toBe(80_700);
   });
 
   test('gated models and files that went are refused with the reason', async () => {
     const key = await begin('lab/gated');
-    await expect(fetchAll(key)).rejects.toThrow(/lab\/gated: config\.json: .*accepted their terms.*give an access token/);
+    await expect(fetchAll(key)).rejects.toThrow(
+      /lab\/gated: config\.json: .*accepted their terms.*give an access token/,
+    );
     await fetchAll(key, { token: TOKEN });
     await expectWhole(key);
     const [offer] = await find('lab/packed');
     const gone = { ...offer, gguf: 'gone.gguf', files: [{ ...offer.files[0], path: 'gone.gguf' }] };
-    await expect(fetchAll(await store.begin(gone))).rejects.toThrow('lab/packed: gone.gguf: the file is not there any more');
+    await expect(fetchAll(await store.begin(gone))).rejects.toThrow(
+      'lab/packed: gone.gguf: the file is not there any more',
+    );
   });
 
   test('full storage is said, and the download goes on after room was made', async () => {
     const key = await begin();
     root.room.bytes = 100_000;
-    await expect(fetchAll(key)).rejects.toThrow("model.safetensors: this browser's storage is full");
+    await expect(fetchAll(key)).rejects.toThrow(
+      "model.safetensors: this browser's storage is full",
+    );
     root.room.bytes = 1e6;
     await fetchAll(key);
     await expectWhole(key);
@@ -280,7 +337,15 @@ test('the store lists, opens without the hub, and deletes', async () => {
   hub = new MockHub([]);
   const folder = await new ModelStore(async () => root).open(key);
   expect([folder.name, folder.files]).toEqual(['lab/packed/m.Q4_0.gguf', ['m.Q4_0.gguf']]);
-  expect(await stored()).toEqual({ key, id: 'lab/packed', commit, gguf: 'm.Q4_0.gguf', bytes: 100, here: 100, complete: true });
+  expect(await stored()).toEqual({
+    key,
+    id: 'lab/packed',
+    commit,
+    gguf: 'm.Q4_0.gguf',
+    bytes: 100,
+    here: 100,
+    complete: true,
+  });
   await store.remove(key);
   expect(await store.list()).toEqual([]);
   await expect(store.open(key)).rejects.toThrow('lab/packed is not stored in this browser');

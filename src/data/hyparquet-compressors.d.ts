@@ -1,4 +1,5 @@
-// Types of the decompressors that come without any; the package's own entry compiles WebAssembly, which the page's policy forbids.
+// Types of the decompressors that come without any; the package's own entry compiles WebAssembly,
+// which the page's policy forbids.
 declare module 'hyparquet-compressors/src/gzip.js' {
   export function gunzip(input: Uint8Array, output: Uint8Array): Uint8Array;
 }

@@ -1,4 +1,5 @@
-// Where the template interpreter departs from Python: stripping (which characters are spaces, which ones to strip) and equality.
+// Where the template interpreter departs from Python: stripping (which characters are spaces, which
+// ones to strip) and equality.
 import type { Template } from '@huggingface/jinja';
 
 /** What a template's syntax tree is made of, as far as it is rewritten here. */
@@ -7,7 +8,8 @@ interface Node {
   [part: string]: unknown;
 }
 
-// What Python's str.isspace() holds to be a space: a byte-order mark is none, separators U+001C to U+001F and U+0085 are.
+// What Python's str.isspace() holds to be a space: a byte-order mark is none, separators U+001C to
+// U+001F and U+0085 are.
 const spaces =
   '\t\n\v\f\r\u001c\u001d\u001e\u001f \u0085\u00a0\u1680\u2000\u2001\u2002\u2003\u2004\u2005\u2006\u2007\u2008\u2009\u200a\u2028\u2029\u202f\u205f\u3000';
 
@@ -36,14 +38,18 @@ export const pythonFunctions = {
   __unequal: (a: unknown, b: unknown) => !equal(a, b),
 };
 
-const isNode = (v: unknown): v is Node => typeof v === 'object' && v !== null && typeof (v as { type?: unknown }).type === 'string';
+const isNode = (v: unknown): v is Node =>
+  typeof v === 'object' && v !== null && typeof (v as { type?: unknown }).type === 'string';
 const call = (name: keyof typeof pythonFunctions, args: unknown[]): Node => ({
   type: 'CallExpression',
   callee: { type: 'Identifier', value: name },
   args,
 });
 
-/** Makes a template call `pythonFunctions` for `.strip()`, `.lstrip()`, `.rstrip()`, `| trim`, `==` and `!=`. Changes it in place. */
+/**
+ * Makes a template call `pythonFunctions` for `.strip()`, `.lstrip()`, `.rstrip()`, `| trim`, `==`
+ * and `!=`. Changes it in place.
+ */
 export function pythonise(template: Template): Template {
   template.parsed = rewrite(template.parsed) as typeof template.parsed;
   return template;
@@ -67,9 +73,16 @@ function replacement(node: Node): Node | null {
   if (node.type === 'FilterExpression' && isNode(node.filter)) {
     const isCall = node.filter.type === 'CallExpression';
     const name = (isCall ? (node.filter.callee as Node) : node.filter).value;
-    return name === 'trim' ? call('__strip', [node.operand, ...(isCall ? (node.filter.args as unknown[]) : [])]) : null;
+    return name === 'trim'
+      ? call('__strip', [node.operand, ...(isCall ? (node.filter.args as unknown[]) : [])])
+      : null;
   }
-  if (node.type !== 'CallExpression' || !isNode(node.callee) || node.callee.type !== 'MemberExpression' || node.callee.computed)
+  if (
+    node.type !== 'CallExpression' ||
+    !isNode(node.callee) ||
+    node.callee.type !== 'MemberExpression' ||
+    node.callee.computed
+  )
     return null;
   const method = (node.callee.property as Node).value;
   if (method !== 'strip' && method !== 'lstrip' && method !== 'rstrip') return null;

@@ -3,8 +3,14 @@ import { InputError } from '../util/error.ts';
 import { BadRowError } from './example.ts';
 import { longestRow, type Row } from './row.ts';
 
-/** One row a line; lines of spaces are left out. @throws InputError for a line of more than 64 Mi characters */
-export async function* jsonLines(chunks: AsyncIterable<string>, name: string): AsyncGenerator<Row[]> {
+/**
+ * One row a line; lines of spaces are left out.
+ * @throws InputError for a line of more than 64 Mi characters
+ */
+export async function* jsonLines(
+  chunks: AsyncIterable<string>,
+  name: string,
+): AsyncGenerator<Row[]> {
   let rest = '';
   let line = 1;
   const row = (raw: string): Row[] => {
@@ -31,10 +37,19 @@ function parseRow(raw: string): unknown {
 }
 
 const tooLong = (name: string, line: number) =>
-  new InputError('bad-data', `${name}: row ${line} has more than ${longestRow / 2 ** 20} Mi characters.`);
+  new InputError(
+    'bad-data',
+    `${name}: row ${line} has more than ${longestRow / 2 ** 20} Mi characters.`,
+  );
 
-/** The elements of a list; a row's line is its number. @throws InputError where the file is not one list of JSON values */
-export async function* jsonList(chunks: AsyncIterable<string>, name: string): AsyncGenerator<Row[]> {
+/**
+ * The elements of a list; a row's line is its number.
+ * @throws InputError where the file is not one list of JSON values
+ */
+export async function* jsonList(
+  chunks: AsyncIterable<string>,
+  name: string,
+): AsyncGenerator<Row[]> {
   const scanner = new ListScanner();
   let line = 1;
   const bad = (what: string) => new InputError('bad-data', `${name}: not valid JSON (${what}).`);
@@ -48,7 +63,9 @@ export async function* jsonList(chunks: AsyncIterable<string>, name: string): As
   for await (const chunk of chunks) {
     const found = scanner.push(chunk);
     if (found === null)
-      throw scanner.started ? bad('there is more after the list') : new InputError('bad-data', `${name}: expected a list of rows.`);
+      throw scanner.started
+        ? bad('there is more after the list')
+        : new InputError('bad-data', `${name}: expected a list of rows.`);
     if (scanner.held > longestRow) throw tooLong(name, line);
     yield found.map((raw) => {
       const value = parse(raw);
@@ -58,7 +75,10 @@ export async function* jsonList(chunks: AsyncIterable<string>, name: string): As
   if (!scanner.done) throw bad('the list does not end');
 }
 
-/** Cuts a list into the texts of its elements: finds the commas that lie in no string and no bracket. */
+/**
+ * Cuts a list into the texts of its elements: finds the commas that lie in no string and no
+ * bracket.
+ */
 class ListScanner {
   #depth = 0;
   #inString = false;

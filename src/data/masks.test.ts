@@ -1,4 +1,5 @@
-// Which tokens carry loss, counted by hand: several templates, one and many turns, all turns or the last, tokens that reach over a boundary.
+// Which tokens carry loss, counted by hand: several templates, one and many turns, all turns or the
+// last, tokens that reach over a boundary.
 import { describe, expect, test } from 'vitest';
 import { goldenText, tokenizerFolder } from '../testing/text-fixture.ts';
 import { BadRowError, renderChat, type Turns } from './example.ts';
@@ -6,10 +7,20 @@ import { loadTokenizer } from './tokenizer.ts';
 
 const user = (content: string) => ({ role: 'user', content });
 const assistant = (content: string) => ({ role: 'assistant', content });
-const dialogue = [{ role: 'system', content: 'S' }, user('one'), assistant('two'), user('three'), assistant('four five')];
+const dialogue = [
+  { role: 'system', content: 'S' },
+  user('one'),
+  assistant('two'),
+  user('three'),
+  assistant('four five'),
+];
 
 /** The text with what is trained in ⟦ ⟧. */
-async function marked(template: string, messages: { role: string; content: string }[], turns: Turns): Promise<string> {
+async function marked(
+  template: string,
+  messages: { role: string; content: string }[],
+  turns: Turns,
+): Promise<string> {
   const tokenizer = await loadTokenizer(tokenizerFolder(template));
   const { ids, labels } = renderChat(messages, tokenizer, turns);
   const trained = (t: number) => labels[t] !== undefined && labels[t] !== -100;
@@ -32,9 +43,13 @@ describe('all turns', () => {
     );
   });
   test('the end-of-sequence token as end of turn', async () => {
-    expect(await marked(strict.template, [user('one'), assistant('two'), user('x'), assistant('y')], 'all')).toBe(
-      '<|bos|>[INST] one [/INST]⟦ two <|end|>⟧[INST] x [/INST]⟦ y <|end|>⟧',
-    );
+    expect(
+      await marked(
+        strict.template,
+        [user('one'), assistant('two'), user('x'), assistant('y')],
+        'all',
+      ),
+    ).toBe('<|bos|>[INST] one [/INST]⟦ two <|end|>⟧[INST] x [/INST]⟦ y <|end|>⟧');
   });
   test('a last turn that is rendered otherwise than earlier ones', async () => {
     expect(await marked(thinking.template, dialogue.slice(1), 'all')).toBe(
@@ -47,13 +62,16 @@ describe('all turns', () => {
     expect(await marked(bare, [user('x'), assistant('7')], 'all')).toBe('u: x\na: ⟦7\n⟧');
   });
   test('a token that reaches over the boundary is trained', async () => {
-    // The tokenizer has a token for " a": the space belongs to the prompt, the letter to the answer.
+    // The tokenizer has a token for " a": the space belongs to the prompt, the letter to the
+    // answer.
     const spaced =
       "{% for m in messages %}{{ '(' + m.role[0] + ') ' + m.content }}{% endfor %}{% if add_generation_prompt %}{{ '(a) ' }}{% endif %}";
     expect(await marked(spaced, [user('7'), assistant('a')], 'all')).toBe('(u) 7(a)⟦ a⟧');
   });
   test('a spelt end-of-turn token inside an answer is trained, and so is what follows it', async () => {
-    expect(await marked(chatml.template, [user('x'), assistant(`a ${end} b`)], 'all')).toMatch(/⟦a <\|im_end\|> b<\|im_end\|>⟧\n$/);
+    expect(await marked(chatml.template, [user('x'), assistant(`a ${end} b`)], 'all')).toMatch(
+      /⟦a <\|im_end\|> b<\|im_end\|>⟧\n$/,
+    );
   });
   test('a question after the last answer carries no loss', async () => {
     expect(await marked(chatml.template, [user('x'), assistant('y'), user('z')], 'all')).toMatch(

@@ -1,4 +1,5 @@
-// Models kept in this browser (the origin's private file system): a folder each, listed, opened, deleted; downloads go on where they stopped.
+// Models kept in this browser (the origin's private file system): a folder each, listed, opened,
+// deleted; downloads go on where they stopped.
 import { InputError } from '../util/error.ts';
 import { decodeText, parseJson } from '../util/json.ts';
 import type { HubFile, HubOffer } from './hub.ts';
@@ -37,7 +38,8 @@ export interface StoredModel {
 const manifest = 'guilomo-files.json';
 const checked = (path: string) => `${path}.ok`; // an empty file beside one whose hash was right
 
-const keyOf = ({ id, commit, gguf }: HubOffer): string => encodeURIComponent([id, commit, ...(gguf === null ? [] : [gguf])].join('@'));
+const keyOf = ({ id, commit, gguf }: HubOffer): string =>
+  encodeURIComponent([id, commit, ...(gguf === null ? [] : [gguf])].join('@'));
 
 function partsOf(key: string): { id: string; commit: string; gguf: string | null } {
   const [id, commit, ...gguf] = decodeURIComponent(key).split('@');
@@ -64,7 +66,8 @@ export class ModelStore {
   async list(): Promise<StoredModel[]> {
     const models = await this.#models();
     const found: StoredModel[] = [];
-    for await (const key of models.keys()) found.push(await this.#describe(key, await models.getDirectoryHandle(key)));
+    for await (const key of models.keys())
+      found.push(await this.#describe(key, await models.getDirectoryHandle(key)));
     return found.sort((a, b) => (a.id < b.id ? -1 : a.id > b.id ? 1 : 0));
   }
 
@@ -73,7 +76,8 @@ export class ModelStore {
     const names = new Set<string>();
     for await (const name of folder.keys()) names.add(name);
     let here = 0;
-    for (const { path } of files) if (names.has(path)) here += (await (await folder.getFileHandle(path)).getFile()).size;
+    for (const { path } of files)
+      if (names.has(path)) here += (await (await folder.getFileHandle(path)).getFile()).size;
     return {
       key,
       ...partsOf(key),
@@ -83,7 +87,10 @@ export class ModelStore {
     };
   }
 
-  /** Makes a place for a model's files and returns its key; one that is there already stays as it is. */
+  /**
+   * Makes a place for a model's files and returns its key; one that is there already stays as it
+   * is.
+   */
   async begin(offer: HubOffer): Promise<string> {
     const key = keyOf(offer);
     const folder = await (await this.#models()).getDirectoryHandle(key, { create: true });
@@ -101,7 +108,11 @@ export class ModelStore {
    * @param onProgress bytes here and in all
    * @throws as downloadFile; what has come stays
    */
-  async download(key: string, access: HubAccess, onProgress: (done: number, total: number) => void): Promise<void> {
+  async download(
+    key: string,
+    access: HubAccess,
+    onProgress: (done: number, total: number) => void,
+  ): Promise<void> {
     const folder = await this.#folder(key);
     const files = await filesOf(folder, key);
     const total = files.reduce((sum, { size }) => sum + size, 0);
@@ -110,7 +121,9 @@ export class ModelStore {
       const done = await folder.getFileHandle(checked(file.path)).catch(() => null);
       if (!done) {
         await writing(await folder.getFileHandle(file.path, { create: true }), (part) =>
-          downloadFile(partsOf(key), file, part, access, (bytes) => onProgress(before + bytes, total)),
+          downloadFile(partsOf(key), file, part, access, (bytes) =>
+            onProgress(before + bytes, total),
+          ),
         );
         await folder.getFileHandle(checked(file.path), { create: true });
       }
@@ -119,13 +132,19 @@ export class ModelStore {
     }
   }
 
-  /** A complete model's files, read from the store. @throws InputError('missing-file') for one that is not here, or not all of it */
+  /**
+   * A complete model's files, read from the store.
+   * @throws InputError('missing-file') for one that is not here, or not all of it
+   */
   async open(key: string): Promise<Folder> {
     const folder = await this.#folder(key);
     const { id, gguf } = partsOf(key);
-    if (!(await this.#describe(key, folder)).complete) throw new InputError('missing-file', `${id}: its download is not complete.`);
+    if (!(await this.#describe(key, folder)).complete)
+      throw new InputError('missing-file', `${id}: its download is not complete.`);
     const files = await filesOf(folder, key);
-    const sources = files.map(async ({ path }) => blobSource(await (await folder.getFileHandle(path)).getFile(), path));
+    const sources = files.map(async ({ path }) =>
+      blobSource(await (await folder.getFileHandle(path)).getFile(), path),
+    );
     return folderOf(gguf === null ? id : `${id}/${gguf}`, await Promise.all(sources));
   }
 
@@ -136,10 +155,16 @@ export class ModelStore {
   }
 }
 
-/** The files that a model has, as they were listed when its download began. @throws InputError('bad-file') where that list is not whole */
+/**
+ * The files that a model has, as they were listed when its download began.
+ * @throws InputError('bad-file') where that list is not whole
+ */
 async function filesOf(folder: Directory, key: string): Promise<HubFile[]> {
   const damaged = () =>
-    new InputError('bad-file', `${partsOf(key).id}: the list of its files is damaged. Delete it and download it again.`);
+    new InputError(
+      'bad-file',
+      `${partsOf(key).id}: the list of its files is damaged. Delete it and download it again.`,
+    );
   const handle = await folder.getFileHandle(manifest).catch(() => {
     throw damaged();
   });
@@ -151,7 +176,8 @@ async function filesOf(folder: Directory, key: string): Promise<HubFile[]> {
 
 async function writing(handle: FileEntry, work: (part: Part) => Promise<void>): Promise<void> {
   const part = await handle.createSyncAccessHandle().catch((error: unknown) => {
-    if (!(error instanceof DOMException && error.name === 'NoModificationAllowedError')) throw error;
+    if (!(error instanceof DOMException && error.name === 'NoModificationAllowedError'))
+      throw error;
     throw new InputError('hub', 'Another tab is downloading this model.');
   });
   try {

@@ -1,4 +1,5 @@
-// Packing: every example once, no row too long, as full as first-fit decreasing makes them, segments by hand.
+// Packing: every example once, no row too long, as full as first-fit decreasing makes them,
+// segments by hand.
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
 import { packRow, packRows } from './pack.ts';

@@ -1,4 +1,5 @@
-// Packing: examples end to end in rows of maxLength, so that little is padding; where each begins, so that none sees another.
+// Packing: examples end to end in rows of maxLength, so that little is padding; where each begins,
+// so that none sees another.
 import { IGNORE } from './example.ts';
 
 /** What is packed: token ids with labels aligned as in Hugging Face. */
@@ -14,15 +15,18 @@ export interface PackedRow {
   labels: Int32Array<ArrayBuffer>;
   /** Place of each token in its own example, from 0. */
   positions: Int32Array<ArrayBuffer>;
-  /** For each token, where its example begins in the row: it attends to tokens from there to itself. */
+  /**
+   * For each token, where its example begins in the row: it attends to tokens from there to itself.
+   */
   starts: Int32Array<ArrayBuffer>;
   /** The examples in it, by number, in the row's order. */
   examples: readonly number[];
 }
 
 /**
- * Which examples share a row: the longest first, each into the first row that has room for it (first-fit decreasing); of equal length in
- * their order. Examples that are longer than `maxLength` count as that long. Returns example numbers by row; a pure function of the lengths.
+ * Which examples share a row: the longest first, each into the first row that has room for it
+ * (first-fit decreasing); of equal length in their order. Examples that are longer than `maxLength`
+ * count as that long. Returns example numbers by row; a pure function of the lengths.
  */
 export function packRows(lengths: readonly number[], maxLength: number): number[][] {
   const cut = lengths.map((n) => Math.min(n, maxLength));
@@ -55,7 +59,8 @@ class RoomTree {
   set(row: number, room: number): void {
     let node = this.#leaves + row;
     this.#most[node] = room;
-    for (node >>= 1; node >= 1; node >>= 1) this.#most[node] = Math.max(this.#most[2 * node], this.#most[2 * node + 1]);
+    for (node >>= 1; node >= 1; node >>= 1)
+      this.#most[node] = Math.max(this.#most[2 * node], this.#most[2 * node + 1]);
   }
 
   /** The first of `count` rows with this much room, or null. */
@@ -68,10 +73,19 @@ class RoomTree {
 }
 
 /** Lays the examples of a row end to end, each cut to maxLength. */
-export function packRow(examples: readonly Packable[], numbers: readonly number[], maxLength: number): PackedRow {
+export function packRow(
+  examples: readonly Packable[],
+  numbers: readonly number[],
+  maxLength: number,
+): PackedRow {
   const lengths = numbers.map((n) => Math.min(examples[n].ids.length, maxLength));
   const total = lengths.reduce((sum, n) => sum + n, 0);
-  const [ids, labels, positions, starts] = [new Int32Array(total), new Int32Array(total), new Int32Array(total), new Int32Array(total)];
+  const [ids, labels, positions, starts] = [
+    new Int32Array(total),
+    new Int32Array(total),
+    new Int32Array(total),
+    new Int32Array(total),
+  ];
   let at = 0;
   for (const [i, n] of numbers.entries()) {
     for (let t = 0; t < lengths[i]; t++) {

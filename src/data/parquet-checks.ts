@@ -1,4 +1,5 @@
-// Checks of a Parquet file's bytes before the library decodes them: what a broken file claims must not make it allocate or loop without end.
+// Checks of a Parquet file's bytes before the library decodes them: what a broken file claims must
+// not make it allocate or loop without end.
 
 /** Bytes that one page may take, and values that it may have: 256 MiB of values of 16 bytes. */
 export const largestPage = 256 * 2 ** 20;
@@ -34,8 +35,9 @@ function varint(reader: Reader): number {
 }
 
 /**
- * The end of the Thrift struct that begins at `offset`. @throws RangeError where the bytes end before it, Error where it holds lists that
- * are longer than the bytes or structs inside one another without end
+ * The end of the Thrift struct that begins at `offset`. @throws RangeError where the bytes end
+ * before it, Error where it holds lists that are longer than the bytes or structs inside one
+ * another without end
  */
 export function thriftEnd(view: DataView, offset: number): number {
   const reader = { view, offset };
@@ -66,7 +68,8 @@ function skipElement(reader: Reader, type: number, depth: number): void {
   } else if (type === 9) {
     const head = reader.view.getUint8(reader.offset++);
     const size = head >> 4 === 15 ? varint(reader) : head >> 4;
-    if (size > reader.view.byteLength - reader.offset) throw new RangeError('a list is longer than the file');
+    if (size > reader.view.byteLength - reader.offset)
+      throw new RangeError('a list is longer than the file');
     const element = head & 15;
     for (let i = 0; i < size; i++) skipElement(reader, element <= 2 ? 3 : element, depth + 1);
   } else if (type === 12) skipStruct(reader, depth + 1);
@@ -78,7 +81,10 @@ function skipVarint(reader: Reader): void {
   throw new Error('a number is too long');
 }
 
-/** Checks levels and the run lengths of an unpacked data page. @throws Error or RangeError where they do not fit the page */
+/**
+ * Checks levels and the run lengths of an unpacked data page.
+ * @throws Error or RangeError where they do not fit the page
+ */
 export function checkDataPage(view: DataView, layout: PageLayout): void {
   const reader = { view, offset: 0 };
   const { values, levelBytes, maxRepetition, maxDefinition } = layout;
@@ -100,22 +106,39 @@ export function checkDataPage(view: DataView, layout: PageLayout): void {
 function checkValues(reader: Reader, { encoding, type }: PageLayout, count: number): void {
   const left = reader.view.byteLength - reader.offset;
   if (encoding === 'PLAIN') {
-    if (count > left * (type === 'BOOLEAN' ? 8 : 1)) throw new Error('a page has more values than bytes');
-  } else if (encoding === 'PLAIN_DICTIONARY' || encoding === 'RLE_DICTIONARY' || encoding === 'RLE') {
-    const bits = type === 'BOOLEAN' ? 1 : count === 0 && left === 0 ? 0 : reader.view.getUint8(reader.offset++);
+    if (count > left * (type === 'BOOLEAN' ? 8 : 1))
+      throw new Error('a page has more values than bytes');
+  } else if (
+    encoding === 'PLAIN_DICTIONARY' ||
+    encoding === 'RLE_DICTIONARY' ||
+    encoding === 'RLE'
+  ) {
+    const bits =
+      type === 'BOOLEAN'
+        ? 1
+        : count === 0 && left === 0
+          ? 0
+          : reader.view.getUint8(reader.offset++);
     if (bits > 32) throw new Error(`a page has indices of ${bits} bits`);
     if (type === 'BOOLEAN') reader.offset += 4;
     if (bits > 0) countRuns(reader, reader.view.byteLength, bits, count, -1);
   } else if (encoding === 'DELTA_BINARY_PACKED' || encoding === 'DELTA_LENGTH_BYTE_ARRAY') {
     const [block, parts] = [varint(reader), varint(reader)];
-    if (parts < 1 || parts > 4096 || block > 2 ** 20 || block % parts !== 0) throw new Error('a page has blocks of an odd size');
+    if (parts < 1 || parts > 4096 || block > 2 ** 20 || block % parts !== 0)
+      throw new Error('a page has blocks of an odd size');
   } else if (encoding === 'BYTE_STREAM_SPLIT') {
     if (count > left) throw new Error('a page has more values than bytes');
   } else throw new Error(`the encoding ${encoding} is not supported`);
 }
 
 /** Walks over runs of `values` numbers and counts those that are `wanted`. */
-function countRuns(reader: Reader, end: number, bits: number, values: number, wanted: number): number {
+function countRuns(
+  reader: Reader,
+  end: number,
+  bits: number,
+  values: number,
+  wanted: number,
+): number {
   const { view } = reader;
   let count = 0;
   for (let seen = 0; seen < values; ) {
@@ -125,7 +148,8 @@ function countRuns(reader: Reader, end: number, bits: number, values: number, wa
       const length = header / 2;
       if (length > values - seen) throw new Error('a run is longer than its page');
       let value = 0;
-      for (let shift = 0; shift < bits; shift += 8) value |= view.getUint8(reader.offset++) << shift;
+      for (let shift = 0; shift < bits; shift += 8)
+        value |= view.getUint8(reader.offset++) << shift;
       if (value === wanted) count += length;
       seen += length;
       continue;
@@ -134,7 +158,8 @@ function countRuns(reader: Reader, end: number, bits: number, values: number, wa
     if (groups > Math.ceil((values - seen) / 8)) throw new Error('a run is longer than its page');
     const length = Math.min(8 * groups, values - seen);
     if (wanted >= 0) {
-      for (let i = 0; i < length; i++) if (bitsAt(view, reader.offset, i * bits, bits) === wanted) count++;
+      for (let i = 0; i < length; i++)
+        if (bitsAt(view, reader.offset, i * bits, bits) === wanted) count++;
     }
     reader.offset += groups * bits;
     seen += length;

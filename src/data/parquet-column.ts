@@ -1,4 +1,5 @@
-// One column of a Parquet row group, a page at a time: never more than a page and its dictionary are in memory.
+// One column of a Parquet row group, a page at a time: never more than a page and its dictionary
+// are in memory.
 import { decompress as unzstd } from 'fzstd';
 import type { ColumnMetaData, Compressors, DecodedArray, SchemaTree } from 'hyparquet';
 import { parquetHeader, readPage } from 'hyparquet/src/column.js';
@@ -27,7 +28,10 @@ const windowBytes = 1 << 20;
 /** Bytes that a page's header may have. */
 const longestHeader = 16 << 20;
 
-/** Reads a column chunk page by page; `take` hands out its rows in order. Errors are those of the library and of the checks. */
+/**
+ * Reads a column chunk page by page; `take` hands out its rows in order. Errors are those of the
+ * library and of the checks.
+ */
 export class ColumnReader {
   readonly path: readonly string[];
   readonly #decoder: Decoder;
@@ -38,7 +42,10 @@ export class ColumnReader {
   #valuesLeft: number;
   #window = { start: 0, bytes: new Uint8Array(0) };
   #dictionary: DecodedArray | undefined;
-  /** Rows that have been read and not taken; of a repeated column the last one may go on in the next page. */
+  /**
+   * Rows that have been read and not taken; of a repeated column the last one may go on in the next
+   * page.
+   */
   #rows: unknown[] = [];
   #taken = 0;
 
@@ -65,7 +72,8 @@ export class ColumnReader {
     this.#at = dictionary > 0 && dictionary < start ? dictionary : start;
     this.#end = this.#at + Number(meta.total_compressed_size);
     this.#valuesLeft = Number(meta.num_values);
-    if (!(this.#at >= 4 && this.#end >= this.#at && this.#end <= source.size)) throw new Error('a column lies outside of the file');
+    if (!(this.#at >= 4 && this.#end >= this.#at && this.#end <= source.size))
+      throw new Error('a column lies outside of the file');
   }
 
   /** Rows that can be taken now, after reading on where there are none; 0 at the end. */
@@ -104,7 +112,12 @@ export class ColumnReader {
       try {
         this.#at += thriftEnd(view, 0);
       } catch (e) {
-        if (!(e instanceof RangeError) || length >= longestHeader || bytes.length === this.#end - this.#at) throw e;
+        if (
+          !(e instanceof RangeError) ||
+          length >= longestHeader ||
+          bytes.length === this.#end - this.#at
+        )
+          throw e;
         continue;
       }
       return parquetHeader({ view, offset: 0 });
@@ -116,17 +129,20 @@ export class ColumnReader {
     this.#taken = 0;
     const header = await this.#header();
     const { compressed_page_size: packed, uncompressed_page_size: unpacked } = header;
-    if (!(packed >= 0 && unpacked >= 0 && unpacked <= largestPage)) throw new Error(`a page of ${unpacked} bytes cannot be read`);
+    if (!(packed >= 0 && unpacked >= 0 && unpacked <= largestPage))
+      throw new Error(`a page of ${unpacked} bytes cannot be read`);
     // A copy, so that values which are views of the page do not keep the window.
     const body = (await this.#bytes(this.#at, packed)).slice();
     this.#at += packed;
     const dictionary = header.dictionary_page_header;
     if (header.type === 'DICTIONARY_PAGE' && dictionary) {
       const page = decompressPage(body, unpacked, this.#decoder.codec, compressors);
-      if (dictionary.num_values > Math.min(page.length, mostValues)) throw new Error('a dictionary has more values than bytes');
+      if (dictionary.num_values > Math.min(page.length, mostValues))
+        throw new Error('a dictionary has more values than bytes');
       const { data } = this.#decode(header, page);
       this.#dictionary = data && convert(data, this.#decoder);
-    } else if (header.type === 'DATA_PAGE' || header.type === 'DATA_PAGE_V2') this.#addPage(header, body);
+    } else if (header.type === 'DATA_PAGE' || header.type === 'DATA_PAGE_V2')
+      this.#addPage(header, body);
   }
 
   #addPage(header: Header, body: Uint8Array<ArrayBuffer>): void {
@@ -136,9 +152,16 @@ export class ColumnReader {
     if (head.num_values === 0) return;
     const levelBytes =
       header.type === 'DATA_PAGE_V2' && v2
-        ? { repetition: v2.repetition_levels_byte_length, definition: v2.definition_levels_byte_length }
+        ? {
+            repetition: v2.repetition_levels_byte_length,
+            definition: v2.definition_levels_byte_length,
+          }
         : null;
-    const page = this.#unpack(header, body, levelBytes ? levelBytes.repetition + levelBytes.definition : 0);
+    const page = this.#unpack(
+      header,
+      body,
+      levelBytes ? levelBytes.repetition + levelBytes.definition : 0,
+    );
     checkDataPage(new DataView(page.buffer, page.byteOffset, page.byteLength), {
       values: head.num_values,
       encoding: head.encoding,
@@ -156,24 +179,45 @@ export class ColumnReader {
   }
 
   /** A data page as it was before it was packed: in version 2 the levels are not packed. */
-  #unpack({ uncompressed_page_size: size, data_page_header_v2: v2 }: Header, body: Uint8Array<ArrayBuffer>, levels: number): Uint8Array {
+  #unpack(
+    { uncompressed_page_size: size, data_page_header_v2: v2 }: Header,
+    body: Uint8Array<ArrayBuffer>,
+    levels: number,
+  ): Uint8Array {
     const { codec } = this.#decoder;
-    if (!(levels >= 0 && levels <= Math.min(size, body.length))) throw new Error('levels are longer than their page');
-    if (levels === 0 || !v2) return v2?.is_compressed === false ? body : decompressPage(body, size, codec, compressors);
+    if (!(levels >= 0 && levels <= Math.min(size, body.length)))
+      throw new Error('levels are longer than their page');
+    if (levels === 0 || !v2)
+      return v2?.is_compressed === false ? body : decompressPage(body, size, codec, compressors);
     const page = new Uint8Array(size);
     page.set(body.subarray(0, levels));
     const packed = body.subarray(levels);
-    page.set(v2.is_compressed && packed.length > 0 ? decompressPage(packed, size - levels, codec, compressors) : packed, levels);
+    page.set(
+      v2.is_compressed && packed.length > 0
+        ? decompressPage(packed, size - levels, codec, compressors)
+        : packed,
+      levels,
+    );
     return page;
   }
 
   /** Has the library decode an unpacked page. */
   #decode(header: Header, page: Uint8Array) {
     const sizes = { compressed_page_size: page.length, uncompressed_page_size: page.length };
-    const v2 = header.data_page_header_v2 && { ...header.data_page_header_v2, is_compressed: false };
+    const v2 = header.data_page_header_v2 && {
+      ...header.data_page_header_v2,
+      is_compressed: false,
+    };
     const reader = { view: new DataView(page.buffer, page.byteOffset, page.byteLength), offset: 0 };
     const decoder: Decoder = { ...this.#decoder, codec: 'UNCOMPRESSED' };
     const previous = this.#isRepeated ? (this.#rows as DecodedArray) : undefined;
-    return readPage(reader, { ...header, ...sizes, data_page_header_v2: v2 }, decoder, this.#dictionary, previous, 0);
+    return readPage(
+      reader,
+      { ...header, ...sizes, data_page_header_v2: v2 },
+      decoder,
+      this.#dictionary,
+      previous,
+      0,
+    );
   }
 }

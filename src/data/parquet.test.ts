@@ -9,10 +9,16 @@ import type { Row } from './row.ts';
 import { type ByteSource, bytesSource } from './source.ts';
 
 const folder = join(import.meta.dirname, '../testing/golden/parquet');
-const golden = JSON.parse(readFileSync(join(folder, 'golden.json'), 'utf8')) as Record<string, Record<string, unknown>[]>;
+const golden = JSON.parse(readFileSync(join(folder, 'golden.json'), 'utf8')) as Record<
+  string,
+  Record<string, unknown>[]
+>;
 const open = (name: string) => fileSource(join(folder, `${name}.parquet`));
 
-async function all(source: ByteSource, columns: { prompt: string; completion: string } | null = null): Promise<Row[]> {
+async function all(
+  source: ByteSource,
+  columns: { prompt: string; completion: string } | null = null,
+): Promise<Row[]> {
   const rows: Row[] = [];
   for await (const batch of parquetRows(source, columns, {})) rows.push(...batch);
   return rows;
@@ -21,7 +27,9 @@ async function all(source: ByteSource, columns: { prompt: string; completion: st
 test.each(Object.entries(golden))('%s: the rows that pyarrow wrote', async (name, expected) => {
   const rows = await all(open(name));
   const known = Object.keys(expected[0]).filter((key) => !['id', 'score', 'source'].includes(key));
-  expect(rows.map((row) => row.value())).toEqual(expected.map((row) => Object.fromEntries(known.map((key) => [key, row[key]]))));
+  expect(rows.map((row) => row.value())).toEqual(
+    expected.map((row) => Object.fromEntries(known.map((key) => [key, row[key]]))),
+  );
   expect(rows.map((row) => row.line)).toEqual(expected.map((_, i) => i + 1));
   expect(JSON.parse(rows[0].raw)).toEqual(rows[0].value());
 });
@@ -43,7 +51,10 @@ test('cancelled between rows; says how far it is', async () => {
   const controller = new AbortController();
   const seen: number[] = [];
   const reading = (async () => {
-    for await (const _ of parquetRows(open('pairs-none'), null, { signal: controller.signal, onBytes: (n) => seen.push(n) })) {
+    for await (const _ of parquetRows(open('pairs-none'), null, {
+      signal: controller.signal,
+      onBytes: (n) => seen.push(n),
+    })) {
       controller.abort(new Error('enough'));
     }
   })();
@@ -58,7 +69,11 @@ describe('files that cannot be read', () => {
     ['another kind', new TextEncoder().encode('prompt,completion\n'), 'it does not end as one'],
     ['cut off', bytes().slice(0, -20), 'it does not end as one'],
     ['its end alone', bytes().slice(-12), 'its description is longer than the file'],
-    ['the pages are gone', new Uint8Array([...new Uint8Array(bytes().length - 2000), ...bytes().slice(-2000)]), 'cannot be read'],
+    [
+      'the pages are gone',
+      new Uint8Array([...new Uint8Array(bytes().length - 2000), ...bytes().slice(-2000)]),
+      'cannot be read',
+    ],
   ];
   test.each(cases)('%s', async (_name, file, message) => {
     const error = await all(bytesSource(file, 'a.parquet')).catch((e: unknown) => e);

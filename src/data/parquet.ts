@@ -1,4 +1,5 @@
-// Rows of a Parquet file, read page by page: only the columns that a format has a use for, a batch of rows at a time.
+// Rows of a Parquet file, read page by page: only the columns that a format has a use for, a batch
+// of rows at a time.
 import { type FileMetaData, parquetMetadata, parquetSchema, type SchemaTree } from 'hyparquet';
 import { assembleNested } from 'hyparquet/src/assemble.js';
 import { DEFAULT_PARSERS } from 'hyparquet/src/convert.js';
@@ -17,10 +18,14 @@ const batchRows = 256;
 const longestFooter = 64 * 2 ** 20;
 
 /**
- * The rows of a Parquet file; a row's line is its number. @throws InputError('bad-data') where the file is broken, has parts that cannot
- * be read, or no column that is known
+ * The rows of a Parquet file; a row's line is its number. @throws InputError('bad-data') where the
+ * file is broken, has parts that cannot be read, or no column that is known
  */
-export async function* parquetRows(source: ByteSource, columns: Columns | null, { signal, onBytes }: ReadControl): AsyncGenerator<Row[]> {
+export async function* parquetRows(
+  source: ByteSource,
+  columns: Columns | null,
+  { signal, onBytes }: ReadControl,
+): AsyncGenerator<Row[]> {
   const { name } = source;
   const guarded = async <T>(work: () => T | Promise<T>): Promise<T> => {
     try {
@@ -28,7 +33,10 @@ export async function* parquetRows(source: ByteSource, columns: Columns | null, 
     } catch (e) {
       throw e instanceof InputError
         ? e
-        : new InputError('bad-data', `${name}: this Parquet file cannot be read (${(e as Error).message}).`);
+        : new InputError(
+            'bad-data',
+            `${name}: this Parquet file cannot be read (${(e as Error).message}).`,
+          );
     }
   };
   const { metadata, schema } = await guarded(async () => {
@@ -39,7 +47,9 @@ export async function* parquetRows(source: ByteSource, columns: Columns | null, 
   let line = 1;
   for (const group of metadata.row_groups) {
     signal?.throwIfAborted();
-    const readers = await guarded(() => openColumns(source, group, schema, wanted, (at) => onBytes?.(at)));
+    const readers = await guarded(() =>
+      openColumns(source, group, schema, wanted, (at) => onBytes?.(at)),
+    );
     for (let left = Number(group.num_rows); left > 0; ) {
       signal?.throwIfAborted();
       const batch = await guarded(() => nextRows(readers, wanted, left));
@@ -66,7 +76,8 @@ export async function parquetColumns(source: ByteSource): Promise<string[]> {
 /** The end of the file, from its description on. */
 async function footer(source: ByteSource): Promise<Uint8Array> {
   const tail = await source.read(Math.max(0, source.size - 8), source.size);
-  if (tail.length < 8 || new TextDecoder().decode(tail.subarray(4)) !== 'PAR1') throw new Error('it does not end as one');
+  if (tail.length < 8 || new TextDecoder().decode(tail.subarray(4)) !== 'PAR1')
+    throw new Error('it does not end as one');
   const length = new DataView(tail.buffer, tail.byteOffset).getUint32(0, true);
   if (length + 12 > source.size) throw new Error('its description is longer than the file');
   if (length > longestFooter) throw new Error(`its description has ${length} bytes`);
@@ -80,7 +91,10 @@ function wantedColumns(name: string, schema: SchemaTree, columns: Columns | null
   const names = schema.children.map((child) => child.element.name);
   if (formatOf(new Set(names), columns) === null) {
     const there = names.map((n) => JSON.stringify(n)).join(', ');
-    throw new InputError('bad-data', `${name}: it needs the columns ${wantedNames(columns)}; it has ${there.slice(0, 300)}.`);
+    throw new InputError(
+      'bad-data',
+      `${name}: it needs the columns ${wantedNames(columns)}; it has ${there.slice(0, 300)}.`,
+    );
   }
   const known = formatColumns(columns);
   return schema.children.filter((child) => known.has(child.element.name));
@@ -94,18 +108,27 @@ function openColumns(
   onBytes: (at: number) => void,
 ): ColumnReader[] {
   const names = new Set(wanted.map((column) => column.element.name));
-  const metas = group.columns.flatMap(({ meta_data: meta }) => (meta && names.has(meta.path_in_schema[0]) ? [meta] : []));
+  const metas = group.columns.flatMap(({ meta_data: meta }) =>
+    meta && names.has(meta.path_in_schema[0]) ? [meta] : [],
+  );
   for (const column of leaves(wanted)) {
-    if (!metas.some((meta) => meta.path_in_schema.join('.') === column)) throw new Error(`the column ${column} is not there`);
+    if (!metas.some((meta) => meta.path_in_schema.join('.') === column))
+      throw new Error(`the column ${column} is not there`);
   }
   return metas.map((meta) => new ColumnReader(source, meta, schema, onBytes));
 }
 
 const leaves = (columns: readonly SchemaTree[]): string[] =>
-  columns.flatMap((column) => (column.children.length === 0 ? [column.path.join('.')] : leaves(column.children)));
+  columns.flatMap((column) =>
+    column.children.length === 0 ? [column.path.join('.')] : leaves(column.children),
+  );
 
 /** The next rows: as many as every column has, at most a batch and `left`. */
-async function nextRows(readers: readonly ColumnReader[], wanted: readonly SchemaTree[], left: number): Promise<Record<string, unknown>[]> {
+async function nextRows(
+  readers: readonly ColumnReader[],
+  wanted: readonly SchemaTree[],
+  left: number,
+): Promise<Record<string, unknown>[]> {
   let count = Math.min(batchRows, left);
   for (const reader of readers) count = Math.min(count, await reader.available());
   if (count === 0) throw new Error('a column has fewer rows than its group');

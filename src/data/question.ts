@@ -12,11 +12,19 @@ export interface Asking {
   raw: boolean;
 }
 
-/** What the answer to one user turn is generated from. @throws InputError where the template refuses it, or a system prompt has no place */
-export function questionIds(prompt: string, { system, raw }: Asking, tokenizer: Tokenizer): number[] {
+/**
+ * What the answer to one user turn is generated from.
+ * @throws InputError where the template refuses it, or a system prompt has no place
+ */
+export function questionIds(
+  prompt: string,
+  { system, raw }: Asking,
+  tokenizer: Tokenizer,
+): number[] {
   const template = raw ? null : tokenizer.template;
   const problem = system === null ? null : systemProblem(system, template);
-  if (problem !== null) throw new InputError('bad-option', `The system prompt cannot be used: ${problem}.`);
+  if (problem !== null)
+    throw new InputError('bad-option', `The system prompt cannot be used: ${problem}.`);
   if (!template) return tokenizer.encodeStart(prompt);
   const messages: Message[] = [{ role: 'user', content: prompt }];
   if (system !== null) messages.unshift({ role: 'system', content: system });

@@ -1,4 +1,5 @@
-// Formats of rows, packed files, streaming and cancelling; 10,000 damaged files of each kind: rows are read or named, or the file is refused.
+// Formats of rows, packed files, streaming and cancelling; 10,000 damaged files of each kind: rows
+// are read or named, or the file is refused.
 
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
@@ -22,14 +23,18 @@ const options = (tokenizer: Tokenizer | null = chatml): DatasetOptions => ({
   data: { maxLength: 256, completionOnly: true, template: 'auto' },
 });
 const bytes = (text: string) => new TextEncoder().encode(text);
-const read = (source: ByteSource, more: Partial<DatasetOptions> = {}) => readDataset([source], { ...options(), ...more });
+const read = (source: ByteSource, more: Partial<DatasetOptions> = {}) =>
+  readDataset([source], { ...options(), ...more });
 const rowsOf = (...rows: unknown[]) => rows.map((r) => JSON.stringify(r)).join('\n');
-const texts = async (source: ByteSource) => (await read(source)).examples.map((e) => chatml.decode(e.ids));
+const texts = async (source: ByteSource) =>
+  (await read(source)).examples.map((e) => chatml.decode(e.ids));
 const golden = join(import.meta.dirname, '../testing/golden/parquet');
 
 describe('formats of rows', () => {
   const same = async (row: object, as: object) =>
-    expect(await texts(textSource('a.jsonl', rowsOf(row)))).toEqual(await texts(textSource('a.jsonl', rowsOf(as))));
+    expect(await texts(textSource('a.jsonl', rowsOf(row)))).toEqual(
+      await texts(textSource('a.jsonl', rowsOf(as))),
+    );
   test('ShareGPT conversations, with and without a system message', async () => {
     const turns = [
       { from: 'human', value: 'one' },
@@ -40,33 +45,58 @@ describe('formats of rows', () => {
       { role: 'assistant', content: 'two' },
     ];
     await same({ conversations: turns }, { messages });
-    await same({ conversations: turns, system: 'S' }, { messages: [{ role: 'system', content: 'S' }, ...messages] });
+    await same(
+      { conversations: turns, system: 'S' },
+      { messages: [{ role: 'system', content: 'S' }, ...messages] },
+    );
     await same({ conversations: messages }, { messages });
   });
   test('alpaca, with and without input', async () => {
     await same({ instruction: 'do', output: 'done' }, { prompt: 'do', completion: 'done' });
-    await same({ instruction: 'do', input: 'this', output: 'done', answer: 'x' }, { prompt: 'do\n\nthis', completion: 'done' });
+    await same(
+      { instruction: 'do', input: 'this', output: 'done', answer: 'x' },
+      { prompt: 'do\n\nthis', completion: 'done' },
+    );
   });
   test('choices: each as an answer, the right one named by label, text or number', async () => {
     const prompt = 'which\n\nA. cat\nB. mat';
-    const wanted = await read(textSource('a.jsonl', rowsOf({ prompt, completion: 'mat' }, { prompt, completion: 'cat' })));
+    const wanted = await read(
+      textSource('a.jsonl', rowsOf({ prompt, completion: 'mat' }, { prompt, completion: 'cat' })),
+    );
     for (const row of [
       { question: 'which', choices: ['cat', 'mat'], answer: 'B' },
       { question: 'which', choices: ['cat', 'mat'], answer: 'mat' },
       { question: 'which', choices: ['cat', 'mat'], answer: 1 },
-      { question_stem: 'which', choices: { text: ['cat', 'mat'], label: ['A', 'B'] }, answerKey: 'B' },
+      {
+        question_stem: 'which',
+        choices: { text: ['cat', 'mat'], label: ['A', 'B'] },
+        answerKey: 'B',
+      },
       { question: 'which', A: 'cat', B: 'mat', answer: 'B' },
     ]) {
       const { examples, formats } = await read(textSource('a.jsonl', rowsOf(row)));
       expect(formats).toEqual({ 'question–choices–answer': 1 });
       const [{ ids, labels, choices, answer }] = examples;
-      expect([ids, labels, answer]).toEqual([wanted.examples[0].ids, wanted.examples[0].labels, 'mat']);
+      expect([ids, labels, answer]).toEqual([
+        wanted.examples[0].ids,
+        wanted.examples[0].labels,
+        'mat',
+      ]);
       expect(choices?.correct).toBe(1);
-      expect(choices?.options.map((o) => o.ids)).toEqual([wanted.examples[1].ids, wanted.examples[0].ids]);
+      expect(choices?.options.map((o) => o.ids)).toEqual([
+        wanted.examples[1].ids,
+        wanted.examples[0].ids,
+      ]);
       expect(choices?.options[0].labels).toEqual(wanted.examples[1].labels);
     }
     const bad = await read(
-      textSource('a.jsonl', rowsOf({ question: 'q', choices: ['a', 'b'], answer: 'C' }, { prompt: 'a', completion: 'b' })),
+      textSource(
+        'a.jsonl',
+        rowsOf(
+          { question: 'q', choices: ['a', 'b'], answer: 'C' },
+          { prompt: 'a', completion: 'b' },
+        ),
+      ),
     );
     expect(bad.bad[0].reason).toContain('"answer" is "C", which is none of the choices');
   });
@@ -74,7 +104,9 @@ describe('formats of rows', () => {
     const text = 'The cat sat on the mat. '.repeat(4);
     const ids = [...chatml.encodeDocument(text), 1];
     const data = { maxLength: 16, completionOnly: true, template: 'auto' as const };
-    const { examples, rows, trainedTokens } = await read(textSource('a.jsonl', rowsOf({ text })), { data });
+    const { examples, rows, trainedTokens } = await read(textSource('a.jsonl', rowsOf({ text })), {
+      data,
+    });
     expect(examples.flatMap((e) => [...e.ids])).toEqual(ids);
     expect([rows, trainedTokens]).toEqual([1, ids.length - examples.length]);
     expect(examples.every((e) => e.line === 1)).toBe(true);
@@ -96,8 +128,13 @@ describe('packed files', () => {
   const jsonl = rowsOf({ prompt: 'a', completion: 'b' }, { prompt: 'c', completion: 'd' });
   test('gzip, also in several parts; zip with files of several kinds', async () => {
     const plain = await texts(textSource('a.jsonl', jsonl));
-    const halves = new Uint8Array([...gzipSync(bytes(jsonl.slice(0, 20))), ...gzipSync(bytes(jsonl.slice(20)))]);
-    expect(await texts(bytesSource(new Uint8Array(gzipSync(bytes(jsonl))), 'a.jsonl.gz'))).toEqual(plain);
+    const halves = new Uint8Array([
+      ...gzipSync(bytes(jsonl.slice(0, 20))),
+      ...gzipSync(bytes(jsonl.slice(20))),
+    ]);
+    expect(await texts(bytesSource(new Uint8Array(gzipSync(bytes(jsonl))), 'a.jsonl.gz'))).toEqual(
+      plain,
+    );
     expect(await texts(bytesSource(halves, 'a.jsonl.gz'))).toEqual(plain);
     const parquet = new Uint8Array(readFileSync(join(golden, 'pairs-zstd.parquet')));
     const zip = zipSync({
@@ -111,7 +148,12 @@ describe('packed files', () => {
     expect(dataset.examples[0].file).toBe('all.zip/x/a.jsonl');
   });
   test.each([
-    ['cut off', new Uint8Array(gzipSync(bytes(jsonl)).slice(0, -12)), 'a.jsonl.gz', 'ends too early'],
+    [
+      'cut off',
+      new Uint8Array(gzipSync(bytes(jsonl)).slice(0, -12)),
+      'a.jsonl.gz',
+      'ends too early',
+    ],
     ['no gzip', bytes(jsonl), 'a.jsonl.gz', 'cannot be unpacked'],
     ['no zip', bytes(jsonl), 'a.zip', 'no zip archive'],
     ['nothing in it', new Uint8Array(zipSync({ '.x': bytes('a') })), 'a.zip', 'no file in it'],
@@ -124,7 +166,11 @@ describe('streams', () => {
   test('characters, line breaks and quotes that lie across pieces', async () => {
     const small = (text: string, name: string): ByteSource => {
       const source = bytesSource(bytes(text), name);
-      return { ...source, size: source.size * 2 ** 20, read: (start) => source.read(start / 2 ** 20, start / 2 ** 20 + 1) };
+      return {
+        ...source,
+        size: source.size * 2 ** 20,
+        read: (start) => source.read(start / 2 ** 20, start / 2 ** 20 + 1),
+      };
     };
     const csv = 'prompt,completion\r\n"Über ""x""\r\n🐈",日本\r\nb,c\r\n';
     expect(await texts(small(csv, 'a.csv'))).toEqual(await texts(textSource('a.csv', csv)));
@@ -154,35 +200,46 @@ describe('streams', () => {
     await expect(reading).rejects.toThrow('enough');
     expect(seen).toEqual([200, 400]);
   });
-  test.each(['jsonl', 'csv'])('64 MiB of %s are not held in memory', { timeout: 120_000 }, async (kind) => {
-    setFlagsFromString('--expose-gc');
-    const gc = runInNewContext('gc') as () => void;
-    const filler = 'x y '.repeat(16_000);
-    const line = bytes(kind === 'csv' ? `a,b,"${filler}"\n` : `${rowsOf({ prompt: 'a', completion: 'b', note: filler })}\n`);
-    const head = bytes(kind === 'csv' ? 'prompt,completion,note\n' : '');
-    const size = head.length + line.length * 1024;
-    const source: ByteSource = {
-      name: `a.${kind}`,
-      size,
-      read: async (start, end) => {
-        const out = new Uint8Array(end - start);
-        for (let at = start; at < end; at++) out[at - start] = at < head.length ? head[at] : line[(at - head.length) % line.length];
-        return out;
-      },
-    };
-    const held = () => {
-      gc();
-      const { heapUsed, arrayBuffers } = process.memoryUsage();
-      return heapUsed + arrayBuffers;
-    };
-    const before = held();
-    let most = 0;
-    let calls = 0;
-    const { examples } = await read(source, { onProgress: () => (most = calls++ % 8 === 0 ? Math.max(most, held() - before) : most) });
-    expect(examples.length).toBe(1024);
-    expect(size).toBeGreaterThan(60 * 2 ** 20);
-    expect(most).toBeLessThan(16 * 2 ** 20);
-  });
+  test.each(['jsonl', 'csv'])(
+    '64 MiB of %s are not held in memory',
+    { timeout: 120_000 },
+    async (kind) => {
+      setFlagsFromString('--expose-gc');
+      const gc = runInNewContext('gc') as () => void;
+      const filler = 'x y '.repeat(16_000);
+      const line = bytes(
+        kind === 'csv'
+          ? `a,b,"${filler}"\n`
+          : `${rowsOf({ prompt: 'a', completion: 'b', note: filler })}\n`,
+      );
+      const head = bytes(kind === 'csv' ? 'prompt,completion,note\n' : '');
+      const size = head.length + line.length * 1024;
+      const source: ByteSource = {
+        name: `a.${kind}`,
+        size,
+        read: async (start, end) => {
+          const out = new Uint8Array(end - start);
+          for (let at = start; at < end; at++)
+            out[at - start] = at < head.length ? head[at] : line[(at - head.length) % line.length];
+          return out;
+        },
+      };
+      const held = () => {
+        gc();
+        const { heapUsed, arrayBuffers } = process.memoryUsage();
+        return heapUsed + arrayBuffers;
+      };
+      const before = held();
+      let most = 0;
+      let calls = 0;
+      const { examples } = await read(source, {
+        onProgress: () => (most = calls++ % 8 === 0 ? Math.max(most, held() - before) : most),
+      });
+      expect(examples.length).toBe(1024);
+      expect(size).toBeGreaterThan(60 * 2 ** 20);
+      expect(most).toBeLessThan(16 * 2 ** 20);
+    },
+  );
 });
 
 describe('10,000 damaged files', () => {
@@ -213,7 +270,8 @@ describe('10,000 damaged files', () => {
   });
   const damaged = (file: Uint8Array, edits: { at: number; cut: number; put: Uint8Array }[]) => {
     let out = [...file];
-    for (const { at, cut, put } of edits) out = [...out.slice(0, at % file.length), ...put, ...out.slice((at % file.length) + cut)];
+    for (const { at, cut, put } of edits)
+      out = [...out.slice(0, at % file.length), ...put, ...out.slice((at % file.length) + cut)];
     return new Uint8Array(out);
   };
   const files: [string, string[], Uint8Array[]][] = [
@@ -221,41 +279,72 @@ describe('10,000 damaged files', () => {
       'JSONL',
       ['a.jsonl', 'a.json'],
       [
-        bytes(rowsOf({ input_ids: [1, 2, 3], labels: [-100, 2, 3] }, { input_ids: [4, 5], labels: [4, 5] })),
+        bytes(
+          rowsOf(
+            { input_ids: [1, 2, 3], labels: [-100, 2, 3] },
+            { input_ids: [4, 5], labels: [4, 5] },
+          ),
+        ),
         bytes('[{"input_ids":[1,2],"labels":[1,2]}, {"input_ids":[3],"labels":[]}]'),
       ],
     ],
-    ['CSV', ['a.csv', 'a.tsv'], [bytes('input_ids,labels,z\r\n"[1,2]","[1,2]",x\r\n"[3,4]","[-100,4]","q ""r"""\r\n')]],
+    [
+      'CSV',
+      ['a.csv', 'a.tsv'],
+      [bytes('input_ids,labels,z\r\n"[1,2]","[1,2]",x\r\n"[3,4]","[-100,4]","q ""r"""\r\n')],
+    ],
     [
       'Parquet',
       ['a.parquet'],
-      ['tokens-delta', 'tokens-dictionary', 'chat-v2', 'pairs-snappy', 'pairs-gzip', 'pairs-zstd', 'text-delta', 'choices'].map(
-        (f) => new Uint8Array(readFileSync(join(golden, `${f}.parquet`))),
-      ),
+      [
+        'tokens-delta',
+        'tokens-dictionary',
+        'chat-v2',
+        'pairs-snappy',
+        'pairs-gzip',
+        'pairs-zstd',
+        'text-delta',
+        'choices',
+      ].map((f) => new Uint8Array(readFileSync(join(golden, `${f}.parquet`)))),
     ],
   ];
   test.each(files)('%s', { timeout: 240_000 }, async (_kind, names, originals) => {
-    const chosen = fc.constantFrom(...names.flatMap((name) => originals.map((file) => ({ name, file }))));
+    const chosen = fc.constantFrom(
+      ...names.flatMap((name) => originals.map((file) => ({ name, file }))),
+    );
     let worst = 0;
     let slowest = 0;
     await fc.assert(
-      fc.asyncProperty(chosen, fc.array(edit, { minLength: 1, maxLength: 3 }), async ({ name, file }, edits) => {
-        const source = bytesSource(damaged(file, edits), name);
-        const before = process.memoryUsage();
-        const started = performance.now();
-        try {
-          if (name === 'a.parquet') for await (const batch of parquetRows(source, null, {})) for (const row of batch) row.value();
-          else {
-            const { examples, bad, rows } = await readDataset([source], options(null));
-            expect(examples.length + bad.length).toBe(rows);
+      fc.asyncProperty(
+        chosen,
+        fc.array(edit, { minLength: 1, maxLength: 3 }),
+        async ({ name, file }, edits) => {
+          const source = bytesSource(damaged(file, edits), name);
+          const before = process.memoryUsage();
+          const started = performance.now();
+          try {
+            if (name === 'a.parquet')
+              for await (const batch of parquetRows(source, null, {}))
+                for (const row of batch) row.value();
+            else {
+              const { examples, bad, rows } = await readDataset([source], options(null));
+              expect(examples.length + bad.length).toBe(rows);
+            }
+          } catch (e) {
+            if (!(e instanceof InputError)) throw e;
           }
-        } catch (e) {
-          if (!(e instanceof InputError)) throw e;
-        }
-        slowest = Math.max(slowest, performance.now() - started);
-        const after = process.memoryUsage();
-        worst = Math.max(worst, after.heapUsed + after.arrayBuffers - before.heapUsed - before.arrayBuffers - 4 * source.size);
-      }),
+          slowest = Math.max(slowest, performance.now() - started);
+          const after = process.memoryUsage();
+          worst = Math.max(
+            worst,
+            after.heapUsed +
+              after.arrayBuffers -
+              before.heapUsed -
+              before.arrayBuffers -
+              4 * source.size,
+          );
+        },
+      ),
       { numRuns: 10_000, seed: 5 },
     );
     expect(slowest).toBeLessThan(10_000);

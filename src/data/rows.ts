@@ -1,4 +1,5 @@
-// Dataset files as rows: JSONL, JSON lists, tables, Parquet and plain text, told apart by their names and beginnings, and read as streams.
+// Dataset files as rows: JSONL, JSON lists, tables, Parquet and plain text, told apart by their
+// names and beginnings, and read as streams.
 import { InputError } from '../util/error.ts';
 import type { DataFile } from './archives.ts';
 import { csvRows } from './csv-rows.ts';
@@ -11,7 +12,9 @@ import { type ReadControl, textChunks } from './stream.ts';
 export type FileKind = 'jsonl' | 'json' | 'csv' | 'parquet' | 'text';
 
 /** What a file holds: rows, or one text in pieces. */
-export type FileContent = { kind: 'rows'; batches: AsyncIterable<Row[]> } | { kind: 'text'; chunks: AsyncIterable<string> };
+export type FileContent =
+  | { kind: 'rows'; batches: AsyncIterable<Row[]> }
+  | { kind: 'text'; chunks: AsyncIterable<string> };
 
 const extensions: Readonly<Record<string, FileKind>> = {
   jsonl: 'jsonl',
@@ -26,11 +29,15 @@ const extensions: Readonly<Record<string, FileKind>> = {
   markdown: 'text',
 };
 
-/** What kind of file this is, by its ending, else by its first character. A .json file with one object a line is JSONL. */
+/**
+ * What kind of file this is, by its ending, else by its first character. A .json file with one
+ * object a line is JSONL.
+ */
 function fileKind(name: string, beginning: string): FileKind {
   const kind = namedKind(name);
   const first = beginning.trimStart()[0];
-  if (kind && !(kind === 'json' && first === '{') && !(kind === 'jsonl' && first === '[')) return kind;
+  if (kind && !(kind === 'json' && first === '{') && !(kind === 'jsonl' && first === '['))
+    return kind;
   if (first === '{') return 'jsonl';
   if (first === '[') return 'json';
   throw new InputError(
@@ -44,20 +51,36 @@ function namedKind(name: string): FileKind | undefined {
   return Object.hasOwn(extensions, ending) ? extensions[ending] : undefined;
 }
 
-/** Opens a dataset file. InputError where the file as a whole makes no sense, here or while it is read. */
-export async function openRows(file: DataFile, columns: Columns | null, control: ReadControl): Promise<FileContent> {
+/**
+ * Opens a dataset file. InputError where the file as a whole makes no sense, here or while it is
+ * read.
+ */
+export async function openRows(
+  file: DataFile,
+  columns: Columns | null,
+  control: ReadControl,
+): Promise<FileContent> {
   const { name } = file;
-  if (namedKind(name) === 'parquet') return { kind: 'rows', batches: parquetRows(await file.source(), columns, control) };
+  if (namedKind(name) === 'parquet')
+    return { kind: 'rows', batches: parquetRows(await file.source(), columns, control) };
   const { beginning, chunks } = await withBeginning(textChunks(file.chunks(), name));
   if (beginning === null) throw new InputError('bad-data', `${name}: the file is empty.`);
   const kind = fileKind(name, beginning);
   if (kind === 'text') return { kind: 'text', chunks };
   if (kind === 'csv') return { kind: 'rows', batches: csvRows(chunks, name, columns) };
-  return { kind: 'rows', batches: kind === 'json' ? jsonList(chunks, name) : jsonLines(chunks, name) };
+  return {
+    kind: 'rows',
+    batches: kind === 'json' ? jsonList(chunks, name) : jsonLines(chunks, name),
+  };
 }
 
-/** The first piece of text that is not only spaces (null when there is none), and all pieces from the start. */
-async function withBeginning(chunks: AsyncGenerator<string>): Promise<{ beginning: string | null; chunks: AsyncIterable<string> }> {
+/**
+ * The first piece of text that is not only spaces (null when there is none), and all pieces from
+ * the start.
+ */
+async function withBeginning(
+  chunks: AsyncGenerator<string>,
+): Promise<{ beginning: string | null; chunks: AsyncIterable<string> }> {
   let held = '';
   for (;;) {
     const { value, done } = await chunks.next();

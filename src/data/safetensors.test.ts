@@ -1,4 +1,5 @@
-// Safetensors: what we write reads back; every lie of a header is refused by name; random damage never crashes or hangs.
+// Safetensors: what we write reads back; every lie of a header is refused by name; random damage
+// never crashes or hangs.
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { damagedFileLimit, memoryInUse } from '../testing/memory.ts';
@@ -7,11 +8,14 @@ import { openCheckpoint } from './checkpoint-folder.ts';
 import { openSafetensors, readF32, readTensor, writeSafetensors } from './safetensors.ts';
 import { bytesSource, folderOf } from './source.ts';
 
-const open = (bytes: Uint8Array<ArrayBuffer>) => openSafetensors(bytesSource(bytes, 'm.safetensors'));
+const open = (bytes: Uint8Array<ArrayBuffer>) =>
+  openSafetensors(bytesSource(bytes, 'm.safetensors'));
 
 /** A file with this header text and so many data bytes. */
 function raw(header: string | object, dataBytes = 0, claimed?: bigint): Uint8Array<ArrayBuffer> {
-  const text = new TextEncoder().encode(typeof header === 'string' ? header : JSON.stringify(header));
+  const text = new TextEncoder().encode(
+    typeof header === 'string' ? header : JSON.stringify(header),
+  );
   const out = new Uint8Array(8 + text.length + dataBytes);
   new DataView(out.buffer).setBigUint64(0, claimed ?? BigInt(text.length), true);
   out.set(text, 8);
@@ -35,7 +39,9 @@ describe('round trip', () => {
     const { entries, metadata } = await open(sample());
     expect(metadata).toEqual({ format: 'pt' });
     expect([...entries.keys()].sort()).toEqual(['a', 'b.half', 'brain', 'double', 'none']);
-    expect([...(await readF32(entries.get('a')!))]).toEqual([...Float32Array.of(1, -2, 0.5, 3e-40)]);
+    expect([...(await readF32(entries.get('a')!))]).toEqual([
+      ...Float32Array.of(1, -2, 0.5, 3e-40),
+    ]);
     expect([...(await readF32(entries.get('b.half')!))]).toEqual([1, -2, 65504]);
     expect([...(await readF32(entries.get('brain')!))]).toEqual([-1]);
     expect([...(await readF32(entries.get('double')!))]).toEqual([Math.fround(Math.PI)]);
@@ -58,18 +64,32 @@ describe('round trip', () => {
     const file = sample();
     const shifted = new Uint8Array(file.length + 1);
     shifted.set(file, 1);
-    const source = { name: 's', size: file.length, read: async (s: number, e: number) => shifted.subarray(1 + s, 1 + e) };
+    const source = {
+      name: 's',
+      size: file.length,
+      read: async (s: number, e: number) => shifted.subarray(1 + s, 1 + e),
+    };
     const { entries } = await openSafetensors(source);
     expect((await readF32(entries.get('a')!))[2]).toBe(0.5);
   });
 });
 
 describe('a file that lies is refused with its name and the reason', () => {
-  const t = (dtype: unknown, shape: unknown, offsets: unknown) => ({ dtype, shape, data_offsets: offsets });
+  const t = (dtype: unknown, shape: unknown, offsets: unknown) => ({
+    dtype,
+    shape,
+    data_offsets: offsets,
+  });
   const cases: [string, Uint8Array<ArrayBuffer>, string][] = [
     ['empty', new Uint8Array(0), 'the file is empty'],
     ['shorter than its length field', new Uint8Array(5), 'only 5 bytes'],
-    ['Git LFS pointer', new TextEncoder().encode(`version https://git-lfs.github.com/spec/v1\noid sha256:1\nsize 3\n`), 'Git LFS pointer'],
+    [
+      'Git LFS pointer',
+      new TextEncoder().encode(
+        `version https://git-lfs.github.com/spec/v1\noid sha256:1\nsize 3\n`,
+      ),
+      'Git LFS pointer',
+    ],
     ['header beyond the file', raw('{}', 0, 50n), 'claims 50 bytes, but only 2 follow'],
     ['header over 100 MB', raw('{}', 0, 100_000_001n), 'more than the 100000000 allowed'],
     ['header of 2^64−1', raw('{}', 0, 2n ** 64n - 1n), 'more than the 100000000 allowed'],
@@ -79,21 +99,40 @@ describe('a file that lies is refused with its name and the reason', () => {
     ['header is a list', raw('[]'), 'not a JSON object'],
     ['tensor is a number', raw({ a: 3 }), 'tensor "a" is not described'],
     ['unknown dtype', raw({ a: t('F31', [1], [0, 4]) }, 4), 'unknown dtype "F31"'],
-    ['dtype from the prototype', raw({ a: t('toString', [1], [0, 4]) }, 4), 'unknown dtype "toString"'],
+    [
+      'dtype from the prototype',
+      raw({ a: t('toString', [1], [0, 4]) }, 4),
+      'unknown dtype "toString"',
+    ],
     ['negative dimension', raw({ a: t('F32', [-1], [0, 4]) }, 4), 'impossible shape [-1]'],
     ['fractional dimension', raw({ a: t('F32', [0.5], [0, 2]) }, 2), 'impossible shape [0.5]'],
     ['overflowing shape', raw({ a: t('F32', [2 ** 40, 2 ** 40], [0, 4]) }, 4), 'needs 4.8'],
     ['no shape', raw({ a: { dtype: 'F32', data_offsets: [0, 4] } }, 4), 'impossible shape'],
-    ['size unlike shape', raw({ a: t('F32', [2], [0, 4]) }, 4), 'has 4 bytes where shape [2] in F32 needs 8'],
+    [
+      'size unlike shape',
+      raw({ a: t('F32', [2], [0, 4]) }, 4),
+      'has 4 bytes where shape [2] in F32 needs 8',
+    ],
     ['three offsets', raw({ a: t('F32', [1], [0, 4, 8]) }, 4), 'impossible data_offsets'],
     ['backwards', raw({ a: t('F32', [1], [4, 0]) }, 4), 'before it starts'],
     ['beyond the end', raw({ a: t('F32', [2], [0, 8]) }, 4), 'there are only 4'],
-    ['overlap', raw({ a: t('F32', [1], [0, 4]), b: t('F32', [1], [2, 6]) }, 6), '"a" and "b" overlap'],
-    ['hole', raw({ a: t('F32', [1], [0, 4]), b: t('F32', [1], [8, 12]) }, 12), '4 bytes before tensor "b"'],
+    [
+      'overlap',
+      raw({ a: t('F32', [1], [0, 4]), b: t('F32', [1], [2, 6]) }, 6),
+      '"a" and "b" overlap',
+    ],
+    [
+      'hole',
+      raw({ a: t('F32', [1], [0, 4]), b: t('F32', [1], [8, 12]) }, 12),
+      '4 bytes before tensor "b"',
+    ],
     ['rest', raw({ a: t('F32', [1], [0, 4]) }, 9), '5 bytes at the end'],
     [
       'twice',
-      raw('{"a":{"dtype":"F32","shape":[1],"data_offsets":[0,4]},"\\u0061":{"dtype":"F32","shape":[1],"data_offsets":[0,4]}}', 4),
+      raw(
+        '{"a":{"dtype":"F32","shape":[1],"data_offsets":[0,4]},"\\u0061":{"dtype":"F32","shape":[1],"data_offsets":[0,4]}}',
+        4,
+      ),
       'twice',
     ],
     ['metadata is a list', raw({ __metadata__: [] }), '__metadata__'],
@@ -109,7 +148,8 @@ describe('a file that lies is refused with its name and the reason', () => {
 
   test('cut off anywhere', async () => {
     const file = sample();
-    for (let n = 0; n < file.length; n++) await expect(open(file.slice(0, n))).rejects.toBeInstanceOf(InputError);
+    for (let n = 0; n < file.length; n++)
+      await expect(open(file.slice(0, n))).rejects.toBeInstanceOf(InputError);
   });
 
   test('a file that shrinks while it is open', async () => {
@@ -124,15 +164,24 @@ describe('a file that lies is refused with its name and the reason', () => {
 });
 
 test('keys that look like others inside nested strings are not duplicates', async () => {
-  const { entries } = await open(raw('{"a":{"dtype":"F32","shape":[0],"data_offsets":[0,0]},"__metadata__":{"a":"\\"a\\":{","b":"}"}}'));
+  const { entries } = await open(
+    raw(
+      '{"a":{"dtype":"F32","shape":[0],"data_offsets":[0,0]},"__metadata__":{"a":"\\"a\\":{","b":"}"}}',
+    ),
+  );
   expect([...entries.keys()]).toEqual(['a']);
 });
 
-test('10,000 random damages: refused with InputError, or read without reaching outside the file', { timeout: 60000 }, async () => {
+test('10,000 random damages: refused with InputError, or read without reaching outside the file', {
+  timeout: 60000,
+}, async () => {
   const good = sample();
   await fc.assert(
     fc.asyncProperty(
-      fc.array(fc.record({ at: fc.nat(good.length - 1), byte: fc.nat(255) }), { minLength: 1, maxLength: 4 }),
+      fc.array(fc.record({ at: fc.nat(good.length - 1), byte: fc.nat(255) }), {
+        minLength: 1,
+        maxLength: 4,
+      }),
       fc.option(fc.nat(good.length)),
       async (edits, cut) => {
         const before = memoryInUse();
@@ -156,19 +205,35 @@ test('10,000 random damages: refused with InputError, or read without reaching o
 
 describe('openCheckpoint', () => {
   const shard = (...names: string[]) =>
-    writeSafetensors(names.map((name) => ({ name, dtype: 'F32' as const, shape: [1], data: Float32Array.of(names.length) })));
+    writeSafetensors(
+      names.map((name) => ({
+        name,
+        dtype: 'F32' as const,
+        shape: [1],
+        data: Float32Array.of(names.length),
+      })),
+    );
   const folder = (files: Record<string, Uint8Array<ArrayBuffer> | object>) =>
     folderOf(
       'model',
       Object.entries(files).map(([name, v]) =>
-        bytesSource(v instanceof Uint8Array ? v : new TextEncoder().encode(JSON.stringify(v)), name),
+        bytesSource(
+          v instanceof Uint8Array ? v : new TextEncoder().encode(JSON.stringify(v)),
+          name,
+        ),
       ),
     );
   const index = 'model.safetensors.index.json';
 
   test('one file, or shards', async () => {
-    expect([...(await openCheckpoint(folder({ 'model.safetensors': shard('a', 'b') }))).keys()]).toEqual(['a', 'b']);
-    const sharded = folder({ [index]: { metadata: {}, weight_map: { a: '1', b: '2', c: '1' } }, 1: shard('a', 'c'), 2: shard('b') });
+    expect([
+      ...(await openCheckpoint(folder({ 'model.safetensors': shard('a', 'b') }))).keys(),
+    ]).toEqual(['a', 'b']);
+    const sharded = folder({
+      [index]: { metadata: {}, weight_map: { a: '1', b: '2', c: '1' } },
+      1: shard('a', 'c'),
+      2: shard('b'),
+    });
     const tensors = await openCheckpoint(sharded);
     expect([...tensors.keys()].sort()).toEqual(['a', 'b', 'c']);
     expect((await readF32(tensors.get('c')!))[0]).toBe(2);
@@ -178,10 +243,26 @@ describe('openCheckpoint', () => {
   const cases: [string, Record<string, Uint8Array<ArrayBuffer> | object>, string][] = [
     ['nothing', {}, 'neither model.safetensors nor'],
     ['other weights', { 'pytorch_model.bin': new Uint8Array(3) }, 'there is pytorch_model.bin'],
-    ['missing shard', { [index]: { weight_map: { a: '1', b: '2' } }, 1: shard('a') }, '2 is not there'],
-    ['tensor not in its shard', { [index]: { weight_map: { a: '1', b: '1' } }, 1: shard('a') }, 'tensor "b" should be in 1'],
-    ['tensor not named', { [index]: { weight_map: { a: '1' } }, 1: shard('a', 'z') }, 'tensor "z" of 1 is not named'],
-    ['tensor in two shards', { [index]: { weight_map: { a: '1', b: '2' } }, 1: shard('a'), 2: shard('a', 'b') }, 'is in 2 too'],
+    [
+      'missing shard',
+      { [index]: { weight_map: { a: '1', b: '2' } }, 1: shard('a') },
+      '2 is not there',
+    ],
+    [
+      'tensor not in its shard',
+      { [index]: { weight_map: { a: '1', b: '1' } }, 1: shard('a') },
+      'tensor "b" should be in 1',
+    ],
+    [
+      'tensor not named',
+      { [index]: { weight_map: { a: '1' } }, 1: shard('a', 'z') },
+      'tensor "z" of 1 is not named',
+    ],
+    [
+      'tensor in two shards',
+      { [index]: { weight_map: { a: '1', b: '2' } }, 1: shard('a'), 2: shard('a', 'b') },
+      'is in 2 too',
+    ],
     ['no weight_map', { [index]: {} }, 'no "weight_map"'],
     ['empty weight_map', { [index]: { weight_map: {} } }, 'names no tensor'],
     ['file name of another type', { [index]: { weight_map: { a: 1 } } }, 'not a name'],

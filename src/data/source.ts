@@ -1,4 +1,5 @@
-// Where bytes come from: a file that can be read in ranges, and a folder of them. Browsers and Node each make their own.
+// Where bytes come from: a file that can be read in ranges, and a folder of them. Browsers and Node
+// each make their own.
 
 /** A readable file of known size. `read` returns bytes [start, end). */
 export interface ByteSource {
@@ -35,4 +36,5 @@ export function folderOf(name: string, sources: readonly ByteSource[]): Folder {
 }
 
 /** The whole file. */
-export const readAll = (source: ByteSource): Promise<Uint8Array<ArrayBuffer>> => source.read(0, source.size);
+export const readAll = (source: ByteSource): Promise<Uint8Array<ArrayBuffer>> =>
+  source.read(0, source.size);

@@ -12,7 +12,9 @@ describe('splitValidation', () => {
     expect(a.validation.length).toBe(20);
     expect(list(a.validation)).not.toEqual(list(splitValidation(100, 0.2, true, 2).validation));
     expect(list(a.validation)).toEqual(list(splitValidation(100, 0.2, true, 1).validation));
-    expect([...a.train, ...a.validation].sort((x, y) => x - y)).toEqual(Array.from({ length: 100 }, (_, i) => i));
+    expect([...a.train, ...a.validation].sort((x, y) => x - y)).toEqual(
+      Array.from({ length: 100 }, (_, i) => i),
+    );
   });
   test('at least one where asked for, never all, none for 0 or a single row', () => {
     expect(splitValidation(3, 0.01, false, 1).validation.length).toBe(1);
@@ -32,7 +34,10 @@ const split = (change: Partial<Parameters<typeof splitRows>[1]>) => {
 describe('files for validation', () => {
   test('all their rows are held out, and no others', () => {
     expect(split({ validation: ['b.jsonl'] })).toEqual({ train: [0, 1, 5], validation: [2, 3, 4] });
-    expect(split({ validation: ['a.jsonl', 'c.zip/d.csv'] })).toEqual({ train: [2, 3, 4], validation: [0, 1, 5] });
+    expect(split({ validation: ['a.jsonl', 'c.zip/d.csv'] })).toEqual({
+      train: [2, 3, 4],
+      validation: [0, 1, 5],
+    });
   });
   test('are named as they were given, too: packed, or as an archive', () => {
     expect(split({ validation: ['a.jsonl.gz'] }).validation).toEqual([0, 1]);
@@ -43,19 +48,25 @@ describe('files for validation', () => {
       'data.validation names b.json, and no row to use comes from it: rows to use are in a.jsonl, b.jsonl, c.zip/d.csv.',
     );
     expect(() => split({ weights: { e: 2 } })).toThrow('data.weights names e, and');
-    expect(() => splitRows(['', ''], { ...settings, validation: ['e'] }, 1)).toThrow('the data has no named files');
+    expect(() => splitRows(['', ''], { ...settings, validation: ['e'] }, 1)).toThrow(
+      'the data has no named files',
+    );
   });
 });
 
 describe('weights', () => {
   test('rows come as often as their file’s weight says; validation rows once', () => {
     expect(split({ weights: { 'b.jsonl': 2 } }).train).toEqual([0, 1, 2, 3, 4, 2, 3, 4, 5]);
-    expect(split({ weights: { 'b.jsonl': 3 }, validation: ['b.jsonl'] })).toEqual({ train: [0, 1, 5], validation: [2, 3, 4] });
+    expect(split({ weights: { 'b.jsonl': 3 }, validation: ['b.jsonl'] })).toEqual({
+      train: [0, 1, 5],
+      validation: [2, 3, 4],
+    });
     expect(split({ weights: { 'a.jsonl': 1, 'b.jsonl': 1 } }).train).toEqual([0, 1, 2, 3, 4, 5]);
   });
   test('a fraction is a seeded choice of rows, of any file at least one', () => {
     const many = new Array<string>(100).fill('m');
-    const of = (weight: number, seed: number) => list(weighted(range(100), many, { m: weight }, seed));
+    const of = (weight: number, seed: number) =>
+      list(weighted(range(100), many, { m: weight }, seed));
     expect(new Set(of(0.3, 1)).size).toBe(30);
     expect(of(0.3, 1)).toEqual(of(0.3, 1));
     expect(of(0.3, 1)).not.toEqual(of(0.3, 2));
@@ -65,7 +76,9 @@ describe('weights', () => {
     expect(of(0.001, 1)).toHaveLength(1);
   });
   test('a large file’s copies do not overflow anything', () => {
-    expect(weighted(range(200_000), new Array<string>(200_000).fill('m'), { m: 3 }, 1)).toHaveLength(600_000);
+    expect(
+      weighted(range(200_000), new Array<string>(200_000).fill('m'), { m: 3 }, 1),
+    ).toHaveLength(600_000);
   });
 });
 
@@ -73,6 +86,9 @@ test('the levels of a search: halves where they are disjoint, all rows where the
   const { lower, upper } = levelsOf(range(7), 'disjoint', true, 3);
   expect([lower.length, upper.length]).toEqual([4, 3]);
   expect(list([...lower, ...upper]).sort()).toEqual(list(range(7)));
-  expect(levelsOf(range(7), 'disjoint', false, 3)).toEqual({ lower: range(7).slice(0, 4), upper: range(7).slice(4) });
+  expect(levelsOf(range(7), 'disjoint', false, 3)).toEqual({
+    lower: range(7).slice(0, 4),
+    upper: range(7).slice(4),
+  });
   expect(levelsOf(range(7), 'paired', true, 3)).toEqual({ lower: range(7), upper: range(7) });
 });

@@ -13,7 +13,10 @@ export interface ReadControl {
 /** Bytes of a file that are read at a time. */
 export const chunkBytes = 1 << 20;
 
-/** Bytes [start, end) of a source, a chunk at a time. @throws the signal's reason once it is aborted */
+/**
+ * Bytes [start, end) of a source, a chunk at a time.
+ * @throws the signal's reason once it is aborted
+ */
 export async function* byteChunks(
   source: ByteSource,
   { signal, onBytes }: ReadControl,
@@ -30,9 +33,13 @@ export async function* byteChunks(
 
 /**
  * UTF-8 text in pieces, none of them empty, without a byte-order mark.
- * @throws InputError('bad-data') for a binary file, or naming the line of the first byte that is not UTF-8
+ * @throws InputError('bad-data') for a binary file, or naming the line of the first byte that is
+ *   not UTF-8
  */
-export async function* textChunks(chunks: AsyncIterable<Uint8Array<ArrayBuffer>>, name: string): AsyncGenerator<string> {
+export async function* textChunks(
+  chunks: AsyncIterable<Uint8Array<ArrayBuffer>>,
+  name: string,
+): AsyncGenerator<string> {
   const decoder = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true });
   let rest = new Uint8Array(0);
   let line = 1;
@@ -43,7 +50,10 @@ export async function* textChunks(chunks: AsyncIterable<Uint8Array<ArrayBuffer>>
       text = decoder.decode(bytes);
     } catch {
       const at = line - 1 + firstBadLine(bytes, decoder);
-      throw new InputError('bad-data', `${name}: this is not UTF-8 text (first mistake in line ${at}).`);
+      throw new InputError(
+        'bad-data',
+        `${name}: this is not UTF-8 text (first mistake in line ${at}).`,
+      );
     }
     for (let at = text.indexOf('\n'); at >= 0; at = text.indexOf('\n', at + 1)) line++;
     const start = isFirst && text.startsWith('\ufeff') ? 1 : 0;
@@ -51,7 +61,8 @@ export async function* textChunks(chunks: AsyncIterable<Uint8Array<ArrayBuffer>>
     return text.slice(start);
   };
   for await (const chunk of chunks) {
-    if (chunk.includes(0)) throw new InputError('bad-data', `${name}: this is a binary file, not UTF-8 text.`);
+    if (chunk.includes(0))
+      throw new InputError('bad-data', `${name}: this is a binary file, not UTF-8 text.`);
     const bytes = rest.length === 0 ? chunk : joined(rest, chunk);
     const end = wholeCharacters(bytes);
     rest = bytes.slice(end);

@@ -1,4 +1,5 @@
-// Tokenizer and chat templates against transformers (src/testing/golden/tokenizer, made by scripts/golden/tokenizer.py), and broken files.
+// Tokenizer and chat templates against transformers (src/testing/golden/tokenizer, made by
+// scripts/golden/tokenizer.py), and broken files.
 import { describe, expect, test } from 'vitest';
 import { goldenText, tokenizerFolder } from '../testing/text-fixture.ts';
 import { InputError } from '../util/error.ts';
@@ -22,7 +23,10 @@ describe('text, as transformers has it', () => {
     expect(tokenizer.endOfTurnIds).toEqual([1]);
     expect(tokenizer.decode([])).toBe('');
     expect(tokenizer.decode([99999])).toBe('');
-    const [space, cat] = [tokenizer.tokenText(tokenizer.encode(' a')[0]), tokenizer.tokenText(tokenizer.encode('☂')[0])];
+    const [space, cat] = [
+      tokenizer.tokenText(tokenizer.encode(' a')[0]),
+      tokenizer.tokenText(tokenizer.encode('☂')[0]),
+    ];
     expect(space).toBe(' a');
     expect(cat).toBe('â');
     expect(tokenizer.tokenText(2)).toBe('<|im_start|>');
@@ -51,15 +55,21 @@ describe.each(Object.entries(goldenText.templates))('template %s', (name, { temp
 });
 
 describe('where the template lies', () => {
-  const text = (t: unknown) => JSON.stringify({ eos_token: { content: '<|end|>' }, chat_template: t });
+  const text = (t: unknown) =>
+    JSON.stringify({ eos_token: { content: '<|end|>' }, chat_template: t });
   const load = async (jinja: string | null, files: Record<string, string | null>) =>
     (await loadTokenizer(tokenizerFolder(jinja, files))).template?.([], false);
   test('chat_template.jinja, then tokenizer_config.json, then chat_template.json', async () => {
-    const files = { 'tokenizer_config.json': text('two{{ eos_token }}'), 'chat_template.json': text('three') };
+    const files = {
+      'tokenizer_config.json': text('two{{ eos_token }}'),
+      'chat_template.json': text('three'),
+    };
     expect(await load('one', files)).toBe('one');
     expect(await load(null, files)).toBe('two<|end|>');
     expect(await load(null, { ...files, 'tokenizer_config.json': text(null) })).toBe('three');
-    expect(await load(null, { 'tokenizer_config.json': null, 'chat_template.json': null })).toBeUndefined();
+    expect(
+      await load(null, { 'tokenizer_config.json': null, 'chat_template.json': null }),
+    ).toBeUndefined();
   });
   test('a list of named templates: "default"', async () => {
     const list = [
@@ -77,9 +87,19 @@ describe('broken files', () => {
   const cases: [string, Record<string, string | null>, string, string][] = [
     ['none', { 'tokenizer.json': null }, 'missing-file', 'there is no tokenizer.json'],
     ['empty', { 'tokenizer.json': '' }, 'bad-tokenizer', 'tokenizer.json: the file is empty'],
-    ['cut off', { 'tokenizer.json': '{"model": {' }, 'bad-tokenizer', 'tokenizer.json: not valid JSON'],
+    [
+      'cut off',
+      { 'tokenizer.json': '{"model": {' },
+      'bad-tokenizer',
+      'tokenizer.json: not valid JSON',
+    ],
     ['a list', { 'tokenizer.json': '[]' }, 'bad-tokenizer', 'expected a JSON object'],
-    ['no model', { 'tokenizer.json': '{}' }, 'bad-tokenizer', 'tokenizer.json: this tokenizer cannot be used'],
+    [
+      'no model',
+      { 'tokenizer.json': '{}' },
+      'bad-tokenizer',
+      'tokenizer.json: this tokenizer cannot be used',
+    ],
     [
       'unknown model',
       {
@@ -99,8 +119,18 @@ describe('broken files', () => {
       'cannot be used',
     ],
     ['binary', { 'tokenizer.json': '\0\0' }, 'bad-tokenizer', 'binary'],
-    ['broken config', { 'tokenizer_config.json': '{' }, 'bad-tokenizer', 'tokenizer_config.json: not valid JSON'],
-    ['broken template', { 'chat_template.jinja': '{% if %}' }, 'bad-tokenizer', 'chat_template.jinja: the chat template cannot be read'],
+    [
+      'broken config',
+      { 'tokenizer_config.json': '{' },
+      'bad-tokenizer',
+      'tokenizer_config.json: not valid JSON',
+    ],
+    [
+      'broken template',
+      { 'chat_template.jinja': '{% if %}' },
+      'bad-tokenizer',
+      'chat_template.jinja: the chat template cannot be read',
+    ],
   ];
   test.each(cases)('%s', async (_name, files, code, message) => {
     const error = await loadTokenizer(tokenizerFolder(null, files)).catch((e: unknown) => e);

@@ -6,9 +6,16 @@ import type { Gpu } from './device.ts';
 export const bufferBytes = (bytes: number): number => Math.max(4, Math.ceil(bytes / 4) * 4);
 
 /** The error for what one binding of this GPU cannot hold. */
-export function tooWide(what: string, bytes: number, { maxBinding }: Pick<Gpu, 'maxBinding'>): InputError {
+export function tooWide(
+  what: string,
+  bytes: number,
+  { maxBinding }: Pick<Gpu, 'maxBinding'>,
+): InputError {
   const [needed, allowed] = [Math.ceil(bytes / 2 ** 20), Math.floor(maxBinding / 2 ** 20)];
-  return new InputError('too-large', `${what} needs ${needed} MiB in one binding; this GPU allows ${allowed} MiB.`);
+  return new InputError(
+    'too-large',
+    `${what} needs ${needed} MiB in one binding; this GPU allows ${allowed} MiB.`,
+  );
 }
 
 /** A zero-filled storage buffer of at least `bytes` bytes that can be copied from and to. */
@@ -42,7 +49,10 @@ export function writeBuffer(gpu: Gpu, buffer: GPUBuffer, data: ArrayBufferView, 
 export const createStaging = (gpu: Gpu, bytes: number): GPUBuffer =>
   createBuffer(gpu, 'staging', bytes, GPUBufferUsage.MAP_READ | GPUBufferUsage.COPY_DST);
 
-/** Reads bytes [offset, offset + size) back, through `kept` staging where given. Waits for all work submitted before. */
+/**
+ * Reads bytes [offset, offset + size) back, through `kept` staging where given. Waits for all work
+ * submitted before.
+ */
 export async function readBuffer(
   gpu: Gpu,
   buffer: GPUBuffer,
@@ -68,14 +78,18 @@ export const readF32 = async (
   buffer: GPUBuffer,
   offset = 0,
   floats = (buffer.size - offset) / 4,
-): Promise<Float32Array<ArrayBuffer>> => new Float32Array(await readBuffer(gpu, buffer, offset, floats * 4));
+): Promise<Float32Array<ArrayBuffer>> =>
+  new Float32Array(await readBuffer(gpu, buffer, offset, floats * 4));
 
-const inNode = typeof process !== 'undefined' && Boolean(process.versions?.node) && typeof window === 'undefined';
+const inNode =
+  typeof process !== 'undefined' &&
+  Boolean(process.versions?.node) &&
+  typeof window === 'undefined';
 const pause = inNode ? new Int32Array(new SharedArrayBuffer(4)) : null;
 
 /**
- * Awaits a promise of the GPU. Dawn under Node spins a core while one is pending, which slows a software adapter by more than half:
- * there the thread sleeps for a millisecond a turn instead.
+ * Awaits a promise of the GPU. Dawn under Node spins a core while one is pending, which slows a
+ * software adapter by more than half: there the thread sleeps for a millisecond a turn instead.
  */
 export async function idle<T>(promise: Promise<T>): Promise<T> {
   if (!pause) return promise;

@@ -1,4 +1,5 @@
-// Opens a WebGPU device from any provider (browser, worker, Dawn under Node) and keeps its limits and error policy.
+// Opens a WebGPU device from any provider (browser, worker, Dawn under Node) and keeps its limits
+// and error policy.
 import { InputError } from '../util/error.ts';
 
 /** A device with its limits and what the kernels may use of it. */
@@ -10,7 +11,10 @@ export interface Gpu {
   timestamps: boolean;
   /** Bytes of one storage binding at most, and of one buffer, which is bound whole. */
   maxBinding: number;
-  /** GPU buffers created so far by anyone; their bytes, those not destroyed yet, and the most of these at any time. */
+  /**
+   * GPU buffers created so far by anyone; their bytes, those not destroyed yet, and the most of
+   * these at any time.
+   */
   created: { buffers: number; held: number; peak: number };
   /** Throws the first error that the device reported outside a scope, or that it is lost. */
   check(): void;
@@ -30,7 +34,9 @@ const WANTED: Record<string, number> = {
 const SAFE_BINDING = 1020 * 2 ** 20;
 
 const describe = (info: GPUAdapterInfo): string =>
-  [info.description, info.vendor, info.architecture].filter((s, i, all) => s && all.indexOf(s) === i).join(' · ') || 'unnamed adapter';
+  [info.description, info.vendor, info.architecture]
+    .filter((s, i, all) => s && all.indexOf(s) === i)
+    .join(' · ') || 'unnamed adapter';
 
 /**
  * Opens the device of a fresh adapter.
@@ -38,18 +44,28 @@ const describe = (info: GPUAdapterInfo): string =>
  */
 export async function createGpu(provider: GPU | undefined): Promise<Gpu> {
   if (!provider)
-    throw new InputError('no-webgpu', 'This browser has no WebGPU. Use Chrome or Edge 121 or newer, with hardware acceleration on.');
+    throw new InputError(
+      'no-webgpu',
+      'This browser has no WebGPU. Use Chrome or Edge 121 or newer, with hardware acceleration on.',
+    );
   const adapter = await provider.requestAdapter({ powerPreference: 'high-performance' });
   if (!adapter)
     throw new InputError(
       'no-webgpu',
       'WebGPU found no graphics adapter. Turn on hardware acceleration, or start Chrome with --enable-unsafe-webgpu.',
     );
-  const features = (['subgroups', 'timestamp-query'] as GPUFeatureName[]).filter((f) => adapter.features.has(f));
+  const features = (['subgroups', 'timestamp-query'] as GPUFeatureName[]).filter((f) =>
+    adapter.features.has(f),
+  );
   const limits = adapter.limits as unknown as Record<string, number>;
-  const requiredLimits = Object.fromEntries(Object.entries(WANTED).map(([k, v]) => [k, Math.min(limits[k], v)]));
+  const requiredLimits = Object.fromEntries(
+    Object.entries(WANTED).map(([k, v]) => [k, Math.min(limits[k], v)]),
+  );
   const device = await adapter.requestDevice({ requiredFeatures: features, requiredLimits });
-  const info = adapter.info as GPUAdapterInfo & { subgroupMinSize?: number; subgroupMaxSize?: number };
+  const info = adapter.info as GPUAdapterInfo & {
+    subgroupMinSize?: number;
+    subgroupMaxSize?: number;
+  };
   const created = { buffers: 0, held: 0, peak: 0 };
   const createBuffer = device.createBuffer.bind(device);
   device.createBuffer = (descriptor) => {
@@ -70,10 +86,18 @@ export async function createGpu(provider: GPU | undefined): Promise<Gpu> {
   const gpu: Gpu = {
     device,
     name: describe(info),
-    software: /swiftshader|llvmpipe|basic render/i.test(`${info.description} ${info.architecture} ${info.vendor}`),
-    subgroup: device.features.has('subgroups') ? { min: info.subgroupMinSize ?? 4, max: info.subgroupMaxSize ?? 128 } : null,
+    software: /swiftshader|llvmpipe|basic render/i.test(
+      `${info.description} ${info.architecture} ${info.vendor}`,
+    ),
+    subgroup: device.features.has('subgroups')
+      ? { min: info.subgroupMinSize ?? 4, max: info.subgroupMaxSize ?? 128 }
+      : null,
     timestamps: device.features.has('timestamp-query'),
-    maxBinding: Math.min(device.limits.maxStorageBufferBindingSize, device.limits.maxBufferSize, SAFE_BINDING),
+    maxBinding: Math.min(
+      device.limits.maxStorageBufferBindingSize,
+      device.limits.maxBufferSize,
+      SAFE_BINDING,
+    ),
     created,
     onError: null,
     check: () => {

@@ -23,13 +23,19 @@ test('bindings, access and params come from the text', () => {
 test('params are packed by type; a missing, unknown or NaN one is refused', () => {
   const k = defineKernel('k', code);
   const view = new DataView(packParams(k, { n: 4294967295, shift: -2, scale: 0.5 }));
-  expect([view.getUint32(0, true), view.getInt32(4, true), view.getFloat32(8, true)]).toEqual([4294967295, -2, 0.5]);
+  expect([view.getUint32(0, true), view.getInt32(4, true), view.getFloat32(8, true)]).toEqual([
+    4294967295, -2, 0.5,
+  ]);
   expect(() => packParams(k, { n: 1, shift: 0 })).toThrow('scale');
   expect(() => packParams(k, { n: 1, shift: 0, scale: 1, other: 2 })).toThrow('other');
   expect(() => packParams(k, { n: 1, shift: 0, scale: Number.NaN })).toThrow('scale');
 });
 
 test('texts that break the conventions are refused', () => {
-  expect(() => defineKernel('k', code.replace('@binding(1)', '@binding(5)'))).toThrow('@binding(1)');
-  expect(() => defineKernel('k', code.replace('step: Step', 'other: Step'))).toThrow('params, then step');
+  expect(() => defineKernel('k', code.replace('@binding(1)', '@binding(5)'))).toThrow(
+    '@binding(1)',
+  );
+  expect(() => defineKernel('k', code.replace('step: Step', 'other: Step'))).toThrow(
+    'params, then step',
+  );
 });

@@ -1,4 +1,5 @@
-// The typed declaration of one WGSL entry point, read from the WGSL itself so that the two cannot differ.
+// The typed declaration of one WGSL entry point, read from the WGSL itself so that the two cannot
+// differ.
 
 import step from '../../shaders/lib/step.wgsl?raw';
 import { invariant } from '../util/error.ts';
@@ -30,27 +31,50 @@ export interface Kernel {
   constants: Readonly<Record<string, number>>;
 }
 
-const BINDING = /@group\(0\)\s*@binding\((\d+)\)\s*var<\s*(storage|uniform)\s*(?:,\s*(read|read_write))?\s*>\s*(\w+)\s*:\s*([^;]+);/g;
+const BINDING =
+  /@group\(0\)\s*@binding\((\d+)\)\s*var<\s*(storage|uniform)\s*(?:,\s*(read|read_write))?\s*>\s*(\w+)\s*:\s*([^;]+);/g;
 
 /**
- * Reads a kernel's interface from its WGSL. Conventions: storage bindings are 0…n−1 in order; `params: Params` (constants of the dispatch)
- * and `step: Step` (scalars of the step, shaders/lib/step.wgsl) are uniforms after them.
+ * Reads a kernel's interface from its WGSL. Conventions: storage bindings are 0…n−1 in order;
+ * `params: Params` (constants of the dispatch) and `step: Step` (scalars of the step,
+ * shaders/lib/step.wgsl) are uniforms after them.
  * @throws if the text breaks the conventions.
  */
-export function defineKernel(name: string, code: string, entry = 'main', constants: Record<string, number> = {}): Kernel {
-  const found = [...code.matchAll(BINDING)].map((m) => ({ index: Number(m[1]), space: m[2], access: m[3], name: m[4] }));
+export function defineKernel(
+  name: string,
+  code: string,
+  entry = 'main',
+  constants: Record<string, number> = {},
+): Kernel {
+  const found = [...code.matchAll(BINDING)].map((m) => ({
+    index: Number(m[1]),
+    space: m[2],
+    access: m[3],
+    name: m[4],
+  }));
   const storage = found.filter((b) => b.space === 'storage');
-  storage.forEach((b, i) => invariant(b.index === i, `${name}: storage binding ${b.name} must be @binding(${i})`));
+  storage.forEach((b, i) =>
+    invariant(b.index === i, `${name}: storage binding ${b.name} must be @binding(${i})`),
+  );
   invariant(storage.length <= 8, `${name}: more than 8 storage bindings`);
   const uniforms = found.filter((b) => b.space === 'uniform');
   uniforms.forEach((b, i) =>
-    invariant(b.index === storage.length + i, `${name}: uniform ${b.name} must be @binding(${storage.length + i})`),
+    invariant(
+      b.index === storage.length + i,
+      `${name}: uniform ${b.name} must be @binding(${storage.length + i})`,
+    ),
   );
   const usesStep = uniforms.some((b) => b.name === 'step');
   const names = uniforms.map((b) => b.name).join();
-  invariant(['', 'params', 'step', 'params,step'].includes(names), `${name}: uniforms must be params, then step; found ${names}`);
+  invariant(
+    ['', 'params', 'step', 'params,step'].includes(names),
+    `${name}: uniforms must be params, then step; found ${names}`,
+  );
   const struct = /struct Params\s*\{([^}]*)\}/.exec(code)?.[1] ?? '';
-  const params = [...struct.matchAll(/(\w+)\s*:\s*(u32|i32|f32)/g)].map((m) => ({ name: m[1], type: m[2] as Param['type'] }));
+  const params = [...struct.matchAll(/(\w+)\s*:\s*(u32|i32|f32)/g)].map((m) => ({
+    name: m[1],
+    type: m[2] as Param['type'],
+  }));
   return {
     name,
     entry,
@@ -59,14 +83,20 @@ export function defineKernel(name: string, code: string, entry = 'main', constan
     usesStep,
     code: usesStep ? `${code}\n${step}` : code,
     needsSubgroups: /enable subgroups/.test(code),
-    bindings: storage.map((b) => ({ name: b.name, access: b.access === 'read_write' ? 'read_write' : 'read' })),
+    bindings: storage.map((b) => ({
+      name: b.name,
+      access: b.access === 'read_write' ? 'read_write' : 'read',
+    })),
   };
 }
 
 /** Identifies a compiled pipeline: kernels with equal keys share it. */
-export const kernelKey = (k: Kernel): string => `${k.name}/${k.entry}/${JSON.stringify(k.constants)}`;
+export const kernelKey = (k: Kernel): string =>
+  `${k.name}/${k.entry}/${JSON.stringify(k.constants)}`;
 
-/** Packs a dispatch's constants into its `Params` bytes, checking that none is missing or unknown. */
+/**
+ * Packs a dispatch's constants into its `Params` bytes, checking that none is missing or unknown.
+ */
 export function packParams(kernel: Kernel, values: Record<string, number>): ArrayBuffer {
   const bytes = new ArrayBuffer(Math.max(16, Math.ceil(kernel.params.length / 4) * 16));
   const view = new DataView(bytes);

@@ -18,7 +18,11 @@ function layoutOf(gpu: Gpu, kernel: Kernel): GPUBindGroupLayout {
   }));
   const uniforms = (kernel.params.length > 0 ? 1 : 0) + (kernel.usesStep ? 1 : 0);
   for (let i = 0; i < uniforms; i++)
-    entries.push({ binding: kernel.bindings.length + i, visibility: GPUShaderStage.COMPUTE, buffer: { type: 'uniform' } });
+    entries.push({
+      binding: kernel.bindings.length + i,
+      visibility: GPUShaderStage.COMPUTE,
+      buffer: { type: 'uniform' },
+    });
   return gpu.device.createBindGroupLayout({ label: kernel.name, entries });
 }
 
@@ -42,8 +46,16 @@ async function compile(gpu: Gpu, kernel: Kernel): Promise<Pipeline> {
   if (pipeline && !validation) return { pipeline, layout };
   const info = await module.getCompilationInfo();
   const lines = kernel.code.split('\n');
-  const quoted = info.messages.map((m) => `  line ${m.lineNum}:${m.linePos} ${m.message}\n    ${lines[m.lineNum - 1]?.trim() ?? ''}`);
-  throw new Error([`Kernel ${kernel.name} does not compile: ${validation?.message ?? String(error)}`, ...quoted].join('\n'));
+  const quoted = info.messages.map(
+    (m) =>
+      `  line ${m.lineNum}:${m.linePos} ${m.message}\n    ${lines[m.lineNum - 1]?.trim() ?? ''}`,
+  );
+  throw new Error(
+    [
+      `Kernel ${kernel.name} does not compile: ${validation?.message ?? String(error)}`,
+      ...quoted,
+    ].join('\n'),
+  );
 }
 
 /** The pipeline of a kernel, compiled on first use and shared by all programs of the device. */

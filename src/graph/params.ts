@@ -1,4 +1,5 @@
-// Trainable parameters in flat f32 buffers (value, gradient, two moments), with named banks as 256-byte-aligned views.
+// Trainable parameters in flat f32 buffers (value, gradient, two moments), with named banks as
+// 256-byte-aligned views.
 import { createBuffer, readF32, writeBuffer } from '../gpu/buffers.ts';
 import type { Gpu } from '../gpu/device.ts';
 import { invariant } from '../util/error.ts';
@@ -69,7 +70,12 @@ export class ParamStore {
   allocate(gpu: Gpu): ParamBuffers {
     invariant(!this.buffers, 'parameters are allocated already');
     const make = (label: string) => createBuffer(gpu, label, this.bytes);
-    this.buffers = { value: make('params'), grad: make('grads'), m: make('adam m'), v: make('adam v') };
+    this.buffers = {
+      value: make('params'),
+      grad: make('grads'),
+      m: make('adam m'),
+      v: make('adam v'),
+    };
     return this.buffers;
   }
 

@@ -12,7 +12,8 @@ const copy = defineKernel(
 @compute @workgroup_size(1) fn main() { y[0] = x[0]; }`,
 );
 const variants = { product: 'tile', rows: 'workgroup' } as const;
-const step = (rec: Recorder, x: Tensor, y: Tensor) => rec.launch({ kernel: copy, tensors: { x, y }, workgroups: 1 });
+const step = (rec: Recorder, x: Tensor, y: Tensor) =>
+  rec.launch({ kernel: copy, tensors: { x, y }, workgroups: 1 });
 
 test('tensors whose lives do not meet share a slot; those that meet never do', () => {
   const rec = new Recorder(variants, false);
@@ -21,7 +22,8 @@ test('tensors whose lives do not meet share a slot; those that meet never do', (
   const { slots, slotBytes, unplannedBytes } = plan(rec.commands);
   expect(unplannedBytes).toBe(4 * (1000 + 10 + 900 + 20 + 800));
   expect(slotBytes.reduce((a, b) => a + b, 0)).toBe(4 * (1000 + 20));
-  for (let i = 0; i + 1 < chain.length; i++) expect(slots.get(chain[i])).not.toBe(slots.get(chain[i + 1]));
+  for (let i = 0; i + 1 < chain.length; i++)
+    expect(slots.get(chain[i])).not.toBe(slots.get(chain[i + 1]));
   for (const t of chain) expect(slotBytes[slots.get(t)!]).toBeGreaterThanOrEqual(bytesOf(t));
   expect(plan(rec.commands, false).slotBytes.length).toBe(5);
 });
@@ -40,9 +42,13 @@ test('a launch is checked against its kernel: missing, unknown and read-only ope
   const rec = new Recorder(variants, false);
   const [x, y] = [tensor('x', [1]), tensor('y', [1])];
   expect(() => rec.launch({ kernel: copy, tensors: { x }, workgroups: 1 })).toThrow('binding y');
-  expect(() => rec.launch({ kernel: copy, tensors: { x, y, z: x }, workgroups: 1 })).toThrow('no binding z');
+  expect(() => rec.launch({ kernel: copy, tensors: { x, y, z: x }, workgroups: 1 })).toThrow(
+    'no binding z',
+  );
   expect(() => step(rec, x, tensor('w', [1], { kind: 'weight' }))).toThrow('read-only');
-  expect(() => rec.launch({ kernel: copy, tensors: { x, y }, workgroups: [70000, 1, 1] })).toThrow('grid');
+  expect(() => rec.launch({ kernel: copy, tensors: { x, y }, workgroups: [70000, 1, 1] })).toThrow(
+    'grid',
+  );
   const [a, b] = fold(200_000);
   expect(a).toBeLessThanOrEqual(65535);
   expect(a * b).toBeGreaterThanOrEqual(200_000);

@@ -1,13 +1,19 @@
-// The memory plan: which activations share a buffer. A pure function of the list of commands; needs no GPU.
+// The memory plan: which activations share a buffer. A pure function of the list of commands; needs
+// no GPU.
 import { type Command, operandsOf } from './recorder.ts';
 import { bytesOf, type Tensor } from './tensor.ts';
 
 /**
- * Slots of at least these sizes out of those held (largest first), largest to largest; where one is missing or too small, `make` adds one.
+ * Slots of at least these sizes out of those held (largest first), largest to largest; where one is
+ * missing or too small, `make` adds one.
  * @param make takes the bytes and the number of the size that asks for them
  * @returns the slot of each size
  */
-export function fitSlots<S extends { size: number }>(held: S[], sizes: readonly number[], make: (bytes: number, index: number) => S): S[] {
+export function fitSlots<S extends { size: number }>(
+  held: S[],
+  sizes: readonly number[],
+  make: (bytes: number, index: number) => S,
+): S[] {
   const out: S[] = [];
   const order = sizes.map((bytes, index) => ({ bytes, index })).sort((a, b) => b.bytes - a.bytes);
   order.forEach(({ bytes, index }, rank) => {
@@ -46,7 +52,8 @@ function lives(commands: readonly Command[]): Life[] {
 }
 
 /**
- * Greedy by size over live ranges, one buffer a slot (WebGPU forbids reading and writing one buffer in a dispatch, so no arena).
+ * Greedy by size over live ranges, one buffer a slot (WebGPU forbids reading and writing one buffer
+ * in a dispatch, so no arena).
  * @param share false gives each tensor its own buffer, to bisect aliasing bugs
  */
 export function plan(commands: readonly Command[], share = true): Plan {
@@ -56,7 +63,9 @@ export function plan(commands: readonly Command[], share = true): Plan {
   const slotBytes: number[] = [];
   const occupants: Life[][] = [];
   for (const life of order) {
-    let slot = share ? occupants.findIndex((o) => o.every((l) => l.last < life.first || life.last < l.first)) : -1;
+    let slot = share
+      ? occupants.findIndex((o) => o.every((l) => l.last < life.first || life.last < l.first))
+      : -1;
     if (slot < 0) slot = occupants.push([]) - 1;
     occupants[slot].push(life);
     slotBytes[slot] = Math.max(slotBytes[slot] ?? 0, life.bytes);
@@ -66,4 +75,5 @@ export function plan(commands: readonly Command[], share = true): Plan {
 }
 
 /** Bytes of the widest activation. */
-export const widest = (commands: readonly Command[]): number => Math.max(0, ...plan(commands).slotBytes);
+export const widest = (commands: readonly Command[]): number =>
+  Math.max(0, ...plan(commands).slotBytes);

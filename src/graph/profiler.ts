@@ -16,20 +16,28 @@ export interface ProfileRow {
 const MOST_QUERIES = 4096;
 
 /**
- * Replays a program once with a timed pass a dispatch and sums by label, longest first. Timing splits passes, so a profile says where
- * time goes, not how long a step takes.
+ * Replays a program once with a timed pass a dispatch and sums by label, longest first. Timing
+ * splits passes, so a profile says where time goes, not how long a step takes.
  * @throws where the device has no timestamp queries
  */
 export async function profile(gpu: Gpu, program: Program): Promise<ProfileRow[]> {
-  if (!gpu.timestamps) throw new Error(`${gpu.name} has no timestamp queries, which a profile needs.`);
+  if (!gpu.timestamps)
+    throw new Error(`${gpu.name} has no timestamp queries, which a profile needs.`);
   const count = program.commands.length;
   const rows = new Map<string, ProfileRow>();
   const part = MOST_QUERIES / 2;
-  const sets = Array.from({ length: Math.ceil(count / part) }, () => gpu.device.createQuerySet({ type: 'timestamp', count: MOST_QUERIES }));
+  const sets = Array.from({ length: Math.ceil(count / part) }, () =>
+    gpu.device.createQuerySet({ type: 'timestamp', count: MOST_QUERIES }),
+  );
   program.replay({ timestamps: sets });
   for (const [n, set] of sets.entries()) {
     const used = Math.min(part, count - n * part) * 2;
-    const buffer = createBuffer(gpu, 'timestamps', used * 8, GPUBufferUsage.QUERY_RESOLVE | GPUBufferUsage.COPY_SRC);
+    const buffer = createBuffer(
+      gpu,
+      'timestamps',
+      used * 8,
+      GPUBufferUsage.QUERY_RESOLVE | GPUBufferUsage.COPY_SRC,
+    );
     const encoder = gpu.device.createCommandEncoder();
     encoder.resolveQuerySet(set, 0, used, buffer, 0);
     gpu.device.queue.submit([encoder.finish()]);
@@ -37,7 +45,13 @@ export async function profile(gpu: Gpu, program: Program): Promise<ProfileRow[]>
     for (let i = 0; i < used / 2; i++) {
       const command = program.commands[n * part + i];
       if (command.type !== 'dispatch') continue;
-      const row = rows.get(command.label) ?? { label: command.label, kernel: command.kernel.name, count: 0, milliseconds: 0, flops: 0 };
+      const row = rows.get(command.label) ?? {
+        label: command.label,
+        kernel: command.kernel.name,
+        count: 0,
+        milliseconds: 0,
+        flops: 0,
+      };
       row.count++;
       row.milliseconds += Number(times[2 * i + 1] - times[2 * i]) / 1e6;
       row.flops += command.flops;

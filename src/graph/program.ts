@@ -6,10 +6,20 @@ import { type Pipeline, pipelineOf } from '../gpu/pipelines.ts';
 import { invariant } from '../util/error.ts';
 import type { ParamStore } from './params.ts';
 import { fitSlots, type Plan, plan } from './plan.ts';
-import { type Clear, type Command, type Copy, type Dispatch, operandsOf, type Recorder } from './recorder.ts';
+import {
+  type Clear,
+  type Command,
+  type Copy,
+  type Dispatch,
+  operandsOf,
+  type Recorder,
+} from './recorder.ts';
 import { bytesOf, type Tensor } from './tensor.ts';
 
-/** Buffers that several programs share: weights, states, parameters, the step uniform, and slots for activations. */
+/**
+ * Buffers that several programs share: weights, states, parameters, the step uniform, and slots for
+ * activations.
+ */
 export class Memory {
   private readonly bound = new Map<Tensor, GPUBuffer>();
   private readonly shared = new Map<Tensor, GPUBuffer>();
@@ -36,7 +46,10 @@ export class Memory {
 
   /** Makes and binds a buffer for a state: with its data, or of zeros where it has none. */
   allocate(t: Tensor): GPUBuffer {
-    return this.bind(t, t.data ? bufferOf(this.gpu, t.name, t.data) : createBuffer(this.gpu, t.name, bytesOf(t)));
+    return this.bind(
+      t,
+      t.data ? bufferOf(this.gpu, t.name, t.data) : createBuffer(this.gpu, t.name, bytesOf(t)),
+    );
   }
 
   /** The buffer of a tensor that is no activation. */
@@ -50,7 +63,10 @@ export class Memory {
     return buffer;
   }
 
-  /** Slots of at least these sizes, largest first; those of earlier programs are used again where they are big enough. */
+  /**
+   * Slots of at least these sizes, largest first; those of earlier programs are used again where
+   * they are big enough.
+   */
   slotsFor(sizes: readonly number[]): GPUBuffer[] {
     return fitSlots(this.slots, sizes, (bytes) => createBuffer(this.gpu, 'slot', bytes));
   }
@@ -71,7 +87,10 @@ interface Compiled {
   group: GPUBindGroup | null;
 }
 
-/** Work per submit until a speed is known: 10 ms at 200 GFLOP/s, and far from a watchdog's seconds on anything slower. */
+/**
+ * Work per submit until a speed is known: 10 ms at 200 GFLOP/s, and far from a watchdog's seconds
+ * on anything slower.
+ */
 const CAUTIOUS_FLOPS = 2e9;
 
 /** A program that can be replayed. */
@@ -105,14 +124,21 @@ export class Program {
     const { commands } = recorder;
     const planned = plan(commands, options.share ?? true);
     const slots =
-      options.share === false ? planned.slotBytes.map((b, i) => createBuffer(gpu, `own ${i}`, b)) : memory.slotsFor(planned.slotBytes);
+      options.share === false
+        ? planned.slotBytes.map((b, i) => createBuffer(gpu, `own ${i}`, b))
+        : memory.slotsFor(planned.slotBytes);
     const { tables, params, offsets } = ownData(commands);
     const constants = new Map<Tensor, GPUBuffer>();
     for (const t of tables) {
       invariant(t.data, `${t.name} has no data`);
       constants.set(t, bufferOf(gpu, t.name, t.data));
     }
-    const uniforms = createBuffer(gpu, 'uniforms', params.length, GPUBufferUsage.UNIFORM | GPUBufferUsage.COPY_DST);
+    const uniforms = createBuffer(
+      gpu,
+      'uniforms',
+      params.length,
+      GPUBufferUsage.UNIFORM | GPUBufferUsage.COPY_DST,
+    );
     gpu.device.queue.writeBuffer(uniforms, 0, params);
     const own = [...constants.values(), uniforms];
     const resolve = (t: Tensor): GPUBuffer => {
@@ -124,12 +150,23 @@ export class Program {
     gpu.device.pushErrorScope('validation');
     let index = 0;
     const compiled = commands.map((c): Compiled => {
-      if (c.type !== 'dispatch') return { dispatch: null, transfer: transferOf(c, resolve), pipeline: null, group: null };
+      if (c.type !== 'dispatch')
+        return { dispatch: null, transfer: transferOf(c, resolve), pipeline: null, group: null };
       const pipeline = pipelines.get(kernelKey(c.kernel))!;
-      const entries = c.tensors.map((t, binding) => ({ binding, resource: binding_(resolve(t), t) }));
+      const entries = c.tensors.map((t, binding) => ({
+        binding,
+        resource: binding_(resolve(t), t),
+      }));
       if (c.kernel.params.length > 0)
-        entries.push({ binding: entries.length, resource: { buffer: uniforms, offset: offsets[index], size: 256 } });
-      if (c.kernel.usesStep) entries.push({ binding: entries.length, resource: { buffer: memory.step, offset: 0, size: 64 } });
+        entries.push({
+          binding: entries.length,
+          resource: { buffer: uniforms, offset: offsets[index], size: 256 },
+        });
+      if (c.kernel.usesStep)
+        entries.push({
+          binding: entries.length,
+          resource: { buffer: memory.step, offset: 0, size: 64 },
+        });
       index++;
       return {
         dispatch: c,
@@ -144,8 +181,10 @@ export class Program {
   }
 
   /**
-   * Submits the whole list, in pieces of at most `flopsPerSubmit`, so that one submit does not hold the GPU for long.
-   * @param timestamps writes begin and end of dispatch i to queries 2i and 2i+1 (one pass a dispatch), for the profiler; sets of 4,096 in a row
+   * Submits the whole list, in pieces of at most `flopsPerSubmit`, so that one submit does not hold
+   * the GPU for long.
+   * @param timestamps writes begin and end of dispatch i to queries 2i and 2i+1 (one pass a
+   *   dispatch), for the profiler; sets of 4,096 in a row
    */
   replay(options: { flopsPerSubmit?: number; timestamps?: readonly GPUQuerySet[] } = {}): void {
     const { device } = this.gpu;
@@ -193,18 +232,24 @@ export class Program {
   }
 }
 
-function transferOf(c: Clear | Copy, resolve: (t: Tensor) => GPUBuffer): (encoder: GPUCommandEncoder) => void {
+function transferOf(
+  c: Clear | Copy,
+  resolve: (t: Tensor) => GPUBuffer,
+): (encoder: GPUCommandEncoder) => void {
   const place = (t: Tensor) => ({ buffer: resolve(t), offset: t.offset * 4, size: bytesOf(t) });
   if (c.type === 'clear') {
     const { buffer, offset, size } = place(c.tensor);
     return (encoder) => encoder.clearBuffer(buffer, offset, size);
   }
   const [from, to] = [place(c.from), place(c.to)];
-  return (encoder) => encoder.copyBufferToBuffer(from.buffer, from.offset, to.buffer, to.offset, from.size);
+  return (encoder) =>
+    encoder.copyBufferToBuffer(from.buffer, from.offset, to.buffer, to.offset, from.size);
 }
 
 const binding_ = (buffer: GPUBuffer, t: Tensor): GPUBufferBinding =>
-  t.kind === 'param' || t.kind === 'grad' ? { buffer, offset: t.offset * 4, size: Math.max(4, bytesOf(t)) } : { buffer };
+  t.kind === 'param' || t.kind === 'grad'
+    ? { buffer, offset: t.offset * 4, size: Math.max(4, bytesOf(t)) }
+    : { buffer };
 
 async function compileAll(
   gpu: Gpu,
@@ -223,9 +268,18 @@ async function compileAll(
   return new Map(made);
 }
 
-/** What a program has besides shared memory: its tables, and its kernels' params in blocks of 256 bytes with the place of each dispatch. */
-export function ownData(commands: readonly Command[]): { tables: Set<Tensor>; params: Uint8Array<ArrayBuffer>; offsets: number[] } {
-  const tables = new Set(commands.flatMap((c) => operandsOf(c).filter((t) => t.kind === 'constant')));
+/**
+ * What a program has besides shared memory: its tables, and its kernels' params in blocks of 256
+ * bytes with the place of each dispatch.
+ */
+export function ownData(commands: readonly Command[]): {
+  tables: Set<Tensor>;
+  params: Uint8Array<ArrayBuffer>;
+  offsets: number[];
+} {
+  const tables = new Set(
+    commands.flatMap((c) => operandsOf(c).filter((t) => t.kind === 'constant')),
+  );
   const blocks = new Map<string, number>();
   const chunks: Uint8Array[] = [];
   const offsets = commands.flatMap((c) => {

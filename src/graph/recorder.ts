@@ -1,4 +1,5 @@
-// Records a program: functions called on a Recorder append dispatches, and push each op's backward onto a tape that lives only meanwhile.
+// Records a program: functions called on a Recorder append dispatches, and push each op's backward
+// onto a tape that lives only meanwhile.
 import type { Kernel } from '../gpu/kernel.ts';
 import type { Variants } from '../gpu/variants.ts';
 import { invariant } from '../util/error.ts';
@@ -36,7 +37,10 @@ export type Command = Dispatch | Clear | Copy;
 export const operandsOf = (c: Command): readonly Tensor[] =>
   c.type === 'dispatch' ? c.tensors : c.type === 'clear' ? [c.tensor] : [c.from, c.to];
 
-/** What a kernel launch needs. `workgroups` counts them in one dimension (folded to two when many) or gives all three. */
+/**
+ * What a kernel launch needs. `workgroups` counts them in one dimension (folded to two when many)
+ * or gives all three.
+ */
 export interface Launch {
   kernel: Kernel;
   tensors: Record<string, Tensor>;
@@ -48,7 +52,10 @@ export interface Launch {
 
 const MAX_WORKGROUPS = 65535;
 
-/** Folds a count of workgroups into two dimensions; kernels take x + y·num_workgroups.x and check the range. */
+/**
+ * Folds a count of workgroups into two dimensions; kernels take x + y·num_workgroups.x and check
+ * the range.
+ */
 export function fold(count: number): [number, number, number] {
   if (count <= MAX_WORKGROUPS) return [Math.max(1, count), 1, 1];
   const y = Math.ceil(count / MAX_WORKGROUPS);
@@ -71,7 +78,10 @@ export class Recorder {
     readonly training: boolean,
   ) {}
 
-  /** True while a checkpointed block is being recorded a second time: statistics are not written again. */
+  /**
+   * True while a checkpointed block is being recorded a second time: statistics are not written
+   * again.
+   */
   get recomputing(): boolean {
     return this.replays > 0;
   }
@@ -81,7 +91,10 @@ export class Recorder {
     const operands = kernel.bindings.map((b) => {
       const t = tensors[b.name];
       invariant(t, `${kernel.name}: no tensor for binding ${b.name}`);
-      invariant(b.access === 'read' || (t.kind !== 'weight' && t.kind !== 'constant'), `${kernel.name}: ${t.name} is read-only`);
+      invariant(
+        b.access === 'read' || (t.kind !== 'weight' && t.kind !== 'constant'),
+        `${kernel.name}: ${t.name} is read-only`,
+      );
       return t;
     });
     const extra = Object.keys(tensors).find((n) => !kernel.bindings.some((b) => b.name === n));
@@ -91,7 +104,15 @@ export class Recorder {
       grid.every((g) => g >= 1 && g <= MAX_WORKGROUPS),
       `${kernel.name}: grid ${grid}`,
     );
-    this.commands.push({ type: 'dispatch', kernel, tensors: operands, params, workgroups: grid, flops, label: label ?? kernel.name });
+    this.commands.push({
+      type: 'dispatch',
+      kernel,
+      tensors: operands,
+      params,
+      workgroups: grid,
+      flops,
+      label: label ?? kernel.name,
+    });
   }
 
   /** Zeroes a tensor at this point of the program. */
@@ -125,8 +146,8 @@ export class Recorder {
   }
 
   /**
-   * Hands ∂L/∂out on to an operand that has none yet, without a copy. Sound where every reader of the alias is recorded before the
-   * next writer, as in a pre-norm residual stream.
+   * Hands ∂L/∂out on to an operand that has none yet, without a copy. Sound where every reader of
+   * the alias is recorded before the next writer, as in a pre-norm residual stream.
    */
   aliasGrad(t: Tensor, grad: Tensor): boolean {
     if (this.grads.has(t)) return false;
@@ -135,7 +156,10 @@ export class Recorder {
     return true;
   }
 
-  /** Gives ∂L/∂t as an op has laid it out itself, with columns of its own; its readers go by the stride. */
+  /**
+   * Gives ∂L/∂t as an op has laid it out itself, with columns of its own; its readers go by the
+   * stride.
+   */
   provideGrad(t: Tensor, grad: Tensor): void {
     invariant(!this.grads.has(t), `${t.name} has a gradient already`);
     this.grads.set(t, grad);
@@ -143,7 +167,8 @@ export class Recorder {
 
   /**
    * Records the backward pass of everything on the tape.
-   * @param keep leaves tape and gradients as they were, so that another backward pass can follow from the same forward one
+   * @param keep leaves tape and gradients as they were, so that another backward pass can follow
+   *   from the same forward one
    */
   backward(keep = false): void {
     const tape = this.tape;
@@ -156,7 +181,8 @@ export class Recorder {
   }
 
   /**
-   * Records `block` so that its activations are not kept: during the backward pass it is recorded again, just before its own backward.
+   * Records `block` so that its activations are not kept: during the backward pass it is recorded
+   * again, just before its own backward.
    * @param block a function of its inputs that returns one tensor
    */
   checkpoint(block: () => Tensor): Tensor {

@@ -1,4 +1,5 @@
-// The Llama-family decoder as a function that records: embedding, blocks, and where the head's rows come from.
+// The Llama-family decoder as a function that records: embedding, blocks, and where the head's rows
+// come from.
 import { type AdapterContext, adaptedLinears, type Linear } from '../adapters/adapter.ts';
 import type { Target } from '../adapters/allocation.ts';
 import { type AdapterLayout, groupKey } from '../adapters/layout.ts';
@@ -13,7 +14,9 @@ import { rmsNorm } from '../ops/norm.ts';
 import type { ModelConfig } from './config.ts';
 import type { LayerWeights, ModelWeights } from './weights.ts';
 
-/** What is recorded again in the backward pass instead of kept: nothing, the MLPs, or whole blocks. */
+/**
+ * What is recorded again in the backward pass instead of kept: nothing, the MLPs, or whole blocks.
+ */
 export type Recompute = 'none' | 'mlp' | 'block';
 
 /** Keys and values of one layer, each (rows, capacity, G·D). */
@@ -37,7 +40,14 @@ export interface DecoderInput {
 
 type LinearFn = (targets: readonly Target[], x: Tensor) => Tensor[];
 
-function attentionBlock(rec: Recorder, input: DecoderInput, layer: LayerWeights, linear: LinearFn, x: Tensor, cache?: LayerCache): Tensor {
+function attentionBlock(
+  rec: Recorder,
+  input: DecoderInput,
+  layer: LayerWeights,
+  linear: LinearFn,
+  x: Tensor,
+  cache?: LayerCache,
+): Tensor {
   const { config, span, tables } = input;
   const { heads, kvHeads } = config;
   const n = rmsNorm(rec, x, layer.inputNorm, config.normEps);
@@ -50,7 +60,13 @@ function attentionBlock(rec: Recorder, input: DecoderInput, layer: LayerWeights,
   return add(rec, x, linear(['o_proj'], o)[0]);
 }
 
-function mlpBlock(rec: Recorder, input: DecoderInput, layer: LayerWeights, linear: LinearFn, x: Tensor): Tensor {
+function mlpBlock(
+  rec: Recorder,
+  input: DecoderInput,
+  layer: LayerWeights,
+  linear: LinearFn,
+  x: Tensor,
+): Tensor {
   const n = rmsNorm(rec, x, layer.postNorm, input.config.normEps);
   const [gate, up] = linear(['gate_proj', 'up_proj'], n);
   return add(rec, x, linear(['down_proj'], swiglu(rec, gate, up))[0]);
@@ -63,11 +79,18 @@ export function decoder(rec: Recorder, input: DecoderInput): Tensor {
   weights.layers.forEach((layer, number) => {
     const linear: LinearFn = (targets, value) => {
       const bases: Linear[] = targets.map((t) => layer.linears[t]);
-      return adaptedLinears(rec, bases, value, adapter?.layout.groups.get(groupKey(number, targets[0])), adapter?.context ?? null);
+      return adaptedLinears(
+        rec,
+        bases,
+        value,
+        adapter?.layout.groups.get(groupKey(number, targets[0])),
+        adapter?.context ?? null,
+      );
     };
     const start = x;
     const attended = () => attentionBlock(rec, input, layer, linear, start, input.caches?.[number]);
-    if (recompute === 'block') x = rec.checkpoint(() => mlpBlock(rec, input, layer, linear, attended()));
+    if (recompute === 'block')
+      x = rec.checkpoint(() => mlpBlock(rec, input, layer, linear, attended()));
     else {
       const middle = attended();
       const mlp = () => mlpBlock(rec, input, layer, linear, middle);

@@ -1,4 +1,5 @@
-// Logits of every position of equal-length sequences: what `logits` writes and what comparisons are made with.
+// Logits of every position of equal-length sequences: what `logits` writes and what comparisons are
+// made with.
 import type { AdapterLayout } from '../adapters/layout.ts';
 import { bufferOf, readF32 } from '../gpu/buffers.ts';
 import { Memory, Program } from '../graph/program.ts';
@@ -10,8 +11,10 @@ import type { LoadedModel } from './load.ts';
 import { ropeTables } from './rope.ts';
 
 /**
- * Logits (B, T, V) in f32 for token ids (B, T), with an adapter where one is given (its parameters allocated).
- * @throws InputError for rows of unequal length, ids outside the vocabulary, or logits too large for one binding
+ * Logits (B, T, V) in f32 for token ids (B, T), with an adapter where one is given (its parameters
+ * allocated).
+ * @throws InputError for rows of unequal length, ids outside the vocabulary, or logits too large
+ *   for one binding
  */
 export async function forwardLogits(
   model: LoadedModel,
@@ -24,24 +27,44 @@ export async function forwardLogits(
   if (time === 0) throw new InputError('bad-data', `${where}: no token ids.`);
   ids.forEach((row, r) => {
     if (row.length !== time)
-      throw new InputError('bad-data', `${where}: row ${r + 1} has ${row.length} ids, the first has ${time}; all must be equally long.`);
+      throw new InputError(
+        'bad-data',
+        `${where}: row ${r + 1} has ${row.length} ids, the first has ${time}; all must be equally long.`,
+      );
     const bad = row.find((id) => !Number.isInteger(id) || id < 0 || id >= config.vocab);
     if (bad !== undefined)
-      throw new InputError('bad-data', `${where}: row ${r + 1} has the id ${bad}; the vocabulary is 0 to ${config.vocab - 1}.`);
+      throw new InputError(
+        'bad-data',
+        `${where}: row ${r + 1} has the id ${bad}; the vocabulary is 0 to ${config.vocab - 1}.`,
+      );
   });
   const tokens = ids.length * time;
   if (tokens * config.vocab * 4 > gpu.maxBinding)
-    throw new InputError('bad-data', `${where}: the logits of ${tokens} tokens do not fit in one binding; use fewer or shorter rows.`);
+    throw new InputError(
+      'bad-data',
+      `${where}: the logits of ${tokens} tokens do not fit in one binding; use fewer or shorter rows.`,
+    );
   const memory = new Memory(gpu, layout ? [layout.store] : []);
   for (const t of weights.all) memory.share(t, model.memory.get(t));
-  const state = (name: string, shape: number[], data: Uint32Array<ArrayBuffer> | Float32Array<ArrayBuffer>) => {
-    const t = tensor(name, shape, { kind: 'state', dtype: data instanceof Uint32Array ? 'u32' : 'f32' });
+  const state = (
+    name: string,
+    shape: number[],
+    data: Uint32Array<ArrayBuffer> | Float32Array<ArrayBuffer>,
+  ) => {
+    const t = tensor(name, shape, {
+      kind: 'state',
+      dtype: data instanceof Uint32Array ? 'u32' : 'f32',
+    });
     memory.bind(t, bufferOf(gpu, name, data));
     return t;
   };
   const rows = ids.length;
   const lengths = state('lengths', [rows], new Uint32Array(rows).fill(time));
-  const routing = state('routing', [2 * (layout?.routedExperts ?? 0) + 1], new Float32Array(2 * (layout?.routedExperts ?? 0) + 1));
+  const routing = state(
+    'routing',
+    [2 * (layout?.routedExperts ?? 0) + 1],
+    new Float32Array(2 * (layout?.routedExperts ?? 0) + 1),
+  );
   const rec = new Recorder(model.variants, false);
   const x = decoder(rec, {
     config,
@@ -59,7 +82,14 @@ export async function forwardLogits(
     tables: ropeConstants(ropeTables(config, time), config.headDim),
     adapter: layout && {
       layout,
-      context: { store: layout.store, lengths, routing, routedExperts: layout.routedExperts, time, dropout: false },
+      context: {
+        store: layout.store,
+        lengths,
+        routing,
+        routedExperts: layout.routedExperts,
+        time,
+        dropout: false,
+      },
     },
   });
   const logits = tensor('logits', [tokens, config.vocab]);

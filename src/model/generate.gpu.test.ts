@@ -1,4 +1,5 @@
-// Generation with a cache gives what the whole forward pass gives, whatever the batch mates; sampling is seeded and obeys top-p.
+// Generation with a cache gives what the whole forward pass gives, whatever the batch mates;
+// sampling is seeded and obeys top-p.
 import { expect, test } from 'vitest';
 import { siteDims } from '../adapters/allocation.ts';
 import { goldenFolder } from '../testing/golden.ts';
@@ -14,13 +15,26 @@ test('greedy answers of prompts of unequal length equal the argmax of the whole 
   for (const name of ['train-moe', 'qwen3']) {
     const model = await loadModel(await testGpu(), await goldenFolder(name));
     const adapter =
-      name === 'train-moe' ? await readAdapter(await goldenFolder('train-moe/adapter'), model.config.layers, siteDims(model.config)) : null;
+      name === 'train-moe'
+        ? await readAdapter(
+            await goldenFolder('train-moe/adapter'),
+            model.config.layers,
+            siteDims(model.config),
+          )
+        : null;
     if (adapter) {
       adapter.layout.store.allocate(model.gpu);
       model.gpu.device.queue.writeBuffer(adapter.layout.store.buffers!.value, 0, adapter.values);
     }
-    const prompts = [[5, 9, 3], [7], [1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16, 17, 18, 19]];
-    const answers = await generate(model, adapter?.layout ?? null, prompts, { maxNewTokens: 6, stopIds: [] });
+    const prompts = [
+      [5, 9, 3],
+      [7],
+      [1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16, 17, 18, 19],
+    ];
+    const answers = await generate(model, adapter?.layout ?? null, prompts, {
+      maxNewTokens: 6,
+      stopIds: [],
+    });
     for (const [r, prompt] of prompts.entries()) {
       const ids = [...prompt];
       for (const id of answers[r]) {
@@ -29,7 +43,10 @@ test('greedy answers of prompts of unequal length equal the argmax of the whole 
         ids.push(id);
       }
       expect(answers[r].length).toBe(6);
-      const alone = await generate(model, adapter?.layout ?? null, [prompt], { maxNewTokens: 6, stopIds: [answers[r][2]] });
+      const alone = await generate(model, adapter?.layout ?? null, [prompt], {
+        maxNewTokens: 6,
+        stopIds: [answers[r][2]],
+      });
       expect(alone[0]).toEqual(answers[r].slice(0, answers[r].indexOf(answers[r][2]) + 1));
     }
     adapter?.layout.store.destroy();
@@ -39,7 +56,9 @@ test('greedy answers of prompts of unequal length equal the argmax of the whole 
 
 test('the context limit is named', async () => {
   const model = await loadModel(await testGpu(), await goldenFolder('llama-tied'));
-  await expect(generate(model, null, [[1, 2, 3]], { maxNewTokens: 1_000_000, stopIds: [] })).rejects.toThrow(/context of \d+/);
+  await expect(
+    generate(model, null, [[1, 2, 3]], { maxNewTokens: 1_000_000, stopIds: [] }),
+  ).rejects.toThrow(/context of \d+/);
   model.memory.destroy();
 });
 

@@ -54,7 +54,10 @@ export interface Generation {
 
 const round16 = (n: number): number => Math.ceil(n / 16) * 16;
 
-/** Records generation for `rows` prompts at a time of at most `promptTokens`, and answers of at most `newTokens`. Needs no GPU. */
+/**
+ * Records generation for `rows` prompts at a time of at most `promptTokens`, and answers of at most
+ * `newTokens`. Needs no GPU.
+ */
 export function recordGeneration(
   { config, weights, variants }: SymbolicModel,
   layout: AdapterLayout | null,
@@ -65,7 +68,12 @@ export function recordGeneration(
   const time = round16(promptTokens);
   const capacity = round16(time + newTokens);
   const states: Tensor[] = [];
-  const state = (name: string, shape: number[], dtype: 'u32' | 'f32' = 'u32', data?: Tensor['data']) => {
+  const state = (
+    name: string,
+    shape: number[],
+    dtype: 'u32' | 'f32' = 'u32',
+    data?: Tensor['data'],
+  ) => {
     const t = tensor(name, shape, { kind: 'state', dtype, data });
     states.push(t);
     return t;
@@ -74,7 +82,8 @@ export function recordGeneration(
   const routing = state('routing', [2 * (layout?.routedExperts ?? 0) + 1], 'f32');
   const logits = state('logits', [rows, config.vocab], 'f32');
   const data = ropeTables(config, capacity);
-  const table = (name: 'cosines' | 'sines') => state(name, [capacity, config.headDim / 2], 'f32', data[name]);
+  const table = (name: 'cosines' | 'sines') =>
+    state(name, [capacity, config.headDim / 2], 'f32', data[name]);
   const tables = { cosines: table('cosines'), sines: table('sines') };
   const shape = [rows, capacity, config.kvHeads * config.headDim];
   const caches = weights.layers.map((_, l): LayerCache => {
@@ -83,12 +92,30 @@ export function recordGeneration(
   });
   const record = (steps: number): Pass<Recorder> => {
     const rec = new Recorder(variants, false);
-    const [ids, positions] = [state(`ids ${steps}`, [rows * steps]), state(`positions ${steps}`, [rows * steps])];
+    const [ids, positions] = [
+      state(`ids ${steps}`, [rows * steps]),
+      state(`positions ${steps}`, [rows * steps]),
+    ];
     const adapter = layout && {
       layout,
-      context: { store: layout.store, lengths, routing, routedExperts: layout.routedExperts, time: steps, dropout: false },
+      context: {
+        store: layout.store,
+        lengths,
+        routing,
+        routedExperts: layout.routedExperts,
+        time: steps,
+        dropout: false,
+      },
     };
-    const x = decoder(rec, { config, weights, ids, span: { rows, time: steps, positions }, tables, adapter, caches });
+    const x = decoder(rec, {
+      config,
+      weights,
+      ids,
+      span: { rows, time: steps, positions },
+      tables,
+      adapter,
+      caches,
+    });
     decoderLogits(rec, gatherRows(rec, x, index), { config, weights }, logits);
     return { program: rec, ids, positions, time: steps };
   };
@@ -130,10 +157,22 @@ export class Generator {
     const memory = new Memory(gpu, layout ? [layout.store] : []);
     for (const t of weights.all) memory.share(t, model.memory.get(t));
     const recorded = recordGeneration(model, layout, rows, promptTokens, newTokens);
-    for (const t of [...recorded.states, ...recorded.caches.flatMap((c) => [c.keys, c.values])]) memory.allocate(t);
-    const compile = async (pass: Pass<Recorder>) => ({ ...pass, program: await Program.compile(pass.program, memory) });
+    for (const t of [...recorded.states, ...recorded.caches.flatMap((c) => [c.keys, c.values])])
+      memory.allocate(t);
+    const compile = async (pass: Pass<Recorder>) => ({
+      ...pass,
+      program: await Program.compile(pass.program, memory),
+    });
     const [prefill, decode] = [await compile(recorded.prefill), await compile(recorded.decode)];
-    return new Generator(model, memory, rows, recorded, prefill, decode, createStaging(gpu, bytesOf(recorded.logits)));
+    return new Generator(
+      model,
+      memory,
+      rows,
+      recorded,
+      prefill,
+      decode,
+      createStaging(gpu, bytesOf(recorded.logits)),
+    );
   }
 
   private async run(
@@ -144,7 +183,10 @@ export class Generator {
   ): Promise<Float32Array<ArrayBuffer>> {
     const { gpu } = this.model;
     writeBuffer(gpu, this.memory.get(ids), tokens);
-    const at = Uint32Array.from({ length: this.rows * time }, (_, i) => start(Math.floor(i / time)) + (i % time));
+    const at = Uint32Array.from(
+      { length: this.rows * time },
+      (_, i) => start(Math.floor(i / time)) + (i % time),
+    );
     writeBuffer(gpu, this.memory.get(positions), at);
     writeBuffer(
       gpu,
@@ -157,8 +199,20 @@ export class Generator {
   }
 
   /** Answers of at most `rows` prompts, as token ids. */
-  async generate(prompts: readonly ArrayLike<number>[], options: GenerateOptions): Promise<number[][]> {
-    const { maxNewTokens, temperature = 0, topP = 1, seed = 1, stopIds, onToken, onLogits, signal } = options;
+  async generate(
+    prompts: readonly ArrayLike<number>[],
+    options: GenerateOptions,
+  ): Promise<number[][]> {
+    const {
+      maxNewTokens,
+      temperature = 0,
+      topP = 1,
+      seed = 1,
+      stopIds,
+      onToken,
+      onLogits,
+      signal,
+    } = options;
     const { vocab } = this.model.config;
     const { time } = this.prefill;
     const answers: number[][] = prompts.map(() => []);
@@ -177,13 +231,18 @@ export class Generator {
       const next = new Uint32Array(this.rows);
       prompts.forEach((_, r) => {
         if (!open[r]) return;
-        next[r] = sample(logits.subarray(r * vocab, (r + 1) * vocab), { temperature, topP }, randoms[r]);
+        next[r] = sample(
+          logits.subarray(r * vocab, (r + 1) * vocab),
+          { temperature, topP },
+          randoms[r],
+        );
         answers[r].push(next[r]);
         onToken?.(r, next[r]);
         open[r] = !stopIds.includes(next[r]);
       });
       if (signal?.aborted || !open.includes(true) || n + 1 === maxNewTokens) break;
-      const start = (r: number) => Math.min(this.recorded.capacity - 1, (prompts[r]?.length ?? 0) + n);
+      const start = (r: number) =>
+        Math.min(this.recorded.capacity - 1, (prompts[r]?.length ?? 0) + n);
       logits = await this.run(this.decode, next, start, () => 0);
       onLogits?.(logits);
     }
@@ -198,15 +257,30 @@ export class Generator {
   }
 }
 
-/** Prompts at a time whose widest tensor (logits, keys, an activation) one binding holds. @throws InputError where not even one does */
-function rowsWithin(model: LoadedModel, layout: AdapterLayout | null, promptTokens: number, newTokens: number): number {
+/**
+ * Prompts at a time whose widest tensor (logits, keys, an activation) one binding holds.
+ * @throws InputError where not even one does
+ */
+function rowsWithin(
+  model: LoadedModel,
+  layout: AdapterLayout | null,
+  promptTokens: number,
+  newTokens: number,
+): number {
   const { caches, logits, prefill } = recordGeneration(model, layout, 1, promptTokens, newTokens);
-  const bytes = Math.max(bytesOf(logits), bytesOf(caches[0].keys), widest(prefill.program.commands));
-  if (bytes > model.gpu.maxBinding) throw tooWide(`A prompt of ${promptTokens} tokens`, bytes, model.gpu);
+  const bytes = Math.max(
+    bytesOf(logits),
+    bytesOf(caches[0].keys),
+    widest(prefill.program.commands),
+  );
+  if (bytes > model.gpu.maxBinding)
+    throw tooWide(`A prompt of ${promptTokens} tokens`, bytes, model.gpu);
   return Math.floor(model.gpu.maxBinding / bytes);
 }
 
-/** Answers to any number of prompts, at most 32 at a time and no more than the GPU's bindings hold. */
+/**
+ * Answers to any number of prompts, at most 32 at a time and no more than the GPU's bindings hold.
+ */
 export async function generate(
   model: LoadedModel,
   layout: AdapterLayout | null,
@@ -214,14 +288,22 @@ export async function generate(
   options: GenerateOptions,
 ): Promise<number[][]> {
   const longest = Math.max(...prompts.map((p) => p.length));
-  if (!(longest > 0) || prompts.some((p) => p.length === 0)) throw new InputError('bad-option', 'A prompt has no tokens.');
-  const rows = Math.min(32, prompts.length, rowsWithin(model, layout, longest, options.maxNewTokens));
+  if (!(longest > 0) || prompts.some((p) => p.length === 0))
+    throw new InputError('bad-option', 'A prompt has no tokens.');
+  const rows = Math.min(
+    32,
+    prompts.length,
+    rowsWithin(model, layout, longest, options.maxNewTokens),
+  );
   const generator = await Generator.create(model, layout, rows, longest, options.maxNewTokens);
   try {
     const answers: number[][] = [];
     for (let at = 0; at < prompts.length && !options.signal?.aborted; at += rows) {
       answers.push(
-        ...(await generator.generate(prompts.slice(at, at + rows), { ...options, onToken: (r, id) => options.onToken?.(at + r, id) })),
+        ...(await generator.generate(prompts.slice(at, at + rows), {
+          ...options,
+          onToken: (r, id) => options.onToken?.(at + r, id),
+        })),
       );
     }
     return answers;

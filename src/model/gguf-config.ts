@@ -5,23 +5,34 @@ import { readF32 } from '../data/safetensors.ts';
 import { InputError } from '../util/error.ts';
 import { type ModelConfig, parseModelConfig, type RopeScaling } from './config.ts';
 
-const classes: Readonly<Record<string, string>> = { llama: 'LlamaForCausalLM', qwen2: 'Qwen2ForCausalLM', qwen3: 'Qwen3ForCausalLM' };
+const classes: Readonly<Record<string, string>> = {
+  llama: 'LlamaForCausalLM',
+  qwen2: 'Qwen2ForCausalLM',
+  qwen3: 'Qwen3ForCausalLM',
+};
 
 /**
- * The configuration of a Llama, Qwen2 or Qwen3 model. What the file doesn't say has llama.cpp's default: θ 10,000, as many key-value
- * heads as heads, the head size hidden / heads. Biases, a head of its own and rotary factors are there where their tensors are.
+ * The configuration of a Llama, Qwen2 or Qwen3 model. What the file doesn't say has llama.cpp's
+ * default: θ 10,000, as many key-value heads as heads, the head size hidden / heads. Biases, a head
+ * of its own and rotary factors are there where their tensors are.
  * @throws InputError naming the file and the key
  */
 export async function ggufConfig(file: GgufFile): Promise<ModelConfig> {
   const architecture = metadataText(file, 'general.architecture');
   if (!Object.hasOwn(classes, architecture))
-    throw refuse(file, `general.architecture is "${architecture}"; only llama, qwen2 and qwen3 can be handled`);
-  const number = (key: string, absent?: number) => metadataNumber(file, `${architecture}.${key}`, absent);
-  if (number('expert_count', 0) > 0) throw refuse(file, 'this is a mixture-of-experts model, which cannot be handled');
+    throw refuse(
+      file,
+      `general.architecture is "${architecture}"; only llama, qwen2 and qwen3 can be handled`,
+    );
+  const number = (key: string, absent?: number) =>
+    metadataNumber(file, `${architecture}.${key}`, absent);
+  if (number('expert_count', 0) > 0)
+    throw refuse(file, 'this is a mixture-of-experts model, which cannot be handled');
   const heads = number('attention.head_count');
   const headDim = ggufHeadDim(file);
   for (const key of ['attention.value_length', 'rope.dimension_count']) {
-    if (number(key, headDim) !== headDim) throw refuse(file, `${architecture}.${key} is ${number(key)}, but heads have ${headDim}`);
+    if (number(key, headDim) !== headDim)
+      throw refuse(file, `${architecture}.${key} is ${number(key)}, but heads have ${headDim}`);
   }
   const has = (name: string) => file.tensors.has(name);
   const config = parseModelConfig(
@@ -46,11 +57,20 @@ export async function ggufConfig(file: GgufFile): Promise<ModelConfig> {
     file.name,
   );
   const qkvBias = has('blk.0.attn_q.bias');
-  const biases = { qkvBias, outputBias: has('blk.0.attn_output.bias'), mlpBias: has('blk.0.ffn_up.bias') };
-  return { ...config, ...biases, rope: { ...config.rope, scaling: (await factorsOf(file, headDim)) ?? config.rope.scaling } };
+  const biases = {
+    qkvBias,
+    outputBias: has('blk.0.attn_output.bias'),
+    mlpBias: has('blk.0.ffn_up.bias'),
+  };
+  return {
+    ...config,
+    ...biases,
+    rope: { ...config.rope, scaling: (await factorsOf(file, headDim)) ?? config.rope.scaling },
+  };
 }
 
-const refuse = (file: GgufFile, what: string) => new InputError('bad-model', `${file.name}: ${what}.`);
+const refuse = (file: GgufFile, what: string) =>
+  new InputError('bad-model', `${file.name}: ${what}.`);
 
 /** A token of the tokenizer's metadata, as a list of one or none. */
 function tokenId(file: GgufFile, key: string): number[] {
@@ -63,7 +83,8 @@ function scalingOf(file: GgufFile, architecture: string): Record<string, unknown
   const key = `${architecture}.rope.scaling`;
   const type = metadataText(file, `${key}.type`, 'none');
   if (type === 'none') return null;
-  if (type !== 'linear') throw refuse(file, `${key}.type is "${type}"; only "none" and "linear" can be handled`);
+  if (type !== 'linear')
+    throw refuse(file, `${key}.type is "${type}"; only "none" and "linear" can be handled`);
   return { rope_type: type, factor: metadataNumber(file, `${key}.factor`) };
 }
 
@@ -72,7 +93,10 @@ async function factorsOf(file: GgufFile, headDim: number): Promise<RopeScaling |
   const entry = file.tensors.get('rope_freqs.weight');
   if (!entry) return null;
   if (entry.shape.join() !== String(headDim / 2))
-    throw refuse(file, `rope_freqs.weight has shape [${entry.shape.join(', ')}], but heads of ${headDim} need [${headDim / 2}]`);
+    throw refuse(
+      file,
+      `rope_freqs.weight has shape [${entry.shape.join(', ')}], but heads of ${headDim} need [${headDim / 2}]`,
+    );
   const factors = [...(await readF32(entry))];
   const bad = factors.find((f) => !Number.isFinite(f) || f <= 0);
   if (bad !== undefined) throw refuse(file, `rope_freqs.weight holds ${bad}, which is no divisor`);

@@ -1,4 +1,5 @@
-// Logits of GGUF models of each family and quantisation against transformers on the gguf package's own dequantisation.
+// Logits of GGUF models of each family and quantisation against transformers on the gguf package's
+// own dequantisation.
 import { expect, test } from 'vitest';
 import { openSafetensors, readF32, readTensor } from '../data/safetensors.ts';
 import { folderOf } from '../data/source.ts';
@@ -19,7 +20,19 @@ function nmse(got: Float32Array, want: Float32Array): number {
   return error / power;
 }
 
-const TYPES = ['f32', 'f16', 'bf16', 'q8_0', 'q4_0', 'q4_1', 'q5_0', 'q5_1', 'q4_k', 'q5_k', 'q6_k'];
+const TYPES = [
+  'f32',
+  'f16',
+  'bf16',
+  'q8_0',
+  'q4_0',
+  'q4_1',
+  'q5_0',
+  'q5_1',
+  'q4_k',
+  'q5_k',
+  'q6_k',
+];
 
 for (const type of TYPES) {
   for (const family of ['llama', 'qwen2', 'qwen3']) {
@@ -29,14 +42,19 @@ for (const type of TYPES) {
       const { entries } = await openSafetensors(all.open('golden.safetensors')!);
       const [rows, time] = entries.get('input_ids')!.shape;
       const flat = new Int32Array((await readTensor(entries.get('input_ids')!)).buffer);
-      const ids = Array.from({ length: rows }, (_, r) => Array.from(flat.slice(r * time, (r + 1) * time)));
+      const ids = Array.from({ length: rows }, (_, r) =>
+        Array.from(flat.slice(r * time, (r + 1) * time)),
+      );
       const want = await readF32(entries.get(name)!);
       const gpu = await testGpu();
       const folder = folderOf(name, [all.open(`${name}.gguf`)!]);
       const whole = await loadModel(gpu, folder);
       const [table] = whole.weights.embedding;
       // A binding that holds 66 of the 67 rows: shards of 64 and 3.
-      const sharded = await loadModel({ ...gpu, maxBinding: (bytesOf(table) / table.shape[0]) * 66 }, folder);
+      const sharded = await loadModel(
+        { ...gpu, maxBinding: (bytesOf(table) / table.shape[0]) * 66 },
+        folder,
+      );
       expect(sharded.weights.embedding.map((t) => t.shape[0])).toEqual([64, 3]);
       for (const model of [whole, { ...sharded, gpu }]) {
         const got = await forwardLogits(model, null, ids);

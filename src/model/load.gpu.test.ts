@@ -1,4 +1,5 @@
-// Loading a checkpoint holds no copy of it: peak JavaScript memory, sampled at every piece, with tensors as large as real ones.
+// Loading a checkpoint holds no copy of it: peak JavaScript memory, sampled at every piece, with
+// tensors as large as real ones.
 import { expect, test } from 'vitest';
 import { readBuffer } from '../gpu/buffers.ts';
 import { bytesOf } from '../graph/tensor.ts';
@@ -20,7 +21,9 @@ test('a checkpoint of 350 MB: memory stays below the largest tensor + 64 MB, and
     const size = bytesOf(t);
     for (const offset of [0, size - 64]) {
       const got = new Uint8Array(await readBuffer(gpu, model.memory.get(t), offset, 64));
-      expect([...got], `${t.name} at ${offset}`).toEqual(Array.from({ length: 64 }, (_, i) => byteAt(places.get(t.name)! + offset + i)));
+      expect([...got], `${t.name} at ${offset}`).toEqual(
+        Array.from({ length: 64 }, (_, i) => byteAt(places.get(t.name)! + offset + i)),
+      );
     }
   }
   model.memory.destroy();

@@ -1,4 +1,5 @@
-// Opens a model: a Hugging Face folder, or a folder with one GGUF file. Configuration, weights on the GPU.
+// Opens a model: a Hugging Face folder, or a folder with one GGUF file. Configuration, weights on
+// the GPU.
 import { openCheckpoint } from '../data/checkpoint-folder.ts';
 import { ggufOf, ggufTensors } from '../data/gguf-folder.ts';
 import type { TensorEntry } from '../data/safetensors.ts';
@@ -28,13 +29,19 @@ export interface LoadedModel extends SymbolicModel {
   memory: Memory;
 }
 
-/** Reads and checks config.json, or the metadata of a GGUF file. @throws InputError naming the file, key and value. */
+/**
+ * Reads and checks config.json, or the metadata of a GGUF file.
+ * @throws InputError naming the file, key and value.
+ */
 export async function readModelConfig(folder: Folder): Promise<ModelConfig> {
   const gguf = await ggufOf(folder);
   if (gguf) return ggufConfig(gguf);
   const file = folder.open('config.json');
   if (!file) throw new InputError('missing-file', `${folder.name}: there is no config.json.`);
-  return parseModelConfig(parseJsonObject(await readAll(file), `${folder.name}/config.json`, 'bad-config'), `${folder.name}/config.json`);
+  return parseModelConfig(
+    parseJsonObject(await readAll(file), `${folder.name}/config.json`, 'bad-config'),
+    `${folder.name}/config.json`,
+  );
 }
 
 /** The weights' places under Hugging Face's names, in safetensors or in a GGUF file. */
@@ -59,7 +66,14 @@ export async function loadModel(
   const memory = new Memory(gpu);
   try {
     await uploadWeights(memory, weights, entries, options.onProgress);
-    return { name: folder.name, gpu, config, weights, memory, variants: options.variants ?? (await chooseVariants(gpu)) };
+    return {
+      name: folder.name,
+      gpu,
+      config,
+      weights,
+      memory,
+      variants: options.variants ?? (await chooseVariants(gpu)),
+    };
   } catch (error) {
     memory.destroy();
     throw error;

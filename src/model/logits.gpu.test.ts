@@ -26,7 +26,9 @@ for (const name of MODELS) {
     const { entries } = await openSafetensors(folder.open('golden.safetensors')!);
     const [rows, time] = entries.get('input_ids')!.shape;
     const flat = new Int32Array((await readTensor(entries.get('input_ids')!)).buffer);
-    const ids = Array.from({ length: rows }, (_, r) => Array.from(flat.slice(r * time, (r + 1) * time)));
+    const ids = Array.from({ length: rows }, (_, r) =>
+      Array.from(flat.slice(r * time, (r + 1) * time)),
+    );
     const want = await readF32(entries.get('logits')!);
     const model = await loadModel(await testGpu(), folder);
     const got = await forwardLogits(model, null, ids);

@@ -1,14 +1,20 @@
-// Cosines and sines of rotary positions, made on the host in f32 in transformers' order of operations (WGSL's are too coarse).
+// Cosines and sines of rotary positions, made on the host in f32 in transformers' order of
+// operations (WGSL's are too coarse).
 import type { ModelConfig } from './config.ts';
 
 const f = Math.fround;
 
-/** Inverse frequencies (D/2), scaled as `rope.scaling` says (transformers' ROPE_INIT_FUNCTIONS default, linear and llama3; GGUF's factors). */
+/**
+ * Inverse frequencies (D/2), scaled as `rope.scaling` says (transformers' ROPE_INIT_FUNCTIONS
+ * default, linear and llama3; GGUF's factors).
+ */
 export function inverseFrequencies({
   headDim,
   rope: { theta, scaling },
 }: Pick<ModelConfig, 'headDim' | 'rope'>): Float32Array<ArrayBuffer> {
-  const base = Float32Array.from({ length: headDim / 2 }, (_, i) => f(1 / f(theta ** f((2 * i) / headDim))));
+  const base = Float32Array.from({ length: headDim / 2 }, (_, i) =>
+    f(1 / f(theta ** f((2 * i) / headDim))),
+  );
   if (scaling.type === 'linear') return base.map((v) => f(v / scaling.factor));
   if (scaling.type === 'factors') return base.map((v, i) => f(v / scaling.factors[i]));
   if (scaling.type !== 'llama3') return base;

@@ -4,7 +4,10 @@ import type { Random } from '../util/random.ts';
 /** How tokens are chosen. Temperature 0 is greedy; ties go to the lower id. */
 export interface Sampling {
   temperature: number;
-  /** Nucleus: the smallest set of tokens whose probabilities reach topP (Holtzman et al. 2020); 1 keeps all. */
+  /**
+   * Nucleus: the smallest set of tokens whose probabilities reach topP (Holtzman et al. 2020); 1
+   * keeps all.
+   */
   topP: number;
 }
 
@@ -16,7 +19,11 @@ export function greedy(logits: Float32Array): number {
 }
 
 /** The next token's id. */
-export function sample(logits: Float32Array, { temperature, topP }: Sampling, random: Random): number {
+export function sample(
+  logits: Float32Array,
+  { temperature, topP }: Sampling,
+  random: Random,
+): number {
   if (temperature === 0) return greedy(logits);
   const top = logits[greedy(logits)];
   const weights = Array.from(logits, (v, id) => ({ id, w: Math.exp((v - top) / temperature) }));

@@ -48,7 +48,15 @@ export const QWEN25_05B: ModelConfig = {
 };
 
 /** SmolLM2-360M's shape. */
-const SMOLLM2_360M: ModelConfig = { ...SMOLLM2_135M, hidden: 960, layers: 32, heads: 15, kvHeads: 5, feedForward: 2560, dtype: 'bfloat16' };
+const SMOLLM2_360M: ModelConfig = {
+  ...SMOLLM2_135M,
+  hidden: 960,
+  layers: 32,
+  heads: 15,
+  kvHeads: 5,
+  feedForward: 2560,
+  dtype: 'bfloat16',
+};
 
 /** Qwen3-0.6B's shape. */
 const QWEN3_06B: ModelConfig = {
@@ -65,9 +73,27 @@ const QWEN3_06B: ModelConfig = {
   maxPositions: 40960,
 };
 
-/** Llama-3.2-1B's and TinyLlama-1.1B's shapes; their rotary tables and special ids have no part in a bill and are SmolLM2's. */
-const LLAMA32_1B: ModelConfig = { ...SMOLLM2_360M, hidden: 2048, layers: 16, heads: 32, kvHeads: 8, feedForward: 8192, vocab: 128256 };
-const TINYLLAMA: ModelConfig = { ...LLAMA32_1B, layers: 22, kvHeads: 4, feedForward: 5632, vocab: 32000, tiedHead: false };
+/**
+ * Llama-3.2-1B's and TinyLlama-1.1B's shapes; their rotary tables and special ids have no part in a
+ * bill and are SmolLM2's.
+ */
+const LLAMA32_1B: ModelConfig = {
+  ...SMOLLM2_360M,
+  hidden: 2048,
+  layers: 16,
+  heads: 32,
+  kvHeads: 8,
+  feedForward: 8192,
+  vocab: 128256,
+};
+const TINYLLAMA: ModelConfig = {
+  ...LLAMA32_1B,
+  layers: 22,
+  kvHeads: 4,
+  feedForward: 5632,
+  vocab: 32000,
+  tiedHead: false,
+};
 
 /** Shapes by the name under which the command line takes them. */
 export const SHAPES: Readonly<Record<string, ModelConfig>> = {

@@ -1,4 +1,5 @@
-// A decoder's frozen weights: which tensors a configuration has, and their upload, packed as they are stored.
+// A decoder's frozen weights: which tensors a configuration has, and their upload, packed as they
+// are stored.
 
 import type { Linear } from '../adapters/adapter.ts';
 import { siteDims, sitePath, type Target, targetNames } from '../adapters/allocation.ts';
@@ -21,7 +22,10 @@ export interface LayerWeights {
   kNorm?: Tensor;
 }
 
-/** The weights of a decoder, symbolic. Embedding and head are shards of rows that follow each other, each of which fits in one binding. */
+/**
+ * The weights of a decoder, symbolic. Embedding and head are shards of rows that follow each other,
+ * each of which fits in one binding.
+ */
 export interface ModelWeights {
   embedding: readonly Tensor[];
   layers: LayerWeights[];
@@ -33,7 +37,10 @@ export interface ModelWeights {
   maxBinding: number;
 }
 
-/** Shards have a multiple of this many rows, so that their products can be read and written by fours. */
+/**
+ * Shards have a multiple of this many rows, so that their products can be read and written by
+ * fours.
+ */
 const SHARD_ROWS = 64;
 
 /**
@@ -55,16 +62,25 @@ export function symbolicWeights(
   };
   const table = (name: string): Tensor[] => {
     const { vocab, hidden } = config;
-    const rowBytes = bytesOf(tensor(name, [SHARD_ROWS, hidden], { dtype: hidden % 2 === 0 ? dtypeOf(name) : 'f32' })) / SHARD_ROWS;
+    const rowBytes =
+      bytesOf(
+        tensor(name, [SHARD_ROWS, hidden], { dtype: hidden % 2 === 0 ? dtypeOf(name) : 'f32' }),
+      ) / SHARD_ROWS;
     const fit = Math.floor(maxBinding / rowBytes);
     const rows = fit >= vocab ? vocab : Math.max(SHARD_ROWS, fit - (fit % SHARD_ROWS));
     const shards = Math.ceil(vocab / rows);
-    return Array.from({ length: shards }, (_, i) => add(name, [Math.min(rows, vocab - i * rows), hidden], i * rows * hidden));
+    return Array.from({ length: shards }, (_, i) =>
+      add(name, [Math.min(rows, vocab - i * rows), hidden], i * rows * hidden),
+    );
   };
   const { hidden, headDim } = config;
   const dims = siteDims(config);
   const biased = (t: Target): boolean =>
-    t === 'o_proj' ? config.outputBias : t === 'q_proj' || t === 'k_proj' || t === 'v_proj' ? config.qkvBias : config.mlpBias;
+    t === 'o_proj'
+      ? config.outputBias
+      : t === 'q_proj' || t === 'k_proj' || t === 'v_proj'
+        ? config.qkvBias
+        : config.mlpBias;
   const embedding = table('model.embed_tokens.weight');
   const layers = Array.from({ length: config.layers }, (_, layer): LayerWeights => {
     const prefix = `model.layers.${layer}`;
@@ -72,7 +88,10 @@ export function symbolicWeights(
       const path = sitePath(layer, target);
       const { inputs, outputs } = dims[target];
       const weight = add(`${path}.weight`, [outputs, inputs]);
-      return [target, { target, weight, bias: biased(target) ? add(`${path}.bias`, [outputs]) : undefined }];
+      return [
+        target,
+        { target, weight, bias: biased(target) ? add(`${path}.bias`, [outputs]) : undefined },
+      ];
     });
     return {
       inputNorm: add(`${prefix}.input_layernorm.weight`, [hidden]),
@@ -89,7 +108,10 @@ export function symbolicWeights(
 
 const PLAIN: Partial<Record<string, Dtype>> = { F32: 'f32', F16: 'f16', BF16: 'bf16' };
 
-/** Weights as a checkpoint stores them, in shards of at most `maxBinding` bytes; refuses missing tensors and wrong shapes by name. */
+/**
+ * Weights as a checkpoint stores them, in shards of at most `maxBinding` bytes; refuses missing
+ * tensors and wrong shapes by name.
+ */
 export function checkpointWeights(
   config: ModelConfig,
   entries: ReadonlyMap<string, TensorEntry>,
@@ -97,12 +119,21 @@ export function checkpointWeights(
   maxBinding?: number,
 ): ModelWeights {
   const storedType = (entry: TensorEntry | undefined): Dtype | undefined =>
-    entry && (PLAIN[entry.dtype] ?? (entry.shape.length === 2 ? blockTypeOf(entry.dtype) : undefined));
-  const weights = symbolicWeights(config, (name) => storedType(entries.get(name)) ?? 'f32', maxBinding);
+    entry &&
+    (PLAIN[entry.dtype] ?? (entry.shape.length === 2 ? blockTypeOf(entry.dtype) : undefined));
+  const weights = symbolicWeights(
+    config,
+    (name) => storedType(entries.get(name)) ?? 'f32',
+    maxBinding,
+  );
   const tables = new Set([...weights.embedding, ...weights.head]);
   for (const t of weights.all) {
     const entry = entries.get(t.name);
-    if (!entry) throw new InputError('bad-model', `${where}: the tensor ${t.name} is missing, which the configuration asks for.`);
+    if (!entry)
+      throw new InputError(
+        'bad-model',
+        `${where}: the tensor ${t.name} is missing, which the configuration asks for.`,
+      );
     const shape = tables.has(t) ? [config.vocab, config.hidden] : t.shape;
     if (entry.shape.join() !== shape.join()) {
       throw new InputError(
@@ -119,11 +150,15 @@ export function checkpointWeights(
   return weights;
 }
 
-/** Bytes handed to the queue before the device is waited for, so that they do not pile up on the way to it. */
+/**
+ * Bytes handed to the queue before the device is waited for, so that they do not pile up on the way
+ * to it.
+ */
 const IN_FLIGHT = 32 * 2 ** 20;
 
 /**
- * Uploads weights in pieces of a few MiB, so that no copy of a tensor exists in memory. Matrices stay packed as they are stored.
+ * Uploads weights in pieces of a few MiB, so that no copy of a tensor exists in memory. Matrices
+ * stay packed as they are stored.
  * @param onProgress bytes done and in all; may throw to stop
  */
 export async function uploadWeights(
@@ -144,7 +179,11 @@ export async function uploadWeights(
     const width = t.shape[1] ?? 1;
     let at = 0;
     for await (const piece of tensorPieces(entry, t.offset / width, t.shape[0])) {
-      const data = isBlockType(t.dtype) ? alignBlocks(t.dtype, piece) : t.dtype === 'f32' ? asF32(entry.dtype, piece) : piece;
+      const data = isBlockType(t.dtype)
+        ? alignBlocks(t.dtype, piece)
+        : t.dtype === 'f32'
+          ? asF32(entry.dtype, piece)
+          : piece;
       writeBuffer(gpu, buffer, data, at);
       at += data.byteLength;
       done += data.byteLength;

@@ -1,4 +1,5 @@
-// The gate, its gradients and the balance loss against float64, with unequal ranks and experts; worked example D of the method.
+// The gate, its gradients and the balance loss against float64, with unequal ranks and experts;
+// worked example D of the method.
 import { expect, test } from 'vitest';
 import { tensor } from '../graph/tensor.ts';
 import { balanceOf, gate as reference } from '../reference/adapter.ts';
@@ -8,7 +9,9 @@ import { balance, gate, gateLayout } from './adapter.ts';
 import { STATISTICS } from './loss.ts';
 
 const split = (x: ArrayLike<number>, width: number, from: number, to: number): number[][] =>
-  Array.from({ length: x.length / width }, (_, n) => Array.from({ length: to - from }, (_, c) => x[n * width + from + c]));
+  Array.from({ length: x.length / width }, (_, n) =>
+    Array.from({ length: to - from }, (_, c) => x[n * width + from + c]),
+  );
 
 test('reference: dh and dz are the derivatives, balance included', () => {
   const experts = [
@@ -50,7 +53,8 @@ test('gate of three sites with 5, 1 and 2 experts, K = 2', async () => {
   const width = layout.columns + layout.experts;
   const h = values(1, tokens * width, 2);
   // A tie: the lower index wins.
-  for (let n = 0; n < tokens; n += 5) h[n * width + layout.columns + 1] = h[n * width + layout.columns];
+  for (let n = 0; n < tokens; n += 5)
+    h[n * width + layout.columns + 1] = h[n * width + layout.columns];
   const du = values(2, tokens * layout.columns);
   const out = await runOp({
     training: true,
@@ -65,8 +69,19 @@ test('gate of three sites with 5, 1 and 2 experts, K = 2', async () => {
       const statistics = tensor('statistics', [STATISTICS.size]);
       rec.clear(routing);
       rec.clear(statistics);
-      const u = gate(rec, t.h, layout, { state: routing, total: layout.experts + 3, start: 3, lengths: t.lengths, time });
-      balance(rec, routing, [0, 0, 0, ...sites.flatMap((s) => s.experts.map(() => s.experts.length))], statistics);
+      const u = gate(rec, t.h, layout, {
+        state: routing,
+        total: layout.experts + 3,
+        start: 3,
+        lengths: t.lengths,
+        time,
+      });
+      balance(
+        rec,
+        routing,
+        [0, 0, 0, ...sites.flatMap((s) => s.experts.map(() => s.experts.length))],
+        statistics,
+      );
       rec.aliasGrad(u, t.du);
       rec.backward();
       return { u, dh: rec.gradOf(t.h)!, routing, statistics };
@@ -76,7 +91,10 @@ test('gate of three sites with 5, 1 and 2 experts, K = 2', async () => {
   let expert = 0;
   let total = 0;
   for (const s of sites) {
-    const [nextColumn, nextExpert] = [column + s.experts.reduce((a, e) => a + e.rank, 0), expert + s.experts.length];
+    const [nextColumn, nextExpert] = [
+      column + s.experts.reduce((a, e) => a + e.rank, 0),
+      expert + s.experts.length,
+    ];
     const want = reference(
       split(h, width, column, nextColumn),
       split(h, width, layout.columns + expert, layout.columns + nextExpert),
@@ -92,7 +110,12 @@ test('gate of three sites with 5, 1 and 2 experts, K = 2', async () => {
     if (s.experts.length > 1) expectClose(dz, want.dz!.flat(), 5e-6, 'dz');
     else for (const v of dz) expect(Math.abs(v)).toBeLessThan(1e-5);
     expectClose(out.routing.slice(3 + expert, 3 + nextExpert), want.f, 1e-6, 'f');
-    expectClose(out.routing.slice(layout.experts + 6 + expert, layout.experts + 6 + nextExpert), want.mean, 1e-6, 'P');
+    expectClose(
+      out.routing.slice(layout.experts + 6 + expert, layout.experts + 6 + nextExpert),
+      want.mean,
+      1e-6,
+      'P',
+    );
     total += want.loss;
     [column, expert] = [nextColumn, nextExpert];
   }
@@ -101,7 +124,8 @@ test('gate of three sites with 5, 1 and 2 experts, K = 2', async () => {
 });
 
 test('worked example D: gate, output and balance loss', async () => {
-  // x = (1, 2); A0 = (1, 0), A1 = (0, 1), third expert of rank 1 with A = 0; h = (1, 2, 0), z = (0.2, 1, −0.5), s = 2.
+  // x = (1, 2); A0 = (1, 0), A1 = (0, 1), third expert of rank 1 with A = 0; h = (1, 2, 0), z =
+  // (0.2, 1, −0.5), s = 2.
   const layout = gateLayout([{ kept: 2, experts: [1, 1, 1].map((rank) => ({ rank, scale: 2 })) }]);
   const out = await runOp({
     inputs: {
@@ -112,14 +136,25 @@ test('worked example D: gate, output and balance loss', async () => {
       const routing = tensor('routing', [7]);
       const statistics = tensor('statistics', [STATISTICS.size]);
       rec.clear(statistics);
-      const u = gate(rec, t.h, layout, { state: routing, total: 3, start: 0, lengths: t.lengths, time: 1 });
+      const u = gate(rec, t.h, layout, {
+        state: routing,
+        total: 3,
+        start: 0,
+        lengths: t.lengths,
+        time: 1,
+      });
       balance(rec, routing, [3, 3, 3], statistics);
       return { u, statistics, routing };
     },
   });
   const base = 1 * 0.5 + 2 * -0.25;
   expect(base + out.u[0] * 1 + out.u[1] * -0.5).toBeCloseTo(-0.7598979, 6);
-  expectClose(out.routing.slice(0, 6), [0.5, 0.5, 0, 0.268664, 0.597922, 0.133414], 2e-6, 'f and P');
+  expectClose(
+    out.routing.slice(0, 6),
+    [0.5, 0.5, 0, 0.268664, 0.597922, 0.133414],
+    2e-6,
+    'f and P',
+  );
   expect(out.statistics[STATISTICS.balance]).toBeCloseTo(1.299878, 5);
   const { gates } = reference([[1, 2, 0]], [[0.2, 1, -0.5]], layout.sites[0].experts, 2, [true]);
   expect(balanceOf(gates, 2).loss).toBeCloseTo(1.299878, 6);

@@ -1,4 +1,5 @@
-// The gate of a group of adapted linears that share an input, its routing statistics and its balance loss.
+// The gate of a group of adapted linears that share an input, its routing statistics and its
+// balance loss.
 import balanceCode from '../../shaders/adapter/balance.wgsl?raw';
 import gateCode from '../../shaders/adapter/gate.wgsl?raw';
 import backwardCode from '../../shaders/adapter/gate_backward.wgsl?raw';
@@ -34,7 +35,10 @@ export function gateLayout(sites: readonly GateSite[]): GateLayout {
   return { sites, columns: experts.reduce((n, e) => n + e.rank, 0), experts: experts.length };
 }
 
-/** The gate's table: per site first expert, experts, kept; per expert first column, end column and scale bits. */
+/**
+ * The gate's table: per site first expert, experts, kept; per expert first column, end column and
+ * scale bits.
+ */
 export function gateTable(layout: GateLayout): Uint32Array<ArrayBuffer> {
   const table: number[] = [];
   let expert = 0;
@@ -62,8 +66,10 @@ export interface Routing {
 }
 
 /**
- * p, w and u of a group of sites (method §1): softmax, top-k, renormalise, and scale each expert's columns.
- * @param h (N, ΣR + ΣE) down-projections and router logits; its gradient is complete after this op's backward
+ * p, w and u of a group of sites (method §1): softmax, top-k, renormalise, and scale each expert's
+ * columns.
+ * @param h (N, ΣR + ΣE) down-projections and router logits; its gradient is complete after this
+ *   op's backward
  * @returns u (N, ΣR)
  */
 export function gate(rec: Recorder, h: Tensor, layout: GateLayout, routing: Routing): Tensor {
@@ -78,12 +84,25 @@ export function gate(rec: Recorder, h: Tensor, layout: GateLayout, routing: Rout
   const u = tensor(`gated ${h.name}`, [tokens, columns], { requiresGrad: true });
   const shape = { tokens, sites, width: columns + experts, router_start: columns, experts };
   const workgroups = Math.ceil((tokens * sites) / 64);
-  rec.launch({ kernel: gateKernel, tensors: { h, table, p, w, u }, params: shape, workgroups, flops: 2 * tokens * columns });
+  rec.launch({
+    kernel: gateKernel,
+    tensors: { h, table, p, w, u },
+    params: shape,
+    workgroups,
+    flops: 2 * tokens * columns,
+  });
   if (!rec.recomputing) {
     rec.launch({
       kernel: routingKernel,
       tensors: { p, w, table, lengths: routing.lengths, routing: routing.state },
-      params: { tokens, time: routing.time, sites, experts, start: routing.start, total: routing.total },
+      params: {
+        tokens,
+        time: routing.time,
+        sites,
+        experts,
+        start: routing.start,
+        total: routing.total,
+      },
       workgroups: [Math.ceil(experts / 8), 1, 1],
     });
   }
@@ -95,7 +114,12 @@ export function gate(rec: Recorder, h: Tensor, layout: GateLayout, routing: Rout
     rec.launch({
       kernel: backwardKernel,
       tensors: { h, table, p, w, du, routing: routing.state, lengths: routing.lengths, dh },
-      params: { ...shape, time: routing.time, routing_start: routing.start, routing_tokens: 2 * routing.total },
+      params: {
+        ...shape,
+        time: routing.time,
+        routing_start: routing.start,
+        routing_tokens: 2 * routing.total,
+      },
       workgroups,
       flops: 4 * tokens * columns,
     });
@@ -104,8 +128,18 @@ export function gate(rec: Recorder, h: Tensor, layout: GateLayout, routing: Rout
 }
 
 /** Adds Σ over sites of L_bal to the statistics. `factors`: each expert's site's expert count. */
-export function balance(rec: Recorder, routing: Tensor, factors: readonly number[], statistics: Tensor): void {
+export function balance(
+  rec: Recorder,
+  routing: Tensor,
+  factors: readonly number[],
+  statistics: Tensor,
+): void {
   const data = Float32Array.from(factors);
   const table = tensor('balance factors', [data.length], { kind: 'constant', data });
-  rec.launch({ kernel: balanceKernel, tensors: { routing, factors: table, statistics }, params: { total: data.length }, workgroups: 1 });
+  rec.launch({
+    kernel: balanceKernel,
+    tensors: { routing, factors: table, statistics },
+    params: { total: data.length },
+    workgroups: 1,
+  });
 }

@@ -20,11 +20,22 @@ function addInto(rec: Recorder, source: Tensor, target: Tensor): void {
   });
 }
 
-/** x + y of equal shape; the residual stream's join. Its backward hands the gradient on without a copy where it can. */
+/**
+ * x + y of equal shape; the residual stream's join. Its backward hands the gradient on without a
+ * copy where it can.
+ */
 export function add(rec: Recorder, x: Tensor, y: Tensor): Tensor {
   const n = sizeOf(x);
-  const out = tensor(`${x.name} + ${y.name}`, x.shape, { requiresGrad: x.requiresGrad || y.requiresGrad });
-  rec.launch({ kernel: addKernel, tensors: { x, y, out }, params: { n, accumulate: 0 }, workgroups: Math.ceil(n / 64), flops: n });
+  const out = tensor(`${x.name} + ${y.name}`, x.shape, {
+    requiresGrad: x.requiresGrad || y.requiresGrad,
+  });
+  rec.launch({
+    kernel: addKernel,
+    tensors: { x, y, out },
+    params: { n, accumulate: 0 },
+    workgroups: Math.ceil(n / 64),
+    flops: n,
+  });
   rec.onBackward(() => {
     const grad = rec.gradOf(out);
     if (!grad) return;

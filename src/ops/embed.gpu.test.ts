@@ -19,8 +19,16 @@ test('embed reads f32, f16 and bf16 tables of odd width', async () => {
   const ids = Uint32Array.from([3, 0, 10, 3]);
   const tables = [
     { dtype: 'f32' as const, data: table, exact: table },
-    { dtype: 'f16' as const, data: words(f32ArrayToF16(table)), exact: f16ArrayToF32(f32ArrayToF16(table)) },
-    { dtype: 'bf16' as const, data: words(f32ArrayToBf16(table)), exact: bf16ArrayToF32(f32ArrayToBf16(table)) },
+    {
+      dtype: 'f16' as const,
+      data: words(f32ArrayToF16(table)),
+      exact: f16ArrayToF32(f32ArrayToF16(table)),
+    },
+    {
+      dtype: 'bf16' as const,
+      data: words(f32ArrayToBf16(table)),
+      exact: bf16ArrayToF32(f32ArrayToBf16(table)),
+    },
   ];
   for (const { dtype, data, exact } of tables) {
     const out = await runOp({
@@ -44,7 +52,10 @@ for (const type of blockTypes) {
         first: { shape: [7, width], data: words.slice(0, 7 * rowWords), dtype: type },
         rest: { shape: [4, width], data: words.slice(7 * rowWords), dtype: type },
       },
-      record: (rec, t) => ({ whole: embed(rec, t.ids, [t.table]), shards: embed(rec, t.ids, [t.first, t.rest]) }),
+      record: (rec, t) => ({
+        whole: embed(rec, t.ids, [t.table]),
+        shards: embed(rec, t.ids, [t.first, t.rest]),
+      }),
     });
     const want = reference(
       exact,
@@ -62,7 +73,11 @@ test('gathered rows and their way back', async () => {
   const index = Uint32Array.from([8, NO_ROW, 0, 3]);
   const out = await runOp({
     training: true,
-    inputs: { x: { shape: [n, width], data: x }, index: { shape: [4], data: index }, dy: { shape: [4, width], data: dy } },
+    inputs: {
+      x: { shape: [n, width], data: x },
+      index: { shape: [4], data: index },
+      dy: { shape: [4, width], data: dy },
+    },
     record: (rec, t) => {
       const y = gatherRows(rec, t.x, t.index);
       rec.aliasGrad(y, t.dy);

@@ -15,12 +15,17 @@ export const NO_ROW = 0xffffffff;
 
 function embedKernel(packing: Packing): Kernel {
   const element = 'fn element(i: u32) -> f32 { let w = weights4(i / 4u); return w[i % 4u]; }';
-  const kernel = embedKernels.get(packing) ?? defineKernel(`embed (${packing})`, `${embedCode}\n${weights4(packing, 'table')}\n${element}`);
+  const kernel =
+    embedKernels.get(packing) ??
+    defineKernel(`embed (${packing})`, `${embedCode}\n${weights4(packing, 'table')}\n${element}`);
   embedKernels.set(packing, kernel);
   return kernel;
 }
 
-/** Rows `ids` (tokens), u32, of a frozen table (V, C) whose shards follow each other. Returns (tokens, C). */
+/**
+ * Rows `ids` (tokens), u32, of a frozen table (V, C) whose shards follow each other. Returns
+ * (tokens, C).
+ */
 export function embed(rec: Recorder, ids: Tensor, table: readonly Tensor[]): Tensor {
   const width = table[0].shape[1];
   const vocab = table.reduce((sum, t) => sum + t.shape[0], 0);
@@ -41,20 +46,33 @@ export function embed(rec: Recorder, ids: Tensor, table: readonly Tensor[]): Ten
   return y;
 }
 
-/** Rows `index` (count), u32, each at most once, of x (N, C); NO_ROW gives zeros. Returns (count, C). */
+/**
+ * Rows `index` (count), u32, each at most once, of x (N, C); NO_ROW gives zeros. Returns (count,
+ * C).
+ */
 export function gatherRows(rec: Recorder, x: Tensor, index: Tensor): Tensor {
   const width = x.shape[1];
   const count = sizeOf(index);
   const y = tensor(`rows of ${x.name}`, [count, width], { requiresGrad: x.requiresGrad });
   const workgroups = Math.ceil((count * width) / 64);
-  rec.launch({ kernel: gatherKernel, tensors: { x, rows: index, y }, params: { count, width, scatter: 0 }, workgroups });
+  rec.launch({
+    kernel: gatherKernel,
+    tensors: { x, rows: index, y },
+    params: { count, width, scatter: 0 },
+    workgroups,
+  });
   rec.onBackward(() => {
     const dy = rec.gradOf(y);
     if (!dy || !x.requiresGrad) return;
     const { grad, accumulate } = rec.gradTarget(x);
     invariant(!accumulate, 'gathered rows are the only reader');
     rec.clear(grad);
-    rec.launch({ kernel: gatherKernel, tensors: { x: dy, rows: index, y: grad }, params: { count, width, scatter: 1 }, workgroups });
+    rec.launch({
+      kernel: gatherKernel,
+      tensors: { x: dy, rows: index, y: grad },
+      params: { count, width, scatter: 1 },
+      workgroups,
+    });
   });
   return y;
 }

@@ -1,4 +1,5 @@
-// The gate of the search, its gradients, and both GSV estimators against float64; every Δ from two gates computed from scratch.
+// The gate of the search, its gradients, and both GSV estimators against float64; every Δ from two
+// gates computed from scratch.
 import { expect, test } from 'vitest';
 import { tensor } from '../graph/tensor.ts';
 import { balanceOf, gateOf } from '../reference/adapter.ts';
@@ -17,10 +18,20 @@ import {
 } from '../reference/gsv.ts';
 import { expectClose, relativeError, runOp, values } from '../testing/gpu.ts';
 import { expectGradient, inner } from '../testing/gradient.ts';
-import { dualStep, gsvGradients, type Level, parameterCost, type SearchGroup, searchBalance, searchGate, writeSizes } from './gsv.ts';
+import {
+  dualStep,
+  gsvGradients,
+  type Level,
+  parameterCost,
+  type SearchGroup,
+  searchBalance,
+  searchGate,
+  writeSizes,
+} from './gsv.ts';
 import { STATISTICS } from './loss.ts';
 
-const slice = (x: ArrayLike<number>, from: number, count: number): number[] => Array.from({ length: count }, (_, i) => x[from + i]);
+const slice = (x: ArrayLike<number>, from: number, count: number): number[] =>
+  Array.from({ length: count }, (_, i) => x[from + i]);
 
 test('reference: dh, dz, the row scales and the rank mask are the derivatives', () => {
   const site: SearchSite = {
@@ -37,7 +48,11 @@ test('reference: dh, dz, the row scales and the rank mask are the derivatives', 
   const got = searchGateBackward(h, z, du, site, 'paper', 2);
   expectGradient((at) => inner(reference(Array.from(at), z, site).u, du), h, got.dh);
   expectGradient((at) => inner(reference(h, Array.from(at), site).u, du), z, got.dz);
-  expectGradient((at) => inner(reference(h, z, { ...site, rowScale: Array.from(at) }).u, du), site.rowScale, got.dRow);
+  expectGradient(
+    (at) => inner(reference(h, z, { ...site, rowScale: Array.from(at) }).u, du),
+    site.rowScale,
+    got.dRow,
+  );
 });
 
 for (const estimator of ['paper', 'survival'] as const) {
@@ -49,7 +64,16 @@ for (const estimator of ['paper', 'survival'] as const) {
       const columns = all * rank;
       const width = columns + all;
       const length = experts + (closable ? 1 : 0);
-      const group: SearchGroup = { sites, experts, rank, kept, scale: 1.5, estimator, closable, start: 0 };
+      const group: SearchGroup = {
+        sites,
+        experts,
+        rank,
+        kept,
+        scale: 1.5,
+        estimator,
+        closable,
+        start: 0,
+      };
       const h = values(1, tokens * width, 2);
       const du = values(2, tokens * columns);
       const rowScale = values(3, columns).map((v) => 1 + v / 2);
@@ -82,34 +106,63 @@ for (const estimator of ['paper', 'survival'] as const) {
             const statistics = tensor('statistics', [STATISTICS.size]);
             rec.clear(statistics);
             const pass = { level, routing: true };
-            const { u, gates } = searchGate(rec, t.h, t.rowScale, sizes, group, state, pass, { rowScale: t.dRow, masks });
+            const { u, gates } = searchGate(rec, t.h, t.rowScale, sizes, group, state, pass, {
+              rowScale: t.dRow,
+              masks,
+            });
             searchBalance(rec, routing, sizes, sites, experts, statistics);
             rec.aliasGrad(u, t.du);
             rec.backward();
             const dh = rec.gradOf(t.h)!;
             const common = { u, gates, dh, routing, statistics, dRow: t.dRow };
             if (level === 'lower') return common;
-            gsvGradients(rec, group, masks, { experts: t.expertGsv, ranks: t.rankGsv }, { experts: t.dExperts, ranks: t.dRanks });
+            gsvGradients(
+              rec,
+              group,
+              masks,
+              { experts: t.expertGsv, ranks: t.rankGsv },
+              { experts: t.dExperts, ranks: t.dRanks },
+            );
             return { ...common, masks, dExperts: t.dExperts, dRanks: t.dRanks };
           },
         });
       const [lower, out] = [await run('lower'), await run('upper')];
       const floor = closable ? 0 : kept;
       const closed = estimator === 'paper' ? 1e-4 : 0;
-      const empty = () => ({ u: [] as number[], dh: [] as number[], dz: [] as number[], w: [] as number[] });
+      const empty = () => ({
+        u: [] as number[],
+        dh: [] as number[],
+        dz: [] as number[],
+        w: [] as number[],
+      });
       const [want, got, below] = [empty(), empty(), empty()];
       const dRow = Float64Array.from(before);
       const masks = new Float64Array(width);
       const list = Array.from({ length: sites }, (_, s): SearchSite => {
-        const ranks = Array.from({ length: experts }, (_, e) => argmax(slice(rankGsv, (s * experts + e) * rank, rank)) + 1);
+        const ranks = Array.from(
+          { length: experts },
+          (_, e) => argmax(slice(rankGsv, (s * experts + e) * rank, rank)) + 1,
+        );
         const open = openExperts(slice(expertGsv, s * length, length), kept, closable);
-        return { experts, rank, kept, scale: 1.5, closed, open, ranks, rowScale: slice(rowScale, s * experts * rank, experts * rank) };
+        return {
+          experts,
+          rank,
+          kept,
+          scale: 1.5,
+          closed,
+          open,
+          ranks,
+          rowScale: slice(rowScale, s * experts * rank, experts * rank),
+        };
       });
       expect(list[1].open).toBe(closable ? 0 : kept);
       const per = experts * rank;
       for (let n = 0; n < tokens; n++) {
         list.forEach((site, s) => {
-          const [hs, z] = [slice(h, n * width + s * per, per), slice(h, n * width + columns + s * experts, experts)];
+          const [hs, z] = [
+            slice(h, n * width + s * per, per),
+            slice(h, n * width + columns + s * experts, experts),
+          ];
           const ds = slice(du, n * columns + s * per, per);
           const forward = reference(hs, z, site);
           const back = searchGateBackward(hs, z, ds, site, estimator, floor);
@@ -135,8 +188,10 @@ for (const estimator of ['paper', 'survival'] as const) {
           });
         });
       }
-      for (const key of ['u', 'w', 'dh', 'dz'] as const) expectClose(got[key], want[key], 3e-6, key);
-      // Both levels have the same dh where the balance term has no coefficient, and each leaves the other's gradients alone.
+      for (const key of ['u', 'w', 'dh', 'dz'] as const)
+        expectClose(got[key], want[key], 3e-6, key);
+      // Both levels have the same dh where the balance term has no coefficient, and each leaves the
+      // other's gradients alone.
       expect(below.dh).toEqual(got.dh);
       expect(below.dz).toEqual(got.dz);
       expect(out.dRow).toEqual(before);
@@ -153,16 +208,28 @@ for (const estimator of ['paper', 'survival'] as const) {
       list.forEach((site, s) => {
         const g = slice(expertGsv, s * length, length);
         const d = slice(masks, columns + s * experts, experts);
-        const expertWant = estimator === 'paper' ? paperGradient(g, site.open - 1, d, 0) : survivalGradient(g, d, floor, closable);
-        expectClose(slice(out.dExperts, s * length, length), expertWant, 2e-5, `expert GSV of site ${s}`);
+        const expertWant =
+          estimator === 'paper'
+            ? paperGradient(g, site.open - 1, d, 0)
+            : survivalGradient(g, d, floor, closable);
+        expectClose(
+          slice(out.dExperts, s * length, length),
+          expertWant,
+          2e-5,
+          `expert GSV of site ${s}`,
+        );
         for (let e = 0; e < experts; e++) {
           const at = (s * experts + e) * rank;
           const r = slice(rankGsv, at, rank);
           const rankWant =
-            estimator === 'paper' ? paperGradient(r, argmax(r), slice(masks, at, rank), 1e-4) : survivalGradient(r, slice(masks, at, rank));
+            estimator === 'paper'
+              ? paperGradient(r, argmax(r), slice(masks, at, rank), 1e-4)
+              : survivalGradient(r, slice(masks, at, rank));
           // A closed expert's rows get exactly nothing.
-          if (Array.from(rankWant).every((v) => v === 0)) expect(Math.max(...slice(out.dRanks, at, rank).map(Math.abs))).toBe(0);
-          else expectClose(slice(out.dRanks, at, rank), rankWant, 2e-5, `rank GSV ${e} of site ${s}`);
+          if (Array.from(rankWant).every((v) => v === 0))
+            expect(Math.max(...slice(out.dRanks, at, rank).map(Math.abs))).toBe(0);
+          else
+            expectClose(slice(out.dRanks, at, rank), rankWant, 2e-5, `rank GSV ${e} of site ${s}`);
         }
       });
     });
@@ -172,7 +239,16 @@ for (const estimator of ['paper', 'survival'] as const) {
 for (const closable of [false, true]) {
   const [sites, experts, rank, kept] = [3, 4, 3, 2];
   const [all, length] = [sites * experts, experts + (closable ? 1 : 0)];
-  const group: SearchGroup = { sites, experts, rank, kept, scale: 1, estimator: 'survival', closable, start: 0 };
+  const group: SearchGroup = {
+    sites,
+    experts,
+    rank,
+    kept,
+    scale: 1,
+    estimator: 'survival',
+    closable,
+    start: 0,
+  };
   const expertGsv = values(11, sites * length, 2);
   const rankGsv = values(12, all * rank, 2);
   const inputs = {
@@ -201,7 +277,10 @@ for (const closable of [false, true]) {
         const k = drawIndex(slice(expertGsv, s * length, length), seed, number, place);
         want.push(closable ? k : Math.max(kept, k + 1));
         for (let e = 0; e < experts; e++)
-          want.push(drawIndex(slice(rankGsv, (s * experts + e) * rank, rank), seed, number, place + 1 + e) + 1);
+          want.push(
+            drawIndex(slice(rankGsv, (s * experts + e) * rank, rank), seed, number, place + 1 + e) +
+              1,
+          );
       }
       expect(Array.from(new Uint32Array(sizes.buffer))).toEqual(want);
     }
@@ -236,7 +315,9 @@ for (const closable of [false, true]) {
     });
     const floor = closable ? 0 : kept;
     const list = dims.map(([sum, c], s): CostSite => {
-      const ranks = Array.from({ length: experts }, (_, e) => slice(rankGsv, (s * experts + e) * rank, rank));
+      const ranks = Array.from({ length: experts }, (_, e) =>
+        slice(rankGsv, (s * experts + e) * rank, rank),
+      );
       return { experts: slice(expertGsv, s * length, length), ranks, inputs: c, outputs: sum - c };
     });
     const want = list.map((s) => expectedParameters(s, floor, closable));
@@ -245,7 +326,8 @@ for (const closable of [false, true]) {
     expect(out.cost[1]).toBeCloseTo(share, 6);
     expect(out.cost[0]).toBeCloseTo(0.7 + 0.05 * (share - 0.9), 6);
     const gradients = list.map((s) => expectedParametersGradient(s, floor, closable));
-    const added = (g: readonly number[], to: Float32Array) => g.map((v, i) => to[i] + (0.7 / most) * v);
+    const added = (g: readonly number[], to: Float32Array) =>
+      g.map((v, i) => to[i] + (0.7 / most) * v);
     expectClose(
       out.dExperts,
       added(
@@ -269,7 +351,10 @@ for (const closable of [false, true]) {
 
 test('λ never falls below 0', async () => {
   const { cost } = await runOp({
-    inputs: { cost: { shape: [2], data: Float32Array.of(0.001, 0) }, expected: { shape: [2], data: Float32Array.of(1, 1) } },
+    inputs: {
+      cost: { shape: [2], data: Float32Array.of(0.001, 0) },
+      expected: { shape: [2], data: Float32Array.of(1, 1) },
+    },
     record: (rec, t) => {
       dualStep(rec, { cost: t.cost, expected: t.expected, most: 10 }, 0.5);
       return { cost: t.cost };
@@ -293,15 +378,39 @@ test.each(['paper', 'survival'] as const)(
           du: { shape: [time, columns], data: values(2, time * columns) },
           rowScale: { shape: [columns], data: values(3, columns) },
           dRow: { shape: [columns], data: new Float32Array(columns) },
-          sizes: { shape: [sites * (experts + 1)], data: Uint32Array.from([3, 1, 2, 1, 2, 4, 2, 2, 1, 1]) },
+          sizes: {
+            shape: [sites * (experts + 1)],
+            data: Uint32Array.from([3, 1, 2, 1, 2, 4, 2, 2, 1, 1]),
+          },
           lengths: { shape: [rows], data: Uint32Array.from([time]) },
         },
         record: (rec, t) => {
-          const group: SearchGroup = { sites, experts, rank, kept, scale: 1, estimator, closable: false, start: 0 };
-          const [routing, masks] = [tensor('routing', [2 * sites * experts + 1]), tensor('masks', [width])];
-          const state = { state: routing, total: sites * experts, start: 0, lengths: t.lengths, time };
+          const group: SearchGroup = {
+            sites,
+            experts,
+            rank,
+            kept,
+            scale: 1,
+            estimator,
+            closable: false,
+            start: 0,
+          };
+          const [routing, masks] = [
+            tensor('routing', [2 * sites * experts + 1]),
+            tensor('masks', [width]),
+          ];
+          const state = {
+            state: routing,
+            total: sites * experts,
+            start: 0,
+            lengths: t.lengths,
+            time,
+          };
           const pass = { level, routing: true };
-          const { u } = searchGate(rec, t.h, t.rowScale, t.sizes, group, state, pass, { rowScale: t.dRow, masks });
+          const { u } = searchGate(rec, t.h, t.rowScale, t.sizes, group, state, pass, {
+            rowScale: t.dRow,
+            masks,
+          });
           rec.aliasGrad(u, t.du);
           rec.backward();
           return { dh: rec.gradOf(t.h)!, ...(level === 'upper' && { masks }) };
@@ -310,6 +419,8 @@ test.each(['paper', 'survival'] as const)(
     const [without, strong] = [await at('upper', 0), await at('upper', 10)];
     expect(strong.masks).toEqual(without.masks);
     expect(strong.dh).toEqual(without.dh);
-    expect(relativeError((await at('lower', 10)).dh, (await at('lower', 0)).dh)).toBeGreaterThan(0.01);
+    expect(relativeError((await at('lower', 10)).dh, (await at('lower', 0)).dh)).toBeGreaterThan(
+      0.01,
+    );
   },
 );

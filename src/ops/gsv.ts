@@ -1,4 +1,5 @@
-// The gate during the search, with its masks, and the gradients of the GuidedSelection Vectors by either estimator.
+// The gate during the search, with its masks, and the gradients of the GuidedSelection Vectors by
+// either estimator.
 import dualCode from '../../shaders/gsv/dual_step.wgsl?raw';
 import gradientCode from '../../shaders/gsv/gsv_gradient.wgsl?raw';
 import sumsCode from '../../shaders/gsv/mask_sums.wgsl?raw';
@@ -24,7 +25,10 @@ const gradientKernel = defineKernel('gsv_gradient', gradientCode);
 const costKernel = defineKernel('parameter_cost', costCode);
 const dualKernel = defineKernel('dual_step', dualCode);
 
-/** The GSVs of a group: experts (sites, E_max, or E_max + 1 where sites can close) and ranks (sites·E_max, R_max). Also their gradients. */
+/**
+ * The GSVs of a group: experts (sites, E_max, or E_max + 1 where sites can close) and ranks
+ * (sites·E_max, R_max). Also their gradients.
+ */
 export interface Gsvs {
   experts: Tensor;
   ranks: Tensor;
@@ -52,38 +56,68 @@ const closedOf = (g: SearchGroup): number => (g.estimator === 'paper' ? 1e-4 : 0
 const floorOf = (g: SearchGroup): number => (g.closable ? 0 : g.kept);
 
 /**
- * Writes a group's sizes (u32): by argmax, or drawn from softmax(g) by a hash of the step's seed and number, of which each is a pure
- * function (method §2).
+ * Writes a group's sizes (u32): by argmax, or drawn from softmax(g) by a hash of the step's seed
+ * and number, of which each is a pure function (method §2).
  */
-export function writeSizes(rec: Recorder, group: SearchGroup, gsvs: Gsvs, sizes: Tensor, mode: 'argmax' | 'sampled'): void {
+export function writeSizes(
+  rec: Recorder,
+  group: SearchGroup,
+  gsvs: Gsvs,
+  sizes: Tensor,
+  mode: 'argmax' | 'sampled',
+): void {
   const { sites, experts, rank, start } = group;
   const sampled = mode === 'sampled' ? 1 : 0;
   const closable = group.closable ? 1 : 0;
-  const launch = (g: Tensor, count: number, params: { length: number; each: number; first: number; floor: number; closable: number }) =>
+  const launch = (
+    g: Tensor,
+    count: number,
+    params: { length: number; each: number; first: number; floor: number; closable: number },
+  ) =>
     rec.launch({
       kernel: sizesKernel,
       tensors: { g, sizes },
       params: { count, experts, start, sampled, ...params },
       workgroups: Math.ceil(count / 64),
     });
-  launch(gsvs.experts, sites, { length: experts + closable, each: 1, first: 0, floor: floorOf(group), closable });
-  launch(gsvs.ranks, sites * experts, { length: rank, each: experts, first: 1, floor: 1, closable: 0 });
+  launch(gsvs.experts, sites, {
+    length: experts + closable,
+    each: 1,
+    first: 0,
+    floor: floorOf(group),
+    closable,
+  });
+  launch(gsvs.ranks, sites * experts, {
+    length: rank,
+    each: experts,
+    first: 1,
+    floor: 1,
+    closable: 0,
+  });
 }
 
-/** The level whose gradients a backward pass is for: the lower level's parameters, or the masks alone. */
+/**
+ * The level whose gradients a backward pass is for: the lower level's parameters, or the masks
+ * alone.
+ */
 export type Level = 'lower' | 'upper';
 
-/** Where a gate's gradients go: those of the row scales (ΣER, added to) and those of the masks (ΣER rows, then ΣE experts; written). */
+/**
+ * Where a gate's gradients go: those of the row scales (ΣER, added to) and those of the masks (ΣER
+ * rows, then ΣE experts; written).
+ */
 export interface MaskGradients {
   rowScale: Tensor;
   masks: Tensor;
 }
 
 /**
- * u of a group during the search (method §2). In an upper backward pass its gradient with respect to h has ΣE more columns a row, which
- * hold the expert masks per token; the product that reads it goes by the stride.
+ * u of a group during the search (method §2). In an upper backward pass its gradient with respect
+ * to h has ΣE more columns a row, which hold the expert masks per token; the product that reads it
+ * goes by the stride.
  * @param h (N, ΣER + ΣE) @param rowScale e (ΣER) @param sizes u32, by `writeSizes`
- * @param pass `level` is asked when a backward pass is recorded, an upper one having no balance term; `routing`: whether f and P are counted
+ * @param pass `level` is asked when a backward pass is recorded, an upper one having no balance
+ *   term; `routing`: whether f and P are counted
  * @returns u (N, ΣER), and gates (N, 2·ΣE): p, then w
  */
 export function searchGate(
@@ -100,7 +134,10 @@ export function searchGate(
   const [tokens, width] = h.shape;
   const all = sites * experts;
   const columns = all * rank;
-  invariant(width === columns + all && sizeOf(rowScale) === columns, 'search gate: columns do not match the group');
+  invariant(
+    width === columns + all && sizeOf(rowScale) === columns,
+    'search gate: columns do not match the group',
+  );
   const gates = tensor('search gates', [tokens, 2 * all]);
   const u = tensor(`masked ${h.name}`, [tokens, columns], { requiresGrad: true });
   const closed = closedOf(group);
@@ -116,7 +153,16 @@ export function searchGate(
     rec.launch({
       kernel: routingKernel,
       tensors: { gates, sizes, lengths: routing.lengths, routing: routing.state },
-      params: { tokens, time: routing.time, experts, all, kept, sizes_start: start, start: routing.start, total: routing.total },
+      params: {
+        tokens,
+        time: routing.time,
+        experts,
+        all,
+        kept,
+        sizes_start: start,
+        start: routing.start,
+        total: routing.total,
+      },
       workgroups: [Math.ceil(all / 8), 1, 1],
     });
   }
@@ -129,7 +175,16 @@ export function searchGate(
     rec.provideGrad(h, dh);
     rec.launch({
       kernel: backwardKernel,
-      tensors: { h, sizes, row_scale: rowScale, gates, du, routing: routing.state, lengths: routing.lengths, dh },
+      tensors: {
+        h,
+        sizes,
+        row_scale: rowScale,
+        gates,
+        du,
+        routing: routing.state,
+        lengths: routing.lengths,
+        dh,
+      },
       params: {
         tokens,
         time: routing.time,
@@ -151,7 +206,15 @@ export function searchGate(
     });
     rec.launch({
       kernel: sumsKernel,
-      tensors: { h, sizes, row_scale: rowScale, gates, du, dh, out: upper ? out.masks : out.rowScale },
+      tensors: {
+        h,
+        sizes,
+        row_scale: rowScale,
+        gates,
+        du,
+        dh,
+        out: upper ? out.masks : out.rowScale,
+      },
       params: { tokens, sites, experts, rank, start, upper, scale, closed },
       workgroups: Math.ceil((columns + all * upper) / 8),
       flops: 3 * tokens * columns,
@@ -160,8 +223,17 @@ export function searchGate(
   return { u, gates };
 }
 
-/** Adds ∂L/∂g of a group's expert and rank GSVs to their gradients, from the mask gradients of one backward pass (method §2). */
-export function gsvGradients(rec: Recorder, group: SearchGroup, masks: Tensor, gsv: Gsvs, grad: Gsvs): void {
+/**
+ * Adds ∂L/∂g of a group's expert and rank GSVs to their gradients, from the mask gradients of one
+ * backward pass (method §2).
+ */
+export function gsvGradients(
+  rec: Recorder,
+  group: SearchGroup,
+  masks: Tensor,
+  gsv: Gsvs,
+  grad: Gsvs,
+): void {
   const { sites, experts, rank } = group;
   const survival = group.estimator === 'survival' ? 1 : 0;
   const closable = group.closable ? 1 : 0;
@@ -185,10 +257,19 @@ export function gsvGradients(rec: Recorder, group: SearchGroup, masks: Tensor, g
     closable,
     closed: 0,
   });
-  launch(gsv.ranks, grad.ranks, all, { length: rank, start: 0, first_free: 0, closable: 0, closed: closedOf(group) });
+  launch(gsv.ranks, grad.ranks, all, {
+    length: rank,
+    start: 0,
+    first_free: 0,
+    closable: 0,
+    closed: closedOf(group),
+  });
 }
 
-/** What the cost of parameters needs (method §2): [λ, share], each site's expected parameters, and params(E_max, R_max) of all sites. */
+/**
+ * What the cost of parameters needs (method §2): [λ, share], each site's expected parameters, and
+ * params(E_max, R_max) of all sites.
+ */
 export interface CostState {
   cost: Tensor;
   expected: Tensor;
@@ -196,7 +277,8 @@ export interface CostState {
 }
 
 /**
- * Writes the expected parameters of a group's sites, and where `grad` is to be changed adds λ·∂(E[params]/params(E_max, R_max))/∂g.
+ * Writes the expected parameters of a group's sites, and where `grad` is to be changed adds
+ * λ·∂(E[params]/params(E_max, R_max))/∂g.
  * @param dims each site's C + O and C @param first the group's first site
  */
 export function parameterCost(
@@ -235,17 +317,44 @@ export function parameterCost(
   });
 }
 
-/** share = E[params]/params(E_max, R_max); with a budget b also λ ← max(0, λ + 0.05·(share − b)) (method §2). */
-export function dualStep(rec: Recorder, { cost, expected, most }: CostState, budget: number | null): void {
+/**
+ * share = E[params]/params(E_max, R_max); with a budget b also λ ← max(0, λ + 0.05·(share − b))
+ * (method §2).
+ */
+export function dualStep(
+  rec: Recorder,
+  { cost, expected, most }: CostState,
+  budget: number | null,
+): void {
   rec.launch({
     kernel: dualKernel,
     tensors: { expected, cost },
-    params: { sites: expected.shape[0], inverse: 1 / most, rate: budget === null ? 0 : DUAL_RATE, budget: budget ?? 0 },
+    params: {
+      sites: expected.shape[0],
+      inverse: 1 / most,
+      rate: budget === null ? 0 : DUAL_RATE,
+      budget: budget ?? 0,
+    },
     workgroups: 1,
   });
 }
 
-/** Adds Σ over all sites of L_bal to the statistics: the search counts open experts only (method §2). `sizes` starts at 0. */
-export function searchBalance(rec: Recorder, routing: Tensor, sizes: Tensor, sites: number, experts: number, statistics: Tensor): void {
-  rec.launch({ kernel: balanceKernel, tensors: { routing, sizes, statistics }, params: { sites, experts }, workgroups: 1 });
+/**
+ * Adds Σ over all sites of L_bal to the statistics: the search counts open experts only (method
+ * §2). `sizes` starts at 0.
+ */
+export function searchBalance(
+  rec: Recorder,
+  routing: Tensor,
+  sizes: Tensor,
+  sites: number,
+  experts: number,
+  statistics: Tensor,
+): void {
+  rec.launch({
+    kernel: balanceKernel,
+    tensors: { routing, sizes, statistics },
+    params: { sites, experts },
+    workgroups: 1,
+  });
 }

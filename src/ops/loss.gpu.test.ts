@@ -11,7 +11,11 @@ test('reference: the gradient is the derivative', () => {
   const logits = values(1, 3 * 5, 3);
   const targets = [4, NO_TARGET, 0];
   const { gradient } = crossEntropy(logits, targets, 5, 0.5);
-  expectGradient((at) => 0.5 * crossEntropy(at, targets, 5, 1).losses.reduce((a, b) => a + b, 0), logits, gradient);
+  expectGradient(
+    (at) => 0.5 * crossEntropy(at, targets, 5, 1).losses.reduce((a, b) => a + b, 0),
+    logits,
+    gradient,
+  );
 });
 
 for (const [chunk, shard] of [
@@ -21,7 +25,9 @@ for (const [chunk, shard] of [
   test(`head and cross-entropy in chunks of ${chunk}, the head in shards of ${shard}`, async () => {
     const [rows, width, vocab] = [10, 9, 131];
     const [x, head] = [values(1, rows * width, 3), values(2, vocab * width)];
-    const targets = Uint32Array.from({ length: rows }, (_, i) => (i % 4 === 1 ? NO_TARGET : (i * 37) % vocab));
+    const targets = Uint32Array.from({ length: rows }, (_, i) =>
+      i % 4 === 1 ? NO_TARGET : (i * 37) % vocab,
+    );
     const count = targets.filter((t) => t !== NO_TARGET).length;
     const logits = matmul(
       rows,
@@ -52,7 +58,14 @@ for (const [chunk, shard] of [
         record: (rec, t) => {
           const statistics = tensor('statistics', [STATISTICS.size]);
           rec.clear(statistics);
-          const losses = headCrossEntropy(rec, t.x, shard < vocab ? [t.first, t.rest] : [t.first], t.targets, statistics, chunk);
+          const losses = headCrossEntropy(
+            rec,
+            t.x,
+            shard < vocab ? [t.first, t.rest] : [t.first],
+            t.targets,
+            statistics,
+            chunk,
+          );
           return { losses, statistics, dx: rec.gradOf(t.x)! };
         },
       });

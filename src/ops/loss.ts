@@ -1,4 +1,5 @@
-// The language-model head with masked cross-entropy, in chunks of rows, so that N × V logits never exist.
+// The language-model head with masked cross-entropy, in chunks of rows, so that N × V logits never
+// exist.
 import crossEntropyCode from '../../shaders/loss/cross_entropy.wgsl?raw';
 import sumCode from '../../shaders/loss/sum_losses.wgsl?raw';
 import { defineKernel } from '../gpu/kernel.ts';
@@ -13,14 +14,26 @@ const crossEntropy = {
 };
 const sumKernel = defineKernel('sum_losses', sumCode);
 
-/** Floats of the statistics state: Σ cross-entropy, loss tokens, Σ balance, gradient norm, clip factor, sentinel. */
-export const STATISTICS = { crossEntropy: 0, tokens: 1, balance: 2, gradNorm: 3, clip: 4, sentinel: 5, size: 16 } as const;
+/**
+ * Floats of the statistics state: Σ cross-entropy, loss tokens, Σ balance, gradient norm, clip
+ * factor, sentinel.
+ */
+export const STATISTICS = {
+  crossEntropy: 0,
+  tokens: 1,
+  balance: 2,
+  gradNorm: 3,
+  clip: 4,
+  sentinel: 5,
+  size: 16,
+} as const;
 
 /** A target that carries no loss. */
 export const NO_TARGET = 0xffffffff;
 
 /**
- * Cross-entropy of x·headᵀ against targets, summed into the statistics. In training ∂(CE/tokens of the batch)/∂x is made in the same pass.
+ * Cross-entropy of x·headᵀ against targets, summed into the statistics. In training ∂(CE/tokens of
+ * the batch)/∂x is made in the same pass.
  * @param x (M, C), the rows that carry loss
  * @param head (V, C), frozen, in shards of rows
  * @param targets (M), u32; NO_TARGET carries no loss
@@ -46,8 +59,18 @@ export function headCrossEntropy(
     headLogits(rec, { tensor: x, start: first * width, stride: width }, rows, head, logits);
     const params = { rows, vocab, first, write_gradient: gradient ? 1 : 0 };
     launchRows(rec, crossEntropy, rows, { targets, logits, losses }, params, 6 * rows * vocab, 16);
-    if (gradient) headInputGradient(rec, logits, rows, head, { tensor: gradient, start: first * width, stride: width });
+    if (gradient)
+      headInputGradient(rec, logits, rows, head, {
+        tensor: gradient,
+        start: first * width,
+        stride: width,
+      });
   }
-  rec.launch({ kernel: sumKernel, tensors: { losses, targets, statistics }, params: { count: sizeOf(losses), vocab }, workgroups: 1 });
+  rec.launch({
+    kernel: sumKernel,
+    tensors: { losses, targets, statistics },
+    params: { count: sizeOf(losses), vocab },
+    workgroups: 1,
+  });
   return losses;
 }

@@ -13,7 +13,11 @@ test('swiglu and its gradients', async () => {
   expectGradient((at) => inner(reference(gate, at).y, dy), up, want.dUp);
   const out = await runOp({
     training: true,
-    inputs: { gate: { shape: [n], data: gate }, up: { shape: [n], data: up }, dy: { shape: [n], data: dy } },
+    inputs: {
+      gate: { shape: [n], data: gate },
+      up: { shape: [n], data: up },
+      dy: { shape: [n], data: dy },
+    },
     record: (rec, t) => {
       const y = swiglu(rec, t.gate, t.up);
       rec.aliasGrad(y, t.dy);

@@ -10,11 +10,21 @@ import { invariant } from '../util/error.ts';
 const forward = defineKernel('swiglu', forwardCode);
 const backward = defineKernel('swiglu_backward', backwardCode);
 
-/** silu(gate) · up, elementwise (Shazeer 2020, eq. 6). Both operands must be read by this op alone. */
+/**
+ * silu(gate) · up, elementwise (Shazeer 2020, eq. 6). Both operands must be read by this op alone.
+ */
 export function swiglu(rec: Recorder, gate: Tensor, up: Tensor): Tensor {
   const n = sizeOf(gate);
-  const y = tensor(`swiglu ${gate.name}`, gate.shape, { requiresGrad: gate.requiresGrad || up.requiresGrad });
-  rec.launch({ kernel: forward, tensors: { gate, up, y }, params: { n }, workgroups: Math.ceil(n / 64), flops: 5 * n });
+  const y = tensor(`swiglu ${gate.name}`, gate.shape, {
+    requiresGrad: gate.requiresGrad || up.requiresGrad,
+  });
+  rec.launch({
+    kernel: forward,
+    tensors: { gate, up, y },
+    params: { n },
+    workgroups: Math.ceil(n / 64),
+    flops: 5 * n,
+  });
   rec.onBackward(() => {
     const dy = rec.gradOf(y);
     if (!dy || !y.requiresGrad) return;

@@ -1,4 +1,5 @@
-// RMSNorm against float64 at odd sizes, both reductions, and the reference against finite differences.
+// RMSNorm against float64 at odd sizes, both reductions, and the reference against finite
+// differences.
 import { test } from 'vitest';
 import { rmsNorm as reference } from '../reference/norm.ts';
 import { allVariants, expectClose, runOp, values } from '../testing/gpu.ts';
@@ -23,7 +24,11 @@ for (const [rows, width] of [
       const out = await runOp({
         variants,
         training: true,
-        inputs: { x: { shape: [rows, width], data: x }, w: { shape: [width], data: w }, dy: { shape: [rows, width], data: dy } },
+        inputs: {
+          x: { shape: [rows, width], data: x },
+          w: { shape: [width], data: w },
+          dy: { shape: [rows, width], data: dy },
+        },
         record: (rec, t) => {
           const y = rmsNorm(rec, t.x, t.w, 1e-5);
           rec.aliasGrad(y, t.dy);

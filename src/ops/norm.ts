@@ -43,12 +43,26 @@ export function rmsNorm(rec: Recorder, x: Tensor, weight: Tensor, eps: number): 
   const rows = sizeOf(x) / width;
   const y = tensor(`norm ${weight.name}`, x.shape, { requiresGrad: x.requiresGrad });
   const inverse_rms = tensor(`1/rms ${weight.name}`, [rows]);
-  launchRows(rec, forward, rows, { x, weight, y, inverse_rms }, { rows, width, eps }, 4 * rows * width);
+  launchRows(
+    rec,
+    forward,
+    rows,
+    { x, weight, y, inverse_rms },
+    { rows, width, eps },
+    4 * rows * width,
+  );
   rec.onBackward(() => {
     const dy = rec.gradOf(y);
     if (!dy || !x.requiresGrad) return;
     const { grad: dx, accumulate } = rec.gradTarget(x);
-    launchRows(rec, backward, rows, { x, weight, inverse_rms, dy, dx }, { rows, width, accumulate }, 8 * rows * width);
+    launchRows(
+      rec,
+      backward,
+      rows,
+      { x, weight, inverse_rms, dy, dx },
+      { rows, width, accumulate },
+      8 * rows * width,
+    );
   });
   return y;
 }

@@ -9,14 +9,32 @@ import { ADAMW, adamw, axpy, globalNorm } from './optim.ts';
 for (const clipNorm of [0.5, 1000, 0]) {
   test(`AdamW, clip ${clipNorm}`, async () => {
     const n = 9004;
-    const [value, grad, m, v] = [values(1, n), values(2, n), values(3, n, 0.1), values(4, n, 0.01).map(Math.abs)];
-    const state = { value: Float64Array.from(value), grad: Float64Array.from(grad), m: Float64Array.from(m), v: Float64Array.from(v) };
+    const [value, grad, m, v] = [
+      values(1, n),
+      values(2, n),
+      values(3, n, 0.1),
+      values(4, n, 0.01).map(Math.abs),
+    ];
+    const state = {
+      value: Float64Array.from(value),
+      grad: Float64Array.from(grad),
+      m: Float64Array.from(m),
+      v: Float64Array.from(v),
+    };
     const norm = reference(state, 3, { learningRate: 0.01, weightDecay: 0.1, clipNorm, ...ADAMW });
-    const step = { learning_rate: 0.01, weight_decay: 0.1, clip_norm: clipNorm, correction1: 1 - 0.9 ** 3, correction2: 1 - 0.999 ** 3 };
+    const step = {
+      learning_rate: 0.01,
+      weight_decay: 0.1,
+      clip_norm: clipNorm,
+      correction1: 1 - 0.9 ** 3,
+      correction2: 1 - 0.999 ** 3,
+    };
     const out = await runOp({
       step,
       inputs: {
-        ...Object.fromEntries(Object.entries({ value, grad, m, v }).map(([k, data]) => [k, { shape: [n], data }])),
+        ...Object.fromEntries(
+          Object.entries({ value, grad, m, v }).map(([k, data]) => [k, { shape: [n], data }]),
+        ),
         halt: { shape: [1], data: new Uint32Array(1) },
       },
       record: (rec, t) => {
@@ -42,11 +60,17 @@ test('a gradient that is not finite changes no parameter and no moment', async (
     const out = await runOp({
       step: { learning_rate: 0.01, clip_norm: 1, correction1: 0.1, correction2: 0.001 },
       inputs: {
-        ...Object.fromEntries(Object.entries({ value, grad, m, v }).map(([k, data]) => [k, { shape: [n], data }])),
+        ...Object.fromEntries(
+          Object.entries({ value, grad, m, v }).map(([k, data]) => [k, { shape: [n], data }]),
+        ),
         halt: { shape: [1], data: new Uint32Array(1) },
       },
       record: (rec, t) => {
-        adamw(rec, { value: t.value, grad: t.grad, m: t.m, v: t.v, halt: t.halt }, tensor('statistics', [STATISTICS.size]));
+        adamw(
+          rec,
+          { value: t.value, grad: t.grad, m: t.m, v: t.v, halt: t.halt },
+          tensor('statistics', [STATISTICS.size]),
+        );
         return t;
       },
     });
@@ -66,7 +90,11 @@ test('axpy by each rule of the bilevel step, the norm taken on the device', asyn
   for (const [rule, factor] of Object.entries(factors) as [keyof typeof factors, number][]) {
     const got = await runOp({
       step: { learning_rate: 0.2 },
-      inputs: { x: { shape: [n], data: x }, out: { shape: [n], data: out }, halt: { shape: [1], data: new Uint32Array(1) } },
+      inputs: {
+        x: { shape: [n], data: x },
+        out: { shape: [n], data: out },
+        halt: { shape: [1], data: new Uint32Array(1) },
+      },
       record: (rec, t) => {
         const statistics = tensor('statistics', [STATISTICS.size]);
         globalNorm(rec, t.x, statistics, t.halt);

@@ -34,15 +34,34 @@ export interface Flat {
 }
 
 /**
- * One update: norm over all gradients, g·min(1, c/(‖g‖ + 1e-6)), AdamW with decoupled decay, gradients zeroed (method §1).
- * Learning rate, decay, clip and bias corrections come from the step uniform; norm and factor go to statistics 3 and 4.
+ * One update: norm over all gradients, g·min(1, c/(‖g‖ + 1e-6)), AdamW with decoupled decay,
+ * gradients zeroed (method §1). Learning rate, decay, clip and bias corrections come from the step
+ * uniform; norm and factor go to statistics 3 and 4.
  */
-export function adamw(rec: Recorder, flat: Flat, statistics: Tensor, { beta1, beta2, eps }: AdamW = ADAMW): void {
+export function adamw(
+  rec: Recorder,
+  flat: Flat,
+  statistics: Tensor,
+  { beta1, beta2, eps }: AdamW = ADAMW,
+): void {
   const n = sizeOf(flat.value);
   const quads = quadsOf(flat.value);
   globalNorm(rec, flat.grad, statistics, flat.halt);
-  const params = { quads, beta1, beta2, one_minus_beta1: 1 - beta1, one_minus_beta2: 1 - beta2, eps };
-  rec.launch({ kernel: adamwKernel, tensors: { statistics, ...flat }, params, workgroups: Math.ceil(quads / 64), flops: 16 * n });
+  const params = {
+    quads,
+    beta1,
+    beta2,
+    one_minus_beta1: 1 - beta1,
+    one_minus_beta2: 1 - beta2,
+    eps,
+  };
+  rec.launch({
+    kernel: adamwKernel,
+    tensors: { statistics, ...flat },
+    params,
+    workgroups: Math.ceil(quads / 64),
+    flops: 16 * n,
+  });
 }
 
 function quadsOf(t: Tensor): number {
@@ -64,11 +83,21 @@ export function globalNorm(rec: Recorder, x: Tensor, statistics: Tensor, halt: T
   rec.launch({ kernel: clipKernel, tensors: { partials, statistics, halt }, workgroups: 1 });
 }
 
-/** What multiplies an axpy's factor (method §3): nothing, ξ (the step's learning rate), ε = 0.01/‖v‖, or ξ/(2ε), with ‖v‖ in statistic 3. */
+/**
+ * What multiplies an axpy's factor (method §3): nothing, ξ (the step's learning rate), ε =
+ * 0.01/‖v‖, or ξ/(2ε), with ‖v‖ in statistic 3.
+ */
 export type AxpyRule = 'plain' | 'xi' | 'epsilon' | 'difference';
 
 /** out += factor·rule·x over whole flat buffers. */
-export function axpy(rec: Recorder, x: Tensor, out: Tensor, factor: number, rule: AxpyRule, statistics: Tensor): void {
+export function axpy(
+  rec: Recorder,
+  x: Tensor,
+  out: Tensor,
+  factor: number,
+  rule: AxpyRule,
+  statistics: Tensor,
+): void {
   const quads = quadsOf(out);
   const number = ['plain', 'xi', 'epsilon', 'difference'].indexOf(rule);
   rec.launch({

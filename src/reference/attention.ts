@@ -1,6 +1,8 @@
 // RoPE and causal grouped attention in float64: the specification of src/ops/attention.
 
-/** Sizes of an attention: rows (sequences), time (tokens each), heads, key–value heads, head size. */
+/**
+ * Sizes of an attention: rows (sequences), time (tokens each), heads, key–value heads, head size.
+ */
 export interface AttentionSize {
   rows: number;
   time: number;
@@ -9,7 +11,10 @@ export interface AttentionSize {
   headDim: number;
 }
 
-/** Rotates x (tokens, heads, D) by tables (positions, D/2) at the position of each token; direction −1 rotates back. */
+/**
+ * Rotates x (tokens, heads, D) by tables (positions, D/2) at the position of each token; direction
+ * −1 rotates back.
+ */
 export function rope(
   x: ArrayLike<number>,
   cosines: ArrayLike<number>,
@@ -36,8 +41,10 @@ export function rope(
 }
 
 /**
- * Output, and gradients where dO is given, of causal attention within documents. q (rows·time, H, D), k and v (rows·time, G, D).
- * @param positions (rows·time) each token's position in its document; by default a row is one document
+ * Output, and gradients where dO is given, of causal attention within documents. q (rows·time, H,
+ * D), k and v (rows·time, G, D).
+ * @param positions (rows·time) each token's position in its document; by default a row is one
+ *   document
  */
 export function attention(
   q: ArrayLike<number>,
@@ -66,7 +73,10 @@ export function attention(
         };
         const first = t - (positions?.[b * time + t] ?? t);
         const seen = (j: number) => key(first + j);
-        const scores = Array.from({ length: t + 1 - first }, (_, j) => scale * dot(q, at, k, seen(j)));
+        const scores = Array.from(
+          { length: t + 1 - first },
+          (_, j) => scale * dot(q, at, k, seen(j)),
+        );
         const top = Math.max(...scores);
         const exps = scores.map((s) => Math.exp(s - top));
         const total = exps.reduce((a, c) => a + c, 0);

@@ -1,6 +1,9 @@
 // Dropout's mask and addition in plain loops: the specification of src/ops/elementwise.
 
-/** One round of PCG's output permutation in its 32-bit form: the hash of every counter-based draw on the device. */
+/**
+ * One round of PCG's output permutation in its 32-bit form: the hash of every counter-based draw on
+ * the device.
+ */
 export const mix = (v: number): number => {
   const state = (Math.imul(v, 747796405) + 2891336453) >>> 0;
   const word = Math.imul(((state >>> ((state >>> 28) + 4)) ^ state) >>> 0, 277803737) >>> 0;
@@ -8,10 +11,18 @@ export const mix = (v: number): number => {
 };
 
 /** Multipliers (0 or 1/(1 − p)) of n elements for one input of one micro-batch. */
-export function dropoutMask(n: number, key: { seed: number; step: number; micro: number; input: number }, p: number): Float64Array {
-  const stream = mix((key.input ^ mix((key.micro ^ mix((key.step ^ mix(key.seed)) >>> 0)) >>> 0)) >>> 0);
+export function dropoutMask(
+  n: number,
+  key: { seed: number; step: number; micro: number; input: number },
+  p: number,
+): Float64Array {
+  const stream = mix(
+    (key.input ^ mix((key.micro ^ mix((key.step ^ mix(key.seed)) >>> 0)) >>> 0)) >>> 0,
+  );
   const limit = Math.fround(Math.fround(p) * 16777216);
-  return Float64Array.from({ length: n }, (_, i) => (mix((i ^ stream) >>> 0) >>> 8 >= limit ? 1 / (1 - p) : 0));
+  return Float64Array.from({ length: n }, (_, i) =>
+    mix((i ^ stream) >>> 0) >>> 8 >= limit ? 1 / (1 - p) : 0,
+  );
 }
 
 /** x + y. */

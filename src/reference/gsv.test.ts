@@ -1,4 +1,5 @@
-// The method's worked examples A, B, C and F, and the invariants of both estimators that need no device.
+// The method's worked examples A, B, C and F, and the invariants of both estimators that need no
+// device.
 import { expect, test } from 'vitest';
 import { expectGradient } from '../testing/gradient.ts';
 import {
@@ -74,7 +75,8 @@ test('C: the bilevel gradient; first-order is 0, and accumulating all four passe
   expect(0 - xi * difference).toBeCloseTo(-0.095, 12);
   const objective = (at: number) => (w - xi * (w - at) - 1) ** 2 / 2;
   expect((objective(a + 1e-5) - objective(a - 1e-5)) / 2e-5).toBeCloseTo(-0.095, 9);
-  // Gradients of both levels never zeroed: v has ∇L1's −0.5 in it, and ∇_a sums over w, w′, w + εv and w − εv.
+  // Gradients of both levels never zeroed: v has ∇L1's −0.5 in it, and ∇_a sums over w, w′, w + εv
+  // and w − εv.
   const v4 = dwL1(w) + v;
   const e4 = 0.01 / Math.abs(v4);
   const plus = daL1(w) + daL1(w + e4 * v4);
@@ -115,7 +117,8 @@ test('survival: the gradient is the derivative of Σ dm·soft, floors and closab
     [2, false],
     [0, true],
   ] as const) {
-    const objective = (at: Float64Array) => survival(at, floor, closable).reduce((a, v, j) => a + (j < floor ? 0 : v * dm[j]), 0);
+    const objective = (at: Float64Array) =>
+      survival(at, floor, closable).reduce((a, v, j) => a + (j < floor ? 0 : v * dm[j]), 0);
     expectGradient(objective, g, survivalGradient(g, dm, floor, closable));
   }
   expect(survival(g, 0, true).length).toBe(4);
@@ -140,15 +143,32 @@ test('expected parameters: the gradient is the derivative, and peaked distributi
     const floor = closable ? 0 : kept;
     const experts = [0.4, -0.3, 0.6, 0.1].slice(closable ? 0 : 1);
     const got = expectedParametersGradient({ experts, ranks, inputs, outputs }, floor, closable);
-    expectGradient((at) => expectedParameters({ experts: at, ranks, inputs, outputs }, floor, closable), experts, got.experts);
+    expectGradient(
+      (at) => expectedParameters({ experts: at, ranks, inputs, outputs }, floor, closable),
+      experts,
+      got.experts,
+    );
     ranks.forEach((g, i) => {
       const with_ = (at: Float64Array) => ranks.map((r, j) => (j === i ? at : r));
-      expectGradient((at) => expectedParameters({ experts, ranks: with_(at), inputs, outputs }, floor, closable), g, got.ranks[i]);
+      expectGradient(
+        (at) => expectedParameters({ experts, ranks: with_(at), inputs, outputs }, floor, closable),
+        g,
+        got.ranks[i],
+      );
     });
     // Two experts, of ranks 3 and 1.
-    const peak = (length: number, k: number) => Array.from({ length }, (_, i) => (i === k ? 100 : 0));
-    const site = { experts: peak(experts.length, closable ? 2 : 0), ranks: [peak(3, 2), peak(3, 0), peak(3, 1)], inputs, outputs };
-    expect(expectedParameters(site, floor, closable)).toBeCloseTo(4 * (inputs + outputs) + 2 * inputs, 9);
+    const peak = (length: number, k: number) =>
+      Array.from({ length }, (_, i) => (i === k ? 100 : 0));
+    const site = {
+      experts: peak(experts.length, closable ? 2 : 0),
+      ranks: [peak(3, 2), peak(3, 0), peak(3, 1)],
+      inputs,
+      outputs,
+    };
+    expect(expectedParameters(site, floor, closable)).toBeCloseTo(
+      4 * (inputs + outputs) + 2 * inputs,
+      9,
+    );
   }
 });
 
@@ -157,9 +177,13 @@ test('drawn indices: a pure function of seed, pair and place, as likely as π sa
   const pairs = 4000;
   const counts = g.map(() => 0);
   for (let pair = 1; pair <= pairs; pair++) counts[drawIndex(g, 7, pair, 3)]++;
-  const chi = distribution(g).reduce((a, p, k) => a + (counts[k] - pairs * p) ** 2 / (pairs * p), 0);
+  const chi = distribution(g).reduce(
+    (a, p, k) => a + (counts[k] - pairs * p) ** 2 / (pairs * p),
+    0,
+  );
   expect(chi).toBeLessThan(16.3); // 99.9 % of χ² with 3 degrees of freedom
   expect(drawIndex(g, 7, 1, 3)).toBe(drawIndex(g, 7, 1, 3));
-  const drawn = (seed: number, place: number) => Array.from({ length: 40 }, (_, i) => drawIndex(g, seed, i, place)).join('');
+  const drawn = (seed: number, place: number) =>
+    Array.from({ length: 40 }, (_, i) => drawIndex(g, seed, i, place)).join('');
   expect(new Set([drawn(7, 3), drawn(8, 3), drawn(7, 4)]).size).toBe(3);
 });

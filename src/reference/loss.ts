@@ -1,6 +1,9 @@
 // Cross-entropy in float64: the specification of src/ops/loss.
 
-/** Loss of each row of logits (rows, vocab), 0 where the target is not in the vocabulary, and ∂(Σ loss · scale)/∂logits. */
+/**
+ * Loss of each row of logits (rows, vocab), 0 where the target is not in the vocabulary, and ∂(Σ
+ * loss · scale)/∂logits.
+ */
 export function crossEntropy(
   logits: ArrayLike<number>,
   targets: ArrayLike<number>,
@@ -17,7 +20,8 @@ export function crossEntropy(
     for (let i = 0; i < vocab; i++) sum += Math.exp(logits[r * vocab + i] - top);
     losses[r] = top + Math.log(sum) - logits[r * vocab + targets[r]];
     for (let i = 0; i < vocab; i++)
-      gradient[r * vocab + i] = scale * (Math.exp(logits[r * vocab + i] - top) / sum - (i === targets[r] ? 1 : 0));
+      gradient[r * vocab + i] =
+        scale * (Math.exp(logits[r * vocab + i] - top) / sum - (i === targets[r] ? 1 : 0));
   }
   return { losses, gradient };
 }

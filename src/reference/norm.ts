@@ -19,7 +19,10 @@ export function rmsNorm(
       y[start + c] = (x[start + c] * weight[c]) / rms;
       if (dy) dot += weight[c] * dy[start + c] * x[start + c];
     }
-    if (dy) for (let c = 0; c < width; c++) dx[start + c] = (weight[c] * dy[start + c] - (x[start + c] * dot) / (width * rms * rms)) / rms;
+    if (dy)
+      for (let c = 0; c < width; c++)
+        dx[start + c] =
+          (weight[c] * dy[start + c] - (x[start + c] * dot) / (width * rms * rms)) / rms;
   }
   return { y, dx };
 }

@@ -1,4 +1,5 @@
-// What a person can do, as commands to the workers and events for the store. Every expected failure becomes a notice.
+// What a person can do, as commands to the workers and events for the store. Every expected failure
+// becomes a notice.
 
 import { type Allocation, parseAllocation } from '../adapters/allocation.ts';
 import { defaultRunConfig, parseRunConfig } from '../train/config.ts';
@@ -6,7 +7,15 @@ import { DEMO_RUN, DEMO_SEARCH_RUN } from '../train/demo.ts';
 import type { RunPresetName } from '../train/presets.ts';
 import { InputError } from '../util/error.ts';
 import { decodeText, parseJson } from '../util/json.ts';
-import type { ColumnsFound, DataOptions, DataSource, DatasetReport, ModelSource, ReadingProgress, Which } from '../worker/api.ts';
+import type {
+  ColumnsFound,
+  DataOptions,
+  DataSource,
+  DatasetReport,
+  ModelSource,
+  ReadingProgress,
+  Which,
+} from '../worker/api.ts';
 import { type Client, callback, failureOf } from '../worker/client.ts';
 import { type Form, searching } from './fields.ts';
 import { type FileUses, heldOut, usesByName, weightsOf } from './files.ts';
@@ -61,11 +70,19 @@ export function createActions(app: AppStore, client: Client) {
   }
 
   /** @param usesIn what the files are used for, once it is known which there are */
-  async function readData(source: DataSource, options: DataOptions, usesIn: (names: readonly string[]) => FileUses): Promise<boolean> {
+  async function readData(
+    source: DataSource,
+    options: DataOptions,
+    usesIn: (names: readonly string[]) => FileUses,
+  ): Promise<boolean> {
     dispatch({ type: 'data-reading' });
     readings++;
-    const onProgress = callback((progress: ReadingProgress) => dispatch({ type: 'data-progress', progress }));
-    const report = await attempt<DatasetReport | ColumnsFound | null>(async () => client.data.read(source, options, onProgress));
+    const onProgress = callback((progress: ReadingProgress) =>
+      dispatch({ type: 'data-progress', progress }),
+    );
+    const report = await attempt<DatasetReport | ColumnsFound | null>(async () =>
+      client.data.read(source, options, onProgress),
+    );
     if (report === null) {
       readWith = null;
       dispatch({ type: 'data-cancelled' });
@@ -94,10 +111,14 @@ export function createActions(app: AppStore, client: Client) {
     const problems = formProblems(form);
     if (!dataSource || isOpen(run.phase) || problems.maxLength || problems.limit) return;
     const options = dataOptionsOf(form);
-    if (JSON.stringify(options) !== JSON.stringify(readWith)) await readData(dataSource, options, () => form.files);
+    if (JSON.stringify(options) !== JSON.stringify(readWith))
+      await readData(dataSource, options, () => form.files);
   }
 
-  /** Changes what files are used for. They are read again only where that decides what the limit leaves of them. */
+  /**
+   * Changes what files are used for. They are read again only where that decides what the limit
+   * leaves of them.
+   */
   const setFiles = (files: FileUses): Promise<void> => rereadData({ files });
 
   async function start(): Promise<void> {
@@ -122,16 +143,28 @@ export function createActions(app: AppStore, client: Client) {
     /** Asks for the device once, at the beginning. */
     async checkDevice() {
       try {
-        dispatch({ type: 'device', device: { status: 'ready', report: await client.trainer.openDevice() } });
+        dispatch({
+          type: 'device',
+          device: { status: 'ready', report: await client.trainer.openDevice() },
+        });
       } catch (error) {
-        dispatch({ type: 'device', device: { status: 'missing', message: failureOf(error).message } });
+        dispatch({
+          type: 'device',
+          device: { status: 'missing', message: failureOf(error).message },
+        });
       }
     },
 
-    /** The built-in model and data with their own settings, and the run begun; with a search before the training where that is asked for. */
+    /**
+     * The built-in model and data with their own settings, and the run begun; with a search before
+     * the training where that is asked for.
+     */
     async tryDemo(withSearch: boolean) {
       const { waitAtReview } = getState().form;
-      setForm({ ...formOf(parseRunConfig(withSearch ? DEMO_SEARCH_RUN : DEMO_RUN, 'demo')), waitAtReview });
+      setForm({
+        ...formOf(parseRunConfig(withSearch ? DEMO_SEARCH_RUN : DEMO_RUN, 'demo')),
+        waitAtReview,
+      });
       if (!(await openModel({ kind: 'demo' }))) return;
       if (!(await readData({ kind: 'demo' }, dataOptionsOf(getState().form), () => ({})))) return;
       await start();
@@ -139,27 +172,38 @@ export function createActions(app: AppStore, client: Client) {
 
     cancelLoading: () => attempt(async () => client.trainer.cancelLoading()),
     chooseModel: (name: string, files: File[]) => openModel({ kind: 'files', name, files }),
-    /** Reads dataset files with the form's settings, no columns of earlier files, and the uses that their names tell. */
+    /**
+     * Reads dataset files with the form's settings, no columns of earlier files, and the uses that
+     * their names tell.
+     */
     async chooseData(files: File[]) {
       const uses = usesByName(files.map(({ name }) => name));
       const options = { ...dataOptionsOf({ ...getState().form, files: uses }), columns: null };
       setForm({ columns: null });
       const read = await readData({ kind: 'files', files }, options, usesByName);
       if (getState().data.columns) setForm({ files: uses });
-      if (read) await rereadData({}); // where a limit leaves another part of archives, whose files were not known before
+      // where a limit leaves another part of archives, whose files were not known before
+      if (read) await rereadData({});
     },
     setFiles,
     /** What the form's validation and weights come to on the data; undefined where that fails. */
     splitData: ({ validation, files }: Pick<Form, 'validation' | 'files'>, seed: number) =>
       attempt(async () => {
         const held = heldOut(files);
-        const settings = { validation: held.length > 0 ? held : Number(validation), weights: weightsOf(files) };
+        const settings = {
+          validation: held.length > 0 ? held : Number(validation),
+          weights: weightsOf(files),
+        };
         return client.data.split({ ...settings, shuffle: defaultRunConfig().data.shuffle }, seed);
       }),
     cancelReading: () => attempt(async () => client.data.cancel()),
     chooseDemoData() {
       setForm({ columns: null });
-      return readData({ kind: 'demo' }, { ...dataOptionsOf(getState().form), whole: [] }, () => ({}));
+      return readData(
+        { kind: 'demo' },
+        { ...dataOptionsOf(getState().form), whole: [] },
+        () => ({}),
+      );
     },
     rereadData,
 
@@ -170,7 +214,8 @@ export function createActions(app: AppStore, client: Client) {
       if (Object.keys(formProblems(form)).length > 0 || data.status !== 'ready') return;
       const report = await attempt(async () => client.trainer.bill(configOf(form), readings));
       const now = getState();
-      if (report && now.form === form && now.data.report === data.report) dispatch({ type: 'bill', report });
+      if (report && now.form === form && now.data.report === data.report)
+        dispatch({ type: 'bill', report });
     },
     pause: () => attempt(async () => client.trainer.pause()),
     resume: () => attempt(async () => client.trainer.resume()),
@@ -193,7 +238,10 @@ export function createActions(app: AppStore, client: Client) {
     lockSites: (paths: readonly string[]) => dispatch({ type: 'review-lock', paths }),
     undoReview: () => dispatch({ type: 'review-undo' }),
     redoReview: () => dispatch({ type: 'review-redo' }),
-    /** The allocation of an expert.json and a rank.json, as `change` puts it into the review. What is wrong with them is shown. */
+    /**
+     * The allocation of an expert.json and a rank.json, as `change` puts it into the review. What
+     * is wrong with them is shown.
+     */
     async importAllocation(files: readonly File[], change: (imported: Allocation) => Allocation) {
       await attempt(async () => {
         const { search } = getState().run;
@@ -268,16 +316,30 @@ export function createActions(app: AppStore, client: Client) {
   };
 }
 
-/** expert.json and rank.json among chosen files, parsed; told apart by name. @throws InputError('bad-adapter') */
-async function allocationFilesOf(files: readonly File[]): Promise<{ name: string; json: unknown }[]> {
+/**
+ * expert.json and rank.json among chosen files, parsed; told apart by name.
+ * @throws InputError('bad-adapter')
+ */
+async function allocationFilesOf(
+  files: readonly File[],
+): Promise<{ name: string; json: unknown }[]> {
   return Promise.all(
     (['expert', 'rank'] as const).map(async (kind) => {
-      const file = files.find((f) => f.name.toLowerCase().endsWith('.json') && f.name.toLowerCase().includes(kind));
+      const file = files.find(
+        (f) => f.name.toLowerCase().endsWith('.json') && f.name.toLowerCase().includes(kind),
+      );
       if (!file)
-        throw new InputError('bad-adapter', `Choose expert.json and rank.json together: there is no ${kind}.json among the files.`);
+        throw new InputError(
+          'bad-adapter',
+          `Choose expert.json and rank.json together: there is no ${kind}.json among the files.`,
+        );
       return {
         name: file.name,
-        json: parseJson(decodeText(new Uint8Array(await file.arrayBuffer()), file.name, 'bad-adapter'), file.name, 'bad-adapter'),
+        json: parseJson(
+          decodeText(new Uint8Array(await file.arrayBuffer()), file.name, 'bad-adapter'),
+          file.name,
+          'bad-adapter',
+        ),
       };
     }),
   );

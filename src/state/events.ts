@@ -1,4 +1,5 @@
-// Everything that can happen to the page's state: events of the workers, and what a person and the page itself do. Types only.
+// Everything that can happen to the page's state: events of the workers, and what a person and the
+// page itself do. Types only.
 import type {
   AdapterReport,
   BillReport,
@@ -18,7 +19,10 @@ import type { LibraryEvent } from './library.ts';
 import type { ReviewEvent } from './review.ts';
 
 /** What is known of the device. */
-export type DeviceState = { status: 'checking' } | { status: 'ready'; report: DeviceReport } | { status: 'missing'; message: string };
+export type DeviceState =
+  | { status: 'checking' }
+  | { status: 'ready'; report: DeviceReport }
+  | { status: 'missing'; message: string };
 
 /** What a run does, in order; without a search it is all `train`. */
 export type Stage = 'search' | 'review' | 'train';

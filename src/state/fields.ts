@@ -1,4 +1,5 @@
-// The settings form's fields: what stands in each, where it goes in run.json, what is said about it, and when it has a use.
+// The settings form's fields: what stands in each, where it goes in run.json, what is said about
+// it, and when it has a use.
 import type { DataOptions } from '../worker/api.ts';
 import { type FileUses, heldOut } from './files.ts';
 
@@ -59,8 +60,18 @@ export interface Form {
   waitAtReview: boolean;
 }
 
-export type TextField = { [K in keyof Form]: string extends Form[K] ? K : never }[Exclude<keyof Form, 'system'>];
-export type ChoiceField = 'method' | 'schedule' | 'estimator' | 'sizes' | 'order' | 'split' | 'searchSchedule';
+export type TextField = { [K in keyof Form]: string extends Form[K] ? K : never }[Exclude<
+  keyof Form,
+  'system'
+>];
+export type ChoiceField =
+  | 'method'
+  | 'schedule'
+  | 'estimator'
+  | 'sizes'
+  | 'order'
+  | 'split'
+  | 'searchSchedule';
 
 /** What a field needs to be of use. */
 export type Need = 'mixture' | 'search' | 'survival' | 'training' | 'share';
@@ -78,7 +89,12 @@ export interface FieldInfo {
 }
 
 export const fields: Record<TextField, FieldInfo> = {
-  steps: { path: 'train.steps', label: 'Length', help: 'Optimizer steps, 1 or more', needs: 'training' },
+  steps: {
+    path: 'train.steps',
+    label: 'Length',
+    help: 'Optimizer steps, 1 or more',
+    needs: 'training',
+  },
   epochs: {
     path: 'train.epochs',
     label: 'Epochs',
@@ -92,12 +108,31 @@ export const fields: Record<TextField, FieldInfo> = {
     help: 'Usually 1e-5 to 1e-2; small models take more',
     needs: 'training',
   },
-  experts: { path: 'adapter.experts', label: 'Experts', help: 'In every linear, 1 to 64', needs: 'mixture' },
+  experts: {
+    path: 'adapter.experts',
+    label: 'Experts',
+    help: 'In every linear, 1 to 64',
+    needs: 'mixture',
+  },
   rank: { path: 'adapter.rank', label: 'Rank', help: 'Of every expert, 1 to 1024' },
-  topK: { path: 'adapter.topK', label: 'Experts per token', help: 'Top-k, at most the number of experts', needs: 'mixture' },
+  topK: {
+    path: 'adapter.topK',
+    label: 'Experts per token',
+    help: 'Top-k, at most the number of experts',
+    needs: 'mixture',
+  },
   alpha: { path: 'adapter.alpha', label: 'Alpha', help: 'The update is scaled by alpha / rank' },
-  dropout: { path: 'adapter.dropout', label: 'Dropout', help: 'Of the adapter’s input, 0 to below 1' },
-  balance: { path: 'adapter.balance', label: 'Balance', help: 'Coefficient of the balance loss, 0 or more', needs: 'mixture' },
+  dropout: {
+    path: 'adapter.dropout',
+    label: 'Dropout',
+    help: 'Of the adapter’s input, 0 to below 1',
+  },
+  balance: {
+    path: 'adapter.balance',
+    label: 'Balance',
+    help: 'Coefficient of the balance loss, 0 or more',
+    needs: 'mixture',
+  },
   parameters: {
     path: 'adapter.parameters',
     label: 'Trainable parameters',
@@ -105,11 +140,37 @@ export const fields: Record<TextField, FieldInfo> = {
     optional: true,
     needs: 'mixture',
   },
-  batch: { path: 'train.batch', label: 'Batch', help: 'Rows a step; a multiple of the micro-batch', needs: 'training' },
-  microBatch: { path: 'train.microBatch', label: 'Micro-batch', help: 'Rows at a time; less needs less memory', needs: 'training' },
-  warmupSteps: { path: 'train.warmupSteps', label: 'Warm-up', help: 'Steps until the full learning rate, 0 or more', needs: 'training' },
-  weightDecay: { path: 'train.weightDecay', label: 'Weight decay', help: '0 or more', needs: 'training' },
-  clipNorm: { path: 'train.clipNorm', label: 'Gradient clip', help: 'Largest norm; empty: no limit', optional: true, needs: 'training' },
+  batch: {
+    path: 'train.batch',
+    label: 'Batch',
+    help: 'Rows a step; a multiple of the micro-batch',
+    needs: 'training',
+  },
+  microBatch: {
+    path: 'train.microBatch',
+    label: 'Micro-batch',
+    help: 'Rows at a time; less needs less memory',
+    needs: 'training',
+  },
+  warmupSteps: {
+    path: 'train.warmupSteps',
+    label: 'Warm-up',
+    help: 'Steps until the full learning rate, 0 or more',
+    needs: 'training',
+  },
+  weightDecay: {
+    path: 'train.weightDecay',
+    label: 'Weight decay',
+    help: '0 or more',
+    needs: 'training',
+  },
+  clipNorm: {
+    path: 'train.clipNorm',
+    label: 'Gradient clip',
+    help: 'Largest norm; empty: no limit',
+    optional: true,
+    needs: 'training',
+  },
   evaluateEvery: {
     path: 'train.evaluateEvery',
     label: 'Validate every',
@@ -117,7 +178,12 @@ export const fields: Record<TextField, FieldInfo> = {
     optional: true,
     needs: 'training',
   },
-  validation: { path: 'data.validation', label: 'Validation share', help: 'Of the rows, 0 to below 1', needs: 'share' },
+  validation: {
+    path: 'data.validation',
+    label: 'Validation share',
+    help: 'Of the rows, 0 to below 1',
+    needs: 'share',
+  },
   seed: { path: 'seed', label: 'Seed', help: 'A whole number; the same seed gives the same run' },
   memory: {
     path: 'memory',
@@ -126,11 +192,35 @@ export const fields: Record<TextField, FieldInfo> = {
     optional: true,
     unit: 2 ** 20,
   },
-  maxLength: { path: 'data.maxLength', label: 'Max length', help: 'Tokens a row may have; longer rows are cut' },
-  limit: { path: 'data.limit', label: 'Limit', help: 'Rows to take, the first ones; empty: all', optional: true },
-  searchSteps: { path: 'search.steps', label: 'Search length', help: 'Upper steps, each with two micro-batches', needs: 'search' },
-  searchBatch: { path: 'search.batch', label: 'Search batch', help: 'Rows a lower update; a multiple of its micro-batch', needs: 'search' },
-  searchMicroBatch: { path: 'search.microBatch', label: 'Search micro-batch', help: 'Rows at a time', needs: 'search' },
+  maxLength: {
+    path: 'data.maxLength',
+    label: 'Max length',
+    help: 'Tokens a row may have; longer rows are cut',
+  },
+  limit: {
+    path: 'data.limit',
+    label: 'Limit',
+    help: 'Rows to take, the first ones; empty: all',
+    optional: true,
+  },
+  searchSteps: {
+    path: 'search.steps',
+    label: 'Search length',
+    help: 'Upper steps, each with two micro-batches',
+    needs: 'search',
+  },
+  searchBatch: {
+    path: 'search.batch',
+    label: 'Search batch',
+    help: 'Rows a lower update; a multiple of its micro-batch',
+    needs: 'search',
+  },
+  searchMicroBatch: {
+    path: 'search.microBatch',
+    label: 'Search micro-batch',
+    help: 'Rows at a time',
+    needs: 'search',
+  },
   lowerLearningRate: {
     path: 'search.learningRate',
     label: 'Lower learning rate',
@@ -155,7 +245,12 @@ export const fields: Record<TextField, FieldInfo> = {
     help: 'Micro-batches at the start before sizes may move',
     needs: 'search',
   },
-  searchWeightDecay: { path: 'search.weightDecay', label: 'Search weight decay', help: '0 or more', needs: 'search' },
+  searchWeightDecay: {
+    path: 'search.weightDecay',
+    label: 'Search weight decay',
+    help: '0 or more',
+    needs: 'search',
+  },
   searchClipNorm: {
     path: 'search.clipNorm',
     label: 'Search gradient clip',
@@ -170,7 +265,12 @@ export const fields: Record<TextField, FieldInfo> = {
     optional: true,
     needs: 'survival',
   },
-  cost: { path: 'search.cost', label: 'Cost', help: 'Weight of the parameters in the upper loss, instead of a budget', needs: 'survival' },
+  cost: {
+    path: 'search.cost',
+    label: 'Cost',
+    help: 'Weight of the parameters in the upper loss, instead of a budget',
+    needs: 'survival',
+  },
 };
 
 /** Whether these settings begin with a search: only a mixture of experts has sizes to search. */
@@ -185,4 +285,5 @@ const met: Record<Need, (form: Form) => boolean> = {
 };
 
 /** Whether what a field needs is there; all others are not looked at. */
-export const isUsed = (form: Form, need: Need | undefined): boolean => need === undefined || met[need](form);
+export const isUsed = (form: Form, need: Need | undefined): boolean =>
+  need === undefined || met[need](form);

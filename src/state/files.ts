@@ -1,4 +1,5 @@
-// What each data file is used for, and how often its rows come, as the form has it; its part of run.json's `data`.
+// What each data file is used for, and how often its rows come, as the form has it; its part of
+// run.json's `data`.
 import type { DatasetReport, SplitSettings } from '../worker/api.ts';
 
 /** A file's use and its weight as it was typed. */
@@ -13,11 +14,15 @@ export type FileUses = Readonly<Record<string, FileUse>>;
 const forTraining: FileUse = { use: 'training', weight: '1' };
 
 /** The use of a file. */
-export const fileUse = (uses: FileUses, name: string): FileUse => (Object.hasOwn(uses, name) ? uses[name] : forTraining);
+export const fileUse = (uses: FileUses, name: string): FileUse =>
+  Object.hasOwn(uses, name) ? uses[name] : forTraining;
 
 const heldOutName = /(^|[^a-z])(val|valid|validation|dev|eval|test)([^a-z]|$)/i;
 
-/** The uses to begin with: files whose names say that they are for validation or tests are held out, where others are left to train on. */
+/**
+ * The uses to begin with: files whose names say that they are for validation or tests are held out,
+ * where others are left to train on.
+ */
 export function usesByName(names: readonly string[]): FileUses {
   const held = names.filter((name) => heldOutName.test(name));
   if (held.length === new Set(names).size) return {};
@@ -25,13 +30,26 @@ export function usesByName(names: readonly string[]): FileUses {
 }
 
 /** The uses that a run's settings give the files; a share is none of them. */
-export const usesOf = ({ validation, weights }: Pick<SplitSettings, 'validation' | 'weights'>): FileUses => ({
-  ...Object.fromEntries(Object.entries(weights).map(([name, weight]) => [name, { use: 'training', weight: String(weight) }])),
-  ...Object.fromEntries(typeof validation === 'number' ? [] : validation.map((name) => [name, { ...forTraining, use: 'validation' }])),
+export const usesOf = ({
+  validation,
+  weights,
+}: Pick<SplitSettings, 'validation' | 'weights'>): FileUses => ({
+  ...Object.fromEntries(
+    Object.entries(weights).map(([name, weight]) => [
+      name,
+      { use: 'training', weight: String(weight) },
+    ]),
+  ),
+  ...Object.fromEntries(
+    typeof validation === 'number'
+      ? []
+      : validation.map((name) => [name, { ...forTraining, use: 'validation' }]),
+  ),
 });
 
 /** The files that are held out. */
-export const heldOut = (uses: FileUses): string[] => Object.keys(uses).filter((name) => uses[name].use === 'validation');
+export const heldOut = (uses: FileUses): string[] =>
+  Object.keys(uses).filter((name) => uses[name].use === 'validation');
 
 /** Why a weight is none, or null. */
 export function weightProblem(weight: string): string | null {

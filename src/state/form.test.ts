@@ -6,7 +6,16 @@ import { RUN_PRESETS, type RunPresetName } from '../train/presets.ts';
 import type { DatasetReport, ModelReport } from '../worker/api.ts';
 import { type Form, fields } from './fields.ts';
 import { heldOut, usesByName } from './files.ts';
-import { configOf, dataOptionsOf, defaultForm, formOf, formProblems, inWords, trainableParameters, withPreset } from './form.ts';
+import {
+  configOf,
+  dataOptionsOf,
+  defaultForm,
+  formOf,
+  formProblems,
+  inWords,
+  trainableParameters,
+  withPreset,
+} from './form.ts';
 
 const form = defaultForm();
 const everySetting: RunConfigInput['search'] = {
@@ -31,17 +40,27 @@ const everySetting: RunConfigInput['search'] = {
 describe('form and run.json', () => {
   test('the default form is a run.json that can be taken', () => {
     expect(formProblems(form)).toEqual({});
-    expect(parseRunConfig(configOf(form), 'form').train).toMatchObject({ batch: 16, microBatch: 8, steps: 100 });
+    expect(parseRunConfig(configOf(form), 'form').train).toMatchObject({
+      batch: 16,
+      microBatch: 8,
+      steps: 100,
+    });
   });
 
   test('a configuration survives the way through the form', () => {
-    const config = parseTrainingConfig({ ...DEMO_RUN, seed: 7, train: { ...DEMO_RUN.train, clipNorm: null } }, 'test');
+    const config = parseTrainingConfig(
+      { ...DEMO_RUN, seed: 7, train: { ...DEMO_RUN.train, clipNorm: null } },
+      'test',
+    );
     expect(parseRunConfig(configOf(formOf(config)), 'form')).toEqual(config);
   });
 
   test.each<[string, RunConfigInput]>([
     ['the demo with a search', DEMO_SEARCH_RUN],
-    ['every setting of the search', { search: everySetting, adapter: { parameters: 4000 }, train: { epochs: 2 } }],
+    [
+      'every setting of the search',
+      { search: everySetting, adapter: { parameters: 4000 }, train: { epochs: 2 } },
+    ],
     ['the search alone', { search: { cost: 0.5 }, train: false }],
     ['the paper’s estimator', { search: { estimator: 'paper', split: 'paired' } }],
   ])('so does one with a search: %s', (_, input) => {
@@ -51,19 +70,43 @@ describe('form and run.json', () => {
 
   test('without a search its fields are not looked at, nor with plain LoRA', () => {
     expect(parseRunConfig(configOf({ ...form, searchSteps: 'x' }), 'form').search).toBe(false);
-    const lora: Form = { ...form, search: true, thenTrain: false, method: 'lora', searchSteps: 'x' };
-    expect(parseRunConfig(configOf(lora), 'form')).toMatchObject({ search: false, train: { steps: 100 } });
+    const lora: Form = {
+      ...form,
+      search: true,
+      thenTrain: false,
+      method: 'lora',
+      searchSteps: 'x',
+    };
+    expect(parseRunConfig(configOf(lora), 'form')).toMatchObject({
+      search: false,
+      train: { steps: 100 },
+    });
   });
 
   test('with the paper’s estimator what goes with survival alone is left out', () => {
-    const paper: Form = { ...form, search: true, estimator: 'paper', sizes: 'sampled', closable: true, budget: '0.2', cost: 'x' };
-    expect(parseRunConfig(configOf(paper), 'form').search).toMatchObject({ sizes: 'argmax', closable: false, budget: null, cost: 0 });
+    const paper: Form = {
+      ...form,
+      search: true,
+      estimator: 'paper',
+      sizes: 'sampled',
+      closable: true,
+      budget: '0.2',
+      cost: 'x',
+    };
+    expect(parseRunConfig(configOf(paper), 'form').search).toMatchObject({
+      sizes: 'argmax',
+      closable: false,
+      budget: null,
+      cost: 0,
+    });
   });
 
   test('every field stands in run.json', () => {
     const config = configOf({ ...form, search: true }) as Record<string, unknown>;
     for (const { path } of Object.values(fields)) {
-      const value = path.split('.').reduce<unknown>((v, key) => (v as Record<string, unknown>)[key], config);
+      const value = path
+        .split('.')
+        .reduce<unknown>((v, key) => (v as Record<string, unknown>)[key], config);
       expect(value, path).not.toBeUndefined();
     }
   });
@@ -110,18 +153,35 @@ describe('mistakes', () => {
 });
 
 test('trainable parameters are those of the method', () => {
-  const model = { layers: 2, hidden: 32, heads: 4, kvHeads: 2, headDim: 8, feedForward: 64 } as ModelReport;
+  const model = {
+    layers: 2,
+    hidden: 32,
+    heads: 4,
+    kvHeads: 2,
+    headDim: 8,
+    feedForward: 64,
+  } as ModelReport;
   const sites = 32 + 32 + (32 + 16) * 2 + 32 + 32 + (32 + 64) * 3; // Σ (C + O) of a layer
   const inputs = 32 * 6 + 64; // Σ C
   const uniform = 2 * (3 * 4 * sites + 3 * inputs);
-  expect(trainableParameters({ ...form, method: 'lora', rank: '4' }, model)).toEqual({ search: null, adapter: 2 * 4 * sites });
+  expect(trainableParameters({ ...form, method: 'lora', rank: '4' }, model)).toEqual({
+    search: null,
+    adapter: 2 * 4 * sites,
+  });
   const moe: Form = { ...form, rank: '4', experts: '3' };
   expect(trainableParameters(moe, model)).toEqual({ search: null, adapter: uniform });
   expect(trainableParameters({ ...form, rank: 'x' }, model)).toBeNull();
-  // The search trains a scale for every row too, and decides how many the adapter has, unless a number is asked for.
+  // The search trains a scale for every row too, and decides how many the adapter has, unless a
+  // number is asked for.
   const searched = uniform + 2 * 7 * 3 * 4;
-  expect(trainableParameters({ ...moe, search: true }, model)).toEqual({ search: searched, adapter: null });
-  expect(trainableParameters({ ...moe, search: true, parameters: '5000' }, model)).toEqual({ search: searched, adapter: 5000 });
+  expect(trainableParameters({ ...moe, search: true }, model)).toEqual({
+    search: searched,
+    adapter: null,
+  });
+  expect(trainableParameters({ ...moe, search: true, parameters: '5000' }, model)).toEqual({
+    search: searched,
+    adapter: 5000,
+  });
 });
 
 describe('presets', () => {
@@ -132,18 +192,39 @@ describe('presets', () => {
       { ...part, name: 'b.jsonl', examples: 360 },
     ],
   } as unknown as DatasetReport;
-  test.each(Object.keys(RUN_PRESETS) as RunPresetName[])('%s can be taken, and leaves data, seed and the review alone', (name) => {
-    const own: Form = { ...form, seed: '9', maxLength: '99', validation: '0.1', waitAtReview: true, template: 'none' };
-    const made = withPreset(own, name, report);
-    expect(formProblems(made)).toEqual({});
-    expect(made).toMatchObject({ seed: '9', maxLength: '99', validation: '0.1', waitAtReview: true, template: 'none' });
-    expect(made.search).toBe(name !== 'lora');
-  });
+  test.each(Object.keys(RUN_PRESETS) as RunPresetName[])(
+    '%s can be taken, and leaves data, seed and the review alone',
+    (name) => {
+      const own: Form = {
+        ...form,
+        seed: '9',
+        maxLength: '99',
+        validation: '0.1',
+        waitAtReview: true,
+        template: 'none',
+      };
+      const made = withPreset(own, name, report);
+      expect(formProblems(made)).toEqual({});
+      expect(made).toMatchObject({
+        seed: '9',
+        maxLength: '99',
+        validation: '0.1',
+        waitAtReview: true,
+        template: 'none',
+      });
+      expect(made.search).toBe(name !== 'lora');
+    },
+  );
 
   test('the paper’s search goes over the training rows four times, two micro-batches a step', () => {
-    expect(withPreset({ ...form, validation: '0.2' }, 'paper', report).searchSteps).toBe(String((4 * 800) / 32));
+    expect(withPreset({ ...form, validation: '0.2' }, 'paper', report).searchSteps).toBe(
+      String((4 * 800) / 32),
+    );
     expect(withPreset(form, 'paper', null).searchSteps).toBe('200');
-    const files: Form['files'] = { 'a.jsonl': { use: 'training', weight: '2' }, 'b.jsonl': { use: 'validation', weight: '1' } };
+    const files: Form['files'] = {
+      'a.jsonl': { use: 'training', weight: '2' },
+      'b.jsonl': { use: 'validation', weight: '1' },
+    };
     expect(withPreset({ ...form, validation: '0.2', files }, 'paper', report)).toMatchObject({
       files,
       searchSteps: String((4 * 1280) / 32),
@@ -158,19 +239,27 @@ test('what files are used for stands in run.json and comes back; a share then ha
     'c.jsonl': { use: 'validation', weight: 'x' },
   };
   const settings = { ...defaultForm(), files, validation: 'x' };
-  expect(configOf(settings).data).toMatchObject({ validation: ['c.jsonl'], weights: { 'b.jsonl': 2.5 } });
+  expect(configOf(settings).data).toMatchObject({
+    validation: ['c.jsonl'],
+    weights: { 'b.jsonl': 2.5 },
+  });
   expect(formProblems(settings)).toEqual({});
   const { files: again, validation } = formOf(parseRunConfig(configOf(settings), 'x'));
-  expect(again).toEqual({ 'b.jsonl': files['b.jsonl'], 'c.jsonl': { use: 'validation', weight: '1' } });
+  expect(again).toEqual({
+    'b.jsonl': files['b.jsonl'],
+    'c.jsonl': { use: 'validation', weight: '1' },
+  });
   expect(validation).toBe('0.05');
   expect(dataOptionsOf(settings).whole).toEqual([]);
   expect(dataOptionsOf({ ...settings, limit: '9' }).whole).toEqual(['c.jsonl']);
 });
 
 test('messages of the engine name the fields', () => {
-  expect(inWords('It fits with train.microBatch 4 with adapter.experts 1, or data.maxLength 64; adapter.scale stays.')).toBe(
-    'It fits with micro-batch 4 with experts 1, or max length 64; adapter.scale stays.',
-  );
+  expect(
+    inWords(
+      'It fits with train.microBatch 4 with adapter.experts 1, or data.maxLength 64; adapter.scale stays.',
+    ),
+  ).toBe('It fits with micro-batch 4 with experts 1, or max length 64; adapter.scale stays.');
 });
 
 test.each([
@@ -179,7 +268,9 @@ test.each([
   ['0', 'The weight of a: above 0 and 1000 at most.'],
   ['1001', 'The weight of a: above 0 and 1000 at most.'],
 ])('the weight %j is refused', (weight, problem) => {
-  expect(formProblems({ ...defaultForm(), files: { a: { use: 'training', weight } } }).files).toBe(problem);
+  expect(formProblems({ ...defaultForm(), files: { a: { use: 'training', weight } } }).files).toBe(
+    problem,
+  );
 });
 
 test.each([
@@ -200,5 +291,7 @@ test('the memory budget stands in MiB in its field and in bytes in run.json', ()
   expect(configOf(defaultForm())).toMatchObject({ memory: null });
   expect(formOf(parseRunConfig({ memory: 3 * 2 ** 20 }, 'x')).memory).toBe('3');
   expect(formProblems({ ...defaultForm(), memory: '-1' }).memory).toBeDefined();
-  expect(withPreset({ ...defaultForm(), memory: '7', turns: 'last' }, 'quick', null)).toMatchObject({ memory: '7', turns: 'last' });
+  expect(withPreset({ ...defaultForm(), memory: '7', turns: 'last' }, 'quick', null)).toMatchObject(
+    { memory: '7', turns: 'last' },
+  );
 });

@@ -1,6 +1,12 @@
 // How the settings form becomes run.json and back, its mistakes, and what it comes to on a model.
 import { parameterCount, siteDims, uniformAllocation } from '../adapters/allocation.ts';
-import { defaultRunConfig, parseRunConfig, type RunConfig, type RunConfigInput, runConfigProblems } from '../train/config.ts';
+import {
+  defaultRunConfig,
+  parseRunConfig,
+  type RunConfig,
+  type RunConfigInput,
+  runConfigProblems,
+} from '../train/config.ts';
 import { RUN_PRESETS, type RunPreset, type RunPresetName, searchSteps } from '../train/presets.ts';
 import type { DataOptions, DatasetReport, ModelReport } from '../worker/api.ts';
 import { type Form, fields, isUsed, searching, type TextField } from './fields.ts';
@@ -18,7 +24,10 @@ const searchDefaults = (() => {
   return search || null;
 })()!;
 
-/** The form that shows a configuration; settings of a stage that it leaves out stand at their defaults. */
+/**
+ * The form that shows a configuration; settings of a stage that it leaves out stand at their
+ * defaults.
+ */
 export function formOf(config: RunConfig): Form {
   const { data, adapter } = config;
   const train = config.train || defaultRunConfig().train;
@@ -26,8 +35,11 @@ export function formOf(config: RunConfig): Form {
   const groups: Record<string, object> = { data, adapter, train, search };
   const texts = Object.entries(fields).map(([name, { path, unit = 1 }]) => {
     const [group, key] = path.split('.');
-    const set = ((key === undefined ? config : groups[group]) as Record<string, unknown>)[key ?? group];
-    const value = Array.isArray(set) ? defaultRunConfig().data.validation : set; // validation by files
+    const set = ((key === undefined ? config : groups[group]) as Record<string, unknown>)[
+      key ?? group
+    ];
+    // validation by files
+    const value = Array.isArray(set) ? defaultRunConfig().data.validation : set;
     return [name, value === null ? '' : String(typeof value === 'number' ? value / unit : value)];
   });
   return {
@@ -53,7 +65,10 @@ export function formOf(config: RunConfig): Form {
   };
 }
 
-/** The page's defaults: run.json's, with batches that suit small datasets and a validation during the run. */
+/**
+ * The page's defaults: run.json's, with batches that suit small datasets and a validation during
+ * the run.
+ */
 export const defaultForm = (): Form => ({
   ...formOf(defaultRunConfig()),
   batch: '16',
@@ -64,11 +79,28 @@ export const defaultForm = (): Form => ({
   upperLearningRate: '0.05',
 });
 
-/** The form with a preset's settings; how data is read and split, the seed and the page's own settings stay. @param report of the data, where there is some */
+/**
+ * The form with a preset's settings; how data is read and split, the seed and the page's own
+ * settings stay.
+ * @param report of the data, where there is some
+ */
 export function withPreset(form: Form, name: RunPresetName, report: DatasetReport | null): Form {
   const { settings, searchEpochs }: RunPreset = RUN_PRESETS[name];
-  const { seed, memory, maxLength, completionOnly, turns, packing, template, columns, system, limit, files, validation, waitAtReview } =
-    form;
+  const {
+    seed,
+    memory,
+    maxLength,
+    completionOnly,
+    turns,
+    packing,
+    template,
+    columns,
+    system,
+    limit,
+    files,
+    validation,
+    waitAtReview,
+  } = form;
   const made = formOf(parseRunConfig(settings, name));
   if (searchEpochs !== undefined && report !== null) {
     const kept = rowsOfEpoch(report, files, Number(validation));
@@ -92,7 +124,10 @@ export function withPreset(form: Form, name: RunPresetName, report: DatasetRepor
   };
 }
 
-/** run.json of what stands in the form; what cannot be a number stays text, so that the check names it. */
+/**
+ * run.json of what stands in the form; what cannot be a number stays text, so that the check names
+ * it.
+ */
 export function configOf(form: Form): RunConfigInput {
   const survival = isUsed(form, 'survival');
   const config: Record<string, Record<string, unknown>> = {
@@ -152,7 +187,12 @@ function findProblems(form: Form): Problems {
   for (const [name, { path }] of Object.entries(fields)) {
     if (!byPath[path]) continue;
     const raw = form[name as TextField].trim();
-    const message = raw === '' ? 'a number is needed here' : Number.isFinite(Number(raw)) ? byPath[path] : `“${raw}” is not a number`;
+    const message =
+      raw === ''
+        ? 'a number is needed here'
+        : Number.isFinite(Number(raw))
+          ? byPath[path]
+          : `“${raw}” is not a number`;
     found[name as TextField] = inWords(message);
   }
   return found;
@@ -167,7 +207,10 @@ const labelOf = (path: string): string | undefined =>
     .find((f) => f.path === path)
     ?.label.toLowerCase();
 
-/** Trainable parameters: of the search (with its row scales; null without one) and of the adapter (null where the search decides). */
+/**
+ * Trainable parameters: of the search (with its row scales; null without one) and of the adapter
+ * (null where the search decides).
+ */
 export interface Trainable {
   search: number | null;
   adapter: number | null;
@@ -180,11 +223,19 @@ export function trainableParameters(form: Form, model: ModelReport): Trainable |
   const targets = defaultRunConfig().adapter.targets;
   const [experts, rank] = [Number(form.experts), Number(form.rank)];
   if (form.method === 'lora')
-    return { search: null, adapter: model.layers * targets.reduce((sum, t) => sum + rank * (dims[t].inputs + dims[t].outputs), 0) };
+    return {
+      search: null,
+      adapter:
+        model.layers *
+        targets.reduce((sum, t) => sum + rank * (dims[t].inputs + dims[t].outputs), 0),
+    };
   const uniform = parameterCount(uniformAllocation(model.layers, targets, experts, rank), dims);
   const wanted = form.parameters.trim() === '' ? null : Number(form.parameters);
   if (!searching(form)) return { search: null, adapter: wanted ?? uniform };
-  return { search: uniform + model.layers * targets.length * experts * rank, adapter: form.thenTrain ? wanted : null };
+  return {
+    search: uniform + model.layers * targets.length * experts * rank,
+    adapter: form.thenTrain ? wanted : null,
+  };
 }
 
 const systemOf = ({ system }: Form): string | null => (system.trim() === '' ? null : system);

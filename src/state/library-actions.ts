@@ -16,7 +16,10 @@ export function createLibraryActions(
 ) {
   const configs = new Map<string, string>();
 
-  /** Whether a model that is not here fits the settings in the form; null while they have mistakes or a run is going. */
+  /**
+   * Whether a model that is not here fits the settings in the form; null while they have mistakes
+   * or a run is going.
+   */
   async function judgeModel(model: string | ModelToCome): Promise<ShapeVerdict | null> {
     const { form, run } = getState();
     if (Object.keys(formProblems(form)).length > 0 || isOpen(run.phase)) return null;
@@ -39,7 +42,10 @@ export function createLibraryActions(
       dispatch({ type: 'hub-found', offers: offers ?? [] });
     },
 
-    /** Whether a model that was found fits the settings in the form; null where it cannot be told before it is here. */
+    /**
+     * Whether a model that was found fits the settings in the form; null where it cannot be told
+     * before it is here.
+     */
     async judgeOffer(offer: HubOffer, token: string): Promise<ShapeVerdict | null> {
       if (offer.gguf !== null) return null;
       const key = `${offer.id}@${offer.commit}`;
@@ -52,7 +58,11 @@ export function createLibraryActions(
       if (config === null) return null;
       configs.set(key, config);
       const weights = offer.files.filter(({ path }) => path.endsWith('.safetensors'));
-      return judgeModel({ name: offer.id, config, bytes: weights.reduce((sum, { size }) => sum + size, 0) });
+      return judgeModel({
+        name: offer.id,
+        config,
+        bytes: weights.reduce((sum, { size }) => sum + size, 0),
+      });
     },
 
     /** Downloads a model, or goes on with it, and opens it where no run is going. */
@@ -60,8 +70,11 @@ export function createLibraryActions(
       if (getState().library.download) return;
       dispatch({ type: 'download-began', name: nameOfModel(what), total: what.bytes });
       void navigator.storage?.persist?.(); // so that the browser does not clear it by itself
-      const onProgress = (progress: DownloadProgress) => dispatch({ type: 'download-progress', progress });
-      const ended = await attempt(() => client.download('key' in what ? what.key : what, token, onProgress));
+      const onProgress = (progress: DownloadProgress) =>
+        dispatch({ type: 'download-progress', progress });
+      const ended = await attempt(() =>
+        client.download('key' in what ? what.key : what, token, onProgress),
+      );
       dispatch({ type: 'download-ended' });
       await list();
       const { device, model, run } = getState();

@@ -21,7 +21,10 @@ export type LibraryEvent =
 export const noLibrary: LibraryState = { stored: null, finding: false, offers: [], download: null };
 
 /** The next state; the same object for other events. */
-export function reduceLibrary(state: LibraryState, event: LibraryEvent | { type: string }): LibraryState {
+export function reduceLibrary(
+  state: LibraryState,
+  event: LibraryEvent | { type: string },
+): LibraryState {
   if (!isOurs(event)) return state;
   switch (event.type) {
     case 'library-listed':
@@ -31,9 +34,14 @@ export function reduceLibrary(state: LibraryState, event: LibraryEvent | { type:
     case 'hub-found':
       return { ...state, finding: false, offers: event.offers };
     case 'download-began':
-      return { ...state, download: { name: event.name, done: 0, total: event.total, waiting: null } };
+      return {
+        ...state,
+        download: { name: event.name, done: 0, total: event.total, waiting: null },
+      };
     case 'download-progress': // one may still come after the end
-      return state.download ? { ...state, download: { ...state.download, ...event.progress } } : state;
+      return state.download
+        ? { ...state, download: { ...state.download, ...event.progress } }
+        : state;
     case 'download-ended':
       return { ...state, download: null };
   }
@@ -47,7 +55,9 @@ const types: readonly LibraryEvent['type'][] = [
   'download-progress',
   'download-ended',
 ];
-const isOurs = (event: { type: string }): event is LibraryEvent => types.some((type) => type === event.type);
+const isOurs = (event: { type: string }): event is LibraryEvent =>
+  types.some((type) => type === event.type);
 
 /** How a model is called: its id, and its file where it is one of several. */
-export const nameOfModel = ({ id, gguf }: Pick<StoredModel, 'id' | 'gguf'>): string => (gguf === null ? id : `${id}/${gguf}`);
+export const nameOfModel = ({ id, gguf }: Pick<StoredModel, 'id' | 'gguf'>): string =>
+  gguf === null ? id : `${id}/${gguf}`;

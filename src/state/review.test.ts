@@ -2,7 +2,13 @@
 import { expect, test } from 'vitest';
 import { siteRanks, uniformAllocation } from '../adapters/allocation.ts';
 import { withCount } from '../adapters/review.ts';
-import { changedSites, type ReviewEvent, type ReviewState, reduceReview, reviewOf } from './review.ts';
+import {
+  changedSites,
+  type ReviewEvent,
+  type ReviewState,
+  reduceReview,
+  reviewOf,
+} from './review.ts';
 
 const limits = { maxExperts: 4, maxRank: 4 };
 const found = uniformAllocation(2, ['q_proj', 'k_proj'], 2, 3);
@@ -22,11 +28,16 @@ test('an edit counts as a change of its linear, until it is undone', () => {
   expect(back.draft).toEqual(start.draft);
   expect(changedSites(back)).toEqual([]);
   expect(reduceReview(back, { type: 'review-redo' }).draft).toEqual(state.draft);
-  expect(changedSites(after(edit(q0, 4), edit(q0, 2, found)))).toEqual([]); // by hand to what was found
+  // by hand to what was found
+  expect(changedSites(after(edit(q0, 4), edit(q0, 2, found)))).toEqual([]);
 });
 
 test('locks are undone like edits; a new edit ends what could be redone', () => {
-  const state = after(edit(q0, 1), { type: 'review-lock', paths: [q0, k0] }, { type: 'review-undo' });
+  const state = after(
+    edit(q0, 1),
+    { type: 'review-lock', paths: [q0, k0] },
+    { type: 'review-undo' },
+  );
   expect([...state.draft.locked]).toEqual([]);
   expect(state.future).toHaveLength(1);
   expect(reduceReview(state, edit(k0, 1)).future).toEqual([]);

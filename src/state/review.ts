@@ -1,4 +1,5 @@
-// The review between search and training: the allocation as a person changes it, with locks, undo and redo.
+// The review between search and training: the allocation as a person changes it, with locks, undo
+// and redo.
 import { type Allocation, siteRanks } from '../adapters/allocation.ts';
 import { type Locks, toggleLocks } from '../adapters/review.ts';
 import type { ReviewReport } from '../worker/api.ts';
@@ -37,7 +38,13 @@ export const reviewOf = (report: ReviewReport, goesOn: boolean): ReviewState => 
 /** The review after what a person did. */
 export function reduceReview(review: ReviewState, event: ReviewEvent): ReviewState {
   const { draft, past, future } = review;
-  const to = (next: Draft): ReviewState => ({ ...review, draft: next, past: [...past, draft], future: [], goesOn: false });
+  const to = (next: Draft): ReviewState => ({
+    ...review,
+    draft: next,
+    past: [...past, draft],
+    future: [],
+    goesOn: false,
+  });
   switch (event.type) {
     case 'review-edit':
       return sameAllocation(event.allocation, draft.allocation)
@@ -47,11 +54,21 @@ export function reduceReview(review: ReviewState, event: ReviewEvent): ReviewSta
       return to({ ...draft, locked: toggleLocks(draft.locked, event.paths) });
     case 'review-undo': {
       const before = past.at(-1);
-      return before ? { ...review, draft: before, past: past.slice(0, -1), future: [draft, ...future], goesOn: false } : review;
+      return before
+        ? {
+            ...review,
+            draft: before,
+            past: past.slice(0, -1),
+            future: [draft, ...future],
+            goesOn: false,
+          }
+        : review;
     }
     case 'review-redo': {
       const [after, ...rest] = future;
-      return after ? { ...review, draft: after, past: [...past, draft], future: rest, goesOn: false } : review;
+      return after
+        ? { ...review, draft: after, past: [...past, draft], future: rest, goesOn: false }
+        : review;
     }
     case 'review-touched':
       return review.goesOn ? { ...review, goesOn: false } : review;
@@ -60,9 +77,12 @@ export function reduceReview(review: ReviewState, event: ReviewEvent): ReviewSta
 
 /** Linears whose experts or ranks are not those that the search found. */
 export const changedSites = ({ report, draft }: ReviewState): string[] =>
-  Object.keys(draft.allocation.experts).filter((path) => siteText(draft.allocation, path) !== siteText(report.found, path));
+  Object.keys(draft.allocation.experts).filter(
+    (path) => siteText(draft.allocation, path) !== siteText(report.found, path),
+  );
 
-const siteText = (allocation: Allocation, path: string): string => siteRanks(allocation, path).join();
+const siteText = (allocation: Allocation, path: string): string =>
+  siteRanks(allocation, path).join();
 
 const sameAllocation = (a: Allocation, b: Allocation): boolean =>
   a === b || Object.keys(a.experts).every((path) => siteText(a, path) === siteText(b, path));

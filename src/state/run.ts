@@ -51,11 +51,14 @@ export const idleRun: RunState = {
 };
 
 /** True while a run holds the device: other work waits for a pause, its review or its end. */
-export const isGoing = (phase: Phase): boolean => ['loading', 'compiling', 'searching', 'training', 'evaluating'].includes(phase);
+export const isGoing = (phase: Phase): boolean =>
+  ['loading', 'compiling', 'searching', 'training', 'evaluating'].includes(phase);
 /** True while a run has neither ended nor failed. */
-export const isOpen = (phase: Phase): boolean => isGoing(phase) || phase === 'paused' || phase === 'review';
+export const isOpen = (phase: Phase): boolean =>
+  isGoing(phase) || phase === 'paused' || phase === 'review';
 /** True when there is an adapter of this run to ask and to export. */
-export const hasAdapter = (run: RunState): boolean => run.step > 0 && ['paused', 'finished', 'stopped', 'failed'].includes(run.phase);
+export const hasAdapter = (run: RunState): boolean =>
+  run.step > 0 && ['paused', 'finished', 'stopped', 'failed'].includes(run.phase);
 
 const noPace = { tokensPerSecond: null, secondsPerStep: null, secondsLeft: null };
 
@@ -74,7 +77,12 @@ export function reduceRun(run: RunState, event: AppEvent): RunState {
       return { ...run, stage: 'search', search: event.report, searchTotal: event.report.steps };
     case 'upper': {
       const last = event.series.step.length - 1;
-      return { ...run, searchStep: event.series.step[last], upperLoss: finite(event.series.loss[last]), searchTotal: event.total };
+      return {
+        ...run,
+        searchStep: event.series.step[last],
+        upperLoss: finite(event.series.loss[last]),
+        searchTotal: event.total,
+      };
     }
     case 'proceed-asked':
       return { ...run, ...noPace, phase: 'loading', stage: 'train' };
@@ -86,8 +94,20 @@ export function reduceRun(run: RunState, event: AppEvent): RunState {
       const last = event.series.step.length - 1;
       if (last < 0) return run;
       const { step, loss, seconds } = event.series;
-      if (event.stage === 'search') return { ...run, lowerLoss: loss[last], lowerUpdates: step[last], searchSeconds: seconds[last] };
-      return { ...run, step: step[last], loss: loss[last], seconds: seconds[last], total: event.total };
+      if (event.stage === 'search')
+        return {
+          ...run,
+          lowerLoss: loss[last],
+          lowerUpdates: step[last],
+          searchSeconds: seconds[last],
+        };
+      return {
+        ...run,
+        step: step[last],
+        loss: loss[last],
+        seconds: seconds[last],
+        total: event.total,
+      };
     }
     case 'validation':
       return { ...run, validation: event.loss };
@@ -105,13 +125,16 @@ const finite = (v: number): number | null => (Number.isFinite(v) ? v : null);
 /** What a new phase is to a listener; '' where it needs no words. */
 export function sayPhase(phase: Phase, run: RunState): string {
   const searching = run.stage === 'search';
-  const at = searching ? `at step ${run.searchStep} of ${run.searchTotal} of the search` : `at step ${run.step} of ${run.total}`;
+  const at = searching
+    ? `at step ${run.searchStep} of ${run.searchTotal} of the search`
+    : `at step ${run.step} of ${run.total}`;
   const texts: Partial<Record<Phase, string>> = {
     compiling: 'Preparing the GPU programs.',
     searching: run.searchStep === 0 ? 'The search has begun.' : '',
     paused: `Paused ${at}.`,
     finished: run.step > 0 ? 'Training is finished.' : 'The run is finished.',
-    stopped: run.step > 0 ? `Stopped ${at}. The adapter is kept.` : 'The run has ended without training.',
+    stopped:
+      run.step > 0 ? `Stopped ${at}. The adapter is kept.` : 'The run has ended without training.',
     failed: `The run ended with an error ${at}.`,
   };
   return texts[phase] ?? '';

@@ -1,6 +1,14 @@
 // The search's history against plain computation: decoding, settling, totals, thinning.
 import { describe, expect, test } from 'vitest';
-import { type Allocation, parameterCount, rankKey, siteDims, sitePaths, targetOf, uniformAllocation } from '../adapters/allocation.ts';
+import {
+  type Allocation,
+  parameterCount,
+  rankKey,
+  siteDims,
+  sitePaths,
+  targetOf,
+  uniformAllocation,
+} from '../adapters/allocation.ts';
 import { parseRunConfig, searches } from '../train/config.ts';
 import type { SearchReport, UpperSeries } from '../worker/api.ts';
 import { distribution, SearchHistory } from './search-history.ts';
@@ -37,20 +45,29 @@ function report(options: Partial<SearchReport> = {}): SearchReport {
 const noise = (i: number) => Math.sin(12.9898 * i + 78.233);
 
 /** Steps from `from` on, with values given by place and step. */
-function steps(of: SearchReport, from: number, count: number, value: (step: number, i: number) => number): UpperSeries {
+function steps(
+  of: SearchReport,
+  from: number,
+  count: number,
+  value: (step: number, i: number) => number,
+): UpperSeries {
   const size = of.sites.length * (of.experts + (of.closable ? 1 : 0) + of.experts * of.rank);
-  const column = (f: (step: number) => number) => Float64Array.from({ length: count }, (_, i) => f(from + i));
+  const column = (f: (step: number) => number) =>
+    Float64Array.from({ length: count }, (_, i) => f(from + i));
   return {
     step: column((s) => s),
     loss: column((s) => (s === 0 ? Number.NaN : 1 / s)),
     lambda: column(() => 0.1),
     share: column((s) => s / 100),
-    values: Float32Array.from({ length: size * count }, (_, i) => value(from + Math.floor(i / size), i % size)),
+    values: Float32Array.from({ length: size * count }, (_, i) =>
+      value(from + Math.floor(i / size), i % size),
+    ),
   };
 }
 
 /** Entries of the expert GSV of site 0 so that `best` wins; everything else is noise. */
-const withBest = (best: number) => (_: number, i: number) => (i < experts ? (i === best ? 2 : 0) : noise(i));
+const withBest = (best: number) => (_: number, i: number) =>
+  i < experts ? (i === best ? 2 : 0) : noise(i);
 
 const softmax = (g: number[]) => {
   const e = g.map(Math.exp);
@@ -68,43 +85,50 @@ describe.each([false, true])('a frame, closable %s', (closable) => {
   const stride = entries + experts * rank;
   const size = stride * of.sites.length;
 
-  test.each([0, 1, 2])('of step %i has the counts, ranks, confidence and parameters that the GSVs say', (step) => {
-    const frame = history.frame(step)!;
-    const allocation: Allocation = { experts: {}, ranks: {} };
-    let rankSum = 0;
-    let expertSum = 0;
-    of.sites.forEach(({ path }, s) => {
-      const values = Array.from(series.values.subarray(step * size + s * stride, step * size + (s + 1) * stride));
-      const g = values.slice(0, entries);
-      const count = closable ? indexOfMax(g) : Math.max(of.topK, indexOfMax(g) + 1);
-      expect(frame.counts[s]).toBe(count);
-      expect(frame.confidence[s]).toBeCloseTo(Math.max(...softmax(g)), 6);
-      allocation.experts[path] = count;
-      expertSum += count;
-      for (let i = 0; i < experts; i++) {
-        const r = values.slice(entries + i * rank, entries + (i + 1) * rank);
-        expect(frame.ranks[s * experts + i]).toBe(indexOfMax(r) + 1);
-        if (i >= count) continue;
-        allocation.ranks[rankKey(path, i)] = indexOfMax(r) + 1;
-        rankSum += indexOfMax(r) + 1;
-      }
-      const found = history.distributions(step, s);
-      softmax(g).forEach((p, k) => {
-        expect(found.experts[k]).toBeCloseTo(p, 6);
+  test.each([0, 1, 2])(
+    'of step %i has the counts, ranks, confidence and parameters that the GSVs say',
+    (step) => {
+      const frame = history.frame(step)!;
+      const allocation: Allocation = { experts: {}, ranks: {} };
+      let rankSum = 0;
+      let expertSum = 0;
+      of.sites.forEach(({ path }, s) => {
+        const values = Array.from(
+          series.values.subarray(step * size + s * stride, step * size + (s + 1) * stride),
+        );
+        const g = values.slice(0, entries);
+        const count = closable ? indexOfMax(g) : Math.max(of.topK, indexOfMax(g) + 1);
+        expect(frame.counts[s]).toBe(count);
+        expect(frame.confidence[s]).toBeCloseTo(Math.max(...softmax(g)), 6);
+        allocation.experts[path] = count;
+        expertSum += count;
+        for (let i = 0; i < experts; i++) {
+          const r = values.slice(entries + i * rank, entries + (i + 1) * rank);
+          expect(frame.ranks[s * experts + i]).toBe(indexOfMax(r) + 1);
+          if (i >= count) continue;
+          allocation.ranks[rankKey(path, i)] = indexOfMax(r) + 1;
+          rankSum += indexOfMax(r) + 1;
+        }
+        const found = history.distributions(step, s);
+        softmax(g).forEach((p, k) => {
+          expect(found.experts[k]).toBeCloseTo(p, 6);
+        });
+        softmax(values.slice(entries + rank, entries + 2 * rank)).forEach((p, k) => {
+          expect(found.ranks[1][k]).toBeCloseTo(p, 6);
+        });
+        const own = { experts: { [path]: count }, ranks: allocation.ranks };
+        expect(history.siteParameters(frame, s)).toBe(parameterCount(own, dims));
       });
-      softmax(values.slice(entries + rank, entries + 2 * rank)).forEach((p, k) => {
-        expect(found.ranks[1][k]).toBeCloseTo(p, 6);
-      });
-      const own = { experts: { [path]: count }, ranks: allocation.ranks };
-      expect(history.siteParameters(frame, s)).toBe(parameterCount(own, dims));
-    });
-    expect(frame.totals.experts).toBe(expertSum);
-    expect(frame.totals.meanRank).toBeCloseTo(expertSum === 0 ? 0 : rankSum / expertSum, 10);
-    expect(frame.totals.parameters).toBe(parameterCount(allocation, dims));
-    expect(frame.totals.uniform).toBe(parameterCount(uniformAllocation(layers, targets, experts, rank), dims));
-    expect(frame.step).toBe(step);
-    expect(frame.share).toBe(step / 100);
-  });
+      expect(frame.totals.experts).toBe(expertSum);
+      expect(frame.totals.meanRank).toBeCloseTo(expertSum === 0 ? 0 : rankSum / expertSum, 10);
+      expect(frame.totals.parameters).toBe(parameterCount(allocation, dims));
+      expect(frame.totals.uniform).toBe(
+        parameterCount(uniformAllocation(layers, targets, experts, rank), dims),
+      );
+      expect(frame.step).toBe(step);
+      expect(frame.share).toBe(step / 100);
+    },
+  );
 });
 
 test('closed everywhere: no experts, mean rank 0, no parameters', () => {
@@ -135,7 +159,8 @@ describe('settling and moves', () => {
 
   test('a count settles when it has not moved for the window, and not before', () => {
     const settled = Array.from({ length: 38 }, (_, s) => history.frame(s)!.settled[0]);
-    // The count moves at step 8, after 8 steps without a move: too few then, enough from step 18 on.
+    // The count moves at step 8, after 8 steps without a move: too few then, enough from step 18
+    // on.
     expect(settled.slice(0, 18)).toEqual(Array(18).fill(0));
     expect(settled.slice(18)).toEqual(Array(20).fill(1));
     expect(history.frame()!.totals.settled).toBe(of.sites.length);
@@ -168,7 +193,9 @@ describe('memory', () => {
   const bytes = 4 * of.sites.length * (experts + experts * rank);
   const history = new SearchHistory(of, 10 * bytes);
   for (let s = 0; s <= 100; s += 5)
-    history.append(steps(of, s, 5, (step, i) => (i < experts ? (i === (step < 51 ? 3 : 2) ? 1 : 0) : noise(i))));
+    history.append(
+      steps(of, s, 5, (step, i) => (i < experts ? (i === (step < 51 ? 3 : 2) ? 1 : 0) : noise(i))),
+    );
 
   test('beyond the cap every second step goes, the start and the newest stay', () => {
     const kept = Array.from({ length: history.length }, (_, i) => history.stepAt(i));
@@ -184,7 +211,9 @@ describe('memory', () => {
   });
 
   test('a step leads to the last kept one that is not after it', () => {
-    expect([0, 15, 16, 103, 104, 999].map((s) => history.stepAt(history.indexOf(s)))).toEqual([0, 0, 16, 96, 104, 104]);
+    expect([0, 15, 16, 103, 104, 999].map((s) => history.stepAt(history.indexOf(s)))).toEqual([
+      0, 0, 16, 96, 104, 104,
+    ]);
   });
 
   test('one step is kept whatever the cap', () => {
@@ -212,8 +241,12 @@ test('steps out of order and values of another layout are refused', () => {
   const of = report();
   const history = new SearchHistory(of);
   history.append(steps(of, 0, 2, (_, i) => noise(i)));
-  expect(() => history.append(steps(of, 1, 1, (_, i) => noise(i)))).toThrow('upper step 1 came after step 1');
-  expect(() => history.append(steps(report({ closable: true }), 2, 1, (_, i) => noise(i)))).toThrow('another layout');
+  expect(() => history.append(steps(of, 1, 1, (_, i) => noise(i)))).toThrow(
+    'upper step 1 came after step 1',
+  );
+  expect(() => history.append(steps(report({ closable: true }), 2, 1, (_, i) => noise(i)))).toThrow(
+    'another layout',
+  );
 });
 
 test('a distribution does not overflow', () => {

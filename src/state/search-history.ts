@@ -1,8 +1,12 @@
-// A search as it was recorded: the GSVs of every upper step, decoded into counts, ranks and how sure they are when a step is looked at.
+// A search as it was recorded: the GSVs of every upper step, decoded into counts, ranks and how
+// sure they are when a step is looked at.
 import { invariant } from '../util/error.ts';
 import type { SearchReport, UpperSeries } from '../worker/api.ts';
 
-/** What the GSVs say after one upper step. Sites in the report's order; experts of a site side by side, E_max of them. */
+/**
+ * What the GSVs say after one upper step. Sites in the report's order; experts of a site side by
+ * side, E_max of them.
+ */
 export interface SearchFrame {
   step: number;
   /** Upper loss (NaN at the start), λ, and E[params] as a share of the largest allocation. */
@@ -15,7 +19,10 @@ export interface SearchFrame {
   confidence: Float32Array;
   /** 1 where the count has not moved for the window. */
   settled: Uint8Array;
-  /** Rank of every expert, open or not. How sure each is: `distributions`, for the one site that is looked at. */
+  /**
+   * Rank of every expert, open or not. How sure each is: `distributions`, for the one site that is
+   * looked at.
+   */
   ranks: Uint16Array;
   totals: SearchTotals;
 }
@@ -25,7 +32,9 @@ export interface SearchTotals {
   experts: number;
   /** Over open experts; 0 where none is open. */
   meanRank: number;
-  /** Σ over sites of Σ_i R_i (C + O) + E·C, and the same with E_max experts of R_max at every site. */
+  /**
+   * Σ over sites of Σ_i R_i (C + O) + E·C, and the same with E_max experts of R_max at every site.
+   */
   parameters: number;
   uniform: number;
   settled: number;
@@ -52,7 +61,11 @@ const memoryCap = 64 * 2 ** 20;
 const pointsAtMost = 400;
 
 /** softmax of `length` values from `start`. */
-export function distribution(values: ArrayLike<number>, start: number, length: number): Float64Array {
+export function distribution(
+  values: ArrayLike<number>,
+  start: number,
+  length: number,
+): Float64Array {
   const out = new Float64Array(length);
   const best = values[start + argmax(values, start, length)];
   let sum = 0;
@@ -87,9 +100,10 @@ function lastUpTo(length: number, at: (i: number) => number, v: number): number 
 }
 
 /**
- * The whole search for heatmaps, inspector and scrubber, outside React. Recording copies a step's values and notes which counts moved;
- * nothing is decoded until a step is looked at. Beyond `cap` bytes every second recorded step is dropped (the start and the newest stay);
- * changes of counts are kept of every step.
+ * The whole search for heatmaps, inspector and scrubber, outside React. Recording copies a step's
+ * values and notes which counts moved; nothing is decoded until a step is looked at. Beyond `cap`
+ * bytes every second recorded step is dropped (the start and the newest stay); changes of counts
+ * are kept of every step.
  */
 export class SearchHistory {
   readonly report: SearchReport;
@@ -116,7 +130,10 @@ export class SearchHistory {
     this.window = Math.max(10, Math.ceil(steps / 10));
     this.entries = experts + (report.closable ? 1 : 0);
     this.stride = this.entries + experts * rank;
-    this.uniformParameters = sites.reduce((sum, s) => sum + experts * (rank * (s.inputs + s.outputs) + s.inputs), 0);
+    this.uniformParameters = sites.reduce(
+      (sum, s) => sum + experts * (rank * (s.inputs + s.outputs) + s.inputs),
+      0,
+    );
     this.#cap = cap;
     this.#moves = sites.map(() => ({ steps: [], counts: [] }));
   }
@@ -136,7 +153,10 @@ export class SearchHistory {
   /** Appends upper steps; they must come in order. */
   append(series: UpperSeries): void {
     const size = this.stride * this.report.sites.length;
-    invariant(series.values.length === size * series.step.length, 'GSVs of another layout were appended to the search history');
+    invariant(
+      series.values.length === size * series.step.length,
+      'GSVs of another layout were appended to the search history',
+    );
     for (let i = 0; i < series.step.length; i++) {
       const step = series.step[i];
       invariant(step > this.lastStep, `upper step ${step} came after step ${this.lastStep}`);
@@ -184,7 +204,10 @@ export class SearchHistory {
     return () => this.#listeners.delete(listener);
   };
 
-  /** Place among the kept steps of the last one that is not after `step`; 0 before the first. Nothing may be looked up before the start has come. */
+  /**
+   * Place among the kept steps of the last one that is not after `step`; 0 before the first.
+   * Nothing may be looked up before the start has come.
+   */
   indexOf(step: number): number {
     return Math.max(
       0,
@@ -218,7 +241,13 @@ export class SearchHistory {
     const confidence = new Float32Array(n);
     const settled = new Uint8Array(n);
     const ranks = new Uint16Array(n * experts);
-    const totals: SearchTotals = { experts: 0, meanRank: 0, parameters: 0, uniform: this.uniformParameters, settled: 0 };
+    const totals: SearchTotals = {
+      experts: 0,
+      meanRank: 0,
+      parameters: 0,
+      uniform: this.uniformParameters,
+      settled: 0,
+    };
     let rankSum = 0;
     for (let s = 0; s < n; s++) {
       const start = s * this.stride;
@@ -243,14 +272,20 @@ export class SearchHistory {
     return { step, loss, lambda, share, counts, confidence, settled, ranks, totals };
   }
 
-  /** Whether a site's count had not moved for the window when `step` was done. Known of every step, kept or not. */
+  /**
+   * Whether a site's count had not moved for the window when `step` was done. Known of every step,
+   * kept or not.
+   */
   isSettled(site: number, step: number): boolean {
     const { steps } = this.#moves[site];
     const last = lastUpTo(steps.length, (i) => steps[i], step);
     return last >= 0 && step - steps[last] >= this.window;
   }
 
-  /** The count that a site had before its present one when `step` was done, and since when; null where it never moved. */
+  /**
+   * The count that a site had before its present one when `step` was done, and since when; null
+   * where it never moved.
+   */
   moved(site: number, step: number): { was: number; since: number } | null {
     const { steps, counts } = this.#moves[site];
     const last = lastUpTo(steps.length, (i) => steps[i], step);
@@ -279,7 +314,9 @@ export class SearchHistory {
     const start = site * this.stride;
     return {
       experts: distribution(values, start, this.entries),
-      ranks: Array.from({ length: experts }, (_, i) => distribution(values, start + this.entries + i * rank, rank)),
+      ranks: Array.from({ length: experts }, (_, i) =>
+        distribution(values, start + this.entries + i * rank, rank),
+      ),
     };
   }
 

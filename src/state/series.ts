@@ -1,4 +1,5 @@
-// The metrics of the current run as growing typed columns, outside React: charts and tables subscribe to it.
+// The metrics of the current run as growing typed columns, outside React: charts and tables
+// subscribe to it.
 import type { StepSeries, UpperSeries } from '../worker/api.ts';
 
 const names = ['step', 'loss', 'ce', 'balance', 'lr', 'gradNorm', 'tokens', 'seconds'] as const;
@@ -34,7 +35,8 @@ export interface ValidationPoint {
 type Stage = 'search' | 'train';
 type Columns = Record<(typeof names)[number], Column>;
 
-const emptyColumns = (): Columns => Object.fromEntries(names.map((name) => [name, new Column()])) as Columns;
+const emptyColumns = (): Columns =>
+  Object.fromEntries(names.map((name) => [name, new Column()])) as Columns;
 
 /** The series of one run. */
 export class Series {
@@ -52,7 +54,9 @@ export class Series {
 
   /** The filled part of every column; valid until the next append. */
   steps(stage: Stage): StepSeries {
-    return Object.fromEntries(names.map((name) => [name, this.#columns[stage][name].view()])) as unknown as StepSeries;
+    return Object.fromEntries(
+      names.map((name) => [name, this.#columns[stage][name].view()]),
+    ) as unknown as StepSeries;
   }
 
   /** Upper losses of the search by upper step. */
@@ -101,7 +105,10 @@ export class Series {
   }
 }
 
-/** Exponential moving average with its start corrected for bias; `weight` 0 gives the values themselves. */
+/**
+ * Exponential moving average with its start corrected for bias; `weight` 0 gives the values
+ * themselves.
+ */
 export function smooth(values: ArrayLike<number>, weight: number): Float64Array {
   const out = new Float64Array(values.length);
   let sum = 0;

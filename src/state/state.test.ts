@@ -2,7 +2,14 @@
 import { describe, expect, test } from 'vitest';
 import { uniformAllocation } from '../adapters/allocation.ts';
 import { defaultRunConfig, parseRunConfig, searches } from '../train/config.ts';
-import type { DatasetReport, ModelReport, RunReport, SearchReport, StepSeries, UpperSeries } from '../worker/api.ts';
+import type {
+  DatasetReport,
+  ModelReport,
+  RunReport,
+  SearchReport,
+  StepSeries,
+  UpperSeries,
+} from '../worker/api.ts';
 import type { AppEvent } from './events.ts';
 import { hasAdapter, isGoing, isOpen } from './run.ts';
 import { hasTuned, initialState, reduce, type State } from './state.ts';
@@ -27,7 +34,16 @@ const model: ModelReport = {
 };
 const dataset: DatasetReport = {
   files: ['rows.jsonl'],
-  parts: [{ name: 'rows.jsonl', rows: 10, badRows: 1, examples: 9, tokens: 90, formats: ['prompt–completion'] }],
+  parts: [
+    {
+      name: 'rows.jsonl',
+      rows: 10,
+      badRows: 1,
+      examples: 9,
+      tokens: 90,
+      formats: ['prompt–completion'],
+    },
+  ],
   rows: 10,
   formats: { 'prompt–completion': 9 },
   examples: 9,
@@ -43,7 +59,14 @@ const dataset: DatasetReport = {
   limited: false,
   found: null,
 };
-const runReport: RunReport = { config: defaultRunConfig(), parameters: 500, steps: 40, trainRows: 8, validationRows: 1, routed: [] };
+const runReport: RunReport = {
+  config: defaultRunConfig(),
+  parameters: 500,
+  steps: 40,
+  trainRows: 8,
+  validationRows: 1,
+  routed: [],
+};
 const series = (...steps: number[]): StepSeries => {
   const column = (f: (s: number) => number) => Float64Array.from(steps, f);
   return {
@@ -74,24 +97,45 @@ describe('model and data', () => {
       { type: 'phase', phase: 'stopped' },
       { type: 'model-ready', report: { ...model, name: 'other' }, demo: true },
     );
-    expect(state.model).toEqual({ status: 'ready', report: { ...model, name: 'other' }, demo: true });
+    expect(state.model).toEqual({
+      status: 'ready',
+      report: { ...model, name: 'other' },
+      demo: true,
+    });
     expect(state.data.report).toBeNull();
     expect(state.run.phase).toBe('idle');
     expect(state.run.step).toBe(0);
   });
 
   test('a model that cannot be used leaves the one before in place', () => {
-    expect(following({ type: 'model-loading' }, { type: 'model-failed' }).model.status).toBe('none');
-    const state = following(...trained.slice(0, 2), { type: 'model-loading' }, { type: 'model-failed' });
+    expect(following({ type: 'model-loading' }, { type: 'model-failed' }).model.status).toBe(
+      'none',
+    );
+    const state = following(
+      ...trained.slice(0, 2),
+      { type: 'model-loading' },
+      { type: 'model-failed' },
+    );
     expect(state.model.status).toBe('ready');
     expect(state.model.report?.name).toBe('tiny');
     expect(state.data.report).toBe(dataset);
   });
 
-  const at = (task: string, done: number): AppEvent => ({ type: 'progress', task, done, total: 4, unit: '' });
+  const at = (task: string, done: number): AppEvent => ({
+    type: 'progress',
+    task,
+    done,
+    total: 4,
+    unit: '',
+  });
 
   test('the stages of loading stand in order, each with its latest progress; each beginning is said once', () => {
-    const begun = following({ type: 'model-loading' }, at('Reading', 0), at('Reading', 2), at('Uploading', 0));
+    const begun = following(
+      { type: 'model-loading' },
+      at('Reading', 0),
+      at('Reading', 2),
+      at('Uploading', 0),
+    );
     expect(begun.loading.map((p) => [p.task, p.done])).toEqual([
       ['Reading', 2],
       ['Uploading', 0],
@@ -105,14 +149,31 @@ describe('model and data', () => {
   });
 
   test('a cancelled loading leaves the model before in place, says so, and is no problem', () => {
-    const none = following({ type: 'model-loading' }, at('Reading', 0), { type: 'model-cancelled' });
-    expect([none.model.status, none.announcement, none.notices]).toEqual(['none', 'Loading was cancelled.', []]);
-    const state = following(...trained.slice(0, 2), { type: 'model-loading' }, { type: 'model-cancelled' });
-    expect([state.model.status, state.model.report?.name, state.data.report]).toEqual(['ready', 'tiny', dataset]);
+    const none = following({ type: 'model-loading' }, at('Reading', 0), {
+      type: 'model-cancelled',
+    });
+    expect([none.model.status, none.announcement, none.notices]).toEqual([
+      'none',
+      'Loading was cancelled.',
+      [],
+    ]);
+    const state = following(
+      ...trained.slice(0, 2),
+      { type: 'model-loading' },
+      { type: 'model-cancelled' },
+    );
+    expect([state.model.status, state.model.report?.name, state.data.report]).toEqual([
+      'ready',
+      'tiny',
+      dataset,
+    ]);
   });
 
   test('columns are asked for instead of data, and the answer replaces the question', () => {
-    const asked = following(trained[0], { type: 'data-columns', columns: { file: 'a.csv', columns: ['x', 'y'] } });
+    const asked = following(trained[0], {
+      type: 'data-columns',
+      columns: { file: 'a.csv', columns: ['x', 'y'] },
+    });
     expect(asked.data.columns?.columns).toEqual(['x', 'y']);
     expect(asked.data.report).toBeNull();
     expect(reduce(asked, trained[1]).data.columns).toBeNull();
@@ -140,29 +201,51 @@ describe('the run', () => {
 
   test('an adapter is there once a step is done and the device is free', () => {
     const going = following(...trained);
-    expect([isOpen('training'), isGoing('training'), hasAdapter(going.run)]).toEqual([true, true, false]);
+    expect([isOpen('training'), isGoing('training'), hasAdapter(going.run)]).toEqual([
+      true,
+      true,
+      false,
+    ]);
     const paused = reduce(going, { type: 'phase', phase: 'paused' });
-    expect([isOpen('paused'), isGoing('paused'), hasAdapter(paused.run)]).toEqual([true, false, true]);
-    expect(hasAdapter(following(...trained.slice(0, 4), { type: 'phase', phase: 'paused' }).run)).toBe(false);
-    expect(hasAdapter(reduce(going, { type: 'phase', phase: 'failed' }).run)).toBe(true); // as it was before the step that failed
-    expect(hasAdapter(following(...trained.slice(0, 4), { type: 'phase', phase: 'failed' }).run)).toBe(false);
+    expect([isOpen('paused'), isGoing('paused'), hasAdapter(paused.run)]).toEqual([
+      true,
+      false,
+      true,
+    ]);
+    expect(
+      hasAdapter(following(...trained.slice(0, 4), { type: 'phase', phase: 'paused' }).run),
+    ).toBe(false);
+    // as it was before the step that failed
+    expect(hasAdapter(reduce(going, { type: 'phase', phase: 'failed' }).run)).toBe(true);
+    expect(
+      hasAdapter(following(...trained.slice(0, 4), { type: 'phase', phase: 'failed' }).run),
+    ).toBe(false);
   });
 
   test('a refused start leaves no run; a new start forgets the old run', () => {
     expect(following(...trained.slice(0, 3), { type: 'run-refused' }).run.phase).toBe('idle');
-    const again = following(...trained, { type: 'phase', phase: 'finished' }, { type: 'run-asked', stage: 'train' });
+    const again = following(
+      ...trained,
+      { type: 'phase', phase: 'finished' },
+      { type: 'run-asked', stage: 'train' },
+    );
     expect(again.run).toMatchObject({ phase: 'loading', step: 0, loss: null, report: null });
   });
 
   test('milestones are announced, steps are not', () => {
     const state = following(...trained);
     expect(state.announcement).toBe('Training has begun: 40 steps.');
-    expect(reduce(state, { type: 'phase', phase: 'paused' }).announcement).toBe('Paused at step 3 of 40.');
+    expect(reduce(state, { type: 'phase', phase: 'paused' }).announcement).toBe(
+      'Paused at step 3 of 40.',
+    );
   });
 });
 
 const search = (() => {
-  const config = parseRunConfig({ search: { steps: 20 }, adapter: { experts: 2, rank: 3, targets: ['q_proj'] } }, 'test');
+  const config = parseRunConfig(
+    { search: { steps: 20 }, adapter: { experts: 2, rank: 3, targets: ['q_proj'] } },
+    'test',
+  );
   if (!searches(config)) throw new Error('no search');
   const report: SearchReport = {
     config,
@@ -210,7 +293,14 @@ const review = (change = {}): AppEvent[] => [
 describe('a run with a search', () => {
   test('follows upper steps and lower updates, apart from those of the training', () => {
     const { run } = following(...searched);
-    expect(run).toMatchObject({ stage: 'search', searchStep: 2, searchTotal: 20, upperLoss: 2.5, lowerLoss: 10, lowerUpdates: 1 });
+    expect(run).toMatchObject({
+      stage: 'search',
+      searchStep: 2,
+      searchTotal: 20,
+      upperLoss: 2.5,
+      lowerLoss: 10,
+      lowerUpdates: 1,
+    });
     expect([run.step, run.loss, hasAdapter({ ...run, phase: 'paused' })]).toEqual([0, null, false]);
     expect([isOpen('searching'), isGoing('searching')]).toEqual([true, true]);
   });
@@ -223,8 +313,14 @@ describe('a run with a search', () => {
     expect(state.announcement).toContain('Training follows in 20 seconds');
     const asked = reduce(state, { type: 'proceed-asked' });
     expect(asked.run).toMatchObject({ stage: 'train', phase: 'loading', search });
-    expect(reduce(asked, { type: 'proceed-refused' }).run).toMatchObject({ stage: 'review', phase: 'review' });
-    const going = [{ type: 'training-began', report: runReport } as const, ...trained.slice(4)].reduce(reduce, asked);
+    expect(reduce(asked, { type: 'proceed-refused' }).run).toMatchObject({
+      stage: 'review',
+      phase: 'review',
+    });
+    const going = [
+      { type: 'training-began', report: runReport } as const,
+      ...trained.slice(4),
+    ].reduce(reduce, asked);
     expect(going.run).toMatchObject({ stage: 'train', phase: 'training', step: 3, searchStep: 2 });
   });
 
@@ -233,7 +329,10 @@ describe('a run with a search', () => {
     ['with a number of parameters out of reach', { problem: 'adapter.parameters is …' }, {}],
     ['where a person said so', {}, { waitAtReview: true }],
   ])('does not go on by itself %s', (_, change, form) => {
-    const state = [{ type: 'form', change: form } as const, ...review(change)].reduce<State>(reduce, initialState());
+    const state = [{ type: 'form', change: form } as const, ...review(change)].reduce<State>(
+      reduce,
+      initialState(),
+    );
     expect(state.review?.goesOn).toBe(false);
     expect(state.announcement).not.toContain('seconds');
   });
@@ -244,12 +343,29 @@ describe('a run with a search', () => {
 });
 
 describe('an opened adapter', () => {
-  const report = { name: 'a.zip', method: 'lora-moe', parameters: 5, base: 'tiny', validation: 0.1 } as const;
+  const report = {
+    name: 'a.zip',
+    method: 'lora-moe',
+    parameters: 5,
+    base: 'tiny',
+    validation: 0.1,
+  } as const;
   test('takes the place of a run, and a run or a model takes its place', () => {
-    const opened = following(...trained, { type: 'phase', phase: 'finished' }, { type: 'adapter-ready', report });
-    expect([opened.adapter, opened.run.phase, hasTuned(opened), hasAdapter(opened.run)]).toEqual([report, 'idle', true, false]);
+    const opened = following(
+      ...trained,
+      { type: 'phase', phase: 'finished' },
+      { type: 'adapter-ready', report },
+    );
+    expect([opened.adapter, opened.run.phase, hasTuned(opened), hasAdapter(opened.run)]).toEqual([
+      report,
+      'idle',
+      true,
+      false,
+    ]);
     expect(hasTuned(reduce(opened, { type: 'run-asked', stage: 'train' }))).toBe(false);
-    expect(hasTuned(reduce(opened, { type: 'model-ready', report: model, demo: false }))).toBe(false);
+    expect(hasTuned(reduce(opened, { type: 'model-ready', report: model, demo: false }))).toBe(
+      false,
+    );
   });
 });
 
@@ -274,17 +390,32 @@ describe('notices', () => {
   const failure = (message: string): AppEvent => ({ type: 'failure', code: 'bad-data', message });
   test('of a failed attempt go when a later one succeeds; others stay', () => {
     const both = following(failure('a'), { type: 'failure', code: 'internal', message: 'x' });
-    expect(reduce(both, { type: 'data-ready', report: dataset, demo: false, files: {} }).notices.map((n) => n.message)).toEqual(['x']);
+    expect(
+      reduce(both, { type: 'data-ready', report: dataset, demo: false, files: {} }).notices.map(
+        (n) => n.message,
+      ),
+    ).toEqual(['x']);
     const refused = following({ type: 'failure', code: 'bad-model', message: 'm' });
-    expect(reduce(refused, { type: 'model-ready', report: model, demo: false }).notices).toEqual([]);
+    expect(reduce(refused, { type: 'model-ready', report: model, demo: false }).notices).toEqual(
+      [],
+    );
   });
   test('have a title by code, are shown once, at most four, and can be dismissed', () => {
-    const state = following(failure('a'), failure('a'), failure('b'), failure('c'), failure('d'), failure('e'));
+    const state = following(
+      failure('a'),
+      failure('a'),
+      failure('b'),
+      failure('c'),
+      failure('d'),
+      failure('e'),
+    );
     expect(state.notices.map((n) => n.message)).toEqual(['b', 'c', 'd', 'e']);
     expect(state.notices[0].title).toBe('This data cannot be used');
     const left = reduce(state, { type: 'dismiss', id: state.notices[1].id });
     expect(left.notices.map((n) => n.message)).toEqual(['b', 'd', 'e']);
-    expect(following({ type: 'failure', code: 'internal', message: 'x' }).notices[0].title).toBe('Something went wrong');
+    expect(following({ type: 'failure', code: 'internal', message: 'x' }).notices[0].title).toBe(
+      'Something went wrong',
+    );
   });
 });
 

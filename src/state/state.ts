@@ -1,4 +1,5 @@
-// The page's state and the pure function that events change it with. Metric series live in series.ts.
+// The page's state and the pure function that events change it with. Metric series live in
+// series.ts.
 import type {
   AdapterReport,
   BillReport,
@@ -60,7 +61,11 @@ export interface State {
   adapter: AdapterReport | null;
   chat: { exchange: Exchange | null; busy: boolean };
   heldOut: { busy: Which | null; base: HeldOutReport | null; tuned: HeldOutReport | null };
-  exported: { status: 'none' | 'busy' | 'ready'; report: Omit<ExportReport, 'zip'> | null; url: string };
+  exported: {
+    status: 'none' | 'busy' | 'ready';
+    report: Omit<ExportReport, 'zip'> | null;
+    url: string;
+  };
   notices: Notice[];
   /** What the live region says. */
   announcement: string;
@@ -69,7 +74,13 @@ export interface State {
 const noExport: State['exported'] = { status: 'none', report: null, url: '' };
 const noHeldOut: State['heldOut'] = { busy: null, base: null, tuned: null };
 const noChat: State['chat'] = { exchange: null, busy: false };
-const noData: State['data'] = { status: 'none', report: null, columns: null, progress: null, demo: false };
+const noData: State['data'] = {
+  status: 'none',
+  report: null,
+  columns: null,
+  progress: null,
+  demo: false,
+};
 
 /** Before anything happened. */
 export const initialState = (): State => ({
@@ -92,10 +103,18 @@ export const initialState = (): State => ({
 });
 
 /** True when there is a tuned model to ask: a run's, or one from files. */
-export const hasTuned = ({ run, adapter }: Pick<State, 'run' | 'adapter'>): boolean => adapter !== null || hasAdapter(run);
+export const hasTuned = ({ run, adapter }: Pick<State, 'run' | 'adapter'>): boolean =>
+  adapter !== null || hasAdapter(run);
 
 /** Nothing of an adapter that was there before. */
-const fresh = { review: null, adapter: null, chat: noChat, heldOut: noHeldOut, exported: noExport, progress: null };
+const fresh = {
+  review: null,
+  adapter: null,
+  chat: noChat,
+  heldOut: noHeldOut,
+  exported: noExport,
+  progress: null,
+};
 
 const titles: Record<string, string> = {
   'bad-file': 'This file cannot be read',
@@ -117,7 +136,8 @@ let lastNotice = 0;
 export function reduce(before: State, event: AppEvent): State {
   const run = reduceRun(before.run, event);
   const library = reduceLibrary(before.library, event);
-  const state = run === before.run && library === before.library ? before : { ...before, run, library };
+  const state =
+    run === before.run && library === before.library ? before : { ...before, run, library };
   switch (event.type) {
     case 'device':
       return { ...state, device: event.device };
@@ -138,18 +158,27 @@ export function reduce(before: State, event: AppEvent): State {
       return {
         ...state,
         model: { ...state.model, status: state.model.report ? 'ready' : 'none' },
-        announcement: event.type === 'model-cancelled' ? 'Loading was cancelled.' : state.announcement,
+        announcement:
+          event.type === 'model-cancelled' ? 'Loading was cancelled.' : state.announcement,
       };
     case 'data-reading':
       return { ...state, data: { ...state.data, status: 'reading', progress: null } };
     case 'data-progress':
-      return state.data.status === 'reading' ? { ...state, data: { ...state.data, progress: event.progress } } : state;
+      return state.data.status === 'reading'
+        ? { ...state, data: { ...state.data, progress: event.progress } }
+        : state;
     case 'data-cancelled':
       return { ...state, data: noData, announcement: 'Reading was cancelled.' };
     case 'data-ready':
       return {
         ...state,
-        data: { status: 'ready', report: event.report, columns: null, progress: null, demo: event.demo },
+        data: {
+          status: 'ready',
+          report: event.report,
+          columns: null,
+          progress: null,
+          demo: event.demo,
+        },
         form: { ...state.form, files: event.files },
         bill: null,
         heldOut: noHeldOut,
@@ -157,7 +186,11 @@ export function reduce(before: State, event: AppEvent): State {
         announcement: `${event.report.examples} of ${event.report.rows} rows can be used.`,
       };
     case 'data-columns':
-      return { ...state, data: { ...noData, columns: event.columns }, announcement: 'Choose what the columns are.' };
+      return {
+        ...state,
+        data: { ...noData, columns: event.columns },
+        announcement: 'Choose what the columns are.',
+      };
     case 'data-failed':
       return { ...state, data: { ...state.data, status: state.data.report ? 'ready' : 'none' } };
     case 'form':
@@ -181,7 +214,11 @@ export function reduce(before: State, event: AppEvent): State {
       return { ...state, progress: null };
     case 'review': {
       const { problem, complete } = event.report;
-      const goesOn = complete && problem === null && !state.form.waitAtReview && state.run.search?.config.train !== false;
+      const goesOn =
+        complete &&
+        problem === null &&
+        !state.form.waitAtReview &&
+        state.run.search?.config.train !== false;
       return { ...state, review: reviewOf(event.report, goesOn), announcement: sayReview(goesOn) };
     }
     case 'review-edit':
@@ -191,23 +228,41 @@ export function reduce(before: State, event: AppEvent): State {
     case 'review-touched':
       return state.review ? { ...state, review: reduceReview(state.review, event) } : state;
     case 'phase':
-      return { ...state, progress: null, announcement: sayPhase(event.phase, run) || state.announcement };
+      return {
+        ...state,
+        progress: null,
+        announcement: sayPhase(event.phase, run) || state.announcement,
+      };
     case 'progress': {
       if (state.model.status !== 'loading') return { ...state, progress: event };
       const begun = state.loading.filter(({ task }) => task !== event.task);
-      const announcement = begun.length === state.loading.length ? `Loading: ${event.task}.` : state.announcement;
+      const announcement =
+        begun.length === state.loading.length ? `Loading: ${event.task}.` : state.announcement;
       return { ...state, loading: [...begun, event], announcement };
     }
     case 'asked':
-      return { ...state, chat: { exchange: { id: event.id, prompt: event.prompt, answers: {} }, busy: true } };
+      return {
+        ...state,
+        chat: { exchange: { id: event.id, prompt: event.prompt, answers: {} }, busy: true },
+      };
     case 'answer': {
       const { exchange } = state.chat;
       if (exchange?.id !== event.id) return state;
       const answer = { text: event.text, tokens: event.tokens, done: event.done };
-      return { ...state, chat: { ...state.chat, exchange: { ...exchange, answers: { ...exchange.answers, [event.which]: answer } } } };
+      return {
+        ...state,
+        chat: {
+          ...state.chat,
+          exchange: { ...exchange, answers: { ...exchange.answers, [event.which]: answer } },
+        },
+      };
     }
     case 'chat-idle':
-      return { ...state, chat: { ...state.chat, busy: false }, announcement: 'The answer is complete.' };
+      return {
+        ...state,
+        chat: { ...state.chat, busy: false },
+        announcement: 'The answer is complete.',
+      };
     case 'held-out-busy':
       return { ...state, heldOut: { ...state.heldOut, busy: event.which }, progress: null };
     case 'held-out':
@@ -227,7 +282,11 @@ export function reduce(before: State, event: AppEvent): State {
     case 'export-failed':
       return { ...state, exported: noExport };
     case 'failure': {
-      const notice = { id: ++lastNotice, title: titles[event.code] ?? 'Something went wrong', message: event.message };
+      const notice = {
+        id: ++lastNotice,
+        title: titles[event.code] ?? 'Something went wrong',
+        message: event.message,
+      };
       const others = state.notices.filter((n) => n.message !== notice.message);
       return { ...state, notices: [...others, notice].slice(-4) };
     }

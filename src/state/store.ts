@@ -14,7 +14,10 @@ export interface AppStore {
   series: Series;
   /** The GSVs of the run's search; null before it has begun. */
   readonly history: SearchHistory | null;
-  /** Routing of the training; null before it has begun, and for plain LoRA. Its changes are told with those of the series. */
+  /**
+   * Routing of the training; null before it has begun, and for plain LoRA. Its changes are told
+   * with those of the series.
+   */
   readonly routing: RecentRouting | null;
   dispatch(event: AppEvent): void;
 }
@@ -27,7 +30,11 @@ export function createAppStore(start: State = initialState()): AppStore {
 
   /** Series first: components that render for the new state find them complete. */
   function record(event: AppEvent): void {
-    if (event.type === 'run-asked' || event.type === 'model-ready' || event.type === 'adapter-ready') {
+    if (
+      event.type === 'run-asked' ||
+      event.type === 'model-ready' ||
+      event.type === 'adapter-ready'
+    ) {
       history = routing = null;
       series.clear();
     } else if (event.type === 'search-began') {

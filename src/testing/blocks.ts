@@ -1,4 +1,5 @@
-// Random weights in GGUF's block formats, for tests: every bit drawn, scales of a size that keeps sums near 1.
+// Random weights in GGUF's block formats, for tests: every bit drawn, scales of a size that keeps
+// sums near 1.
 import { alignBlocks, type BlockType, blockFormats, dequantize } from '../util/blocks.ts';
 import { f32ToF16 } from '../util/f16.ts';
 import { Random } from '../util/random.ts';
@@ -22,13 +23,23 @@ export function randomBlocks(
   type: BlockType,
   seed: number,
   count: number,
-): { bytes: Uint8Array<ArrayBuffer>; words: Uint32Array<ArrayBuffer>; values: Float64Array<ArrayBuffer> } {
+): {
+  bytes: Uint8Array<ArrayBuffer>;
+  words: Uint32Array<ArrayBuffer>;
+  values: Float64Array<ArrayBuffer>;
+} {
   const random = new Random(seed, type);
   const { elements, bytes: size } = blockFormats[type];
-  const bytes = Uint8Array.from({ length: (count / elements) * size }, () => Math.floor(random.uniform() * 256));
+  const bytes = Uint8Array.from({ length: (count / elements) * size }, () =>
+    Math.floor(random.uniform() * 256),
+  );
   for (let block = 0; block < bytes.length; block += size) {
     for (const at of halves[type].at) {
-      const bits = f32ToF16(Math.fround((0.5 + random.uniform()) * halves[type].size * (random.uniform() < 0.2 ? -1 : 1)));
+      const bits = f32ToF16(
+        Math.fround(
+          (0.5 + random.uniform()) * halves[type].size * (random.uniform() < 0.2 ? -1 : 1),
+        ),
+      );
       bytes[block + at] = bits & 255;
       bytes[block + at + 1] = bits >> 8;
     }

@@ -35,24 +35,36 @@ export async function cli(...argv: string[]): Promise<Outcome> {
 }
 
 /** The golden fixtures' folder on disk. */
-export const goldenPath = (name: string): string => fileURLToPath(new URL(`./golden/${name}`, import.meta.url));
+export const goldenPath = (name: string): string =>
+  fileURLToPath(new URL(`./golden/${name}`, import.meta.url));
 
 /** A fresh folder for a test file. */
 export const scratch = (): string => mkdtempSync(join(tmpdir(), 'cli-test-'));
 
-/** A copy of a golden model in `parent`; `files` are written over it (null: the file is left out). */
-export function modelCopy(parent: string, name: string, golden: string, files: Record<string, string | Uint8Array | null> = {}): string {
+/**
+ * A copy of a golden model in `parent`; `files` are written over it (null: the file is left out).
+ */
+export function modelCopy(
+  parent: string,
+  name: string,
+  golden: string,
+  files: Record<string, string | Uint8Array | null> = {},
+): string {
   const folder = join(parent, name);
   mkdirSync(folder);
   for (const file of ['config.json', 'model.safetensors']) {
     if (files[file] === undefined) cpSync(join(goldenPath(golden), file), join(folder, file));
   }
-  for (const [file, contents] of Object.entries(files)) if (contents !== null) writeFileSync(join(folder, file), contents);
+  for (const [file, contents] of Object.entries(files))
+    if (contents !== null) writeFileSync(join(folder, file), contents);
   return folder;
 }
 
 /** A safetensors file with its header changed as text or as JSON, the data as it was. */
-export function withHeader(file: Uint8Array, change: (header: Record<string, Record<string, unknown>>) => void): Uint8Array {
+export function withHeader(
+  file: Uint8Array,
+  change: (header: Record<string, Record<string, unknown>>) => void,
+): Uint8Array {
   const length = Number(new DataView(file.buffer, file.byteOffset).getBigUint64(0, true));
   const header = JSON.parse(new TextDecoder().decode(file.subarray(8, 8 + length)));
   change(header);

@@ -2,7 +2,14 @@
 import { bytesSource } from '../data/source.ts';
 
 /** A metadata value with its type: u32, f32, bool, text, and lists of texts and numbers. */
-export type GgufValue = number | boolean | string | readonly string[] | Int32Array | Float32Array | { f32: number };
+export type GgufValue =
+  | number
+  | boolean
+  | string
+  | readonly string[]
+  | Int32Array
+  | Float32Array
+  | { f32: number };
 
 export interface GgufTensor {
   name: string;
@@ -14,7 +21,10 @@ export interface GgufTensor {
 }
 
 /** The bytes of a GGUF file of version 3. */
-export function writeGguf(metadata: Record<string, GgufValue>, tensors: readonly GgufTensor[] = []): Uint8Array<ArrayBuffer> {
+export function writeGguf(
+  metadata: Record<string, GgufValue>,
+  tensors: readonly GgufTensor[] = [],
+): Uint8Array<ArrayBuffer> {
   const parts: Uint8Array[] = [];
   const bytes = (n: number, set: (view: DataView) => void) => {
     const view = new DataView(new ArrayBuffer(n));
@@ -88,5 +98,8 @@ export function writeGguf(metadata: Record<string, GgufValue>, tensors: readonly
 }
 
 /** As writeGguf, as a source. */
-export const ggufSource = (metadata: Record<string, GgufValue>, tensors: readonly GgufTensor[] = [], name = 'm.gguf') =>
-  bytesSource(writeGguf(metadata, tensors), name);
+export const ggufSource = (
+  metadata: Record<string, GgufValue>,
+  tensors: readonly GgufTensor[] = [],
+  name = 'm.gguf',
+) => bytesSource(writeGguf(metadata, tensors), name);

@@ -1,8 +1,13 @@
 // Opens the committed golden files, under Node from the disk and in a browser from vite's server.
 import { type ByteSource, bytesSource, type Folder, folderOf } from '../data/source.ts';
 
-// Addresses of all golden files by their path; only they are known at build time, the bytes are read when asked for.
-const addresses = import.meta.glob<string>('./golden/**/*', { query: '?url', import: 'default', eager: true });
+// Addresses of all golden files by their path; only they are known at build time, the bytes are
+// read when asked for.
+const addresses = import.meta.glob<string>('./golden/**/*', {
+  query: '?url',
+  import: 'default',
+  eager: true,
+});
 
 async function open(path: string, name: string): Promise<ByteSource> {
   if (globalThis.process?.versions?.node) {
@@ -14,12 +19,20 @@ async function open(path: string, name: string): Promise<ByteSource> {
   return bytesSource(new Uint8Array(await response.arrayBuffer()), name);
 }
 
-/** The files directly in src/testing/golden/`name` (for example `train-moe` or `train-moe/adapter`). Throws where there are none. */
+/**
+ * The files directly in src/testing/golden/`name` (for example `train-moe` or `train-moe/adapter`).
+ * Throws where there are none.
+ */
 export async function goldenFolder(name: string): Promise<Folder> {
   const prefix = `./golden/${name}/`;
-  const paths = Object.keys(addresses).filter((path) => path.startsWith(prefix) && !path.slice(prefix.length).includes('/'));
+  const paths = Object.keys(addresses).filter(
+    (path) => path.startsWith(prefix) && !path.slice(prefix.length).includes('/'),
+  );
   if (!paths.length) throw new Error(`No golden files in ${prefix}`);
-  return folderOf(name.split('/').at(-1)!, await Promise.all(paths.map((path) => open(path, path.slice(prefix.length)))));
+  return folderOf(
+    name.split('/').at(-1)!,
+    await Promise.all(paths.map((path) => open(path, path.slice(prefix.length)))),
+  );
 }
 
 /** One golden JSON file, parsed: `goldenJson('train-moe', 'run.golden.json')`. */

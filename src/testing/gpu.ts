@@ -35,15 +35,26 @@ export function values(seed: number, n: number, scale = 1): Float32Array<ArrayBu
   return Float32Array.from({ length: n }, () => Math.fround((r.uniform() * 2 - 1) * scale));
 }
 
-/** All product variants with the default reductions, and both reductions: what every adapter's device can be asked to run. */
+/**
+ * All product variants with the default reductions, and both reductions: what every adapter's
+ * device can be asked to run.
+ */
 export async function allVariants(): Promise<Variants[]> {
-  return productVariants(await testGpu()).map((product, i) => ({ product, rows: i % 2 === 0 ? 'thread' : 'workgroup' }));
+  return productVariants(await testGpu()).map((product, i) => ({
+    product,
+    rows: i % 2 === 0 ? 'thread' : 'workgroup',
+  }));
 }
 
 /** Data for a state tensor of a test program. */
 export type Inputs = Record<
   string,
-  { shape: number[]; data: Float32Array<ArrayBuffer> | Uint32Array<ArrayBuffer>; dtype?: Tensor['dtype']; grad?: boolean }
+  {
+    shape: number[];
+    data: Float32Array<ArrayBuffer> | Uint32Array<ArrayBuffer>;
+    dtype?: Tensor['dtype'];
+    grad?: boolean;
+  }
 >;
 
 /** What `runOp` needs: inputs become states; `record` returns the tensors to read back. */
@@ -56,7 +67,13 @@ export interface OpRun {
 }
 
 /** Records, compiles and runs one small program, and reads back what `record` returned. */
-export async function runOp({ inputs, training = false, variants, step = {}, record }: OpRun): Promise<Record<string, Float32Array>> {
+export async function runOp({
+  inputs,
+  training = false,
+  variants,
+  step = {},
+  record,
+}: OpRun): Promise<Record<string, Float32Array>> {
   const gpu = await testGpu();
   const memory = new Memory(gpu);
   const rec = new Recorder(variants ?? defaultVariants(gpu), training);
@@ -71,7 +88,16 @@ export async function runOp({ inputs, training = false, variants, step = {}, rec
   const out = record(rec, tensors);
   const program = await Program.compile(rec, memory, { share: false });
   const words = new DataView(new ArrayBuffer(64));
-  const names = ['learning_rate', 'weight_decay', 'clip_norm', 'inverse_tokens', 'balance_scale', 'correction1', 'correction2', 'dropout'];
+  const names = [
+    'learning_rate',
+    'weight_decay',
+    'clip_norm',
+    'inverse_tokens',
+    'balance_scale',
+    'correction1',
+    'correction2',
+    'dropout',
+  ];
   names.forEach((n, i) => words.setFloat32(i * 4, step[n] ?? 0, true));
   ['seed', 'number', 'micro'].forEach((n, i) => words.setUint32(32 + i * 4, step[n] ?? 0, true));
   gpu.device.queue.writeBuffer(memory.step, 0, words.buffer);
@@ -100,7 +126,12 @@ export function relativeError(a: ArrayLike<number>, b: ArrayLike<number>): numbe
 }
 
 /** Fails unless ‖a − b‖ ≤ bound·‖b‖ and every value is finite. */
-export function expectClose(a: ArrayLike<number>, b: ArrayLike<number>, bound: number, what = 'values'): void {
+export function expectClose(
+  a: ArrayLike<number>,
+  b: ArrayLike<number>,
+  bound: number,
+  what = 'values',
+): void {
   expect(Array.prototype.every.call(a, Number.isFinite), `${what} are finite`).toBe(true);
   const error = relativeError(a, b);
   expect(error, `${what}: relative error ${error} above ${bound}`).toBeLessThanOrEqual(bound);

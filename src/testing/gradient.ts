@@ -1,7 +1,10 @@
 // Central finite differences in float64: what proves the reference.
 import { expect } from 'vitest';
 
-/** Fails unless `gradient` is the derivative of the scalar f at x, entry by entry, within `bound` of the largest entry. */
+/**
+ * Fails unless `gradient` is the derivative of the scalar f at x, entry by entry, within `bound` of
+ * the largest entry.
+ */
 export function expectGradient(
   f: (x: Float64Array) => number,
   x: ArrayLike<number>,
@@ -19,7 +22,10 @@ export function expectGradient(
     const below = f(at);
     at[i] = kept;
     const slope = (above - below) / (2 * step);
-    expect(Math.abs(slope - gradient[i]) / largest, `entry ${i}: slope ${slope}, gradient ${gradient[i]}`).toBeLessThan(bound);
+    expect(
+      Math.abs(slope - gradient[i]) / largest,
+      `entry ${i}: slope ${slope}, gradient ${gradient[i]}`,
+    ).toBeLessThan(bound);
   }
 }
 

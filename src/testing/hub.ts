@@ -1,4 +1,5 @@
-// A hub that speaks the real one's routes: model info, tree, resolve with its redirects, Range, tokens, CORS; with faults on demand.
+// A hub that speaks the real one's routes: model info, tree, resolve with its redirects, Range,
+// tokens, CORS; with faults on demand.
 import { createHash } from 'node:crypto';
 import type { IncomingMessage, ServerResponse } from 'node:http';
 
@@ -30,7 +31,9 @@ export interface Served {
 
 export const TOKEN = 'hf_test';
 const hex = (algorithm: string, ...data: (string | Uint8Array)[]) =>
-  data.reduce((hash: ReturnType<typeof createHash>, d) => hash.update(d), createHash(algorithm)).digest('hex');
+  data
+    .reduce((hash: ReturnType<typeof createHash>, d) => hash.update(d), createHash(algorithm))
+    .digest('hex');
 const pause = (ms: number) => new Promise((resolve) => setTimeout(resolve, ms));
 
 /** The hub's routes; `hub` and `cdn` are its two origins, set once they are known. */
@@ -75,21 +78,36 @@ export class MockHub {
   };
 
   /** The model, when the request may see it; otherwise it is answered. */
-  #model(req: IncomingMessage, res: ServerResponse, id: string, revision: string): MockModel | null {
+  #model(
+    req: IncomingMessage,
+    res: ServerResponse,
+    id: string,
+    revision: string,
+  ): MockModel | null {
     const model = this.models.find((m) => m.id === id);
     const { authorization } = req.headers;
     const known = authorization === `Bearer ${TOKEN}`;
     const refuse = (status: number, code: string | null, error: string) => {
-      res.writeHead(status, { ...(code && { 'X-Error-Code': code }), 'X-Error-Message': error, 'Content-Type': 'application/json' });
+      res.writeHead(status, {
+        ...(code && { 'X-Error-Code': code }),
+        'X-Error-Message': error,
+        'Content-Type': 'application/json',
+      });
       res.end(JSON.stringify({ error }));
       return null;
     };
-    if (authorization && !known) return refuse(401, null, 'Invalid credentials in Authorization header');
+    if (authorization && !known)
+      return refuse(401, null, 'Invalid credentials in Authorization header');
     if (!model || (model.access === 'private' && !known))
-      return refuse(known ? 404 : 401, 'RepoNotFound', known ? 'Repository not found' : 'Invalid username or password.');
+      return refuse(
+        known ? 404 : 401,
+        'RepoNotFound',
+        known ? 'Repository not found' : 'Invalid username or password.',
+      );
     if (model.access === 'gated' && !known && !req.url!.startsWith('/api/models/'))
       return refuse(401, 'GatedRepo', `Access to model ${id} is restricted.`);
-    if (revision !== 'main' && revision !== model.commit) return refuse(404, 'RevisionNotFound', `Invalid rev id: ${revision}`);
+    if (revision !== 'main' && revision !== model.commit)
+      return refuse(404, 'RevisionNotFound', `Invalid rev id: ${revision}`);
     return model;
   }
 
@@ -97,7 +115,12 @@ export class MockHub {
   #fault(res: ServerResponse, key: string): Fault | null | 'answered' {
     const fault = this.faults.get(key)?.shift() ?? null;
     if (fault?.kind !== 'status') return fault;
-    res.writeHead(fault.status, fault.retryAfter === undefined ? {} : { 'Retry-After': fault.retryAfter }).end();
+    res
+      .writeHead(
+        fault.status,
+        fault.retryAfter === undefined ? {} : { 'Retry-After': fault.retryAfter },
+      )
+      .end();
     return 'answered';
   }
 
@@ -130,10 +153,15 @@ export class MockHub {
       const pointer = `version https://git-lfs.github.com/spec/v1\noid sha256:${hex('sha256', bytes)}\nsize ${bytes.length}\n`;
       const blob = lfs ? new TextEncoder().encode(pointer) : bytes;
       const oid = hex('sha1', `blob ${blob.length}\0`, blob);
-      const large = { lfs: { oid: hex('sha256', bytes), size: bytes.length, pointerSize: blob.length } };
+      const large = {
+        lfs: { oid: hex('sha256', bytes), size: bytes.length, pointerSize: blob.length },
+      };
       return { type: 'file', oid, size: bytes.length, path, ...(lfs && large) };
     });
-    const all = [{ type: 'directory', oid: hex('sha1', 'onnx'), size: 0, path: 'onnx' }, ...entries];
+    const all = [
+      { type: 'directory', oid: hex('sha1', 'onnx'), size: 0, path: 'onnx' },
+      ...entries,
+    ];
     const at = Number(url.searchParams.get('cursor') ?? 0);
     if (at + this.pageSize < all.length) {
       url.searchParams.set('cursor', String(at + this.pageSize));
@@ -144,7 +172,13 @@ export class MockHub {
   }
 
   /** Large files lie on another host, small ones behind a cache on the same. */
-  #resolve(req: IncomingMessage, res: ServerResponse, id: string, revision: string, path: string): void {
+  #resolve(
+    req: IncomingMessage,
+    res: ServerResponse,
+    id: string,
+    revision: string,
+    path: string,
+  ): void {
     const model = this.#model(req, res, id, revision);
     if (!model) return;
     const file = model.files[path];
@@ -158,10 +192,21 @@ export class MockHub {
           'X-Repo-Commit': model.commit,
         })
         .end();
-    else res.writeHead(307, { Location: `/api/resolve-cache/models/${id}/${model.commit}/${encodeURIComponent(path)}` }).end();
+    else
+      res
+        .writeHead(307, {
+          Location: `/api/resolve-cache/models/${id}/${model.commit}/${encodeURIComponent(path)}`,
+        })
+        .end();
   }
 
-  async #content(req: IncomingMessage, res: ServerResponse, id: string, commit: string, path: string): Promise<void> {
+  async #content(
+    req: IncomingMessage,
+    res: ServerResponse,
+    id: string,
+    commit: string,
+    path: string,
+  ): Promise<void> {
     const file = this.models.find((m) => m.id === id && m.commit === commit)!.files[path];
     if (file.lfs && req.headers.authorization) {
       res.writeHead(400).end('Only one auth mechanism allowed'); // as signed addresses answer
@@ -178,8 +223,14 @@ export class MockHub {
     }
     const served = { path, from, sent: 0 };
     this.served.push(served);
-    const range = { 'Content-Range': `bytes ${from}-${file.bytes.length - 1}/${file.bytes.length}` };
-    res.writeHead(from > 0 ? 206 : 200, { 'Content-Length': bytes.length, 'Accept-Ranges': 'bytes', ...(from > 0 && range) });
+    const range = {
+      'Content-Range': `bytes ${from}-${file.bytes.length - 1}/${file.bytes.length}`,
+    };
+    res.writeHead(from > 0 ? 206 : 200, {
+      'Content-Length': bytes.length,
+      'Accept-Ranges': 'bytes',
+      ...(from > 0 && range),
+    });
     const end = fault?.kind === 'cut' || fault?.kind === 'stall' ? fault.after : bytes.length;
     const piece = fault?.kind === 'slow' ? fault.piece : end;
     for (let at = 0; at < end && !res.destroyed; at += piece) {

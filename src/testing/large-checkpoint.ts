@@ -19,7 +19,10 @@ const json = {
 /** Byte i of the data is this, so that what arrives on the device can be checked anywhere. */
 export const byteAt = (i: number): number => (i * 7 + Math.floor(i / 65_536)) & 63;
 
-/** A folder with it in safetensors, in f32; where each tensor lies in the data; bytes of the largest one; and the most that was read at once. */
+/**
+ * A folder with it in safetensors, in f32; where each tensor lies in the data; bytes of the largest
+ * one; and the most that was read at once.
+ */
 export function largeCheckpoint(): {
   folder: Folder;
   source: ByteSource;
@@ -44,10 +47,14 @@ export function largeCheckpoint(): {
   const read = async (start: number, end: number) => {
     most = Math.max(most, end - start);
     const out = new Uint8Array(end - start);
-    for (let i = 0; i < out.length; i++) out[i] = start + i < head.length ? head[start + i] : byteAt(start + i - head.length);
+    for (let i = 0; i < out.length; i++)
+      out[i] = start + i < head.length ? head[start + i] : byteAt(start + i - head.length);
     return out;
   };
   const source = { name: 'model.safetensors', size: head.length + at, read };
-  const folder = folderOf('large', [bytesSource(new TextEncoder().encode(JSON.stringify(json)), 'config.json'), source]);
+  const folder = folderOf('large', [
+    bytesSource(new TextEncoder().encode(JSON.stringify(json)), 'config.json'),
+    source,
+  ]);
   return { folder, source, places, largest: Math.max(...all.map(bytesOf)), mostRead: () => most };
 }

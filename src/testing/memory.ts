@@ -25,7 +25,10 @@ export class PeakMemory {
   /** Fails unless it stayed below the bytes of the largest tensor and `more`. */
   expectWithin(largest: number, more: number): void {
     const mib = (bytes: number) => (bytes / 2 ** 20).toFixed(0);
-    if (this.#peak > 0) console.info(`largest tensor ${mib(largest)} MiB, peak ${mib(this.#peak)} MiB of JavaScript memory`);
+    if (this.#peak > 0)
+      console.info(
+        `largest tensor ${mib(largest)} MiB, peak ${mib(this.#peak)} MiB of JavaScript memory`,
+      );
     expect(this.#peak).toBeLessThan(largest + more);
   }
 }

@@ -20,10 +20,12 @@ class MemoryFile implements FileEntry {
   }
 
   async createSyncAccessHandle() {
-    if (this.#open) throw new DOMException(`${this.name} is being written`, 'NoModificationAllowedError');
+    if (this.#open)
+      throw new DOMException(`${this.name} is being written`, 'NoModificationAllowedError');
     this.#open = true;
     const resize = (size: number) => {
-      if (size - this.#bytes.length > this.room.bytes) throw new DOMException('no room', 'QuotaExceededError');
+      if (size - this.#bytes.length > this.room.bytes)
+        throw new DOMException('no room', 'QuotaExceededError');
       this.room.bytes -= size - this.#bytes.length;
       const next = new Uint8Array(size);
       next.set(this.#bytes.subarray(0, size));
@@ -57,14 +59,16 @@ export class MemoryDirectory implements Directory {
   constructor(readonly room = { bytes: Number.POSITIVE_INFINITY }) {}
 
   async getDirectoryHandle(name: string, options?: { create?: boolean }) {
-    const found = this.directories.get(name) ?? (options?.create ? new MemoryDirectory(this.room) : null);
+    const found =
+      this.directories.get(name) ?? (options?.create ? new MemoryDirectory(this.room) : null);
     if (!found) throw missing(name);
     this.directories.set(name, found);
     return found;
   }
 
   async getFileHandle(name: string, options?: { create?: boolean }) {
-    const found = this.files.get(name) ?? (options?.create ? new MemoryFile(name, this.room) : null);
+    const found =
+      this.files.get(name) ?? (options?.create ? new MemoryFile(name, this.room) : null);
     if (!found) throw missing(name);
     this.files.set(name, found);
     return found;

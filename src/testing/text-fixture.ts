@@ -1,4 +1,5 @@
-// The tiny tokenizer of the goldens as a model folder, with any chat template and any file replaced.
+// The tiny tokenizer of the goldens as a model folder, with any chat template and any file
+// replaced.
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { bytesSource, type Folder, folderOf } from '../data/source.ts';
@@ -29,8 +30,14 @@ const bytes = (text: string) => new TextEncoder().encode(text);
 export const textSource = (name: string, text: string | Uint8Array<ArrayBuffer>) =>
   bytesSource(typeof text === 'string' ? bytes(text) : text, name);
 
-/** The tokenizer's folder; `template` goes into chat_template.jinja, `files` replace or (null) remove files. */
-export function tokenizerFolder(template: string | null, files: Record<string, string | null> = {}): Folder {
+/**
+ * The tokenizer's folder; `template` goes into chat_template.jinja, `files` replace or (null)
+ * remove files.
+ */
+export function tokenizerFolder(
+  template: string | null,
+  files: Record<string, string | null> = {},
+): Folder {
   const all: Record<string, string | null> = {
     'tokenizer.json': readFileSync(join(dir, 'tokenizer.json'), 'utf8'),
     'tokenizer_config.json': readFileSync(join(dir, 'tokenizer_config.json'), 'utf8'),

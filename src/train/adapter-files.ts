@@ -1,13 +1,34 @@
-// Adapters as files: the native format (method §5) and plain LoRA exactly as Hugging Face PEFT writes it.
-import { parseAllocation, type SiteDims, type Target, targetNames, uniformAllocation } from '../adapters/allocation.ts';
-import { type AdapterLayout, type AdapterSpec, layoutAdapter, type NamedTensor, namedTensors } from '../adapters/layout.ts';
-import { openSafetensors, readF32, type TensorEntry, writeSafetensors } from '../data/safetensors.ts';
+// Adapters as files: the native format (method §5) and plain LoRA exactly as Hugging Face PEFT
+// writes it.
+import {
+  parseAllocation,
+  type SiteDims,
+  type Target,
+  targetNames,
+  uniformAllocation,
+} from '../adapters/allocation.ts';
+import {
+  type AdapterLayout,
+  type AdapterSpec,
+  layoutAdapter,
+  type NamedTensor,
+  namedTensors,
+} from '../adapters/layout.ts';
+import {
+  openSafetensors,
+  readF32,
+  type TensorEntry,
+  writeSafetensors,
+} from '../data/safetensors.ts';
 import { type Folder, readAll } from '../data/source.ts';
 import { InputError } from '../util/error.ts';
 import { parseJsonObject } from '../util/json.ts';
 
 /** File names of an adapter folder. */
-export const ADAPTER_FILES = { config: 'adapter_config.json', weights: 'adapter_model.safetensors' } as const;
+export const ADAPTER_FILES = {
+  config: 'adapter_config.json',
+  weights: 'adapter_model.safetensors',
+} as const;
 
 type Json = Record<string, unknown>;
 
@@ -17,7 +38,8 @@ export function extract(t: NamedTensor, store: Float32Array): Float32Array<Array
   const from = t.bank.offset + t.row * width;
   if (!t.transposed) return store.slice(from, from + t.rows * width);
   const out = new Float32Array(t.rows * width);
-  for (let r = 0; r < t.rows; r++) for (let o = 0; o < width; o++) out[o * t.rows + r] = store[from + r * width + o];
+  for (let r = 0; r < t.rows; r++)
+    for (let o = 0; o < width; o++) out[o * t.rows + r] = store[from + r * width + o];
   return out;
 }
 
@@ -26,7 +48,9 @@ export function insert(t: NamedTensor, values: Float32Array, store: Float32Array
   const width = t.bank.shape[1];
   const from = t.bank.offset + t.row * width;
   if (!t.transposed) store.set(values, from);
-  else for (let r = 0; r < t.rows; r++) for (let o = 0; o < width; o++) store[from + r * width + o] = values[o * t.rows + r];
+  else
+    for (let r = 0; r < t.rows; r++)
+      for (let o = 0; o < width; o++) store[from + r * width + o] = values[o * t.rows + r];
 }
 
 /** A tensor of a file to write. */
@@ -41,8 +65,13 @@ export const storeTensors = (layout: AdapterLayout, store: Float32Array): FileTe
   namedTensors(layout).map((t) => ({ name: t.name, shape: [...t.shape], data: extract(t, store) }));
 
 /** A safetensors file of f32 tensors; `scalars` come first. */
-export function tensorFile(tensors: readonly FileTensor[], scalars: Record<string, number> = {}): Uint8Array<ArrayBuffer> {
-  const first = Object.entries(scalars).map(([name, v]): FileTensor => ({ name, shape: [], data: Float32Array.of(v) }));
+export function tensorFile(
+  tensors: readonly FileTensor[],
+  scalars: Record<string, number> = {},
+): Uint8Array<ArrayBuffer> {
+  const first = Object.entries(scalars).map(
+    ([name, v]): FileTensor => ({ name, shape: [], data: Float32Array.of(v) }),
+  );
   return writeSafetensors(
     [...first, ...tensors].map((t) => ({ ...t, dtype: 'F32' as const })),
     { format: 'pt' },
@@ -56,7 +85,10 @@ export interface ExpectedTensor {
   take(values: Float32Array): void;
 }
 
-/** Reads a file's tensors. @throws InputError naming the tensor that is missing, unknown, of another shape or not finite */
+/**
+ * Reads a file's tensors.
+ * @throws InputError naming the tensor that is missing, unknown, of another shape or not finite
+ */
 export async function readTensors(
   expected: readonly ExpectedTensor[],
   entries: ReadonlyMap<string, TensorEntry>,
@@ -65,22 +97,36 @@ export async function readTensors(
   const known = new Set(expected.map((t) => t.name));
   const stranger = [...entries.keys()].find((k) => !known.has(k));
   if (stranger !== undefined)
-    throw new InputError('bad-adapter', `${where}: the tensor ${stranger} belongs to no site of this adapter and model.`);
+    throw new InputError(
+      'bad-adapter',
+      `${where}: the tensor ${stranger} belongs to no site of this adapter and model.`,
+    );
   for (const t of expected) {
     const entry = entries.get(t.name);
     if (!entry) throw new InputError('bad-adapter', `${where}: the tensor ${t.name} is missing.`);
     if (entry.shape.join() !== t.shape.join())
-      throw new InputError('bad-adapter', `${where}: ${t.name} has shape [${entry.shape.join(', ')}], expected [${t.shape.join(', ')}].`);
+      throw new InputError(
+        'bad-adapter',
+        `${where}: ${t.name} has shape [${entry.shape.join(', ')}], expected [${t.shape.join(', ')}].`,
+      );
     const values = await readF32(entry);
     const bad = values.findIndex((v) => !Number.isFinite(v));
-    if (bad >= 0) throw new InputError('bad-adapter', `${where}: ${t.name} holds ${values[bad]} at element ${bad}.`);
+    if (bad >= 0)
+      throw new InputError(
+        'bad-adapter',
+        `${where}: ${t.name} holds ${values[bad]} at element ${bad}.`,
+      );
     t.take(values);
   }
 }
 
 /** The tensors that a file of a layout holds; their values go into `store`. */
 export const expectedTensors = (layout: AdapterLayout, store: Float32Array): ExpectedTensor[] =>
-  namedTensors(layout).map((t) => ({ name: t.name, shape: t.shape, take: (values) => insert(t, values, store) }));
+  namedTensors(layout).map((t) => ({
+    name: t.name,
+    shape: t.shape,
+    take: (values) => insert(t, values, store),
+  }));
 
 /** Values of the whole store from a file's tensors. @throws InputError as readTensors */
 export async function storeValues(
@@ -136,9 +182,18 @@ export function adapterConfig({ spec }: AdapterLayout, base: string): Json {
 }
 
 /** The two files of an adapter folder. */
-export function adapterFiles(layout: AdapterLayout, store: Float32Array, base: string): Record<string, Uint8Array<ArrayBuffer>> {
-  const config = new TextEncoder().encode(`${JSON.stringify(adapterConfig(layout, base), null, 2)}\n`);
-  return { [ADAPTER_FILES.config]: config, [ADAPTER_FILES.weights]: tensorFile(storeTensors(layout, store)) };
+export function adapterFiles(
+  layout: AdapterLayout,
+  store: Float32Array,
+  base: string,
+): Record<string, Uint8Array<ArrayBuffer>> {
+  const config = new TextEncoder().encode(
+    `${JSON.stringify(adapterConfig(layout, base), null, 2)}\n`,
+  );
+  return {
+    [ADAPTER_FILES.config]: config,
+    [ADAPTER_FILES.weights]: tensorFile(storeTensors(layout, store)),
+  };
 }
 
 /** PEFT settings that would change the mathematics, and the values that leave it alone. */
@@ -160,7 +215,8 @@ const PEFT_PLAIN: Record<string, readonly unknown[]> = {
 
 function number(json: Json, key: string, where: string, whole: boolean, low: number): number {
   const v = json[key];
-  if (typeof v === 'number' && v >= low && Number.isFinite(v) && (!whole || Number.isInteger(v))) return v;
+  if (typeof v === 'number' && v >= low && Number.isFinite(v) && (!whole || Number.isInteger(v)))
+    return v;
   throw new InputError(
     'bad-adapter',
     `${where}: "${key}" is ${JSON.stringify(v)}, not a ${whole ? 'whole ' : ''}number of at least ${low}.`,
@@ -173,23 +229,36 @@ function targetsOf(json: Json, where: string): Target[] {
     throw new InputError('bad-adapter', `${where}: "target_modules" must be a list of linears.`);
   const bad = list.find((t) => !targetNames.includes(t));
   if (bad !== undefined)
-    throw new InputError('bad-adapter', `${where}: "target_modules" has ${JSON.stringify(bad)}; known are ${targetNames.join(', ')}.`);
+    throw new InputError(
+      'bad-adapter',
+      `${where}: "target_modules" has ${JSON.stringify(bad)}; known are ${targetNames.join(', ')}.`,
+    );
   return targetNames.filter((t) => list.includes(t));
 }
 
-/** Reads adapter_config.json into a spec for a decoder of `layers` layers. @throws InputError naming file, key and value. */
+/**
+ * Reads adapter_config.json into a spec for a decoder of `layers` layers.
+ * @throws InputError naming file, key and value.
+ */
 export function parseAdapterConfig(json: Json, layers: number, where: string): AdapterSpec {
   const targets = targetsOf(json, where);
   const alpha = number(json, 'lora_alpha', where, false, 0);
-  const dropout = json.lora_dropout === undefined ? 0 : number(json, 'lora_dropout', where, false, 0);
+  const dropout =
+    json.lora_dropout === undefined ? 0 : number(json, 'lora_dropout', where, false, 0);
   if (json.peft_type === 'LORA') {
     for (const [key, plain] of Object.entries(PEFT_PLAIN)) {
       if (json[key] !== undefined && !plain.includes(json[key]))
-        throw new InputError('bad-adapter', `${where}: "${key}" is ${JSON.stringify(json[key])}, which is not supported.`);
+        throw new InputError(
+          'bad-adapter',
+          `${where}: "${key}" is ${JSON.stringify(json[key])}, which is not supported.`,
+        );
     }
     for (const key of ['rank_pattern', 'alpha_pattern']) {
       if (Object.keys((json[key] as object | undefined) ?? {}).length > 0)
-        throw new InputError('bad-adapter', `${where}: "${key}" is not empty, which is not supported.`);
+        throw new InputError(
+          'bad-adapter',
+          `${where}: "${key}" is not empty, which is not supported.`,
+        );
     }
     const rank = number(json, 'r', where, true, 1);
     return {
@@ -204,10 +273,16 @@ export function parseAdapterConfig(json: Json, layers: number, where: string): A
     };
   }
   if (json.peft_type !== 'GUILOMO')
-    throw new InputError('bad-adapter', `${where}: "peft_type" is ${JSON.stringify(json.peft_type)}; LORA and GUILOMO can be read.`);
+    throw new InputError(
+      'bad-adapter',
+      `${where}: "peft_type" is ${JSON.stringify(json.peft_type)}; LORA and GUILOMO can be read.`,
+    );
   const scale = json.scale;
   if (scale !== 'constant' && scale !== 'per-expert')
-    throw new InputError('bad-adapter', `${where}: "scale" is ${JSON.stringify(scale)}, not "constant" or "per-expert".`);
+    throw new InputError(
+      'bad-adapter',
+      `${where}: "scale" is ${JSON.stringify(scale)}, not "constant" or "per-expert".`,
+    );
   const rank = number(json, 'r_max', where, true, 1);
   const allocation = parseAllocation(json.experts, json.ranks, {
     layers,
@@ -216,7 +291,16 @@ export function parseAdapterConfig(json: Json, layers: number, where: string): A
     maxRank: rank,
     files: { experts: `${where} "experts"`, ranks: `${where} "ranks"` },
   });
-  return { method: 'lora-moe', targets, rank, topK: number(json, 'top_k', where, true, 1), alpha, scale, dropout, allocation };
+  return {
+    method: 'lora-moe',
+    targets,
+    rank,
+    topK: number(json, 'top_k', where, true, 1),
+    alpha,
+    scale,
+    dropout,
+    allocation,
+  };
 }
 
 /** Opens an adapter folder for a decoder: its layout, and the values of its store. */
@@ -234,5 +318,9 @@ export async function readAdapter(
   const config = parseJsonObject(await readAll(open(ADAPTER_FILES.config)), where, 'bad-adapter');
   const layout = layoutAdapter(parseAdapterConfig(config, layers, where), layers, dims);
   const { entries } = await openSafetensors(open(ADAPTER_FILES.weights));
-  return { layout, values: await storeValues(layout, entries, `${folder.name}/${ADAPTER_FILES.weights}`), config };
+  return {
+    layout,
+    values: await storeValues(layout, entries, `${folder.name}/${ADAPTER_FILES.weights}`),
+    config,
+  };
 }

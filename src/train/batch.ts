@@ -1,4 +1,5 @@
-// A batch on its way to the device: its shape, its layout on the host, the states that hold it, the step's scalars, and the recorded loss.
+// A batch on its way to the device: its shape, its layout on the host, the states that hold it, the
+// step's scalars, and the recorded loss.
 import type { AdapterContext } from '../adapters/adapter.ts';
 import type { AdapterLayout } from '../adapters/layout.ts';
 import { writeBuffer } from '../gpu/buffers.ts';
@@ -14,7 +15,10 @@ import { rmsNorm } from '../ops/norm.ts';
 import { ADAMW, type AdamW } from '../ops/optim.ts';
 import { invariant } from '../util/error.ts';
 
-/** Sizes of a run's programs: rows and tokens a micro-batch, and loss-carrying tokens of one at most. */
+/**
+ * Sizes of a run's programs: rows and tokens a micro-batch, and loss-carrying tokens of one at
+ * most.
+ */
 export interface BatchShape {
   rows: number;
   time: number;
@@ -25,7 +29,10 @@ export interface BatchShape {
 export interface Row {
   ids: ArrayLike<number>;
   labels: ArrayLike<number>;
-  /** Of a packed row: place of each token in its document, from 0; by default the row is one document. */
+  /**
+   * Of a packed row: place of each token in its document, from 0; by default the row is one
+   * document.
+   */
   positions?: ArrayLike<number>;
   /** Of the data, where it comes from one. */
   file?: string;
@@ -37,7 +44,10 @@ export interface MicroBatch {
   lengths: Uint32Array<ArrayBuffer>;
   /** Position of each token in its document; 0 for padding, which sees itself alone. */
   positions: Uint32Array<ArrayBuffer>;
-  /** Positions (row·time + t) whose logits predict a trained token, padded with NO_ROW; and the tokens, padded with NO_TARGET. */
+  /**
+   * Positions (row·time + t) whose logits predict a trained token, padded with NO_ROW; and the
+   * tokens, padded with NO_TARGET.
+   */
   index: Uint32Array<ArrayBuffer>;
   targets: Uint32Array<ArrayBuffer>;
   lossTokens: number;
@@ -60,16 +70,20 @@ export interface StepScalars {
 /** Position of a row's token in its document. */
 const positionOf = ({ positions }: Row, t: number): number => positions?.[t] ?? t;
 
-/** Tokens of a row that carry loss: those with a label, a document's first one left out, which nothing predicts. */
+/**
+ * Tokens of a row that carry loss: those with a label, a document's first one left out, which
+ * nothing predicts.
+ */
 export function lossTokens(row: Row): number {
   let count = 0;
-  for (let t = 0; t < row.ids.length; t++) if (row.labels[t] >= 0 && positionOf(row, t) > 0) count++;
+  for (let t = 0; t < row.ids.length; t++)
+    if (row.labels[t] >= 0 && positionOf(row, t) > 0) count++;
   return count;
 }
 
 /**
- * Lays rows of token ids and labels (−100: no loss) out as a micro-batch; missing rows are empty. Logits at t predict labels[t + 1] of the
- * same document.
+ * Lays rows of token ids and labels (−100: no loss) out as a micro-batch; missing rows are empty.
+ * Logits at t predict labels[t + 1] of the same document.
  */
 export function microBatch(rows: readonly Row[], shape: BatchShape): MicroBatch {
   invariant(rows.length <= shape.rows, 'more rows than the program has');
@@ -101,7 +115,16 @@ export function microBatch(rows: readonly Row[], shape: BatchShape): MicroBatch 
 export function stepBytes(s: StepScalars, { beta1, beta2 }: AdamW = ADAMW): ArrayBuffer {
   const bytes = new DataView(new ArrayBuffer(64));
   const t = s.number ?? 0;
-  const floats = [s.learningRate, s.weightDecay, s.clipNorm, s.inverseTokens, s.balanceScale, 1 - beta1 ** t, 1 - beta2 ** t, s.dropout];
+  const floats = [
+    s.learningRate,
+    s.weightDecay,
+    s.clipNorm,
+    s.inverseTokens,
+    s.balanceScale,
+    1 - beta1 ** t,
+    1 - beta2 ** t,
+    s.dropout,
+  ];
   floats.forEach((v, i) => {
     bytes.setFloat32(i * 4, v ?? 0, true);
   });
@@ -112,11 +135,15 @@ export function stepBytes(s: StepScalars, { beta1, beta2 }: AdamW = ADAMW): Arra
 }
 
 /** The states of a batch and of what is counted on it. */
-export type BatchStates = Record<'ids' | 'lengths' | 'positions' | 'index' | 'targets' | 'statistics' | 'routing' | 'halt', Tensor>;
+export type BatchStates = Record<
+  'ids' | 'lengths' | 'positions' | 'index' | 'targets' | 'statistics' | 'routing' | 'halt',
+  Tensor
+>;
 
 /** The states of a batch shape, symbolic; `experts`: routed experts in all. */
 export function batchStates(shape: BatchShape, experts: number): BatchStates {
-  const state = (name: string, size: number, dtype: 'u32' | 'f32') => tensor(name, [size], { kind: 'state', dtype });
+  const state = (name: string, size: number, dtype: 'u32' | 'f32') =>
+    tensor(name, [size], { kind: 'state', dtype });
   return {
     ids: state('ids', shape.rows * shape.time, 'u32'),
     lengths: state('lengths', shape.rows, 'u32'),
@@ -135,7 +162,10 @@ export function writeBatch(memory: Memory, states: BatchStates, batch: MicroBatc
     writeBuffer(memory.gpu, memory.get(states[key]), batch[key]);
 }
 
-/** What trades time for memory and changes no bit: what is computed again in the backward pass, and rows of logits at a time. */
+/**
+ * What trades time for memory and changes no bit: what is computed again in the backward pass, and
+ * rows of logits at a time.
+ */
 export interface Thrift {
   recompute: Recompute;
   chunk: number;
@@ -148,7 +178,10 @@ export const LAVISH: Thrift = { recompute: 'none', chunk: 128 };
 export const chunkWithin = (chunk: number, vocab: number, maxBinding: number): number =>
   Math.max(1, Math.min(chunk, Math.floor(maxBinding / (4 * vocab))));
 
-/** Records the decoder and the loss of the batch in `states`, without the backward pass. Returns the losses (targets). */
+/**
+ * Records the decoder and the loss of the batch in `states`, without the backward pass. Returns the
+ * losses (targets).
+ */
 export function recordLoss(
   rec: Recorder,
   model: SymbolicModel,

@@ -1,4 +1,5 @@
-// Measurements: the product kernels by shape and variant, and whole training steps of a model's shape with random weights.
+// Measurements: the product kernels by shape and variant, and whole training steps of a model's
+// shape with random weights.
 import { siteDims, targetNames, uniformAllocation } from '../adapters/allocation.ts';
 import { initialValues } from '../adapters/init.ts';
 import { type AdapterSpec, countParameters, layoutAdapter } from '../adapters/layout.ts';
@@ -38,20 +39,33 @@ export const PRODUCTS = [
 
 const random = (n: number, scale: number): Float32Array<ArrayBuffer> => {
   const r = new Random(1, 'bench');
-  const block = Float32Array.from({ length: Math.min(n, 65536) }, () => (r.uniform() * 2 - 1) * scale);
+  const block = Float32Array.from(
+    { length: Math.min(n, 65536) },
+    () => (r.uniform() * 2 - 1) * scale,
+  );
   const out = new Float32Array(n);
-  for (let at = 0; at < n; at += block.length) out.set(block.subarray(0, Math.min(block.length, n - at)), at);
+  for (let at = 0; at < n; at += block.length)
+    out.set(block.subarray(0, Math.min(block.length, n - at)), at);
   return out;
 };
 
-const wait = (gpu: Gpu): Promise<void> => idle(gpu.device.queue.onSubmittedWorkDone().then(() => undefined));
+const wait = (gpu: Gpu): Promise<void> =>
+  idle(gpu.device.queue.onSubmittedWorkDone().then(() => undefined));
 
 /** Best of `repeats` timings of one product, in a variant. */
-export async function timeProduct(gpu: Gpu, p: (typeof PRODUCTS)[number], variants: Variants, repeats = 5): Promise<ProductResult> {
+export async function timeProduct(
+  gpu: Gpu,
+  p: (typeof PRODUCTS)[number],
+  variants: Variants,
+  repeats = 5,
+): Promise<ProductResult> {
   const memory = new Memory(gpu);
   const make = (name: string, shape: number[], fill: boolean) => {
     const t = tensor(name, shape, { kind: 'state' });
-    memory.bind(t, fill ? bufferOf(gpu, name, random(sizeOf(t), 1)) : createBuffer(gpu, name, bytesOf(t)));
+    memory.bind(
+      t,
+      fill ? bufferOf(gpu, name, random(sizeOf(t), 1)) : createBuffer(gpu, name, bytesOf(t)),
+    );
     return t;
   };
   const { m, n, k } = p;
@@ -79,7 +93,15 @@ export async function timeProduct(gpu: Gpu, p: (typeof PRODUCTS)[number], varian
   }
   program.destroy();
   memory.destroy();
-  return { name: p.name, variant: variants.product, m, n, k, milliseconds: best, gflops: (2 * m * n * k) / best / 1e6 };
+  return {
+    name: p.name,
+    variant: variants.product,
+    m,
+    n,
+    k,
+    milliseconds: best,
+    gflops: (2 * m * n * k) / best / 1e6,
+  };
 }
 
 /** A training step's speed: `milliseconds` is the median micro-step with its update. */
@@ -103,7 +125,12 @@ function bfloat16(values: Float32Array): Uint16Array<ArrayBuffer> {
 }
 
 /** A model of a shape with random weights on the device, matrices in `dtype`. */
-export function randomModel(gpu: Gpu, config: ModelConfig, variants = defaultVariants(gpu), dtype: 'f32' | 'bf16' = 'f32'): LoadedModel {
+export function randomModel(
+  gpu: Gpu,
+  config: ModelConfig,
+  variants = defaultVariants(gpu),
+  dtype: 'f32' | 'bf16' = 'f32',
+): LoadedModel {
   const weights = symbolicWeights(config, () => dtype, gpu.maxBinding);
   const memory = new Memory(gpu);
   for (const t of weights.all) {
@@ -113,7 +140,10 @@ export function randomModel(gpu: Gpu, config: ModelConfig, variants = defaultVar
   return { name: 'random', gpu, config, weights, memory, variants };
 }
 
-/** Times training steps of an adapter (8 experts of rank 8, top-2, all sites; or plain LoRA of rank 8) on one row of `time` tokens. */
+/**
+ * Times training steps of an adapter (8 experts of rank 8, top-2, all sites; or plain LoRA of rank
+ * 8) on one row of `time` tokens.
+ */
 export async function timeSteps(
   model: LoadedModel,
   method: AdapterSpec['method'],
@@ -124,7 +154,16 @@ export async function timeSteps(
   const { config, gpu } = model;
   const allocation = uniformAllocation(config.layers, targetNames, method === 'lora' ? 1 : 8, 8);
   const layout = layoutAdapter(
-    { method, targets: targetNames, rank: 8, topK: 2, alpha: 16, scale: 'constant', dropout: 0, allocation },
+    {
+      method,
+      targets: targetNames,
+      rank: 8,
+      topK: 2,
+      alpha: 16,
+      scale: 'constant',
+      dropout: 0,
+      allocation,
+    },
     config.layers,
     siteDims(config),
   );
@@ -135,7 +174,13 @@ export async function timeSteps(
   const ids = Array.from({ length: time }, (_, i) => (i * 7919) % config.vocab);
   const batch = microBatch([{ ids, labels: ids }], shape);
   const step = (number: number) => {
-    const scalars = { learningRate: 1e-4, clipNorm: 1, inverseTokens: 1 / batch.lossTokens, balanceScale: 0.001, number };
+    const scalars = {
+      learningRate: 1e-4,
+      clipNorm: 1,
+      inverseTokens: 1 / batch.lossTokens,
+      balanceScale: 0.001,
+      number,
+    };
     runtime.micro(batch, scalars, 2e9);
     runtime.update(scalars);
     return wait(gpu);

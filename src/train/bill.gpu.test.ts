@@ -1,4 +1,5 @@
-// The bill against the bytes of every buffer that the device was asked for, at the peak of whole runs; recomputation changes no bit of them.
+// The bill against the bytes of every buffer that the device was asked for, at the peak of whole
+// runs; recomputation changes no bit of them.
 import { expect, test } from 'vitest';
 import { defaultVariants } from '../gpu/variants.ts';
 import { Generator, generate } from '../model/generate.ts';
@@ -17,7 +18,16 @@ import { searchShapes, trainingShapes } from './run-rows.ts';
 import { SearchSession } from './search-session.ts';
 import { Session, type StepMetrics } from './session.ts';
 
-const nano = { ...SMOLLM2_135M, layers: 3, hidden: 32, heads: 2, kvHeads: 1, headDim: 16, feedForward: 48, vocab: 64 };
+const nano = {
+  ...SMOLLM2_135M,
+  layers: 3,
+  hidden: 32,
+  heads: 2,
+  kvHeads: 1,
+  headDim: 16,
+  feedForward: 48,
+  vocab: 64,
+};
 const random = new Random(1, 'rows');
 const rows: Row[] = Array.from({ length: 10 }, (_, i) => {
   const ids = Array.from({ length: 5 + 2 * i }, () => Math.floor(random.uniform() * nano.vocab));
@@ -25,7 +35,9 @@ const rows: Row[] = Array.from({ length: 10 }, (_, i) => {
 });
 
 /** Bytes at the peak of a random model and of whatever `use` makes beside it. */
-async function peakOf<T>(use: (model: LoadedModel) => Promise<T>): Promise<{ bytes: number; value: T }> {
+async function peakOf<T>(
+  use: (model: LoadedModel) => Promise<T>,
+): Promise<{ bytes: number; value: T }> {
   const { created } = await testGpu();
   const before = created.held;
   created.peak = before;
@@ -49,26 +61,42 @@ async function run(model: LoadedModel, config: RunConfig, thrift: Thrift): Promi
     : trains(config) && (await Session.create({ model, rows, config, thrift }));
   if (!session) throw new Error('nothing to do');
   await session.run();
-  const values = session instanceof Session ? await session.values() : (await session.state()).upper;
+  const values =
+    session instanceof Session ? await session.values() : (await session.state()).upper;
   session.destroy();
   return values;
 }
 
-const base: RunConfigInput = { data: { maxLength: 24, validation: 0.2 }, adapter: { experts: 3, rank: 2 } };
+const base: RunConfigInput = {
+  data: { maxLength: 24, validation: 0.2 },
+  adapter: { experts: 3, rank: 2 },
+};
 const train = { steps: 1, batch: 4, microBatch: 4 };
 const search = { steps: 2, batch: 4, microBatch: 2 };
 const cases: Record<string, RunConfigInput> = {
   'plain LoRA': { ...base, adapter: { method: 'lora', rank: 2, dropout: 0 }, train },
   'LoRA-MoE with dropout': { ...base, train },
-  'LoRA-MoE, rows packed': { ...base, data: { ...base.data, packing: true }, train: { ...train, batch: 2, microBatch: 2 } },
+  'LoRA-MoE, rows packed': {
+    ...base,
+    data: { ...base.data, packing: true },
+    train: { ...train, batch: 2, microBatch: 2 },
+  },
   'a search, first order': { ...base, train: false, search },
-  'a search, second order': { ...base, train: false, search: { ...search, order: 'second-order', cost: 0.1 } },
+  'a search, second order': {
+    ...base,
+    train: false,
+    search: { ...search, order: 'second-order', cost: 0.1 },
+  },
 };
 
 for (const [name, json] of Object.entries(cases)) {
   test(`${name}: under every policy the bill is what the device is asked for, and the values are the same`, async () => {
     const gpu = await testGpu();
-    const symbolic = { config: nano, weights: symbolicWeights(nano, () => 'bf16'), variants: defaultVariants(gpu) };
+    const symbolic = {
+      config: nano,
+      weights: symbolicWeights(nano, () => 'bf16'),
+      variants: defaultVariants(gpu),
+    };
     const config = parseRunConfig(json, 'run.json');
     const need = needOf(symbolic, config);
     let first: Float32Array | null = null;
@@ -100,11 +128,16 @@ test('a small binding: fewer rows of logits at a time, the head in shards; losse
   const maxBinding = 11 * wide.vocab * 4; // 11 rows; the head of 256 KiB in two shards
   const model = randomModel({ ...gpu, maxBinding }, wide, undefined, 'bf16');
   expect(model.weights.head.length).toBe(2);
-  const config = parseRunConfig({ ...base, train: { steps: 2, batch: 4, microBatch: 4 } }, 'run.json');
+  const config = parseRunConfig(
+    { ...base, train: { steps: 2, batch: 4, microBatch: 4 } },
+    'run.json',
+  );
   if (!trains(config)) throw new Error('trains');
   const trained = async (of: LoadedModel, thrift?: Thrift) => {
     const losses: number[][] = [];
-    const hooks = { onStep: ({ ce, balance, grad_norm }: StepMetrics) => losses.push([ce, balance, grad_norm]) };
+    const hooks = {
+      onStep: ({ ce, balance, grad_norm }: StepMetrics) => losses.push([ce, balance, grad_norm]),
+    };
     const session = await Session.create({ model: of, rows, config, thrift, hooks });
     await session.run();
     const { chunk, bill } = session.choice;
@@ -115,7 +148,11 @@ test('a small binding: fewer rows of logits at a time, the head in shards; losse
   const forced = await trained(model);
   expect(forced.chunk).toBe(11);
   expect(forced.largest).toBe(maxBinding);
-  const unbound = { ...model, gpu, weights: { ...model.weights, maxBinding: Number.POSITIVE_INFINITY } };
+  const unbound = {
+    ...model,
+    gpu,
+    weights: { ...model.weights, maxBinding: Number.POSITIVE_INFINITY },
+  };
   const free = await trained(unbound, { recompute: 'none', chunk: 128 });
   expect(free.largest).toBeGreaterThan(3 * maxBinding);
   expect(forced.found.losses.length).toBe(2);
@@ -124,9 +161,21 @@ test('a small binding: fewer rows of logits at a time, the head in shards; losse
   // Evaluation and answers keep within the binding too, with fewer rows at a time.
   const examples = rows.map(({ ids, labels }, i) => {
     const at = { ids: Int32Array.from(ids), labels: Int32Array.from(labels) };
-    return { ...at, promptIds: at.ids, answer: null, answerIds: at.ids.subarray(0, 2), file: '', line: i, truncated: false };
+    return {
+      ...at,
+      promptIds: at.ids,
+      answer: null,
+      answerIds: at.ids.subarray(0, 2),
+      file: '',
+      line: i,
+      truncated: false,
+    };
   });
-  const within = (bytes: number) => ({ ...model, gpu: { ...gpu, maxBinding: bytes }, weights: { ...model.weights, maxBinding: bytes } });
+  const within = (bytes: number) => ({
+    ...model,
+    gpu: { ...gpu, maxBinding: bytes },
+    weights: { ...model.weights, maxBinding: bytes },
+  });
   const few = within(3 * wide.vocab * 4);
   const bound = await peakBuffer(() => evaluateExamples(few, null, examples, null));
   const whole = await peakBuffer(() => evaluateExamples(unbound, null, examples, null));
@@ -135,8 +184,12 @@ test('a small binding: fewer rows of logits at a time, the head in shards; losse
   expect(Math.abs(bound.value.loss - whole.value.loss)).toBeLessThan(1e-6);
   expect(bound.value.correct).toBe(whole.value.correct);
   const none = within(4000);
-  await expect(evaluateExamples(none, null, examples, null)).rejects.toThrow(/A row of \d+ tokens needs 1 MiB in one binding/);
-  await expect(generate(none, null, [[1, 2]], { maxNewTokens: 1, stopIds: [] })).rejects.toThrow(/A prompt of 2 tokens needs/);
+  await expect(evaluateExamples(none, null, examples, null)).rejects.toThrow(
+    /A row of \d+ tokens needs 1 MiB in one binding/,
+  );
+  await expect(generate(none, null, [[1, 2]], { maxNewTokens: 1, stopIds: [] })).rejects.toThrow(
+    /A prompt of 2 tokens needs/,
+  );
   model.memory.destroy();
 });
 

@@ -1,4 +1,5 @@
-// What a run needs on the GPU: its buffers by category, counted from what it would record, without a GPU and before anything is loaded.
+// What a run needs on the GPU: its buffers by category, counted from what it would record, without
+// a GPU and before anything is loaded.
 import type { AdapterLayout } from '../adapters/layout.ts';
 import type { SearchLayout } from '../adapters/search.ts';
 import { bufferBytes } from '../gpu/buffers.ts';
@@ -16,10 +17,19 @@ import { RING_SLOTS } from './ring.ts';
 import { recordSearch, type SearchOptions } from './search-programs.ts';
 
 /**
- * What buffers are for. `adapter`: trainable values (with a search, row scales and GuidedSelection Vectors too); `optimizer`: their
- * gradients and moments; `cache`: keys and values of generation; `other`: inputs, statistics, tables, staging.
+ * What buffers are for. `adapter`: trainable values (with a search, row scales and GuidedSelection
+ * Vectors too); `optimizer`: their gradients and moments; `cache`: keys and values of generation;
+ * `other`: inputs, statistics, tables, staging.
  */
-export const categories = ['weights', 'adapter', 'optimizer', 'activations', 'logits', 'cache', 'other'] as const;
+export const categories = [
+  'weights',
+  'adapter',
+  'optimizer',
+  'activations',
+  'logits',
+  'cache',
+  'other',
+] as const;
 export type Category = (typeof categories)[number];
 
 /** Bytes of GPU buffers at the peak of a stage. */
@@ -34,7 +44,10 @@ const STEP_UNIFORM = 64;
 
 /** Adds up the buffers that `Memory`, `Program` and `ParamStore` would make. */
 class Ledger {
-  private readonly bytes = Object.fromEntries(categories.map((c) => [c, 0])) as Record<Category, number>;
+  private readonly bytes = Object.fromEntries(categories.map((c) => [c, 0])) as Record<
+    Category,
+    number
+  >;
   private largest = { name: '', bytes: 0 };
   private readonly slots: { size: number }[] = [];
 
@@ -58,10 +71,14 @@ class Ledger {
 
   store(store: ParamStore): void {
     this.add('adapter', 'the adapter', store.bytes);
-    for (const part of ['gradients', 'first moments', 'second moments']) this.add('optimizer', `the adapter's ${part}`, store.bytes);
+    for (const part of ['gradients', 'first moments', 'second moments'])
+      this.add('optimizer', `the adapter's ${part}`, store.bytes);
   }
 
-  /** A program's tables and params, and slots for its activations; each slot counts as what its largest tensor is. */
+  /**
+   * A program's tables and params, and slots for its activations; each slot counts as what its
+   * largest tensor is.
+   */
   program({ commands }: Recorder): void {
     const { slots, slotBytes } = plan(commands);
     const widest: Tensor[] = [];
@@ -76,15 +93,26 @@ class Ledger {
   }
 
   total(): Bill {
-    return { bytes: this.bytes, total: Object.values(this.bytes).reduce((a, b) => a + b, 0), largest: this.largest };
+    return {
+      bytes: this.bytes,
+      total: Object.values(this.bytes).reduce((a, b) => a + b, 0),
+      largest: this.largest,
+    };
   }
 }
 
 /** Bytes of a ring that copies these out. */
-const ringBytes = (sources: readonly number[]): number => RING_SLOTS * sources.reduce((a, b) => a + bufferBytes(b), 0);
+const ringBytes = (sources: readonly number[]): number =>
+  RING_SLOTS * sources.reduce((a, b) => a + bufferBytes(b), 0);
 
 /** The bill of training an adapter; the adapter is read back once the rings of the run are gone. */
-export function trainingBill(model: SymbolicModel, layout: AdapterLayout, shape: BatchShape, dropout: boolean, thrift: Thrift): Bill {
+export function trainingBill(
+  model: SymbolicModel,
+  layout: AdapterLayout,
+  shape: BatchShape,
+  dropout: boolean,
+  thrift: Thrift,
+): Bill {
   const ledger = new Ledger(model);
   const states = batchStates(shape, layout.routedExperts);
   const passes = { model, layout, shape, states };
@@ -100,7 +128,12 @@ export function trainingBill(model: SymbolicModel, layout: AdapterLayout, shape:
 }
 
 /** The bill of a search. */
-export function searchBill(model: SymbolicModel, layout: SearchLayout, shape: BatchShape, options: SearchOptions): Bill {
+export function searchBill(
+  model: SymbolicModel,
+  layout: SearchLayout,
+  shape: BatchShape,
+  options: SearchOptions,
+): Bill {
   const ledger = new Ledger(model);
   const { states, all, programs } = recordSearch(model, layout, shape, options);
   const { statistics, routing } = states.batch;
@@ -108,13 +141,21 @@ export function searchBill(model: SymbolicModel, layout: SearchLayout, shape: Ba
   ledger.store(layout.upper);
   ledger.tensors('other', all);
   ledger.add('other', 'staging', Math.max(STATISTICS.size, states.sizes.shape[0]) * 4);
-  const rings = ringBytes([bytesOf(statistics), bytesOf(routing), bytesOf(states.noted), bytesOf(states.cost.cost), layout.upper.bytes]);
+  const rings = ringBytes([
+    bytesOf(statistics),
+    bytesOf(routing),
+    bytesOf(states.noted),
+    bytesOf(states.cost.cost),
+    layout.upper.bytes,
+  ]);
   ledger.add('other', 'staging', Math.max(rings, layout.adapter.store.bytes, layout.upper.bytes));
   for (const rec of programs.values()) ledger.program(rec);
   return ledger.total();
 }
 
-/** The bill of generation, `rows` prompts at a time, with an adapter's values where there is one. */
+/**
+ * The bill of generation, `rows` prompts at a time, with an adapter's values where there is one.
+ */
 export function generationBill(
   model: SymbolicModel,
   layout: AdapterLayout | null,
@@ -124,7 +165,13 @@ export function generationBill(
 ): Bill {
   const ledger = new Ledger(model);
   if (layout) ledger.store(layout.store);
-  const { caches, states, logits, prefill, decode } = recordGeneration(model, layout, rows, promptTokens, newTokens);
+  const { caches, states, logits, prefill, decode } = recordGeneration(
+    model,
+    layout,
+    rows,
+    promptTokens,
+    newTokens,
+  );
   for (const { keys, values } of caches) ledger.tensors('cache', [keys, values]);
   for (const t of states) ledger.tensors(t === logits ? 'logits' : 'other', [t]);
   ledger.program(prefill.program);

@@ -1,4 +1,5 @@
-// run.json: its defaults, its mistakes by path and value, its JSON Schema; and the learning-rate schedule.
+// run.json: its defaults, its mistakes by path and value, its JSON Schema; and the learning-rate
+// schedule.
 import { describe, expect, test } from 'vitest';
 import { InputError } from '../util/error.ts';
 import { defaultRunConfig, jsonSchema, parseRunConfig, parseTrainingConfig } from './config.ts';
@@ -66,14 +67,20 @@ describe('run.json', () => {
     expect(defaultRunConfig().adapter.targets.length).toBe(7);
   });
 
-  test.each(['uniform', 'mola-2468', 'mola-8642', 'mola-5555', 'mola-8888', 'mola-2882', 'hilo', 'random'])(
-    'allocation %s',
-    (allocation) => {
-      const config = parse({ allocation, adapter: { parameters: 12_345 } });
-      expect(config).toMatchObject({ allocation, adapter: { parameters: 12_345 } });
-      expect(parse(JSON.parse(JSON.stringify(config)))).toEqual(config);
-    },
-  );
+  test.each([
+    'uniform',
+    'mola-2468',
+    'mola-8642',
+    'mola-5555',
+    'mola-8888',
+    'mola-2882',
+    'hilo',
+    'random',
+  ])('allocation %s', (allocation) => {
+    const config = parse({ allocation, adapter: { parameters: 12_345 } });
+    expect(config).toMatchObject({ allocation, adapter: { parameters: 12_345 } });
+    expect(parse(JSON.parse(JSON.stringify(config)))).toEqual(config);
+  });
 
   test('a search: its defaults, its allocation, and no training after it', () => {
     const config = parse({ search: {}, train: false });
@@ -98,18 +105,28 @@ describe('run.json', () => {
       closable: false,
     });
     expect(parse(JSON.parse(JSON.stringify(config)))).toEqual(config);
-    expect(() => parseTrainingConfig({ search: {}, train: false }, 'run.json')).toThrow('train is false');
+    expect(() => parseTrainingConfig({ search: {}, train: false }, 'run.json')).toThrow(
+      'train is false',
+    );
   });
 
   test('targets come out in the order of a layer', () => {
-    expect(parse({ adapter: { targets: ['down_proj', 'q_proj'] } }).adapter.targets).toEqual(['q_proj', 'down_proj']);
+    expect(parse({ adapter: { targets: ['down_proj', 'q_proj'] } }).adapter.targets).toEqual([
+      'q_proj',
+      'down_proj',
+    ]);
   });
 
   test('method "lora" ignores what belongs to LoRA-MoE, but not unknown keys', () => {
-    const config = parse({ adapter: { method: 'lora', experts: 1, topK: 5, balance: 'x', scale: null }, allocation: { experts: 'e' } });
+    const config = parse({
+      adapter: { method: 'lora', experts: 1, topK: 5, balance: 'x', scale: null },
+      allocation: { experts: 'e' },
+    });
     expect(config.adapter).toMatchObject({ method: 'lora', experts: 8, topK: 2, balance: 0.001 });
     expect(config.allocation).toBe('uniform');
-    expect(() => parse({ adapter: { method: 'lora', expert: 1 } })).toThrow('unknown key "adapter.expert"');
+    expect(() => parse({ adapter: { method: 'lora', expert: 1 } })).toThrow(
+      'unknown key "adapter.expert"',
+    );
   });
 
   const cases: [unknown, string][] = [
@@ -120,12 +137,18 @@ describe('run.json', () => {
     [{ seed: -1 }, 'seed is -1'],
     [{ seed: 1.5 }, 'seed is 1.5'],
     [{ train: 3 }, 'train is 3: expected false or the settings of the training'],
-    [{ train: { batch: 10, microBatch: 4 } }, 'train.batch is 10: must be a multiple of train.microBatch (4)'],
+    [
+      { train: { batch: 10, microBatch: 4 } },
+      'train.batch is 10: must be a multiple of train.microBatch (4)',
+    ],
     [{ train: { batch: 8 } }, 'train.batch is 8: must be a multiple of train.microBatch (16)'],
     [{ train: { microBatch: 0 } }, 'train.microBatch is 0'],
     [{ train: { steps: '100' } }, 'train.steps is "100": expected number'],
     [{ train: { epochs: 0 } }, 'train.epochs is 0'],
-    [{ train: { schedule: 'step' } }, 'train.schedule is "step": expected one of "linear"|"cosine"|"constant"'],
+    [
+      { train: { schedule: 'step' } },
+      'train.schedule is "step": expected one of "linear"|"cosine"|"constant"',
+    ],
     [{ train: { clipNorm: 0 } }, 'train.clipNorm is 0'],
     [{ train: { learningRate: -1 } }, 'train.learningRate is -1'],
     [{ adapter: { topK: 9 } }, 'adapter.topK is 9: must not be above adapter.experts (8)'],
@@ -136,22 +159,46 @@ describe('run.json', () => {
     [{ adapter: { method: 'dora' } }, 'adapter.method is "dora"'],
     [{ allocation: 'mola' }, 'allocation is "mola": expected "uniform", "search", "mola-2468", '],
     [{ allocation: 'mola' }, '"hilo", "random" or {"experts": FILE, "ranks": FILE}'],
-    [{ allocation: 'mola-2468', adapter: { experts: 6 } }, 'allocation is "mola-2468": needs adapter.experts 8 or more, not 6'],
-    [{ allocation: 'hilo', adapter: { rank: 4 } }, 'allocation is "hilo": needs adapter.rank 8 or more, not 4'],
+    [
+      { allocation: 'mola-2468', adapter: { experts: 6 } },
+      'allocation is "mola-2468": needs adapter.experts 8 or more, not 6',
+    ],
+    [
+      { allocation: 'hilo', adapter: { rank: 4 } },
+      'allocation is "hilo": needs adapter.rank 8 or more, not 4',
+    ],
     [{ adapter: { parameters: 0 } }, 'adapter.parameters is 0'],
     [{ adapter: { parameters: 1.5 } }, 'adapter.parameters is 1.5'],
     [{ allocation: { experts: 'e.json' } }, 'allocation'],
     [{ search: true }, 'search is true: expected false or the settings of a search'],
-    [{ search: { stepz: 1, lower: { lr: 2 } } }, 'unknown key "search.stepz"; unknown key "search.lower"'],
+    [
+      { search: { stepz: 1, lower: { lr: 2 } } },
+      'unknown key "search.stepz"; unknown key "search.lower"',
+    ],
     [{ search: { steps: 0 } }, 'search.steps is 0'],
-    [{ search: { estimator: 'darts' } }, 'search.estimator is "darts": expected one of "survival"|"paper"'],
-    [{ search: { batch: 10, microBatch: 4 } }, 'search.batch is 10: must be a multiple of search.microBatch (4)'],
+    [
+      { search: { estimator: 'darts' } },
+      'search.estimator is "darts": expected one of "survival"|"paper"',
+    ],
+    [
+      { search: { batch: 10, microBatch: 4 } },
+      'search.batch is 10: must be a multiple of search.microBatch (4)',
+    ],
     [{ search: { budget: 1.5 } }, 'search.budget is 1.5'],
     [{ search: { budget: 0.2, cost: 1 } }, 'search.cost is 1: is set by the budget itself'],
-    [{ search: { estimator: 'paper', sizes: 'sampled' } }, 'search.sizes is "sampled": must be "argmax" with estimator "paper"'],
+    [
+      { search: { estimator: 'paper', sizes: 'sampled' } },
+      'search.sizes is "sampled": must be "argmax" with estimator "paper"',
+    ],
     [{ search: { estimator: 'paper', cost: 1 } }, 'search.cost is 1: needs estimator "survival"'],
-    [{ search: { estimator: 'paper', budget: 0.5 } }, 'search.budget is 0.5: needs estimator "survival"'],
-    [{ search: { estimator: 'paper', closable: true } }, 'search.closable is true: needs estimator "survival"'],
+    [
+      { search: { estimator: 'paper', budget: 0.5 } },
+      'search.budget is 0.5: needs estimator "survival"',
+    ],
+    [
+      { search: { estimator: 'paper', closable: true } },
+      'search.closable is true: needs estimator "survival"',
+    ],
     [{ search: {}, allocation: 'uniform' }, 'allocation is "uniform": is what the search finds'],
     [{ allocation: 'search' }, 'allocation is "search": needs the settings of a search'],
     [{ search: {}, adapter: { method: 'lora' } }, 'needs adapter.method "lora-moe"'],
@@ -163,7 +210,10 @@ describe('run.json', () => {
     [{ data: { columns: { instruction: 'q', output: 3 } } }, 'data.columns.output is 3'],
     [{ data: { columns: { messages: 'm', prompt: 'q' } } }, 'unknown key "data.columns.prompt"'],
     [{ data: { columns: { question: 'q', choices: ['a'], answer: 'b' } } }, 'data.columns.choices'],
-    [{ data: { columns: { q: 'a' } } }, 'data.columns is {"q":"a"}: expected the columns of one format: {prompt, completion, system}'],
+    [
+      { data: { columns: { q: 'a' } } },
+      'data.columns is {"q":"a"}: expected the columns of one format: {prompt, completion, system}',
+    ],
     [{ data: { columns: 'q' } }, 'data.columns is "q": expected the columns of one format'],
     [{ data: { system: ' ' } }, 'data.system is " ": expected a text that is not empty, or null'],
     [{ data: { limit: 0 } }, 'data.limit is 0'],
@@ -175,13 +225,17 @@ describe('run.json', () => {
   });
 
   test('docs/run.schema.json is this schema (renew it with vitest -u)', async () => {
-    await expect(`${JSON.stringify(jsonSchema(), null, 2)}\n`).toMatchFileSnapshot('../../docs/run.schema.json');
+    await expect(`${JSON.stringify(jsonSchema(), null, 2)}\n`).toMatchFileSnapshot(
+      '../../docs/run.schema.json',
+    );
   });
 });
 
 describe('learning rate', () => {
   const at = (schedule: 'linear' | 'cosine' | 'constant', warmupSteps: number, total: number) =>
-    Array.from({ length: total }, (_, s) => learningRate({ learningRate: 3, schedule, warmupSteps }, s, total));
+    Array.from({ length: total }, (_, s) =>
+      learningRate({ learningRate: 3, schedule, warmupSteps }, s, total),
+    );
   const close = (a: number[], b: number[]) => {
     expect(a.length).toBe(b.length);
     for (const [i, v] of a.entries()) expect(v).toBeCloseTo(b[i], 12);

@@ -5,7 +5,8 @@ import { presetNames, presetNeeds } from '../adapters/presets.ts';
 import { type Columns, formatRoles } from '../data/roles.ts';
 import { InputError } from '../util/error.ts';
 
-z.config({ jitless: true }); // zod's probe of `new Function` breaks a strict content security policy
+// zod's probe of `new Function` breaks a strict content security policy
+z.config({ jitless: true });
 
 const count = (max: number) => z.number().int().min(1).max(max);
 
@@ -13,8 +14,14 @@ const column = z.string().min(1);
 const columns = z.union(
   Object.values(formatRoles).map((roles) => {
     const of = (role: string, must: boolean) =>
-      role === 'choices' ? z.union([column, z.array(column).min(2).max(10)]) : must ? column : column.nullable().optional();
-    return z.strictObject(Object.fromEntries(Object.entries(roles).map(([role, must]) => [role, of(role, must)])));
+      role === 'choices'
+        ? z.union([column, z.array(column).min(2).max(10)])
+        : must
+          ? column
+          : column.nullable().optional();
+    return z.strictObject(
+      Object.fromEntries(Object.entries(roles).map(([role, must]) => [role, of(role, must)])),
+    );
   }),
   `expected the columns of one format: ${Object.values(formatRoles)
     .map((roles) => `{${Object.keys(roles).join(', ')}}`)
@@ -22,16 +29,32 @@ const columns = z.union(
 ) as unknown as z.ZodType<Columns, Columns>;
 
 const data = z.strictObject({
-  maxLength: z.number().int().min(2).max(1_000_000).default(256).describe('Tokens a row may have; longer rows keep their first ones'),
-  shuffle: z.boolean().default(true).describe('A new seeded order each epoch; false: file order, wrapping around'),
+  maxLength: z
+    .number()
+    .int()
+    .min(2)
+    .max(1_000_000)
+    .default(256)
+    .describe('Tokens a row may have; longer rows keep their first ones'),
+  shuffle: z
+    .boolean()
+    .default(true)
+    .describe('A new seeded order each epoch; false: file order, wrapping around'),
   validation: z
-    .union([z.number().min(0).lt(1), z.array(z.string().min(1)).min(1)], 'expected a share from 0 to below 1, or a list of file names')
+    .union(
+      [z.number().min(0).lt(1), z.array(z.string().min(1)).min(1)],
+      'expected a share from 0 to below 1, or a list of file names',
+    )
     .default(0.05)
-    .describe('Share of rows kept for validation, 0: none; or names of data files all of whose rows are'),
+    .describe(
+      'Share of rows kept for validation, 0: none; or names of data files all of whose rows are',
+    ),
   weights: z
     .record(z.string().min(1), z.number().positive().max(1000))
     .default({})
-    .describe('How often an epoch the rows of a data file are trained on, by its name; of a fraction a seeded choice. Files left out: 1'),
+    .describe(
+      'How often an epoch the rows of a data file are trained on, by its name; of a fraction a seeded choice. Files left out: 1',
+    ),
   completionOnly: z.boolean().default(true).describe('Only answers carry loss'),
   turns: z
     .enum(['all', 'last'])
@@ -40,8 +63,13 @@ const data = z.strictObject({
   packing: z
     .boolean()
     .default(false)
-    .describe('Several documents in a row of maxLength tokens, longest first, each seeing itself alone; a batch then counts such rows'),
-  template: z.enum(['auto', 'none']).default('auto').describe("The model's chat template, or plain prompt + completion"),
+    .describe(
+      'Several documents in a row of maxLength tokens, longest first, each seeing itself alone; a batch then counts such rows',
+    ),
+  template: z
+    .enum(['auto', 'none'])
+    .default('auto')
+    .describe("The model's chat template, or plain prompt + completion"),
   columns: columns
     .nullable()
     .default(null)
@@ -53,7 +81,9 @@ const data = z.strictObject({
     .regex(/\S/, 'expected a text that is not empty, or null')
     .nullable()
     .default(null)
-    .describe('System message of prompts and conversations that have none of their own; needs a chat template; null: none'),
+    .describe(
+      'System message of prompts and conversations that have none of their own; needs a chat template; null: none',
+    ),
   limit: count(Number.MAX_SAFE_INTEGER)
     .nullable()
     .default(null)
@@ -68,32 +98,48 @@ const adapter = z.strictObject({
     .default([...targetNames])
     .describe('The linears of every layer that are adapted'),
   rank: count(1024).default(8).describe('Rank of every expert (uniform), or the largest allowed'),
-  experts: count(64).default(8).describe('Experts of every linear (uniform), or the largest number allowed'),
+  experts: count(64)
+    .default(8)
+    .describe('Experts of every linear (uniform), or the largest number allowed'),
   topK: count(64).default(2).describe('Experts kept for a token'),
   alpha: z.number().positive().default(16),
   dropout: z.number().min(0).lt(1).default(0.05).describe("Dropout of the experts' input"),
-  scale: z.enum(['constant', 'per-expert']).default('constant').describe('alpha / rank, or alpha / the rank of each expert'),
+  scale: z
+    .enum(['constant', 'per-expert'])
+    .default('constant')
+    .describe('alpha / rank, or alpha / the rank of each expert'),
   balance: z.number().min(0).default(0.001).describe('Coefficient of the balance loss'),
   parameters: count(Number.MAX_SAFE_INTEGER)
     .nullable()
     .default(null)
-    .describe('Trainable parameters that the allocation is scaled to, its shape kept; null: as it is'),
+    .describe(
+      'Trainable parameters that the allocation is scaled to, its shape kept; null: as it is',
+    ),
 });
 
 const allocationNames = ['uniform', 'search', ...presetNames] as const;
 
 const allocation = z.union(
-  [z.enum(allocationNames), z.strictObject({ experts: z.string().min(1), ranks: z.string().min(1) })],
+  [
+    z.enum(allocationNames),
+    z.strictObject({ experts: z.string().min(1), ranks: z.string().min(1) }),
+  ],
   `expected ${allocationNames.map((name) => `"${name}"`).join(', ')} or {"experts": FILE, "ranks": FILE}`,
 );
 
 const search = z.strictObject({
-  estimator: z.enum(['survival', 'paper']).default('survival').describe('How the GSVs get their gradient'),
+  estimator: z
+    .enum(['survival', 'paper'])
+    .default('survival')
+    .describe('How the GSVs get their gradient'),
   sizes: z
     .enum(['argmax', 'sampled'])
     .default('argmax')
     .describe('Sizes during the search: the likeliest, or drawn for each pair of micro-batches'),
-  order: z.enum(['first-order', 'second-order']).default('first-order').describe('Of the bilevel gradient'),
+  order: z
+    .enum(['first-order', 'second-order'])
+    .default('first-order')
+    .describe('Of the bilevel gradient'),
   split: z
     .enum(['disjoint', 'paired'])
     .default('disjoint')
@@ -103,33 +149,71 @@ const search = z.strictObject({
   microBatch: count(4096).default(16).describe('Rows at a time'),
   learningRate: z.number().min(0).default(3e-4).describe('Of the lower level'),
   schedule: z.enum(['linear', 'cosine', 'constant']).default('linear'),
-  warmupSteps: z.number().int().min(0).default(0).describe('Lower updates until the full learning rate'),
-  lowerOnlySteps: z.number().int().min(0).max(10_000_000).default(0).describe('Pairs at the start without an upper step'),
+  warmupSteps: z
+    .number()
+    .int()
+    .min(0)
+    .default(0)
+    .describe('Lower updates until the full learning rate'),
+  lowerOnlySteps: z
+    .number()
+    .int()
+    .min(0)
+    .max(10_000_000)
+    .default(0)
+    .describe('Pairs at the start without an upper step'),
   weightDecay: z.number().min(0).default(0),
-  clipNorm: z.number().positive().nullable().default(1).describe('Largest norm of the lower gradient; null: no limit'),
+  clipNorm: z
+    .number()
+    .positive()
+    .nullable()
+    .default(1)
+    .describe('Largest norm of the lower gradient; null: no limit'),
   upperLearningRate: z.number().min(0).default(3e-3).describe('Of the GSVs'),
-  cost: z.number().min(0).default(0).describe('Weight of the expected parameters, as a share of the largest allocation, in the upper loss'),
+  cost: z
+    .number()
+    .min(0)
+    .default(0)
+    .describe(
+      'Weight of the expected parameters, as a share of the largest allocation, in the upper loss',
+    ),
   budget: z
     .number()
     .positive()
     .max(1)
     .nullable()
     .default(null)
-    .describe('Share of the largest allocation that the expected parameters are to stay below; null: none'),
+    .describe(
+      'Share of the largest allocation that the expected parameters are to stay below; null: none',
+    ),
   closable: z.boolean().default(false).describe('A linear may end without any expert'),
 });
 
 const train = z.strictObject({
   steps: count(10_000_000).default(100).describe('Optimizer steps'),
-  epochs: z.number().positive().max(100_000).nullable().default(null).describe('Passes over the data; when set, replaces steps'),
+  epochs: z
+    .number()
+    .positive()
+    .max(100_000)
+    .nullable()
+    .default(null)
+    .describe('Passes over the data; when set, replaces steps'),
   batch: count(65_536).default(64).describe('Rows an optimizer step; a multiple of microBatch'),
   microBatch: count(4096).default(16).describe('Rows at a time'),
   learningRate: z.number().min(0).default(3e-4),
   schedule: z.enum(['linear', 'cosine', 'constant']).default('linear'),
   warmupSteps: z.number().int().min(0).default(0),
   weightDecay: z.number().min(0).default(0),
-  clipNorm: z.number().positive().nullable().default(1).describe('Largest norm of the gradient; null: no limit'),
-  evaluateEvery: count(10_000_000).nullable().default(null).describe('Steps between validations; null: at the end only'),
+  clipNorm: z
+    .number()
+    .positive()
+    .nullable()
+    .default(1)
+    .describe('Largest norm of the gradient; null: no limit'),
+  evaluateEvery: count(10_000_000)
+    .nullable()
+    .default(null)
+    .describe('Steps between validations; null: at the end only'),
 });
 
 type Fail = (path: string[], message: string) => void;
@@ -142,8 +226,10 @@ function checkSearch(
   fail: Fail,
 ): void {
   if (method === 'lora') fail(['search'], 'needs adapter.method "lora-moe"');
-  if (given !== undefined && given !== 'search') fail(['allocation'], 'is what the search finds: leave it out, or set search to false');
-  if (s.budget !== null && s.cost > 0) fail(['search', 'cost'], 'is set by the budget itself: leave one of the two out');
+  if (given !== undefined && given !== 'search')
+    fail(['allocation'], 'is what the search finds: leave it out, or set search to false');
+  if (s.budget !== null && s.cost > 0)
+    fail(['search', 'cost'], 'is set by the budget itself: leave one of the two out');
   if (s.estimator === 'survival') return;
   if (s.sizes === 'sampled') fail(['search', 'sizes'], 'must be "argmax" with estimator "paper"');
   if (s.cost > 0) fail(['search', 'cost'], 'needs estimator "survival"');
@@ -168,8 +254,12 @@ const runConfig = z
       .describe(
         'Bytes of GPU memory that search and training may each take with the model: recomputation, logits at a time and then train.microBatch are lowered until they fit; null: not limited',
       ),
-    search: z.union([z.literal(false), search], 'expected false or the settings of a search').default(false),
-    train: z.union([z.literal(false), train], 'expected false or the settings of the training').prefault({}),
+    search: z
+      .union([z.literal(false), search], 'expected false or the settings of a search')
+      .default(false),
+    train: z
+      .union([z.literal(false), train], 'expected false or the settings of the training')
+      .prefault({}),
   })
   .superRefine((c, ctx) => {
     const fail: Fail = (path, message) => ctx.addIssue({ code: 'custom', path, message });
@@ -180,21 +270,31 @@ const runConfig = z
     }
     if (c.search) checkSearch(c.search, c.adapter.method, c.allocation, fail);
     else if (c.allocation === 'search') fail(['allocation'], 'needs the settings of a search');
-    if (!c.train && !c.search) fail(['train'], 'there is nothing to do without a search and without training');
-    if (c.adapter.topK > c.adapter.experts) fail(['adapter', 'topK'], `must not be above adapter.experts (${c.adapter.experts})`);
+    if (!c.train && !c.search)
+      fail(['train'], 'there is nothing to do without a search and without training');
+    if (c.adapter.topK > c.adapter.experts)
+      fail(['adapter', 'topK'], `must not be above adapter.experts (${c.adapter.experts})`);
     const held = Array.isArray(c.data.validation) ? c.data.validation : [];
     for (const name of held.filter((name) => Object.hasOwn(c.data.weights, name)))
       fail(['data', 'weights', name], 'is of a file for validation, which is not trained on');
-    if (new Set(c.adapter.targets).size !== c.adapter.targets.length) fail(['adapter', 'targets'], 'names a linear twice');
-    if (typeof c.allocation === 'string' && c.allocation !== 'uniform' && c.allocation !== 'search') {
+    if (new Set(c.adapter.targets).size !== c.adapter.targets.length)
+      fail(['adapter', 'targets'], 'names a linear twice');
+    if (
+      typeof c.allocation === 'string' &&
+      c.allocation !== 'uniform' &&
+      c.allocation !== 'search'
+    ) {
       const needs = presetNeeds(c.allocation);
       for (const key of ['experts', 'rank'] as const)
-        if (needs[key] > c.adapter[key]) fail(['allocation'], `needs adapter.${key} ${needs[key]} or more, not ${c.adapter[key]}`);
+        if (needs[key] > c.adapter[key])
+          fail(['allocation'], `needs adapter.${key} ${needs[key]} or more, not ${c.adapter[key]}`);
     }
   });
 
 /** Every setting of a run, resolved. */
-export type RunConfig = Omit<z.output<typeof runConfig>, '$schema' | 'allocation'> & { allocation: z.output<typeof allocation> };
+export type RunConfig = Omit<z.output<typeof runConfig>, '$schema' | 'allocation'> & {
+  allocation: z.output<typeof allocation>;
+};
 export type TrainSettings = z.output<typeof train>;
 export type SearchSettings = z.output<typeof search>;
 /** Settings of a run that trains, and of one that searches. */
@@ -207,14 +307,17 @@ export type RunConfigInput = z.input<typeof runConfig>;
 const moeKeys = ['experts', 'topK', 'scale', 'balance', 'parameters'] as const;
 
 /**
- * Checks the parsed contents of run.json and fills in the defaults. With method "lora" the keys of LoRA-MoE are ignored and
- * stand at their defaults in the result. Throws InputError('bad-config') that lists every mistake by path and value.
+ * Checks the parsed contents of run.json and fills in the defaults. With method "lora" the keys of
+ * LoRA-MoE are ignored and stand at their defaults in the result. Throws InputError('bad-config')
+ * that lists every mistake by path and value.
  */
 export function parseRunConfig(json: unknown, where: string): RunConfig {
   const input = withoutUnused(json);
   const result = runConfig.safeParse(input);
   if (!result.success) {
-    const lines = result.error.issues.flatMap((issue) => within(issue, input)).flatMap((issue) => describe(issue, input));
+    const lines = result.error.issues
+      .flatMap((issue) => within(issue, input))
+      .flatMap((issue) => describe(issue, input));
     throw new InputError('bad-config', `${where}: ${lines.join('; ')}.`);
   }
   const { $schema: _, allocation: given, ...config } = result.data;
@@ -227,18 +330,27 @@ export const trains = (config: RunConfig): config is TrainingConfig => config.tr
 /** Whether a run begins with a search. */
 export const searches = (config: RunConfig): config is SearchConfig => config.search !== false;
 
-/** Mistakes by path ("train.batch"), each with what is wanted there; empty when parseRunConfig would take it. For forms. */
+/**
+ * Mistakes by path ("train.batch"), each with what is wanted there; empty when parseRunConfig would
+ * take it. For forms.
+ */
 export function runConfigProblems(json: unknown): Record<string, string> {
   const input = withoutUnused(json);
   const result = runConfig.safeParse(input);
   const issues = result.success ? [] : result.error.issues.flatMap((issue) => within(issue, input));
-  return Object.fromEntries(issues.map((issue) => [issue.path.map(String).join('.'), wanted(issue)]).reverse());
+  return Object.fromEntries(
+    issues.map((issue) => [issue.path.map(String).join('.'), wanted(issue)]).reverse(),
+  );
 }
 
 /** As parseRunConfig, where training must follow. */
 export function parseTrainingConfig(json: unknown, where: string): TrainingConfig {
   const config = parseRunConfig(json, where);
-  if (!trains(config)) throw new InputError('bad-config', `${where}: train is false: the settings of a training are needed here.`);
+  if (!trains(config))
+    throw new InputError(
+      'bad-config',
+      `${where}: train is false: the settings of a training are needed here.`,
+    );
   return config;
 }
 
@@ -246,36 +358,60 @@ export function parseTrainingConfig(json: unknown, where: string): TrainingConfi
 export const defaultRunConfig = (): TrainingConfig => parseTrainingConfig({}, 'defaults');
 
 /** The JSON Schema of run.json, as in docs/run.schema.json. */
-export const jsonSchema = (): object => ({ title: 'run.json', ...z.toJSONSchema(runConfig, { io: 'input' }) });
+export const jsonSchema = (): object => ({
+  title: 'run.json',
+  ...z.toJSONSchema(runConfig, { io: 'input' }),
+});
 
-const isRecord = (v: unknown): v is Record<string, unknown> => typeof v === 'object' && v !== null && !Array.isArray(v);
+const isRecord = (v: unknown): v is Record<string, unknown> =>
+  typeof v === 'object' && v !== null && !Array.isArray(v);
 
 function withoutUnused(json: unknown): unknown {
   if (!isRecord(json) || !isRecord(json.adapter) || json.adapter.method !== 'lora') return json;
   const { allocation: _, ...rest } = json;
-  const used = Object.entries(json.adapter).filter(([key]) => !(moeKeys as readonly string[]).includes(key));
+  const used = Object.entries(json.adapter).filter(
+    ([key]) => !(moeKeys as readonly string[]).includes(key),
+  );
   return { ...rest, adapter: Object.fromEntries(used) };
 }
 
-/** Of a setting that is a group or something else, given as a group: the mistakes inside; of columns, those of the format that is nearest. */
+/**
+ * Of a setting that is a group or something else, given as a group: the mistakes inside; of
+ * columns, those of the format that is nearest.
+ */
 function within(issue: z.core.$ZodIssue, input: unknown): z.core.$ZodIssue[] {
   const value = valueAt(issue.path, input);
-  if (issue.code !== 'invalid_union' || issue.path[0] === 'allocation' || !isRecord(value)) return [issue];
+  if (issue.code !== 'invalid_union' || issue.path[0] === 'allocation' || !isRecord(value))
+    return [issue];
   const isFar = (issues: z.core.$ZodIssue[]) =>
-    issues.some((i) => i.code === 'unrecognized_keys' && i.keys.length === Object.keys(value).length);
+    issues.some(
+      (i) => i.code === 'unrecognized_keys' && i.keys.length === Object.keys(value).length,
+    );
   const found =
-    issue.path[0] === 'data' ? issue.errors.filter((e) => !isFar(e)).sort((a, b) => a.length - b.length)[0] : issue.errors.at(-1);
-  return found?.flatMap((inner) => within({ ...inner, path: [...issue.path, ...inner.path] }, input)) ?? [issue];
+    issue.path[0] === 'data'
+      ? issue.errors.filter((e) => !isFar(e)).sort((a, b) => a.length - b.length)[0]
+      : issue.errors.at(-1);
+  return (
+    found?.flatMap((inner) =>
+      within({ ...inner, path: [...issue.path, ...inner.path] }, input),
+    ) ?? [issue]
+  );
 }
 
 const valueAt = (path: readonly PropertyKey[], input: unknown): unknown =>
-  path.reduce<unknown>((v, key) => (isRecord(v) || Array.isArray(v) ? (v as Record<PropertyKey, unknown>)[key] : undefined), input);
+  path.reduce<unknown>(
+    (v, key) =>
+      isRecord(v) || Array.isArray(v) ? (v as Record<PropertyKey, unknown>)[key] : undefined,
+    input,
+  );
 
-const wanted = (issue: z.core.$ZodIssue) => issue.message.replace(/^(Invalid input|Invalid option|Too small|Too big|Invalid type): /, '');
+const wanted = (issue: z.core.$ZodIssue) =>
+  issue.message.replace(/^(Invalid input|Invalid option|Too small|Too big|Invalid type): /, '');
 
 function describe(issue: z.core.$ZodIssue, input: unknown): string[] {
   const path = issue.path.map(String);
-  if (issue.code === 'unrecognized_keys') return issue.keys.map((key) => `unknown key "${[...path, key].join('.')}"`);
+  if (issue.code === 'unrecognized_keys')
+    return issue.keys.map((key) => `unknown key "${[...path, key].join('.')}"`);
   const value = valueAt(issue.path, input);
   const message = wanted(issue);
   const shown = value === undefined ? '' : ` is ${JSON.stringify(value)}:`;

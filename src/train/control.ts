@@ -1,10 +1,13 @@
-// Pause, resume and stop of a run: asked from outside, obeyed by the step loop between steps; and the time that a run has worked.
+// Pause, resume and stop of a run: asked from outside, obeyed by the step loop between steps; and
+// the time that a run has worked.
 
 /** Handed to a run; the loop calls `gate` between steps. */
 export class RunControl {
   private release: (() => void) | null = null;
   private waiting: Promise<void> | null = null;
-  /** How often it was asked to stop: the first time ends the run, one during a validation that too. */
+  /**
+   * How often it was asked to stop: the first time ends the run, one during a validation that too.
+   */
   stops = 0;
 
   get stopped(): boolean {
@@ -35,7 +38,10 @@ export class RunControl {
     this.resume();
   }
 
-  /** Waits while paused. Resolves with false once stopped. `onPause` is told when a wait begins and ends. */
+  /**
+   * Waits while paused. Resolves with false once stopped. `onPause` is told when a wait begins and
+   * ends.
+   */
   async gate(onPause?: (paused: boolean) => void): Promise<boolean> {
     while (this.waiting && !this.stopped) {
       onPause?.(true);

@@ -1,4 +1,5 @@
-// What a model with or without an adapter makes of a dataset: loss, perplexity, exact match of greedy answers, and likelihood of choices.
+// What a model with or without an adapter makes of a dataset: loss, perplexity, exact match of
+// greedy answers, and likelihood of choices.
 import type { AdapterLayout } from '../adapters/layout.ts';
 import type { Example } from '../data/example.ts';
 import type { Tokenizer } from '../data/tokenizer.ts';
@@ -28,7 +29,10 @@ export interface Evaluation {
   choices: ChoiceAccuracy | null;
 }
 
-/** How many questions are answered right by the choice of the highest log-likelihood, and by that of the highest one a token. */
+/**
+ * How many questions are answered right by the choice of the highest log-likelihood, and by that of
+ * the highest one a token.
+ */
 export interface ChoiceAccuracy {
   questions: number;
   correct: number;
@@ -37,7 +41,10 @@ export interface ChoiceAccuracy {
   accuracyPerToken: number;
 }
 
-/** Log-likelihood of each choice's labelled tokens after what stands before them: their sum, and their mean. */
+/**
+ * Log-likelihood of each choice's labelled tokens after what stands before them: their sum, and
+ * their mean.
+ */
 export interface ChoiceScores {
   sums: number[];
   means: number[];
@@ -56,8 +63,8 @@ export function answerText(ids: readonly number[], tokenizer: Tokenizer): string
 }
 
 /**
- * Greedy answers, and whether each equals the row's: as trimmed text up to the end-of-turn token, or, for pre-tokenised rows, id by id.
- * Rows without an answer (plain text) are left out.
+ * Greedy answers, and whether each equals the row's: as trimmed text up to the end-of-turn token,
+ * or, for pre-tokenised rows, id by id. Rows without an answer (plain text) are left out.
  */
 export async function exactMatches(
   model: LoadedModel,
@@ -67,7 +74,8 @@ export async function exactMatches(
   onProgress?: (done: number, total: number) => void,
 ): Promise<{ example: Example; answer: string | null; ids: number[]; correct: boolean }[]> {
   const rows = examples.filter((e) => e.answerIds.length > 0 && e.promptIds.length > 0);
-  const results: { example: Example; answer: string | null; ids: number[]; correct: boolean }[] = [];
+  const results: { example: Example; answer: string | null; ids: number[]; correct: boolean }[] =
+    [];
   // Neighbours in length together, so that short answers do not wait for long ones.
   const order = [...rows].sort((a, b) => a.answerIds.length - b.answerIds.length);
   const size = 64;
@@ -85,20 +93,34 @@ export async function exactMatches(
     part.forEach((example, i) => {
       const text = tokenizer && example.answer !== null ? answerText(answers[i], tokenizer) : null;
       const exact = example.answerIds.every((id, t) => answers[i][t] === id);
-      results.push({ example, answer: text, ids: answers[i], correct: text !== null ? text === example.answer?.trim() : exact });
+      results.push({
+        example,
+        answer: text,
+        ids: answers[i],
+        correct: text !== null ? text === example.answer?.trim() : exact,
+      });
     });
     onProgress?.(Math.min(order.length, at + size), order.length);
   }
   return results;
 }
 
-/** Evaluates these rows, `microBatch` at a time or what the GPU's bindings hold. @throws InputError where they don't hold one row */
-async function evaluator(model: LoadedModel, layout: AdapterLayout | null, rows: readonly Row[], microBatch: number): Promise<Runtime> {
+/**
+ * Evaluates these rows, `microBatch` at a time or what the GPU's bindings hold.
+ * @throws InputError where they don't hold one row
+ */
+async function evaluator(
+  model: LoadedModel,
+  layout: AdapterLayout | null,
+  rows: readonly Row[],
+  microBatch: number,
+): Promise<Runtime> {
   for (let count = Math.min(microBatch, rows.length); ; count >>= 1) {
     const shape = shapeOf(rows, count);
     const states = batchStates(shape, layout?.routedExperts ?? 0);
     const bytes = widest(recordEvaluation({ model, layout, shape, states }, LAVISH).rec.commands);
-    if (bytes <= model.gpu.maxBinding) return Runtime.create(model, layout, shape, { dropout: false, evaluateOnly: true });
+    if (bytes <= model.gpu.maxBinding)
+      return Runtime.create(model, layout, shape, { dropout: false, evaluateOnly: true });
     if (count === 1) throw tooWide(`A row of ${shape.time} tokens`, bytes, model.gpu);
   }
 }
@@ -124,7 +146,8 @@ export async function choiceScores(
           'bad-data',
           `${where}: ${row.ids.length} tokens are more than the model's context of ${model.config.maxPositions}.`,
         );
-      if (lossTokens(row) === 0) throw new InputError('bad-data', `${where}: none of its tokens is labelled.`);
+      if (lossTokens(row) === 0)
+        throw new InputError('bad-data', `${where}: none of its tokens is labelled.`);
     });
   });
   const runtime = await evaluator(model, layout, rows, microBatch);
@@ -173,9 +196,16 @@ async function choiceAccuracy(
     microBatch,
     onProgress,
   );
-  const right = (by: keyof ChoiceScores) => scores.filter((s, i) => argmax(s[by]) === choices[i].correct).length;
+  const right = (by: keyof ChoiceScores) =>
+    scores.filter((s, i) => argmax(s[by]) === choices[i].correct).length;
   const [questions, correct, correctPerToken] = [choices.length, right('sums'), right('means')];
-  return { questions, correct, accuracy: correct / questions, correctPerToken, accuracyPerToken: correctPerToken / questions };
+  return {
+    questions,
+    correct,
+    accuracy: correct / questions,
+    correctPerToken,
+    accuracyPerToken: correctPerToken / questions,
+  };
 }
 
 /** Loss, perplexity, exact match and choices of examples. */
@@ -188,10 +218,12 @@ export async function evaluateExamples(
 ): Promise<Evaluation> {
   const microBatch = options.microBatch ?? 16;
   const runtime = await evaluator(model, layout, examples, microBatch);
-  const loss = await meanLoss(runtime, examples, (done, of) => options.onProgress?.('Evaluating', done, of)).finally(() =>
-    runtime.destroy(),
+  const loss = await meanLoss(runtime, examples, (done, of) =>
+    options.onProgress?.('Evaluating', done, of),
+  ).finally(() => runtime.destroy());
+  const matches = await exactMatches(model, layout, examples, tokenizer, (done, of) =>
+    options.onProgress?.('Answering', done, of),
   );
-  const matches = await exactMatches(model, layout, examples, tokenizer, (done, of) => options.onProgress?.('Answering', done, of));
   const correct = matches.filter((m) => m.correct).length;
   const choices = await choiceAccuracy(model, layout, examples, microBatch, (done, of) =>
     options.onProgress?.('Weighing choices', done, of),

@@ -3,11 +3,26 @@ import { expect, test } from 'vitest';
 import type { ModelConfig } from '../model/config.ts';
 import { QWEN25_05B, SMOLLM2_135M } from '../model/shapes.ts';
 import { symbolicWeights } from '../model/weights.ts';
-import { parseRunConfig, parseTrainingConfig, type RunConfigInput, searches, trains } from './config.ts';
+import {
+  parseRunConfig,
+  parseTrainingConfig,
+  type RunConfigInput,
+  searches,
+  trains,
+} from './config.ts';
 import { fitWithin, searchNeed, trainingNeed } from './fit.ts';
 import { searchShapes, trainingShapes } from './run-rows.ts';
 
-const nano: ModelConfig = { ...SMOLLM2_135M, layers: 3, hidden: 48, heads: 3, kvHeads: 1, headDim: 16, feedForward: 96, vocab: 4096 };
+const nano: ModelConfig = {
+  ...SMOLLM2_135M,
+  layers: 3,
+  hidden: 48,
+  heads: 3,
+  kvHeads: 1,
+  headDim: 16,
+  feedForward: 96,
+  vocab: 4096,
+};
 const modelOf = (config: ModelConfig, maxBinding?: number) => ({
   config,
   weights: symbolicWeights(config, () => 'bf16', maxBinding),
@@ -16,7 +31,10 @@ const modelOf = (config: ModelConfig, maxBinding?: number) => ({
 const binding = 2 ** 31;
 
 /** 40 rows of 64 tokens, all of which carry loss. */
-const rows = Array.from({ length: 40 }, () => ({ ids: new Array<number>(64).fill(1), labels: new Array<number>(64).fill(1) }));
+const rows = Array.from({ length: 40 }, () => ({
+  ids: new Array<number>(64).fill(1),
+  labels: new Array<number>(64).fill(1),
+}));
 
 const settings: RunConfigInput = {
   data: { maxLength: 64, validation: 0 },
@@ -31,7 +49,10 @@ function training(change: RunConfigInput = {}, model = nano, maxBinding?: number
 }
 
 function search(change: RunConfigInput['search'] = {}) {
-  const config = parseRunConfig({ ...settings, train: false, search: { batch: 8, microBatch: 4, ...change } }, 'run.json');
+  const config = parseRunConfig(
+    { ...settings, train: false, search: { batch: 8, microBatch: 4, ...change } },
+    'run.json',
+  );
   if (!searches(config)) throw new Error('searches');
   return searchNeed(modelOf(nano), config, searchShapes(rows, config));
 }
@@ -55,22 +76,31 @@ test('without a limit nothing is spared; each tighter budget is kept, by recompu
     }
   }
   expect(seen.length).toBeGreaterThan(4);
-  expect(seen.map((c) => c.microBatch)).toEqual(seen.map((c) => c.microBatch).sort((a, b) => b - a));
+  expect(seen.map((c) => c.microBatch)).toEqual(
+    seen.map((c) => c.microBatch).sort((a, b) => b - a),
+  );
   expect(seen.at(-1)?.microBatch).toBe(1);
   for (const { microBatch } of seen) expect(8 % microBatch).toBe(0);
   // What is told is what a bill of that choice comes to.
-  for (const { bill, ...choice } of seen) expect(need.bill(choice, { ...need.given, microBatch: choice.microBatch })).toEqual(bill);
+  for (const { bill, ...choice } of seen)
+    expect(need.bill(choice, { ...need.given, microBatch: choice.microBatch })).toEqual(bill);
 });
 
 test('categories add up, and those that the method fixes do not change', () => {
   const need = training();
-  const [none, block] = (['none', 'block'] as const).map((recompute) => need.bill({ recompute, chunk: 128 }, need.given));
-  for (const bill of [none, block]) expect(Object.values(bill.bytes).reduce((a, b) => a + b, 0)).toBe(bill.total);
-  for (const key of ['weights', 'adapter', 'optimizer'] as const) expect(block.bytes[key]).toBe(none.bytes[key]);
+  const [none, block] = (['none', 'block'] as const).map((recompute) =>
+    need.bill({ recompute, chunk: 128 }, need.given),
+  );
+  for (const bill of [none, block])
+    expect(Object.values(bill.bytes).reduce((a, b) => a + b, 0)).toBe(bill.total);
+  for (const key of ['weights', 'adapter', 'optimizer'] as const)
+    expect(block.bytes[key]).toBe(none.bytes[key]);
   expect(none.bytes.optimizer).toBe(3 * none.bytes.adapter);
   expect(block.bytes.activations).toBeLessThan(0.7 * none.bytes.activations);
   expect(none.bytes.logits).toBe(128 * nano.vocab * 4);
-  expect(need.bill({ recompute: 'none', chunk: 8 }, need.given).bytes.logits).toBe(8 * nano.vocab * 4);
+  expect(need.bill({ recompute: 'none', chunk: 8 }, need.given).bytes.logits).toBe(
+    8 * nano.vocab * 4,
+  );
   expect(none.bytes.cache).toBe(0);
 });
 
@@ -90,8 +120,15 @@ test('where nothing fits, the message names settings that do', () => {
   expect(text).toContain('The training does not fit: it needs');
   for (const name of ['data.maxLength', 'adapter.experts', 'adapter.rank'] as const) {
     const value = Number(new RegExp(`${name} (\\d+) \\(`).exec(text)?.[1]);
-    const change = { 'data.maxLength': 'maxLength', 'adapter.experts': 'experts', 'adapter.rank': 'rank' }[name];
-    const lower = need.bill({ recompute: 'block', chunk: 8 }, { ...need.given, microBatch: 1, [change]: value });
+    const change = {
+      'data.maxLength': 'maxLength',
+      'adapter.experts': 'experts',
+      'adapter.rank': 'rank',
+    }[name];
+    const lower = need.bill(
+      { recompute: 'block', chunk: 8 },
+      { ...need.given, microBatch: 1, [change]: value },
+    );
     expect(lower.total, name).toBeLessThanOrEqual(least.total - 100_000);
   }
   expect(message(at(1000))).toContain('No smaller settings of this model fit');
@@ -116,13 +153,17 @@ test('rows of logits at a time are no more than one binding holds, whether memor
   expect(() => fitWithin(need, at(null, 4 * 64 * small.feedForward * 4 - 4))).toThrow(
     /in one binding.* It fits with train\.microBatch 2 .*data\.maxLength/,
   );
-  expect(() => fitWithin(need, at(null, rowBytes - 4))).toThrow(/in one binding.*No smaller settings of this model fit/);
+  expect(() => fitWithin(need, at(null, rowBytes - 4))).toThrow(
+    /in one binding.*No smaller settings of this model fit/,
+  );
 });
 
 test('Qwen2.5-0.5B in a binding of 128 MiB: its 152k tokens allow 220 rows of logits, whatever is asked for', () => {
   const need = training({}, QWEN25_05B, 128 * 2 ** 20);
   expect(fitWithin(need, at(null, 128 * 2 ** 20)).chunk).toBe(128);
-  expect(need.bill({ recompute: 'none', chunk: 1000 }, need.given).bytes.logits).toBe(220 * QWEN25_05B.vocab * 4);
+  expect(need.bill({ recompute: 'none', chunk: 1000 }, need.given).bytes.logits).toBe(
+    220 * QWEN25_05B.vocab * 4,
+  );
 });
 
 test('a search keeps its micro-batch, which a message may propose to lower', () => {
@@ -132,15 +173,22 @@ test('a search keeps its micro-batch, which a message may propose to lower', () 
   const saved = fitWithin(need, at(given.bill.total - 1));
   expect(saved.microBatch).toBe(4);
   const least = need.bill({ recompute: 'block', chunk: 8 }, need.given);
-  expect(() => fitWithin(need, at(least.total - 1))).toThrow(/The search does not fit.*search\.microBatch 2 \(/);
+  expect(() => fitWithin(need, at(least.total - 1))).toThrow(
+    /The search does not fit.*search\.microBatch 2 \(/,
+  );
   const second = search({ order: 'second-order' });
-  expect(second.bill({ recompute: 'none', chunk: 128 }, second.given).total).toBeGreaterThan(given.bill.total);
+  expect(second.bill({ recompute: 'none', chunk: 128 }, second.given).total).toBeGreaterThan(
+    given.bill.total,
+  );
 });
 
 test('packing: rows are as long as maxLength lets them be', () => {
   const short = rows.map((r) => ({ ids: r.ids.slice(0, 20), labels: r.labels.slice(0, 20) }));
   const shape = (packing: boolean) =>
-    trainingShapes(short, parseTrainingConfig({ ...settings, data: { ...settings.data, packing } }, 'run.json'))(2, 64);
+    trainingShapes(
+      short,
+      parseTrainingConfig({ ...settings, data: { ...settings.data, packing } }, 'run.json'),
+    )(2, 64);
   expect(shape(false)).toEqual({ rows: 2, time: 24, targets: 2 * 19 });
   expect(shape(true)).toEqual({ rows: 2, time: 64, targets: 2 * 3 * 19 });
 });

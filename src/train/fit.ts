@@ -1,4 +1,5 @@
-// Makes a run fit the memory there is: micro-batch, recomputation and rows of logits at a time, or else the nearest settings that would fit.
+// Makes a run fit the memory there is: micro-batch, recomputation and rows of logits at a time, or
+// else the nearest settings that would fit.
 import { type Allocation, siteDims, uniformAllocation } from '../adapters/allocation.ts';
 import { layoutAdapter } from '../adapters/layout.ts';
 import type { Gpu } from '../gpu/device.ts';
@@ -12,7 +13,10 @@ import { resolveAllocation } from './resolve-allocation.ts';
 import type { ShapeFor } from './run-rows.ts';
 import { searchLayout, searchOptions } from './search-setup.ts';
 
-/** Activations and logits above this are saved on by recomputing where a run sets no memory of its own. */
+/**
+ * Activations and logits above this are saved on by recomputing where a run sets no memory of its
+ * own.
+ */
 const COMFORT = 2 * 2 ** 30;
 
 /** Rows of logits at a time, from fast to small. */
@@ -32,7 +36,10 @@ export interface Limits {
 }
 
 /** The limits of a run on a device. */
-export const limitsOf = ({ maxBinding }: Gpu, { memory }: RunConfig): Limits => ({ memory, maxBinding });
+export const limitsOf = ({ maxBinding }: Gpu, { memory }: RunConfig): Limits => ({
+  memory,
+  maxBinding,
+});
 
 /** Settings that can be made smaller, if need be. */
 interface Smaller {
@@ -47,7 +54,10 @@ export interface Need {
   stage: 'search' | 'training';
   vocab: number;
   given: Smaller;
-  /** Divisors of the batch up to the micro-batch that is set, largest first; whether one of them may be chosen unasked. */
+  /**
+   * Divisors of the batch up to the micro-batch that is set, largest first; whether one of them may
+   * be chosen unasked.
+   */
   microBatches: readonly number[];
   free: boolean;
   /** Which of the settings a message may propose to lower. */
@@ -55,7 +65,8 @@ export interface Need {
   bill(thrift: Thrift, settings: Smaller): Bill;
 }
 
-const divisors = (n: number): number[] => Array.from({ length: n }, (_, i) => n - i).filter((d) => n % d === 0);
+const divisors = (n: number): number[] =>
+  Array.from({ length: n }, (_, i) => n - i).filter((d) => n % d === 0);
 
 const shrunk = <C extends RunConfig>(config: C, { maxLength, experts, rank }: Smaller): C => ({
   ...config,
@@ -70,13 +81,22 @@ const givenBy = ({ data, adapter }: RunConfig, microBatch: number): Smaller => (
   microBatch,
 });
 
-/** The training of a run. Before its search has found an allocation, the largest one allowed stands in for it. */
-export function trainingNeed(model: SymbolicModel, config: TrainingConfig, shapeFor: ShapeFor, allocation?: Allocation): Need {
+/**
+ * The training of a run. Before its search has found an allocation, the largest one allowed stands
+ * in for it.
+ */
+export function trainingNeed(
+  model: SymbolicModel,
+  config: TrainingConfig,
+  shapeFor: ShapeFor,
+  allocation?: Allocation,
+): Need {
   const { train, adapter } = config;
   const { layers } = model.config;
   const given = adapter.method === 'lora' ? undefined : allocation;
   const named = adapter.method === 'lora' ? 'uniform' : config.allocation;
-  const adjustable = !given && adapter.parameters === null && (named === 'uniform' || named === 'search');
+  const adjustable =
+    !given && adapter.parameters === null && (named === 'uniform' || named === 'search');
   const sizes: (keyof Smaller)[] = adapter.method === 'lora' ? ['rank'] : ['experts', 'rank'];
   return {
     stage: 'training',
@@ -89,9 +109,20 @@ export function trainingNeed(model: SymbolicModel, config: TrainingConfig, shape
       const changed = shrunk(config, settings);
       const { targets, experts, rank } = changed.adapter;
       const largest = () => uniformAllocation(layers, targets, experts, rank);
-      const found = given ?? (named === 'search' ? largest() : resolveAllocation(changed, model.config));
-      const layout = layoutAdapter({ ...changed.adapter, allocation: found }, layers, siteDims(model.config));
-      return trainingBill(model, layout, shapeFor(settings.microBatch, settings.maxLength), adapter.dropout > 0, thrift);
+      const found =
+        given ?? (named === 'search' ? largest() : resolveAllocation(changed, model.config));
+      const layout = layoutAdapter(
+        { ...changed.adapter, allocation: found },
+        layers,
+        siteDims(model.config),
+      );
+      return trainingBill(
+        model,
+        layout,
+        shapeFor(settings.microBatch, settings.maxLength),
+        adapter.dropout > 0,
+        thrift,
+      );
     },
   };
 }
@@ -109,7 +140,10 @@ export function searchNeed(model: SymbolicModel, config: SearchConfig, shapeFor:
     bill: (thrift, settings) => {
       const changed = shrunk(config, settings);
       const shape = shapeFor(settings.microBatch, settings.maxLength);
-      return searchBill(model, searchLayout(changed, model.config), shape, { ...searchOptions(changed), thrift });
+      return searchBill(model, searchLayout(changed, model.config), shape, {
+        ...searchOptions(changed),
+        thrift,
+      });
     },
   };
 }
@@ -118,9 +152,10 @@ const within = (bill: Bill, { memory, maxBinding }: Limits): boolean =>
   bill.total <= (memory ?? Number.POSITIVE_INFINITY) && bill.largest.bytes <= maxBinding;
 
 /**
- * The fastest way to run a stage within the limits: the micro-batch as it is set while any other saving is enough, little recomputation
- * before much, many rows of logits at a time before few, and never more than one binding holds. Without a limit of memory only
- * recomputation is chosen, to stay below 2 GiB of activations.
+ * The fastest way to run a stage within the limits: the micro-batch as it is set while any other
+ * saving is enough, little recomputation before much, many rows of logits at a time before few, and
+ * never more than one binding holds. Without a limit of memory only recomputation is chosen, to
+ * stay below 2 GiB of activations.
  * @param thrift is taken as it is, where given
  * @throws InputError naming the nearest settings that fit, where none of this is enough
  */
@@ -132,7 +167,10 @@ export function fitWithin(need: Need, limits: Limits, thrift?: Thrift): Choice &
   throw tooLarge(need, limits);
 }
 
-/** Rows of logits at a time and micro-batches that may be chosen, from fast to small; without a limit of memory none is chosen smaller. */
+/**
+ * Rows of logits at a time and micro-batches that may be chosen, from fast to small; without a
+ * limit of memory none is chosen smaller.
+ */
 function savings({ given, free, microBatches, vocab }: Need, { memory, maxBinding }: Limits) {
   const chunks = CHUNKS.map((chunk) => chunkWithin(chunk, vocab, maxBinding));
   return memory === null
@@ -165,13 +203,20 @@ function choose(need: Need, limits: Limits): (Choice & { bill: Bill }) | null {
 
 /** The recomputation that needs least: in most shapes the most, but not in all. */
 function smallest({ bill }: Need, settings: Smaller, chunk: number): Thrift & { bill: Bill } {
-  const made = POLICIES.map((recompute) => ({ recompute, chunk, bill: bill({ recompute, chunk }, settings) }));
+  const made = POLICIES.map((recompute) => ({
+    recompute,
+    chunk,
+    bill: bill({ recompute, chunk }, settings),
+  }));
   return made.reduce((best, one) => (one.bill.total < best.bill.total ? one : best));
 }
 
 const comfortable = ({ bytes }: Bill): boolean => bytes.activations + bytes.logits <= COMFORT;
 
-/** The largest of the sizes, which ascend, for which `ok`; where it holds for one, it holds for those before. */
+/**
+ * The largest of the sizes, which ascend, for which `ok`; where it holds for one, it holds for
+ * those before.
+ */
 function largest(sizes: readonly number[], ok: (size: number) => boolean): number | null {
   let low = 0;
   let high = sizes.length;
@@ -188,28 +233,36 @@ const range = (from: number, to: number, by = 1): number[] =>
 
 /** Where a setting stands in run.json. */
 const pathOf = (key: keyof Smaller, stage: Need['stage']): string =>
-  key === 'microBatch' ? `${stage === 'search' ? 'search' : 'train'}.${key}` : `${key === 'maxLength' ? 'data' : 'adapter'}.${key}`;
+  key === 'microBatch'
+    ? `${stage === 'search' ? 'search' : 'train'}.${key}`
+    : `${key === 'maxLength' ? 'data' : 'adapter'}.${key}`;
 
 /** Bytes for a message. */
-export const mebibytes = (bytes: number): string => `${(bytes / 2 ** 20).toFixed(bytes < 100 * 2 ** 20 ? 1 : 0)} MiB`;
+export const mebibytes = (bytes: number): string =>
+  `${(bytes / 2 ** 20).toFixed(bytes < 100 * 2 ** 20 ? 1 : 0)} MiB`;
 
 /**
- * Where a stage does not fit: its settings with the micro-batch that was tried last, the least there are, what settings come to, and those
- * that fit, found one after the other as they are asked for: one of them made smaller, or else all.
+ * Where a stage does not fit: its settings with the micro-batch that was tried last, the least
+ * there are, what settings come to, and those that fit, found one after the other as they are asked
+ * for: one of them made smaller, or else all.
  */
 function nearest(need: Need, limits: Limits) {
   const { given, microBatches, proposals: keys } = need;
   const tried = savings(need, limits);
   const lowest = { ...given, microBatch: tried.microBatches[tried.microBatches.length - 1] };
-  const billOf = (settings: Smaller) => smallest(need, settings, tried.chunks[tried.chunks.length - 1]).bill;
+  const billOf = (settings: Smaller) =>
+    smallest(need, settings, tried.chunks[tried.chunks.length - 1]).bill;
   const steps: Record<keyof Smaller, number[]> = {
     maxLength: range(8, given.maxLength, 8),
     experts: range(1, given.experts),
     rank: range(1, given.rank),
     microBatch: microBatches.filter((d) => d < lowest.microBatch).reverse(),
   };
-  const fits = (key: keyof Smaller, settings: Smaller) => largest(steps[key], (v) => within(billOf({ ...settings, [key]: v }), limits));
-  const least: Partial<Smaller> = Object.fromEntries(keys.filter((k) => steps[k].length > 0).map((k) => [k, steps[k][0]]));
+  const fits = (key: keyof Smaller, settings: Smaller) =>
+    largest(steps[key], (v) => within(billOf({ ...settings, [key]: v }), limits));
+  const least: Partial<Smaller> = Object.fromEntries(
+    keys.filter((k) => steps[k].length > 0).map((k) => [k, steps[k][0]]),
+  );
   function* proposals(): Generator<Partial<Smaller>> {
     if (!within(billOf({ ...lowest, ...least }), limits)) return;
     let none = true;
@@ -220,7 +273,8 @@ function nearest(need: Need, limits: Limits) {
       yield { [key]: value };
     }
     // No single setting is enough: all others at their lowest, and the longest rows that then fit.
-    if (none) yield { ...least, maxLength: fits('maxLength', { ...lowest, ...least }) ?? given.maxLength };
+    if (none)
+      yield { ...least, maxLength: fits('maxLength', { ...lowest, ...least }) ?? given.maxLength };
   }
   return { lowest, least, billOf, proposals };
 }
@@ -230,7 +284,10 @@ const named = (changes: Partial<Smaller>, stage: Need['stage']): string =>
     .map(([key, v]) => `${pathOf(key as keyof Smaller, stage)} ${v}`)
     .join(' with ');
 
-/** Whether a stage fits as it is set (its bytes then), with the first smaller settings that are found, or not at all. */
+/**
+ * Whether a stage fits as it is set (its bytes then), with the first smaller settings that are
+ * found, or not at all.
+ */
 export function judge(
   need: Need,
   limits: Limits,
@@ -238,7 +295,9 @@ export function judge(
   const choice = choose(need, limits);
   if (choice) return { verdict: 'fits', bytes: choice.bill.total };
   const first = nearest(need, limits).proposals().next();
-  return first.done ? { verdict: 'no' } : { verdict: 'tight', smaller: named(first.value, need.stage) };
+  return first.done
+    ? { verdict: 'no' }
+    : { verdict: 'tight', smaller: named(first.value, need.stage) };
 }
 
 function tooLarge(need: Need, limits: Limits): InputError {

@@ -1,4 +1,5 @@
-// Gradients of every adapter tensor, and the loss, against PyTorch in float64; recompute and planning change nothing.
+// Gradients of every adapter tensor, and the loss, against PyTorch in float64; recompute and
+// planning change nothing.
 import { expect, test } from 'vitest';
 import { siteDims } from '../adapters/allocation.ts';
 import { openSafetensors, readF32, type TensorEntry } from '../data/safetensors.ts';
@@ -21,7 +22,9 @@ interface Result {
 
 /** Two documents a row, the last alone if odd. */
 function packed(rows: readonly Row[]): Row[] {
-  const pairs = Array.from({ length: Math.ceil(rows.length / 2) }, (_, i) => rows.slice(2 * i, 2 * i + 2));
+  const pairs = Array.from({ length: Math.ceil(rows.length / 2) }, (_, i) =>
+    rows.slice(2 * i, 2 * i + 2),
+  );
   return pairs.map((pair) => ({
     ids: pair.flatMap((r) => Array.from(r.ids)),
     labels: pair.flatMap((r) => Array.from(r.labels)),
@@ -31,12 +34,22 @@ function packed(rows: readonly Row[]): Row[] {
 
 async function gradients(
   name: string,
-  options: { thrift?: Thrift; packed?: boolean; share?: boolean; variants?: Variants; dropout?: number } = {},
+  options: {
+    thrift?: Thrift;
+    packed?: boolean;
+    share?: boolean;
+    variants?: Variants;
+    dropout?: number;
+  } = {},
 ): Promise<Result> {
   const folder = await goldenFolder(name);
   const gpu = await testGpu();
   const model = await loadModel(gpu, folder, { variants: options.variants });
-  const { layout, values } = await readAdapter(await goldenFolder(`${name}/adapter`), model.config.layers, siteDims(model.config));
+  const { layout, values } = await readAdapter(
+    await goldenFolder(`${name}/adapter`),
+    model.config.layers,
+    siteDims(model.config),
+  );
   const run = await goldenJson<{ adapter: { balance?: number } }>(name, 'run.json');
   const lines = new TextDecoder()
     .decode(await readAll(folder.open('data.jsonl')!))
@@ -64,12 +77,19 @@ async function gradients(
   const statistics = await runtime.readStatistics();
   const store = await layout.store.read(gpu, 'grad');
   expect(statistics[STATISTICS.tokens]).toBe(batch.lossTokens);
-  const { entries } = await openSafetensors(bytesSource(tensorFile(storeTensors(layout, store)), 'gradients'));
+  const { entries } = await openSafetensors(
+    bytesSource(tensorFile(storeTensors(layout, store)), 'gradients'),
+  );
   runtime.destroy();
   layout.store.destroy();
   model.memory.destroy();
   gpu.check();
-  return { store, entries, ce: statistics[STATISTICS.crossEntropy] / batch.lossTokens, balance: statistics[STATISTICS.balance] };
+  return {
+    store,
+    entries,
+    ce: statistics[STATISTICS.crossEntropy] / batch.lossTokens,
+    balance: statistics[STATISTICS.balance],
+  };
 }
 
 for (const name of ['train-moe', 'train-lora']) {
@@ -79,14 +99,16 @@ for (const name of ['train-moe', 'train-lora']) {
     for (const variants of await allVariants()) {
       const got = await gradients(name, { variants });
       expect(Math.abs(got.ce - (await scalar('ce')))).toBeLessThan(1e-5);
-      if (name === 'train-moe') expect(Math.abs(got.balance - (await scalar('balance')))).toBeLessThan(1e-4);
+      if (name === 'train-moe')
+        expect(Math.abs(got.balance - (await scalar('balance')))).toBeLessThan(1e-4);
       let checked = 0;
       for (const [key, entry] of golden.entries) {
         if (['loss', 'ce', 'balance'].includes(key)) continue;
         const want = await readF32(entry);
         const have = await readF32(got.entries.get(key)!);
         // A router with one expert has gradient exactly 0.
-        if (want.every((v) => v === 0)) expect(Math.max(...have.map(Math.abs)), key).toBeLessThan(1e-7);
+        if (want.every((v) => v === 0))
+          expect(Math.max(...have.map(Math.abs)), key).toBeLessThan(1e-7);
         else expect(relativeError(have, want), key).toBeLessThanOrEqual(1e-4);
         checked++;
       }
@@ -96,14 +118,20 @@ for (const name of ['train-moe', 'train-lora']) {
 }
 
 test('packed rows: the gradients of the same documents are those of PyTorch (1e-4), and of unpacked rows (1e-5)', async () => {
-  const golden = await openSafetensors((await goldenFolder('train-moe')).open('grads.safetensors')!);
-  const [alone, together] = [await gradients('train-moe'), await gradients('train-moe', { packed: true })];
+  const golden = await openSafetensors(
+    (await goldenFolder('train-moe')).open('grads.safetensors')!,
+  );
+  const [alone, together] = [
+    await gradients('train-moe'),
+    await gradients('train-moe', { packed: true }),
+  ];
   expect(relativeError(together.store, alone.store)).toBeLessThanOrEqual(1e-5);
   expect(Math.abs(together.ce - alone.ce)).toBeLessThan(1e-5);
   expect(Math.abs(together.balance - alone.balance)).toBeLessThan(1e-5);
   for (const [key, have] of together.entries) {
     const want = await readF32(golden.entries.get(key)!);
-    if (want.some((v) => v !== 0)) expect(relativeError(await readF32(have), want), key).toBeLessThanOrEqual(1e-4);
+    if (want.some((v) => v !== 0))
+      expect(relativeError(await readF32(have), want), key).toBeLessThanOrEqual(1e-4);
   }
 });
 

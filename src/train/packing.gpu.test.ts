@@ -1,4 +1,5 @@
-// Packed documents never see each other: each token has the loss that it has alone. Choices by likelihood.
+// Packed documents never see each other: each token has the loss that it has alone. Choices by
+// likelihood.
 import { expect, test } from 'vitest';
 import { siteDims } from '../adapters/allocation.ts';
 import { packRow, packRows } from '../data/pack.ts';
@@ -17,7 +18,11 @@ import { Runtime } from './runtime.ts';
 async function fixture(name: string) {
   const folder = await goldenFolder(name);
   const model = await loadModel(await testGpu(), folder);
-  const adapter = await readAdapter(await goldenFolder(`${name}/adapter`), model.config.layers, siteDims(model.config));
+  const adapter = await readAdapter(
+    await goldenFolder(`${name}/adapter`),
+    model.config.layers,
+    siteDims(model.config),
+  );
   adapter.layout.store.allocate(model.gpu);
   model.gpu.device.queue.writeBuffer(adapter.layout.store.buffers!.value, 0, adapter.values);
   const text = new TextDecoder().decode(await readAll(folder.open('data.jsonl')!));
@@ -30,9 +35,16 @@ async function fixture(name: string) {
 }
 
 /** Losses of every labelled token, row by row. */
-async function losses({ model, layout }: Awaited<ReturnType<typeof fixture>>, rows: readonly Row[], perBatch: number): Promise<number[][]> {
+async function losses(
+  { model, layout }: Awaited<ReturnType<typeof fixture>>,
+  rows: readonly Row[],
+  perBatch: number,
+): Promise<number[][]> {
   const shape = shapeOf(rows, perBatch);
-  const runtime = await Runtime.create(model, layout, shape, { dropout: false, evaluateOnly: true });
+  const runtime = await Runtime.create(model, layout, shape, {
+    dropout: false,
+    evaluateOnly: true,
+  });
   const out: number[][] = [];
   for (let at = 0; at < rows.length; at += perBatch) {
     const part = rows.slice(at, at + perBatch);
@@ -80,7 +92,13 @@ test('every token of a packed document has the loss that it has alone (1e-5)', a
 });
 
 /** log p of ids[t] for t from `from` to `to`, in float64, out of logits (T, V). */
-function likelihood(logits: Float32Array, vocab: number, ids: ArrayLike<number>, from: number, to: number): number {
+function likelihood(
+  logits: Float32Array,
+  vocab: number,
+  ids: ArrayLike<number>,
+  from: number,
+  to: number,
+): number {
   let sum = 0;
   for (let t = from; t < to; t++) {
     const row = logits.subarray((t - 1) * vocab, t * vocab);
@@ -99,9 +117,14 @@ test('likelihoods of choices are those of PEFT’s logits, whatever their length
   const raw = new Int32Array((await readTensor(idsEntry)).slice().buffer);
   const logits = await readF32(entries.get('logits')!);
   const { vocab } = model.config;
-  const choice = (ids: readonly number[], from: number): Row => ({ ids, labels: ids.map((id, t) => (t < from ? -100 : id)) });
+  const choice = (ids: readonly number[], from: number): Row => ({
+    ids,
+    labels: ids.map((id, t) => (t < from ? -100 : id)),
+  });
   const prompt = 5;
-  const golden = Array.from({ length: count }, (_, r) => Array.from(raw.subarray(r * time, (r + 1) * time)));
+  const golden = Array.from({ length: count }, (_, r) =>
+    Array.from(raw.subarray(r * time, (r + 1) * time)),
+  );
   // Of each of PEFT's rows, choices of falling length that go on from the same prompt.
   const ends = [time, 9, 6];
   const questions = golden.map((ids) => ends.map((end) => choice(ids.slice(0, end), prompt)));
@@ -119,7 +142,12 @@ test('likelihoods of choices are those of PEFT’s logits, whatever their length
     ...golden[0].slice(0, prompt),
     ...values(i + 1, 4).map((v) => Math.floor(Math.abs(v) * vocab)),
   ]);
-  const [{ sums }] = await choiceScores(model, layout, [others.map((ids) => choice(ids, prompt))], 2);
+  const [{ sums }] = await choiceScores(
+    model,
+    layout,
+    [others.map((ids) => choice(ids, prompt))],
+    2,
+  );
   for (const [i, ids] of others.entries()) {
     const own = await forwardLogits(model, layout, [ids]);
     expect(Math.abs(sums[i] - likelihood(own, vocab, ids, prompt, ids.length))).toBeLessThan(1e-4);

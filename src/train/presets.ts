@@ -6,7 +6,10 @@ export interface RunPreset {
   title: string;
   about: string;
   settings: Pick<RunConfigInput, 'adapter' | 'search' | 'train'>;
-  /** Passes over the rows that the search is to make; search.steps then follows from their number (`searchSteps`). */
+  /**
+   * Passes over the rows that the search is to make; search.steps then follows from their number
+   * (`searchSteps`).
+   */
   searchEpochs?: number;
 }
 
@@ -26,7 +29,14 @@ export const RUN_PRESETS = {
         sizes: 'sampled',
         closable: true,
       },
-      train: { steps: 60, batch: 8, microBatch: 8, learningRate: 1e-3, warmupSteps: 5, evaluateEvery: 20 },
+      train: {
+        steps: 60,
+        batch: 8,
+        microBatch: 8,
+        learningRate: 1e-3,
+        warmupSteps: 5,
+        evaluateEvery: 20,
+      },
     },
   },
   balanced: {
@@ -66,10 +76,18 @@ export const RUN_PRESETS = {
   },
   paper: {
     title: 'GuiLoMo paper',
-    about: 'The paper’s settings: its estimator, second order, 4 epochs of search and 20 of training.',
+    about:
+      'The paper’s settings: its estimator, second order, 4 epochs of search and 20 of training.',
     settings: {
       adapter: { experts: 8, rank: 8, topK: 2, alpha: 16, dropout: 0.05, balance: 0.001 },
-      search: { estimator: 'paper', order: 'second-order', batch: 64, microBatch: 16, learningRate: 3e-4, upperLearningRate: 3e-3 },
+      search: {
+        estimator: 'paper',
+        order: 'second-order',
+        batch: 64,
+        microBatch: 16,
+        learningRate: 3e-4,
+        upperLearningRate: 3e-3,
+      },
       train: { epochs: 20, batch: 64, microBatch: 16, learningRate: 3e-4 },
     },
     searchEpochs: 4,

@@ -1,6 +1,13 @@
-// The allocation that settings come to: by name, from files, fitted to a budget, and ignored by plain LoRA.
+// The allocation that settings come to: by name, from files, fitted to a budget, and ignored by
+// plain LoRA.
 import { describe, expect, test } from 'vitest';
-import { parameterCount, siteDims, siteRanks, targetNames, uniformAllocation } from '../adapters/allocation.ts';
+import {
+  parameterCount,
+  siteDims,
+  siteRanks,
+  targetNames,
+  uniformAllocation,
+} from '../adapters/allocation.ts';
 import { layoutAdapter } from '../adapters/layout.ts';
 import { presetAllocation, presetNames } from '../adapters/presets.ts';
 import { adapterConfig } from './adapter-files.ts';
@@ -14,18 +21,31 @@ const resolve = (json: unknown) => resolveAllocation(parse(json), model);
 
 describe('by name', () => {
   test('uniform: adapter.experts of adapter.rank', () => {
-    expect(resolve({ adapter: { experts: 3, rank: 4 } })).toEqual(uniformAllocation(6, targetNames, 3, 4));
+    expect(resolve({ adapter: { experts: 3, rank: 4 } })).toEqual(
+      uniformAllocation(6, targetNames, 3, 4),
+    );
   });
   test.each(presetNames)('%s: with the settings\u2019 maxima, top-k and seed', (allocation) => {
     const seed = 5;
     const adapter = { experts: 9, rank: 12, topK: 3, targets: ['q_proj', 'up_proj'] as const };
-    const options = { layers: 6, targets: adapter.targets, maxExperts: 9, maxRank: 12, topK: 3, seed };
+    const options = {
+      layers: 6,
+      targets: adapter.targets,
+      maxExperts: 9,
+      maxRank: 12,
+      topK: 3,
+      seed,
+    };
     expect(resolve({ seed, adapter, allocation })).toEqual(presetAllocation(allocation, options));
   });
 });
 
 test('adapter.parameters: presets and files are fitted, within the maxima', () => {
-  const adapter = { experts: 8, rank: 8, parameters: parameterCount(uniformAllocation(6, targetNames, 5, 4), dims) };
+  const adapter = {
+    experts: 8,
+    rank: 8,
+    parameters: parameterCount(uniformAllocation(6, targetNames, 5, 4), dims),
+  };
   for (const allocation of ['uniform', ...presetNames]) {
     const got = parameterCount(resolve({ adapter, allocation }), dims);
     expect(Math.abs(got / adapter.parameters - 1), allocation).toBeLessThan(0.01);
@@ -33,16 +53,23 @@ test('adapter.parameters: presets and files are fitted, within the maxima', () =
   const config = parse({ adapter, allocation: { experts: 'e.json', ranks: 'r.json' } });
   const fitted = resolveAllocation(config, model, uniformAllocation(6, targetNames, 5, 8));
   expect(fitted).toEqual(uniformAllocation(6, targetNames, 5, 4));
-  expect(() => resolve({ adapter: { parameters: 3 } })).toThrow('adapter.parameters is 3: this allocation can have');
+  expect(() => resolve({ adapter: { parameters: 3 } })).toThrow(
+    'adapter.parameters is 3: this allocation can have',
+  );
 });
 
 test('files as they are without a budget', () => {
   const files = uniformAllocation(6, targetNames, 2, 3);
-  expect(resolveAllocation(parse({ allocation: { experts: 'e', ranks: 'r' } }), model, files)).toEqual(files);
+  expect(
+    resolveAllocation(parse({ allocation: { experts: 'e', ranks: 'r' } }), model, files),
+  ).toEqual(files);
 });
 
 test('plain LoRA ignores allocation and budget', () => {
-  const config = parse({ adapter: { method: 'lora', rank: 4, parameters: 10 }, allocation: 'mola-2468' });
+  const config = parse({
+    adapter: { method: 'lora', rank: 4, parameters: 10 },
+    allocation: 'mola-2468',
+  });
   expect(config.adapter.parameters).toBeNull();
   expect(resolveAllocation(config, model)).toEqual(uniformAllocation(6, targetNames, 1, 4));
 });
@@ -57,7 +84,9 @@ test('adapter_config.json and the tensors have what was resolved; counts below t
   const one = { experts: { ...allocation.experts }, ranks: { ...allocation.ranks } };
   one.experts[q] = 1;
   one.experts['model.layers.2.self_attn.k_proj'] = 0;
-  const [group] = [...layoutAdapter({ ...config.adapter, allocation: one }, 6, dims).groups].filter(([key]) => key === '2 q_proj');
+  const [group] = [...layoutAdapter({ ...config.adapter, allocation: one }, 6, dims).groups].filter(
+    ([key]) => key === '2 q_proj',
+  );
   expect(group[1].sites.map((s) => [s.target, s.experts.length])).toEqual([
     ['q_proj', 1],
     ['v_proj', allocation.experts['model.layers.2.self_attn.v_proj']],

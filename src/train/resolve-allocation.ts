@@ -5,9 +5,10 @@ import { invariant } from '../util/error.ts';
 import type { RunConfig } from './config.ts';
 
 /**
- * Experts and ranks by `allocation` and `adapter.parameters` of a run's settings. Plain LoRA ignores both: one expert of adapter.rank.
- * `given`: what the search found, or the contents of the files where `allocation` names files. Throws InputError('bad-config') where a preset needs more than
- * adapter.experts or adapter.rank, or adapter.parameters is out of reach.
+ * Experts and ranks by `allocation` and `adapter.parameters` of a run's settings. Plain LoRA
+ * ignores both: one expert of adapter.rank. `given`: what the search found, or the contents of the
+ * files where `allocation` names files. Throws InputError('bad-config') where a preset needs more
+ * than adapter.experts or adapter.rank, or adapter.parameters is out of reach.
  */
 export function resolveAllocation(
   { adapter, allocation, seed }: RunConfig,
@@ -24,5 +25,7 @@ export function resolveAllocation(
     invariant(given, 'neither files nor a search have given the allocation');
     return given;
   };
-  return parameters === null ? named() : fitToParameters(named(), siteDims(model), parameters, { maxExperts, maxRank });
+  return parameters === null
+    ? named()
+    : fitToParameters(named(), siteDims(model), parameters, { maxExperts, maxRank });
 }

@@ -1,4 +1,5 @@
-// Statistics leave the device through a ring of small staging buffers; the step loop waits only when all of them are in flight.
+// Statistics leave the device through a ring of small staging buffers; the step loop waits only
+// when all of them are in flight.
 import { idle } from '../gpu/buffers.ts';
 import type { Gpu } from '../gpu/device.ts';
 import { STATISTICS } from '../ops/loss.ts';
@@ -35,7 +36,10 @@ export class StatisticsRing {
     }));
   }
 
-  /** Queues a copy of the sources as they will be after the work submitted so far, then zeroes the first of them. */
+  /**
+   * Queues a copy of the sources as they will be after the work submitted so far, then zeroes the
+   * first of them.
+   */
   async push(tag: number): Promise<void> {
     const slot = this.slots[this.next];
     this.next = (this.next + 1) % this.slots.length;
@@ -67,7 +71,8 @@ export class StatisticsRing {
 
   /** Waits until everything pushed has been delivered. */
   async drain(): Promise<void> {
-    for (let i = 0; i < this.slots.length; i++) await this.slots[(this.next + i) % this.slots.length].pending;
+    for (let i = 0; i < this.slots.length; i++)
+      await this.slots[(this.next + i) % this.slots.length].pending;
   }
 
   destroy(): void {
@@ -94,7 +99,10 @@ export class Expectations {
     this.steps.set(step, expected);
   }
 
-  /** What was expected of a step that has arrived with statistics `s`, or the error if the device did not finish it. */
+  /**
+   * What was expected of a step that has arrived with statistics `s`, or the error if the device
+   * did not finish it.
+   */
   take(step: number, s: Float32Array): Expected | Error {
     const want = this.steps.get(step);
     invariant(want, `statistics of ${this.what} ${step} came twice`);

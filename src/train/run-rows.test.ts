@@ -2,7 +2,14 @@
 import { describe, expect, test } from 'vitest';
 import type { Row } from './batch.ts';
 import { parseRunConfig, type RunConfigInput, searches, trains } from './config.ts';
-import { levelRows, runRows, searchRows, searchShapes, shapeOf, trainingShapes } from './run-rows.ts';
+import {
+  levelRows,
+  runRows,
+  searchRows,
+  searchShapes,
+  shapeOf,
+  trainingShapes,
+} from './run-rows.ts';
 
 /** Rows of 3 to 7 tokens, each with ids of its own: ten times its number and up. */
 const rows = Array.from({ length: 24 }, (_, i): Row => {
@@ -11,7 +18,11 @@ const rows = Array.from({ length: 24 }, (_, i): Row => {
 });
 const config = (data: RunConfigInput['data']) => {
   const made = parseRunConfig(
-    { data: { maxLength: 16, ...data }, search: { batch: 2, microBatch: 2 }, train: { batch: 2, microBatch: 2 } },
+    {
+      data: { maxLength: 16, ...data },
+      search: { batch: 2, microBatch: 2 },
+      train: { batch: 2, microBatch: 2 },
+    },
     'x',
   );
   if (!searches(made) || !trains(made)) throw new Error('both');
@@ -20,10 +31,12 @@ const config = (data: RunConfigInput['data']) => {
 /** How often each row is among these, packed or not. */
 function counted(some: readonly Row[]): number[] {
   const counts = new Array<number>(rows.length).fill(0);
-  for (const { ids } of some) for (const id of Array.from(ids)) if (id % 10 === 0) counts[id / 10]++;
+  for (const { ids } of some)
+    for (const id of Array.from(ids)) if (id % 10 === 0) counts[id / 10]++;
   return counts;
 }
-const times = (counts: [number, number, number]) => rows.map(({ file }) => counts[['a', 'b', 'held'].indexOf(file!)]);
+const times = (counts: [number, number, number]) =>
+  rows.map(({ file }) => counts[['a', 'b', 'held'].indexOf(file!)]);
 
 describe.each([false, true])('packing %s', (packing) => {
   const data = { packing, validation: ['held'], weights: { b: 2 } };

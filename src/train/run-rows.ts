@@ -1,4 +1,5 @@
-// The rows of a run's stages: which are trained on, how often, and which are held out, packed where the settings say so; and their shapes.
+// The rows of a run's stages: which are trained on, how often, and which are held out, packed where
+// the settings say so; and their shapes.
 import { bucketLength, searchPairs } from '../data/batches.ts';
 import { packRow, packRows } from '../data/pack.ts';
 import { epochOf, filesOf, levelsOf, splitRows, weighted } from '../data/split.ts';
@@ -18,28 +19,53 @@ function take(rows: readonly Row[], numbers: Int32Array, { data }: Settings): Ro
   return packRows(lengths, data.maxLength).map((row) => packRow(taken, row, data.maxLength));
 }
 
-/** The rows of a training (no longer than data.maxLength): those of an epoch, and those held out. */
-export function runRows(rows: readonly Row[], config: Settings): { train: Row[]; validation: Row[] } {
+/**
+ * The rows of a training (no longer than data.maxLength): those of an epoch, and those held out.
+ */
+export function runRows(
+  rows: readonly Row[],
+  config: Settings,
+): { train: Row[]; validation: Row[] } {
   const { train, validation } = epochOf(filesOf(rows), config.data, config.seed);
   return { train: take(rows, train, config), validation: take(rows, validation, config) };
 }
 
-/** The rows of a search's two levels, of those that are trained on; no row is in both where they are disjoint. */
-export function searchRows(rows: readonly Row[], config: SearchConfig): Record<'lower' | 'upper', Row[]> {
+/**
+ * The rows of a search's two levels, of those that are trained on; no row is in both where they are
+ * disjoint.
+ */
+export function searchRows(
+  rows: readonly Row[],
+  config: SearchConfig,
+): Record<'lower' | 'upper', Row[]> {
   const { data, seed, search } = config;
   const files = filesOf(rows);
   const levels = levelsOf(splitRows(files, data, seed).train, search.split, data.shuffle, seed);
-  const of = (level: Int32Array<ArrayBuffer>) => take(rows, weighted(level, files, data.weights, seed), config);
+  const of = (level: Int32Array<ArrayBuffer>) =>
+    take(rows, weighted(level, files, data.weights, seed), config);
   const lower = of(levels.lower);
   return { lower, upper: search.split === 'paired' ? lower : of(levels.upper) };
 }
 
 /** The rows of a search, each once. */
-export const levelRows = ({ lower, upper }: ReturnType<typeof searchRows>): Row[] => (lower === upper ? lower : [...lower, ...upper]);
+export const levelRows = ({ lower, upper }: ReturnType<typeof searchRows>): Row[] =>
+  lower === upper ? lower : [...lower, ...upper];
 
-/** The pairs of a search over the rows of its levels. @throws InputError where they do not fill a micro-batch */
-export const pairsOf = ({ lower, upper }: ReturnType<typeof searchRows>, { data, seed, search }: SearchConfig) =>
-  searchPairs({ lower: lower.length, upper: upper.length }, search.microBatch, search.split, data.shuffle, seed);
+/**
+ * The pairs of a search over the rows of its levels.
+ * @throws InputError where they do not fill a micro-batch
+ */
+export const pairsOf = (
+  { lower, upper }: ReturnType<typeof searchRows>,
+  { data, seed, search }: SearchConfig,
+) =>
+  searchPairs(
+    { lower: lower.length, upper: upper.length },
+    search.microBatch,
+    search.split,
+    data.shuffle,
+    seed,
+  );
 
 /** Gives the shape that holds any `perBatch` of the rows. */
 function shapes(rows: readonly Row[]): (perBatch: number) => BatchShape {
@@ -56,7 +82,8 @@ function shapes(rows: readonly Row[]): (perBatch: number) => BatchShape {
 }
 
 /** The program shape that holds any micro-batch of these rows. */
-export const shapeOf = (rows: readonly Row[], perBatch: number): BatchShape => shapes(rows)(perBatch);
+export const shapeOf = (rows: readonly Row[], perBatch: number): BatchShape =>
+  shapes(rows)(perBatch);
 
 /** Shapes of a training's micro-batches were its rows cut to other lengths. */
 export const trainingShapes = (rows: readonly Row[], config: TrainingConfig): ShapeFor =>
@@ -66,7 +93,11 @@ export const trainingShapes = (rows: readonly Row[], config: TrainingConfig): Sh
 export const searchShapes = (rows: readonly Row[], config: SearchConfig): ShapeFor =>
   shapesOf(rows, config, (cut, data) => levelRows(searchRows(cut, { ...config, data })));
 
-function shapesOf(rows: readonly Row[], { data }: RunConfig, rowsOf: (cut: Row[], data: RunConfig['data']) => Row[]): ShapeFor {
+function shapesOf(
+  rows: readonly Row[],
+  { data }: RunConfig,
+  rowsOf: (cut: Row[], data: RunConfig['data']) => Row[],
+): ShapeFor {
   const known = new Map<number, (perBatch: number) => BatchShape>();
   return (perBatch, maxLength) => {
     let found = known.get(maxLength);

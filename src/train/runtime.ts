@@ -1,4 +1,5 @@
-// A model with an adapter on a device: the states that programs share, and the programs of a training run.
+// A model with an adapter on a device: the states that programs share, and the programs of a
+// training run.
 import type { AdapterLayout } from '../adapters/layout.ts';
 import { createStaging, readBuffer, writeBuffer } from '../gpu/buffers.ts';
 import { Memory, Program } from '../graph/program.ts';
@@ -54,12 +55,24 @@ export class Runtime {
     this.losses = this.states.targets;
   }
 
-  /** Records and compiles: `micro` and `update` where there is an adapter, and `evaluate`. Parameters must be allocated. */
-  static async create(model: LoadedModel, layout: AdapterLayout | null, shape: BatchShape, options: RuntimeOptions): Promise<Runtime> {
+  /**
+   * Records and compiles: `micro` and `update` where there is an adapter, and `evaluate`.
+   * Parameters must be allocated.
+   */
+  static async create(
+    model: LoadedModel,
+    layout: AdapterLayout | null,
+    shape: BatchShape,
+    options: RuntimeOptions,
+  ): Promise<Runtime> {
     const runtime = new Runtime(model, layout, shape);
     const passes = { model, layout, shape, states: runtime.states };
     const thrift = options.thrift ?? LAVISH;
-    const compile = (rec: Recorder) => Program.compile(rec, runtime.memory, { share: options.share, onProgress: options.onProgress });
+    const compile = (rec: Recorder) =>
+      Program.compile(rec, runtime.memory, {
+        share: options.share,
+        onProgress: options.onProgress,
+      });
     if (layout && !options.evaluateOnly) {
       runtime.programs.micro = await compile(recordMicro(passes, options.dropout, thrift));
       runtime.programs.update = await compile(recordUpdate(model.variants, layout, runtime.states));
@@ -113,13 +126,18 @@ export class Runtime {
 
   /** The buffers of statistics and routing, to copy from. */
   get statistics(): { statistics: GPUBuffer; routing: GPUBuffer } {
-    return { statistics: this.memory.get(this.states.statistics), routing: this.memory.get(this.states.routing) };
+    return {
+      statistics: this.memory.get(this.states.statistics),
+      routing: this.memory.get(this.states.routing),
+    };
   }
 
   /** Reads the statistics and zeroes them. Waits for the work before. */
   async readStatistics(): Promise<Float32Array> {
     const { statistics } = this.statistics;
-    const values = new Float32Array(await readBuffer(this.model.gpu, statistics, 0, statistics.size, this.staging));
+    const values = new Float32Array(
+      await readBuffer(this.model.gpu, statistics, 0, statistics.size, this.staging),
+    );
     this.clearStatistics();
     return values;
   }
@@ -127,7 +145,9 @@ export class Runtime {
   /** Cross-entropy (targets) of an evaluation that nothing has followed. Waits for it. */
   async readLosses(): Promise<Float32Array> {
     const buffer = this.programs.evaluate.bufferOf(this.losses);
-    return new Float32Array(await readBuffer(this.model.gpu, buffer, 0, this.shape.targets * 4, this.staging));
+    return new Float32Array(
+      await readBuffer(this.model.gpu, buffer, 0, this.shape.targets * 4, this.staging),
+    );
   }
 
   /** Zeroes the statistics. */

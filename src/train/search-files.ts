@@ -1,9 +1,17 @@
-// Files of a search (method §5): its tensors, the history of its GuidedSelection Vectors, and the allocation that it found.
+// Files of a search (method §5): its tensors, the history of its GuidedSelection Vectors, and the
+// allocation that it found.
 import type { Allocation } from '../adapters/allocation.ts';
 import { type NamedVector, namedVectors, type SearchLayout } from '../adapters/search.ts';
 import type { SearchValues } from '../adapters/search-values.ts';
 import type { TensorEntry } from '../data/safetensors.ts';
-import { type ExpectedTensor, expectedTensors, type FileTensor, readTensors, storeTensors, tensorFile } from './adapter-files.ts';
+import {
+  type ExpectedTensor,
+  expectedTensors,
+  type FileTensor,
+  readTensors,
+  storeTensors,
+  tensorFile,
+} from './adapter-files.ts';
 
 /** Files of a search inside a run's folder. */
 export const SEARCH_FILES = {
@@ -16,21 +24,41 @@ export const SEARCH_FILES = {
 const vectorTensors = (vectors: readonly NamedVector[], store: Float32Array): FileTensor[] =>
   vectors.map((v) => {
     const from = v.bank.offset + v.first;
-    return { name: v.name, shape: [v.count], data: Float32Array.from(store.subarray(from, from + v.count)) };
+    return {
+      name: v.name,
+      shape: [v.count],
+      data: Float32Array.from(store.subarray(from, from + v.count)),
+    };
   });
 
 /** state.safetensors: A, B and routers, row scales and GSVs under their keys; --init reads it. */
-export function searchStateFile(layout: SearchLayout, { lower, upper }: SearchValues): Uint8Array<ArrayBuffer> {
+export function searchStateFile(
+  layout: SearchLayout,
+  { lower, upper }: SearchValues,
+): Uint8Array<ArrayBuffer> {
   const vectors = namedVectors(layout);
-  const tensors = [...storeTensors(layout.adapter, lower), ...vectorTensors(vectors.lower, lower), ...vectorTensors(vectors.upper, upper)];
+  const tensors = [
+    ...storeTensors(layout.adapter, lower),
+    ...vectorTensors(vectors.lower, lower),
+    ...vectorTensors(vectors.upper, upper),
+  ];
   return tensorFile(tensors);
 }
 
-/** A safetensors file of something about every GSV, such as its gradient, under the GSV's own key; `scalars` come first. */
-export const gsvFile = (layout: SearchLayout, upper: Float32Array, scalars: Record<string, number>): Uint8Array<ArrayBuffer> =>
-  tensorFile(vectorTensors(namedVectors(layout).upper, upper), scalars);
+/**
+ * A safetensors file of something about every GSV, such as its gradient, under the GSV's own key;
+ * `scalars` come first.
+ */
+export const gsvFile = (
+  layout: SearchLayout,
+  upper: Float32Array,
+  scalars: Record<string, number>,
+): Uint8Array<ArrayBuffer> => tensorFile(vectorTensors(namedVectors(layout).upper, upper), scalars);
 
-/** Values of both stores from a file's tensors. @throws InputError naming the tensor that is missing, unknown, of another shape or not finite */
+/**
+ * Values of both stores from a file's tensors.
+ * @throws InputError naming the tensor that is missing, unknown, of another shape or not finite
+ */
 export async function searchStateValues(
   layout: SearchLayout,
   entries: ReadonlyMap<string, TensorEntry>,
@@ -40,15 +68,24 @@ export async function searchStateValues(
   const upper = new Float32Array(layout.upper.size);
   const named = namedVectors(layout);
   const expected = (vectors: readonly NamedVector[], store: Float32Array): ExpectedTensor[] =>
-    vectors.map((v) => ({ name: v.name, shape: [v.count], take: (values) => store.set(values, v.bank.offset + v.first) }));
-  const all = [...expectedTensors(layout.adapter, lower), ...expected(named.lower, lower), ...expected(named.upper, upper)];
+    vectors.map((v) => ({
+      name: v.name,
+      shape: [v.count],
+      take: (values) => store.set(values, v.bank.offset + v.first),
+    }));
+  const all = [
+    ...expectedTensors(layout.adapter, lower),
+    ...expected(named.lower, lower),
+    ...expected(named.upper, upper),
+  ];
   await readTensors(all, entries, where);
   return { lower, upper };
 }
 
 /**
- * A line of gsv.jsonl, without its line feed: all GSVs, given site by site, after upper step `step`; the start is step 0 and has no loss.
- * Nine significant digits tell every f32 from its neighbours.
+ * A line of gsv.jsonl, without its line feed: all GSVs, given site by site, after upper step
+ * `step`; the start is step 0 and has no loss. Nine significant digits tell every f32 from its
+ * neighbours.
  */
 export function gsvLine(
   vectors: readonly { name: string; count: number }[],
@@ -61,7 +98,11 @@ export function gsvLine(
     at += count;
     return [name, Array.from(values.subarray(at - count, at), (v) => Number(v.toPrecision(9)))];
   });
-  return JSON.stringify({ step, ...(loss !== null && { upper_loss: loss }), values: Object.fromEntries(entries) });
+  return JSON.stringify({
+    step,
+    ...(loss !== null && { upper_loss: loss }),
+    values: Object.fromEntries(entries),
+  });
 }
 
 /** expert.json and rank.json. */

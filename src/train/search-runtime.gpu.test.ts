@@ -1,4 +1,5 @@
-// The search's programs by themselves: drawn sizes, GSVs written from outside, dropout, and what must equal the ordinary runtime.
+// The search's programs by themselves: drawn sizes, GSVs written from outside, dropout, and what
+// must equal the ordinary runtime.
 import { expect, test } from 'vitest';
 import { siteDims, uniformAllocation } from '../adapters/allocation.ts';
 import { layoutAdapter, namedTensors } from '../adapters/layout.ts';
@@ -15,23 +16,44 @@ import type { SearchOptions } from './search-programs.ts';
 import { SearchRuntime } from './search-runtime.ts';
 
 const [experts, rank, topK] = [4, 3, 2];
-const spec = { targets: ['q_proj', 'v_proj', 'down_proj'] as const, rank, topK, alpha: 6, dropout: 0 };
+const spec = {
+  targets: ['q_proj', 'v_proj', 'down_proj'] as const,
+  rank,
+  topK,
+  alpha: 6,
+  dropout: 0,
+};
 const shape: BatchShape = { rows: 2, time: 16, targets: 30 };
-const plain: SearchOptions = { order: 'first-order', sizes: 'argmax', cost: 0, budget: null, dropout: false, seed: 3 };
+const plain: SearchOptions = {
+  order: 'first-order',
+  sizes: 'argmax',
+  cost: 0,
+  budget: null,
+  dropout: false,
+  seed: 3,
+};
 const scalars = { inverseTokens: 0.1, balanceScale: 0.01, number: 1 };
 
 /** A search of random tensors on the nano model; the batches have a short row. */
 async function setup(options: Partial<SearchOptions>, closable = false) {
   const gpu = await testGpu();
   const model = await loadModel(gpu, await goldenFolder('train-moe'));
-  const layout = layoutSearch(spec, experts, { estimator: 'survival', closable }, model.config.layers, siteDims(model.config));
+  const layout = layoutSearch(
+    spec,
+    experts,
+    { estimator: 'survival', closable },
+    model.config.layers,
+    siteDims(model.config),
+  );
   const { store } = layout.adapter;
   gpu.device.queue.writeBuffer(store.allocate(gpu).value, 0, values(1, store.size, 0.2));
   layout.upper.allocate(gpu);
   writeGsvs(layout, values(2, layout.upper.size));
-  for (const b of layout.banks.values()) store.write(gpu, b.rowScale, new Float32Array(b.rowScale.shape[1]).fill(1));
+  for (const b of layout.banks.values())
+    store.write(gpu, b.rowScale, new Float32Array(b.rowScale.shape[1]).fill(1));
   const batch = (first: number) => {
-    const row = (from: number, length: number) => Array.from({ length }, (_, t) => (from + 7 * t) % model.config.vocab);
+    const row = (from: number, length: number) =>
+      Array.from({ length }, (_, t) => (from + 7 * t) % model.config.vocab);
     return microBatch(
       [row(first, 16), row(first + 1, 9)].map((ids) => ({ ids, labels: ids })),
       shape,
@@ -52,7 +74,10 @@ async function setup(options: Partial<SearchOptions>, closable = false) {
 }
 
 test('drawn sizes: as likely as π says, the same in all passes of a pair, another draw for the next, and again with the seed', async () => {
-  const { gpu, layout, runtime, b1, b2, destroy } = await setup({ sizes: 'sampled', order: 'second-order' });
+  const { gpu, layout, runtime, b1, b2, destroy } = await setup({
+    sizes: 'sampled',
+    order: 'second-order',
+  });
   const pairs = 400;
   const all: Uint32Array[] = [];
   for (let pair = 1; pair <= pairs; pair++) {
@@ -64,14 +89,18 @@ test('drawn sizes: as likely as π says, the same in all passes of a pair, anoth
   let freedom = 0;
   const judge = (place: number, p: readonly number[]) => {
     p.forEach((v, k) => {
-      if (v > 0) chi += (all.filter((sizes) => sizes[place] === k + 1).length - pairs * v) ** 2 / (pairs * v);
+      if (v > 0)
+        chi +=
+          (all.filter((sizes) => sizes[place] === k + 1).length - pairs * v) ** 2 / (pairs * v);
     });
     freedom += p.filter((v) => v > 0).length - 1;
   };
   for (const { group, ...b } of layout.banks.values()) {
     for (let s = 0; s < group.sites; s++) {
       const place = group.start + s * (experts + 1);
-      const p = distribution(g.subarray(b.experts.offset + s * experts, b.experts.offset + (s + 1) * experts));
+      const p = distribution(
+        g.subarray(b.experts.offset + s * experts, b.experts.offset + (s + 1) * experts),
+      );
       judge(place, [0, p[0] + p[1], ...p.slice(2)]); // at least top-k
       for (let e = 0; e < experts; e++) {
         const at = b.ranks.offset + (s * experts + e) * rank;
@@ -114,7 +143,9 @@ test('sizes and λ follow what is written from outside; argmax sizes do not depe
   for (const { group, ...b } of layout.banks.values()) {
     for (let s = 0; s < group.sites; s++) {
       const at = b.experts.offset + s * (experts + 1);
-      expect(after[group.start + s * (experts + 1)]).toBe(openExperts(g.subarray(at, at + experts + 1), topK, true));
+      expect(after[group.start + s * (experts + 1)]).toBe(
+        openExperts(g.subarray(at, at + experts + 1), topK, true),
+      );
     }
   }
   runtime.beginPair(9);
@@ -138,11 +169,14 @@ test('a search that goes on elsewhere from its values, moments and λ gives the 
   const c = await setup(search, true);
   for (const store of ['store', 'upper'] as const) {
     const of = (s: typeof a) => (store === 'store' ? s.store : s.layout.upper);
-    for (const kind of ['value', 'm', 'v'] as const) c.gpu.device.queue.writeBuffer(of(c).buffers![kind], 0, await of(b).read(b.gpu, kind));
+    for (const kind of ['value', 'm', 'v'] as const)
+      c.gpu.device.queue.writeBuffer(of(c).buffers![kind], 0, await of(b).read(b.gpu, kind));
   }
   c.runtime.writeLambda((await b.runtime.readCost()).lambda);
   for (let n = 3; n <= 4; n++) pair(c, n);
-  expect(await c.layout.upper.read(c.gpu, 'value')).toEqual(await a.layout.upper.read(a.gpu, 'value'));
+  expect(await c.layout.upper.read(c.gpu, 'value')).toEqual(
+    await a.layout.upper.read(a.gpu, 'value'),
+  );
   expect(await c.store.read(c.gpu, 'value')).toEqual(await a.store.read(a.gpu, 'value'));
   expect(await c.runtime.readCost()).toEqual(await a.runtime.readCost());
   for (const s of [a, b, c]) s.destroy();
@@ -157,7 +191,11 @@ test('the sources to copy from: statistics with the pair as sentinel, λ and sha
   const noted = await runtime.readUpperStatistics();
   expect([noted[STATISTICS.tokens], noted[STATISTICS.sentinel]]).toEqual([b2.lossTokens, 6]);
   expect(noted[STATISTICS.gradNorm]).toBeGreaterThan(0);
-  expect([statistics.size, cost.size, gsvs]).toEqual([STATISTICS.size * 4, 8, layout.upper.buffers!.value]);
+  expect([statistics.size, cost.size, gsvs]).toEqual([
+    STATISTICS.size * 4,
+    8,
+    layout.upper.buffers!.value,
+  ]);
   const { lambda, share } = await runtime.readCost();
   expect(lambda).toBe(0.5);
   expect(share).toBeGreaterThan(0.2);
@@ -176,7 +214,10 @@ test('the sources to copy from: statistics with the pair as sentinel, λ and sha
 test('dropout is in the lower micro-step alone', async () => {
   const results = [];
   for (const dropout of [false, true]) {
-    const { gpu, layout, store, runtime, b1, b2, destroy } = await setup({ dropout, order: 'second-order' });
+    const { gpu, layout, store, runtime, b1, b2, destroy } = await setup({
+      dropout,
+      order: 'second-order',
+    });
     runtime.hypergradient(b1, b2, 0.1, 0.01);
     const G = await layout.upper.read(gpu, 'grad');
     const gradients = [];
@@ -199,7 +240,11 @@ test('the balance term moves no GSV: first-order G has the same bits whatever it
   const { gpu, layout, runtime, b1, b2, destroy } = await setup({});
   const G = [];
   for (const balance of [0, 100]) {
-    gpu.device.queue.writeBuffer(layout.upper.buffers!.grad, 0, new Float32Array(layout.upper.size));
+    gpu.device.queue.writeBuffer(
+      layout.upper.buffers!.grad,
+      0,
+      new Float32Array(layout.upper.size),
+    );
     runtime.hypergradient(b1, b2, 0.1, balance);
     G.push(await layout.upper.read(gpu, 'grad'));
   }
@@ -213,7 +258,8 @@ test('all experts and rows open with e = 1 equal uniform experts of full rank (M
   const open = new Float32Array(layout.upper.size);
   for (const { experts: e, ranks: r } of layout.banks.values())
     for (const bank of [e, r])
-      for (let i = bank.shape[1] - 1; i < bank.shape[0] * bank.shape[1]; i += bank.shape[1]) open[bank.offset + i] = 1;
+      for (let i = bank.shape[1] - 1; i < bank.shape[0] * bank.shape[1]; i += bank.shape[1])
+        open[bank.offset + i] = 1;
   gpu.device.queue.writeBuffer(layout.upper.buffers!.value, 0, open);
   runtime.refreshSizes();
   const allocation = uniformAllocation(model.config.layers, spec.targets, experts, rank);
@@ -235,7 +281,9 @@ test('all experts and rows open with e = 1 equal uniform experts of full rank (M
   for (const k of ['crossEntropy', 'balance'] as const)
     expect(Math.abs(got[STATISTICS[k]] / want[STATISTICS[k]] - 1), k).toBeLessThan(1e-6);
   const [g, w] = [await store.read(gpu, 'grad'), await uniform.store.read(gpu, 'grad')];
-  mine.forEach((t, i) => expect(relativeError(extract(t, g), extract(theirs[i], w)), t.name).toBeLessThan(1e-6));
+  mine.forEach((t, i) =>
+    expect(relativeError(extract(t, g), extract(theirs[i], w)), t.name).toBeLessThan(1e-6),
+  );
   training.destroy();
   uniform.store.destroy();
   destroy();

@@ -1,4 +1,5 @@
-// The bilevel search on the device (method §2–3): programs of both levels over the flat buffers, and the steps that replay them.
+// The bilevel search on the device (method §2–3): programs of both levels over the flat buffers,
+// and the steps that replay them.
 import type { SearchLayout } from '../adapters/search.ts';
 import { createStaging, readBuffer, writeBuffer } from '../gpu/buffers.ts';
 import { Memory, Program } from '../graph/program.ts';
@@ -8,7 +9,13 @@ import { DUAL_START } from '../ops/gsv.ts';
 import { STATISTICS } from '../ops/loss.ts';
 import type { AdamW } from '../ops/optim.ts';
 import { invariant } from '../util/error.ts';
-import { type BatchShape, type MicroBatch, type StepScalars, stepBytes, writeBatch } from './batch.ts';
+import {
+  type BatchShape,
+  type MicroBatch,
+  type StepScalars,
+  stepBytes,
+  writeBatch,
+} from './batch.ts';
 import {
   recordSearch,
   type SearchOptions,
@@ -19,7 +26,10 @@ import {
   upperSteps,
 } from './search-programs.ts';
 
-/** A search: both stores, their programs, and the states between. Parameters of both stores must be allocated. */
+/**
+ * A search: both stores, their programs, and the states between. Parameters of both stores must be
+ * allocated.
+ */
 export class SearchRuntime {
   private readonly memory: Memory;
   private readonly states: SearchStates;
@@ -40,11 +50,19 @@ export class SearchRuntime {
     for (const t of model.weights.all) this.memory.share(t, model.memory.get(t));
     for (const t of recording.all) this.memory.allocate(t);
     this.states = recording.states;
-    this.staging = createStaging(model.gpu, Math.max(STATISTICS.size, this.states.sizes.shape[0]) * 4);
+    this.staging = createStaging(
+      model.gpu,
+      Math.max(STATISTICS.size, this.states.sizes.shape[0]) * 4,
+    );
   }
 
   /** Records and compiles everything that the options need, and sets λ and the sizes. */
-  static async create(model: LoadedModel, layout: SearchLayout, shape: BatchShape, options: SearchOptions): Promise<SearchRuntime> {
+  static async create(
+    model: LoadedModel,
+    layout: SearchLayout,
+    shape: BatchShape,
+    options: SearchOptions,
+  ): Promise<SearchRuntime> {
     const { cost, budget, onProgress } = options;
     invariant(
       layout.survival || (cost === 0 && budget === null && options.sizes === 'argmax'),
@@ -52,13 +70,19 @@ export class SearchRuntime {
     );
     const recording = recordSearch(model, layout, shape, options);
     const runtime = new SearchRuntime(model, layout, shape, options, recording);
-    for (const [name, rec] of recording.programs) runtime.programs.set(name, await Program.compile(rec, runtime.memory, { onProgress }));
+    for (const [name, rec] of recording.programs)
+      runtime.programs.set(name, await Program.compile(rec, runtime.memory, { onProgress }));
     runtime.writeLambda(budget === null ? cost : DUAL_START);
     runtime.refreshSizes();
     return runtime;
   }
 
-  private replay(name: SearchProgram, batch?: MicroBatch, scalars: StepScalars = {}, optimizer?: AdamW): void {
+  private replay(
+    name: SearchProgram,
+    batch?: MicroBatch,
+    scalars: StepScalars = {},
+    optimizer?: AdamW,
+  ): void {
     const { gpu } = this.model;
     if (batch) writeBatch(this.memory, this.states.batch, batch);
     gpu.device.queue.writeBuffer(this.memory.step, 0, stepBytes(scalars, optimizer));
@@ -67,7 +91,10 @@ export class SearchRuntime {
     program.replay({ flopsPerSubmit: this.flopsPerSubmit });
   }
 
-  /** Begins a pair of micro-batches, counted from 1: drawn sizes are drawn, a pure function of the seed, the pair and the GSVs. */
+  /**
+   * Begins a pair of micro-batches, counted from 1: drawn sizes are drawn, a pure function of the
+   * seed, the pair and the GSVs.
+   */
   beginPair(pair: number): void {
     this.pair = pair;
     if (this.options.sizes === 'sampled') this.refreshSizes();
@@ -89,13 +116,17 @@ export class SearchRuntime {
   }
 
   /**
-   * The upper gradient G of a pair of micro-batches with the cost's, added to the upper gradient; w, the lower gradient and all moments stay
-   * as they are. First order does not look at b1, ξ and balance.
+   * The upper gradient G of a pair of micro-batches with the cost's, added to the upper gradient;
+   * w, the lower gradient and all moments stay as they are. First order does not look at b1, ξ and
+   * balance.
    * @param xi ξ, the learning rate of the coming lower update
    * @param balance the balance coefficient, part of the lower gradients at w and w′
    */
   hypergradient(b1: MicroBatch, b2: MicroBatch, xi: number, balance: number): void {
-    const alone = (b: MicroBatch): StepScalars => ({ inverseTokens: 1 / b.lossTokens, number: this.pair });
+    const alone = (b: MicroBatch): StepScalars => ({
+      inverseTokens: 1 / b.lossTokens,
+      number: this.pair,
+    });
     if (this.options.order === 'first-order') {
       this.replay('upper', b2, alone(b2));
       return;
@@ -112,29 +143,47 @@ export class SearchRuntime {
     this.replay('finish', undefined, scale);
   }
 
-  /** The upper optimizer's update with λ and the share that follow, and sizes by argmax; drawn sizes stay until the next pair. `step` counts from 1. */
+  /**
+   * The upper optimizer's update with λ and the share that follow, and sizes by argmax; drawn sizes
+   * stay until the next pair. `step` counts from 1.
+   */
   upperUpdate(learningRate: number, step: number): void {
     this.replay('upperUpdate', undefined, { learningRate, number: step }, UPPER_ADAMW);
     if (this.options.sizes === 'argmax') this.refreshSizes();
   }
 
   /**
-   * To copy from after an upper step: statistics of the pass that gives ∇_a L(b2), its balance loss counted though it moves no GSV, with the
-   * pair as sentinel and the norm of G; [λ, E[params]/params(E_max, R_max)]; and the GSVs.
+   * To copy from after an upper step: statistics of the pass that gives ∇_a L(b2), its balance loss
+   * counted though it moves no GSV, with the pair as sentinel and the norm of G; [λ,
+   * E[params]/params(E_max, R_max)]; and the GSVs.
    */
   get upperSources(): GPUBuffer[] {
-    return [this.memory.get(this.states.noted), this.memory.get(this.states.cost.cost), this.layout.upper.buffers!.value];
+    return [
+      this.memory.get(this.states.noted),
+      this.memory.get(this.states.cost.cost),
+      this.layout.upper.buffers!.value,
+    ];
   }
 
-  /** To copy from after a lower update: the lower level's statistics, and f and P of all experts. */
+  /**
+   * To copy from after a lower update: the lower level's statistics, and f and P of all experts.
+   */
   get lowerSources(): GPUBuffer[] {
-    return [this.memory.get(this.states.batch.statistics), this.memory.get(this.states.batch.routing)];
+    return [
+      this.memory.get(this.states.batch.statistics),
+      this.memory.get(this.states.batch.routing),
+    ];
   }
 
   /** Flops of a lower micro-step, a lower update, and an upper step with its update. */
   get flops(): { lower: number; lowerUpdate: number; upper: number } {
-    const of = (...names: SearchProgram[]) => names.reduce((sum, n) => sum + this.programs.get(n)!.flops, 0);
-    return { lower: of('lower'), lowerUpdate: of('lowerUpdate'), upper: of(...upperSteps(this.options.order), 'upperUpdate', 'sizes') };
+    const of = (...names: SearchProgram[]) =>
+      names.reduce((sum, n) => sum + this.programs.get(n)!.flops, 0);
+    return {
+      lower: of('lower'),
+      lowerUpdate: of('lowerUpdate'),
+      upper: of(...upperSteps(this.options.order), 'upperUpdate', 'sizes'),
+    };
   }
 
   /** The compiled programs, for the profiler. */
@@ -177,7 +226,11 @@ export class SearchRuntime {
 
   /** Zeroes the lower level's statistics. */
   clearStatistics(): void {
-    writeBuffer(this.model.gpu, this.memory.get(this.states.batch.statistics), new Float32Array(STATISTICS.size));
+    writeBuffer(
+      this.model.gpu,
+      this.memory.get(this.states.batch.statistics),
+      new Float32Array(STATISTICS.size),
+    );
   }
 
   /** Frees programs and states; the stores stay. */

@@ -1,7 +1,13 @@
-// The search of a run: pairs of micro-batches, upper steps over the GuidedSelection Vectors, lower updates (method §2–3).
+// The search of a run: pairs of micro-batches, upper steps over the GuidedSelection Vectors, lower
+// updates (method §2–3).
 import type { Allocation } from '../adapters/allocation.ts';
 import type { SearchLayout } from '../adapters/search.ts';
-import { initialSearchValues, type SearchValues, selection, siteValues } from '../adapters/search-values.ts';
+import {
+  initialSearchValues,
+  type SearchValues,
+  selection,
+  siteValues,
+} from '../adapters/search-values.ts';
 import type { LoadedModel } from '../model/load.ts';
 import { STATISTICS } from '../ops/loss.ts';
 import { InputError } from '../util/error.ts';
@@ -85,23 +91,37 @@ export class SearchSession {
     this.updates = Math.ceil(this.pairs / this.accumulate);
   }
 
-  /** Lays the search out, initialises it and compiles. @throws InputError when the data cannot fill a pair of micro-batches */
+  /**
+   * Lays the search out, initialises it and compiles.
+   * @throws InputError when the data cannot fill a pair of micro-batches
+   */
   static async create(input: SearchInput): Promise<SearchSession> {
     const { model, config, rows, hooks } = input;
     const { search, seed } = config;
     if (rows.length === 0) throw new InputError('bad-data', 'The dataset has no row to train on.');
     const levels = searchRows(rows, config);
     const pairOf = pairsOf(levels, config);
-    const choice = fitWithin(searchNeed(model, config, searchShapes(rows, config)), limitsOf(model.gpu, config), input.thrift);
+    const choice = fitWithin(
+      searchNeed(model, config, searchShapes(rows, config)),
+      limitsOf(model.gpu, config),
+      input.thrift,
+    );
     const layout = searchLayout(config, model.config);
-    const values = input.init ? await input.init(layout) : initialSearchValues(layout, search.sizes, seed);
+    const values = input.init
+      ? await input.init(layout)
+      : initialSearchValues(layout, search.sizes, seed);
     placeSearch(model, layout, values);
     hooks?.onPhase?.('compiling');
-    const runtime = await SearchRuntime.create(model, layout, shapeOf(levelRows(levels), search.microBatch), {
-      ...searchOptions(config),
-      thrift: choice,
-      onProgress: (done, of) => hooks?.onProgress?.('Compiling kernels', done, of),
-    });
+    const runtime = await SearchRuntime.create(
+      model,
+      layout,
+      shapeOf(levelRows(levels), search.microBatch),
+      {
+        ...searchOptions(config),
+        thrift: choice,
+        onProgress: (done, of) => hooks?.onProgress?.('Compiling kernels', done, of),
+      },
+    );
     return new SearchSession(input, layout, runtime, levels, pairOf);
   }
 
@@ -119,15 +139,20 @@ export class SearchSession {
     this.hooks.onUpper?.(null, await this.values(), this.steps);
     const lower = new Expectations('lower update of the search');
     const upper = new Expectations('upper step of the search');
-    const lowerRing = new StatisticsRing(gpu, this.runtime.lowerSources, ([s], step) => this.reportLower(step, s, lower));
-    const upperRing = new StatisticsRing(gpu, this.runtime.upperSources, ([s, c, v], step) => this.reportUpper(step, s, c, v, upper));
+    const lowerRing = new StatisticsRing(gpu, this.runtime.lowerSources, ([s], step) =>
+      this.reportLower(step, s, lower),
+    );
+    const upperRing = new StatisticsRing(gpu, this.runtime.upperSources, ([s, c, v], step) =>
+      this.reportUpper(step, s, c, v, upper),
+    );
     try {
       for (let pair = 0; pair < this.pairs && (await this.pausable()); pair++) {
         const update = Math.floor(pair / this.accumulate);
         const lr = learningRate(search, update, this.updates);
         this.runtime.beginPair(pair + 1);
         const b1 = this.batch(pair, 'b1');
-        if (pair >= search.lowerOnlySteps) await this.upperStep(b1, this.batch(pair, 'b2'), lr, upper, upperRing);
+        if (pair >= search.lowerOnlySteps)
+          await this.upperStep(b1, this.batch(pair, 'b2'), lr, upper, upperRing);
         await this.lowerStep(pair, b1, update, lr, lower, lowerRing);
         if (this.failure) throw this.failure;
         gpu.check();
@@ -163,7 +188,13 @@ export class SearchSession {
     return microBatch(rows, this.runtime.shape);
   }
 
-  private async upperStep(b1: MicroBatch, b2: MicroBatch, xi: number, expected: Expectations, ring: StatisticsRing): Promise<void> {
+  private async upperStep(
+    b1: MicroBatch,
+    b2: MicroBatch,
+    xi: number,
+    expected: Expectations,
+    ring: StatisticsRing,
+  ): Promise<void> {
     const { search, adapter } = this.input.config;
     const step = this.done + 1;
     this.runtime.hypergradient(b1, b2, xi, adapter.balance);
@@ -233,17 +264,37 @@ export class SearchSession {
     }
     const { lr, tokens } = want;
     const total = Math.floor(this.pairs / this.accumulate);
-    this.hooks.onLower?.({ stage: 'search', step, loss, ce, balance, lr, grad_norm, tokens, seconds: this.clock.seconds }, total);
+    this.hooks.onLower?.(
+      {
+        stage: 'search',
+        step,
+        loss,
+        ce,
+        balance,
+        lr,
+        grad_norm,
+        tokens,
+        seconds: this.clock.seconds,
+      },
+      total,
+    );
   }
 
-  private reportUpper(step: number, s: Float32Array, cost: Float32Array, store: Float32Array, expected: Expectations): void {
+  private reportUpper(
+    step: number,
+    s: Float32Array,
+    cost: Float32Array,
+    store: Float32Array,
+    expected: Expectations,
+  ): void {
     const { search, adapter } = this.input.config;
     const want = expected.take(step, s);
     if (want instanceof Error) {
       this.failure ??= want;
       return;
     }
-    const upper_loss = s[STATISTICS.crossEntropy] / want.lossTokens + adapter.balance * s[STATISTICS.balance];
+    const upper_loss =
+      s[STATISTICS.crossEntropy] / want.lossTokens + adapter.balance * s[STATISTICS.balance];
     const values = siteValues(this.layout, store);
     const bad = values.findIndex((v) => !Number.isFinite(v));
     if (!Number.isFinite(upper_loss) || bad >= 0) {
@@ -253,7 +304,11 @@ export class SearchSession {
       return;
     }
     const [lambda, share] = cost;
-    this.hooks.onUpper?.({ step, upper_loss, lambda, share, seconds: this.clock.seconds }, values, this.steps);
+    this.hooks.onUpper?.(
+      { step, upper_loss, lambda, share, seconds: this.clock.seconds },
+      values,
+      this.steps,
+    );
   }
 
   /** All GSVs as they are now, site by site. */
@@ -269,7 +324,10 @@ export class SearchSession {
   /** Values of both stores as they are now. */
   async state(): Promise<SearchValues> {
     const { gpu } = this.input.model;
-    return { lower: await this.layout.adapter.store.read(gpu, 'value'), upper: await this.layout.upper.read(gpu, 'value') };
+    return {
+      lower: await this.layout.adapter.store.read(gpu, 'value'),
+      upper: await this.layout.upper.read(gpu, 'value'),
+    };
   }
 
   /** Frees the search's programs and both stores. */

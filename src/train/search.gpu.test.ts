@@ -1,8 +1,14 @@
-// The bilevel search against PyTorch in float64: G of every GSV, and ten upper steps with their lower steps, both estimators and orders.
+// The bilevel search against PyTorch in float64: G of every GSV, and ten upper steps with their
+// lower steps, both estimators and orders.
 import { expect, test } from 'vitest';
 import { siteDims } from '../adapters/allocation.ts';
 import { namedTensors } from '../adapters/layout.ts';
-import { layoutSearch, type NamedVector, namedVectors, type SearchLayout } from '../adapters/search.ts';
+import {
+  layoutSearch,
+  type NamedVector,
+  namedVectors,
+  type SearchLayout,
+} from '../adapters/search.ts';
 import { openSafetensors, readF32, type TensorEntry } from '../data/safetensors.ts';
 import { type Folder, readAll } from '../data/source.ts';
 import { type LoadedModel, loadModel } from '../model/load.ts';
@@ -17,7 +23,14 @@ import type { Order, SearchOptions } from './search-programs.ts';
 import { SearchRuntime } from './search-runtime.ts';
 
 interface SearchRun {
-  adapter: { targets: ('q_proj' | 'v_proj' | 'down_proj')[]; rank: number; experts: number; topK: number; alpha: number; balance: number };
+  adapter: {
+    targets: ('q_proj' | 'v_proj' | 'down_proj')[];
+    rank: number;
+    experts: number;
+    topK: number;
+    alpha: number;
+    balance: number;
+  };
   search: {
     estimator: 'paper' | 'survival';
     order: Order;
@@ -56,7 +69,8 @@ interface Setup {
 
 const entriesOf = async (folder: Folder, file: string): Promise<ReadonlyMap<string, TensorEntry>> =>
   (await openSafetensors(folder.open(file)!)).entries;
-const take = (v: NamedVector, store: Float32Array): Float32Array => store.slice(v.bank.offset + v.first, v.bank.offset + v.first + v.count);
+const take = (v: NamedVector, store: Float32Array): Float32Array =>
+  store.slice(v.bank.offset + v.first, v.bank.offset + v.first + v.count);
 
 async function setup(name: string, file: string): Promise<Setup> {
   const gpu = await testGpu();
@@ -65,13 +79,28 @@ async function setup(name: string, file: string): Promise<Setup> {
   const common = await goldenFolder('search-common');
   const { experts, ...spec } = run.adapter;
   const options = { estimator: run.search.estimator, closable: run.search.closable };
-  const layout = layoutSearch({ ...spec, dropout: 0 }, experts, options, model.config.layers, siteDims(model.config));
-  const entries = await entriesOf(common, run.search.closable ? 'init-closable.safetensors' : 'init.safetensors');
+  const layout = layoutSearch(
+    { ...spec, dropout: 0 },
+    experts,
+    options,
+    model.config.layers,
+    siteDims(model.config),
+  );
+  const entries = await entriesOf(
+    common,
+    run.search.closable ? 'init-closable.safetensors' : 'init.safetensors',
+  );
   const vectors = namedVectors(layout);
-  const [lower, upper] = [new Float32Array(layout.adapter.store.size), new Float32Array(layout.upper.size)];
-  for (const t of namedTensors(layout.adapter)) insert(t, await readF32(entries.get(t.name)!), lower);
-  for (const v of vectors.lower) lower.set(await readF32(entries.get(v.name)!), v.bank.offset + v.first);
-  for (const v of vectors.upper) upper.set(await readF32(entries.get(v.name)!), v.bank.offset + v.first);
+  const [lower, upper] = [
+    new Float32Array(layout.adapter.store.size),
+    new Float32Array(layout.upper.size),
+  ];
+  for (const t of namedTensors(layout.adapter))
+    insert(t, await readF32(entries.get(t.name)!), lower);
+  for (const v of vectors.lower)
+    lower.set(await readF32(entries.get(v.name)!), v.bank.offset + v.first);
+  for (const v of vectors.upper)
+    upper.set(await readF32(entries.get(v.name)!), v.bank.offset + v.first);
   gpu.device.queue.writeBuffer(layout.adapter.store.allocate(gpu).value, 0, lower);
   gpu.device.queue.writeBuffer(layout.upper.allocate(gpu).value, 0, upper);
   const text = new TextDecoder().decode(await readAll(common.open('data.jsonl')!));
@@ -90,14 +119,23 @@ const free = ({ model, layout }: Setup, runtime: SearchRuntime) => {
   model.memory.destroy();
 };
 
-for (const name of ['search-paper-first', 'search-paper-second', 'search-survival-first', 'search-survival-second', 'search-budget']) {
+for (const name of [
+  'search-paper-first',
+  'search-paper-second',
+  'search-survival-first',
+  'search-survival-second',
+  'search-budget',
+]) {
   test(`${name}: G of every GSV equals PyTorch's (1e-4), and leaves w, its gradient and the moments bitwise unchanged`, async () => {
     const s = await setup(name, 'gradients.run.json');
     const { gpu } = s.model;
     const half = Math.ceil(s.rows.length / 2);
     const shape: BatchShape = { rows: half, time: 32, targets: 160 };
     const runtime = await SearchRuntime.create(s.model, s.layout, shape, optionsOf(s.run));
-    const [b1, b2] = [microBatch(s.rows.slice(0, half), shape), microBatch(s.rows.slice(half), shape)];
+    const [b1, b2] = [
+      microBatch(s.rows.slice(0, half), shape),
+      microBatch(s.rows.slice(half), shape),
+    ];
     // Something in the accumulated gradient, to see that it is kept.
     runtime.lower(b2, { inverseTokens: 0.01 });
     const kinds = ['value', 'grad', 'm', 'v'] as const;
@@ -106,9 +144,13 @@ for (const name of ['search-paper-first', 'search-paper-second', 'search-surviva
     await runtime.readStatistics();
     runtime.hypergradient(b1, b2, s.run.search.learningRate, s.run.adapter.balance);
     const got = await s.layout.upper.read(gpu, 'grad');
-    for (const [i, k] of kinds.entries()) expect(await s.layout.adapter.store.read(gpu, k), k).toEqual(before[i]);
+    for (const [i, k] of kinds.entries())
+      expect(await s.layout.adapter.store.read(gpu, k), k).toEqual(before[i]);
     const golden = await entriesOf(s.folder, 'gradients.safetensors');
-    const correction = s.run.search.order === 'second-order' ? await entriesOf(s.folder, 'correction.safetensors') : null;
+    const correction =
+      s.run.search.order === 'second-order'
+        ? await entriesOf(s.folder, 'correction.safetensors')
+        : null;
     const [corrected, corrections]: number[][] = [[], []];
     for (const v of s.vectors.upper) {
       const want = await readF32(golden.get(v.name)!);
@@ -120,7 +162,10 @@ for (const name of ['search-paper-first', 'search-paper-second', 'search-surviva
       corrections.push(...part);
       corrected.push(...part.map((c, i) => c + have[i] - want[i]));
     }
-    if (correction) expect(relativeError(corrected, corrections), 'second-order correction').toBeLessThanOrEqual(0.01);
+    if (correction)
+      expect(relativeError(corrected, corrections), 'second-order correction').toBeLessThanOrEqual(
+        0.01,
+      );
     free(s, runtime);
   });
 
@@ -141,7 +186,10 @@ for (const name of ['search-paper-first', 'search-paper-second', 'search-surviva
     const updates = (search.steps * search.microBatch) / search.batch;
     const batchOf = (level: number, pair: number) =>
       microBatch(
-        Array.from({ length: search.microBatch }, (_, i) => levels[level][(pair * search.microBatch + i) % levels[level].length]),
+        Array.from(
+          { length: search.microBatch },
+          (_, i) => levels[level][(pair * search.microBatch + i) % levels[level].length],
+        ),
         shape,
       );
     for (let pair = 0; pair < search.steps; pair++) {
@@ -152,22 +200,33 @@ for (const name of ['search-paper-first', 'search-paper-second', 'search-surviva
       runtime.hypergradient(b1, b2, lr, adapter.balance);
       const u = await runtime.readUpperStatistics();
       expect(u[STATISTICS.tokens]).toBe(b2.lossTokens);
-      const upperLoss = u[STATISTICS.crossEntropy] / b2.lossTokens + adapter.balance * u[STATISTICS.balance];
-      expect(Math.abs(upperLoss - golden.upper[pair].upper_loss), `upper loss of step ${pair + 1}`).toBeLessThan(1e-3);
+      const upperLoss =
+        u[STATISTICS.crossEntropy] / b2.lossTokens + adapter.balance * u[STATISTICS.balance];
+      expect(
+        Math.abs(upperLoss - golden.upper[pair].upper_loss),
+        `upper loss of step ${pair + 1}`,
+      ).toBeLessThan(1e-3);
       expect(u[STATISTICS.sentinel]).toBe(pair + 1);
-      if (search.cost > 0 || search.budget !== null) expect((await runtime.readCost()).lambda).toBeCloseTo(golden.upper[pair].lambda, 6);
+      if (search.cost > 0 || search.budget !== null)
+        expect((await runtime.readCost()).lambda).toBeCloseTo(golden.upper[pair].lambda, 6);
       runtime.upperUpdate(search.upperLearningRate, pair + 1);
       const { share } = await runtime.readCost();
       if (search.estimator === 'survival') expect(share).toBeCloseTo(golden.upper[pair].share, 5);
       else expect(share).toBe(0);
       const values = await s.layout.upper.read(gpu, 'value');
       for (const v of s.vectors.upper) {
-        const want = (await readF32(history.get(v.name)!)).slice((pair + 1) * v.count, (pair + 2) * v.count);
+        const want = (await readF32(history.get(v.name)!)).slice(
+          (pair + 1) * v.count,
+          (pair + 2) * v.count,
+        );
         const gap = Math.max(...take(v, values).map((x, i) => Math.abs(x - want[i])));
         expect(gap, `${v.name} after step ${pair + 1}`).toBeLessThan(1e-4);
       }
       const first = update * accumulate;
-      const tokens = Array.from({ length: accumulate }, (_, i) => batchOf(0, first + i).lossTokens).reduce((a, b) => a + b, 0);
+      const tokens = Array.from(
+        { length: accumulate },
+        (_, i) => batchOf(0, first + i).lossTokens,
+      ).reduce((a, b) => a + b, 0);
       const scalars = {
         learningRate: lr,
         weightDecay: search.weightDecay,
@@ -185,14 +244,23 @@ for (const name of ['search-paper-first', 'search-paper-second', 'search-surviva
       const [ce, balance] = [after[STATISTICS.crossEntropy], after[STATISTICS.balance]];
       const line = golden.lower[update];
       expect(Math.abs(ce / tokens - line.ce)).toBeLessThan(1e-3);
-      expect(Math.abs(ce / tokens + (adapter.balance * balance) / accumulate - line.loss)).toBeLessThan(1e-3);
+      expect(
+        Math.abs(ce / tokens + (adapter.balance * balance) / accumulate - line.loss),
+      ).toBeLessThan(1e-3);
       expect(Math.abs(after[STATISTICS.gradNorm] / line.grad_norm - 1)).toBeLessThan(1e-2);
     }
     const final = await entriesOf(s.folder, 'final.safetensors');
     const values = await s.layout.adapter.store.read(gpu, 'value');
     for (const t of namedTensors(s.layout.adapter))
-      expect(relativeError(extract(t, values), await readF32(final.get(t.name)!)), t.name).toBeLessThan(1e-2);
-    for (const v of s.vectors.lower) expect(relativeError(take(v, values), await readF32(final.get(v.name)!)), v.name).toBeLessThan(1e-2);
+      expect(
+        relativeError(extract(t, values), await readF32(final.get(t.name)!)),
+        t.name,
+      ).toBeLessThan(1e-2);
+    for (const v of s.vectors.lower)
+      expect(
+        relativeError(take(v, values), await readF32(final.get(v.name)!)),
+        v.name,
+      ).toBeLessThan(1e-2);
     free(s, runtime);
   });
 }

@@ -1,4 +1,5 @@
-// Whole runs: 20 steps against PyTorch, bit-equal repeats, no GPU buffer after the first step, pause, stop, and failures that stop a run.
+// Whole runs: 20 steps against PyTorch, bit-equal repeats, no GPU buffer after the first step,
+// pause, stop, and failures that stop a run.
 import { expect, test } from 'vitest';
 import { parseAllocation, siteDims } from '../adapters/allocation.ts';
 import { namedTensors } from '../adapters/layout.ts';
@@ -51,14 +52,32 @@ async function fixture(name: string, change: RunConfigInput = {}): Promise<Fixtu
   };
   const allocation =
     typeof config.allocation === 'object'
-      ? parseAllocation(await goldenJson(name, config.allocation.experts), await goldenJson(name, config.allocation.ranks), limits)
+      ? parseAllocation(
+          await goldenJson(name, config.allocation.experts),
+          await goldenJson(name, config.allocation.ranks),
+          limits,
+        )
       : undefined;
-  return { model, config, rows, input: { model, rows, config, allocation, init: (layout) => storeValues(layout, entries, 'init') } };
+  return {
+    model,
+    config,
+    rows,
+    input: {
+      model,
+      rows,
+      config,
+      allocation,
+      init: (layout) => storeValues(layout, entries, 'init'),
+    },
+  };
 }
 
-async function run(
-  input: RunInput,
-): Promise<{ session: Session; steps: StepMetrics[]; validations: ValidationMetrics[]; values: Float32Array<ArrayBuffer> }> {
+async function run(input: RunInput): Promise<{
+  session: Session;
+  steps: StepMetrics[];
+  validations: ValidationMetrics[];
+  values: Float32Array<ArrayBuffer>;
+}> {
   const steps: StepMetrics[] = [];
   const validations: ValidationMetrics[] = [];
   const hooks = {
@@ -83,11 +102,16 @@ for (const name of ['train-moe', 'train-lora']) {
     first.steps.forEach((m, i) => {
       for (const key of ['loss', 'ce', 'lr'] as const)
         expect(Math.abs(m[key] - golden[i][key]), `${key} of step ${i + 1}`).toBeLessThan(1e-3);
-      expect(Math.abs(m.grad_norm / golden[i].grad_norm - 1), `grad_norm of step ${i + 1}`).toBeLessThan(1e-2);
+      expect(
+        Math.abs(m.grad_norm / golden[i].grad_norm - 1),
+        `grad_norm of step ${i + 1}`,
+      ).toBeLessThan(1e-2);
       expect(m.tokens).toBe(golden[i].tokens);
       if (name === 'train-moe') expect(Math.abs(m.balance - golden[i].balance)).toBeLessThan(2e-2);
     });
-    const { entries } = await openSafetensors((await goldenFolder(name)).open('final.safetensors')!);
+    const { entries } = await openSafetensors(
+      (await goldenFolder(name)).open('final.safetensors')!,
+    );
     for (const t of namedTensors(first.session.layout)) {
       const want = await readF32(entries.get(t.name)!);
       expect(relativeError(extract(t, first.values), want), t.name).toBeLessThan(1e-2);
@@ -108,7 +132,11 @@ test('plain LoRA: logits equal PEFT within 1e-4, and a saved adapter loaded agai
   const ids = await readF32OrInt(entries.get('input_ids')!);
   const want = await readF32(entries.get('logits')!);
   const dims = siteDims(model.config);
-  const peft = await readAdapter(await goldenFolder('train-lora/adapter'), model.config.layers, dims);
+  const peft = await readAdapter(
+    await goldenFolder('train-lora/adapter'),
+    model.config.layers,
+    dims,
+  );
   const load = (a: typeof peft) => {
     a.layout.store.allocate(model.gpu);
     model.gpu.device.queue.writeBuffer(a.layout.store.buffers!.value, 0, a.values);
@@ -138,7 +166,11 @@ async function readF32OrInt(entry: Parameters<typeof readF32>[0]): Promise<numbe
 }
 
 test('a fresh adapter gives the base model’s logits bit for bit; LoRA-MoE files load back to the same bits', async () => {
-  const { model, input } = await fixture('train-moe', { allocation: 'uniform', train: { steps: 2 }, adapter: { experts: 4, rank: 3 } });
+  const { model, input } = await fixture('train-moe', {
+    allocation: 'uniform',
+    train: { steps: 2 },
+    adapter: { experts: 4, rank: 3 },
+  });
   const fresh = { ...input, allocation: undefined, init: undefined };
   const session = await Session.create(fresh);
   const ids = [
@@ -151,7 +183,9 @@ test('a fresh adapter gives the base model’s logits bit for bit; LoRA-MoE file
   const tuned = await forwardLogits(model, session.layout, ids);
   expect(tuned).not.toEqual(base);
   // A token's output does not depend on its batch mates.
-  expect((await forwardLogits(model, session.layout, [ids[1]])).slice()).toEqual(tuned.slice(tuned.length / 2));
+  expect((await forwardLogits(model, session.layout, [ids[1]])).slice()).toEqual(
+    tuned.slice(tuned.length / 2),
+  );
   const files = adapterFiles(session.layout, await session.values(), 'base');
   const again = await readAdapter(
     folderOf(
@@ -167,16 +201,27 @@ test('a fresh adapter gives the base model’s logits bit for bit; LoRA-MoE file
 });
 
 test('accumulating two micro-batches follows one big batch; dropout and shuffling are seeded', async () => {
-  const { input, config } = await fixture('train-moe', { train: { steps: 4 }, adapter: { balance: 0 } });
+  const { input, config } = await fixture('train-moe', {
+    train: { steps: 4 },
+    adapter: { balance: 0 },
+  });
   const small = await run(input);
-  const big = await run({ ...input, config: { ...config, train: { ...config.train, microBatch: 4 } } });
+  const big = await run({
+    ...input,
+    config: { ...config, train: { ...config.train, microBatch: 4 } },
+  });
   small.steps.forEach((s, i) => {
     expect(Math.abs(s.loss - big.steps[i].loss)).toBeLessThan(1e-5);
   });
   expect(relativeError(small.values, big.values)).toBeLessThan(1e-4);
   const random = (seed: number) => ({
     ...input,
-    config: { ...config, seed, data: { ...config.data, shuffle: true }, adapter: { ...config.adapter, dropout: 0.2 } },
+    config: {
+      ...config,
+      seed,
+      data: { ...config.data, shuffle: true },
+      adapter: { ...config.adapter, dropout: 0.2 },
+    },
   });
   const [a, b, c] = [await run(random(1)), await run(random(1)), await run(random(2))];
   expect(b.values).toEqual(a.values);
@@ -184,9 +229,15 @@ test('accumulating two micro-batches follows one big batch; dropout and shufflin
 });
 
 test('after the first step no GPU buffer is created; pausing and going on changes no bit; stopping keeps what was trained', async () => {
-  const { input, config, model } = await fixture('train-moe', { train: { steps: 6, evaluateEvery: 2 }, data: { validation: 0.25 } });
+  const { input, config, model } = await fixture('train-moe', {
+    train: { steps: 6, evaluateEvery: 2 },
+    data: { validation: 0.25 },
+  });
   const counts: number[] = [];
-  const whole = await run({ ...input, hooks: { onStep: () => counts.push(model.gpu.created.buffers) } });
+  const whole = await run({
+    ...input,
+    hooks: { onStep: () => counts.push(model.gpu.created.buffers) },
+  });
   expect(whole.validations.map((v) => v.step)).toEqual([2, 4, 6]);
   expect(new Set(counts).size).toBe(1);
   const control = new RunControl();
@@ -231,9 +282,18 @@ test('a validation waits when paused and changes nothing by it; a stop ends it, 
       seen.push(done);
       act(control, done);
     };
-    const { session, validations } = await run({ ...input, control, hooks: { onProgress, onPhase: (p) => phases.push(p) } });
+    const { session, validations } = await run({
+      ...input,
+      control,
+      hooks: { onProgress, onPhase: (p) => phases.push(p) },
+    });
     session.destroy();
-    return { seen, phases, done: session.done, validations: validations.map((v) => [v.step, v.validation_loss]) };
+    return {
+      seen,
+      phases,
+      done: session.done,
+      validations: validations.map((v) => [v.step, v.validation_loss]),
+    };
   };
   const whole = await validating(() => undefined);
   expect(whole.validations.map(([step]) => step)).toEqual([2, 4]);
@@ -255,11 +315,17 @@ test('a validation waits when paused and changes nothing by it; a stop ends it, 
     if (done === 0) steps++;
     if (steps === 2 && done === 1) control.stop();
   });
-  expect([late.validations.map(([step]) => step), late.seen.slice(-2), late.done]).toEqual([[2], [0, 1], 4]);
+  expect([late.validations.map(([step]) => step), late.seen.slice(-2), late.done]).toEqual([
+    [2],
+    [0, 1],
+    4,
+  ]);
 });
 
 test('a run whose loss is not finite stops with the step named, before any update from it', async () => {
-  const { input } = await fixture('train-moe', { train: { steps: 50, learningRate: 1e30, clipNorm: null } });
+  const { input } = await fixture('train-moe', {
+    train: { steps: 50, learningRate: 1e30, clipNorm: null },
+  });
   const session = await Session.create(input);
   await expect(session.run()).rejects.toThrow(/Step \d+ gave a loss of/);
   expect((await session.values()).every((v) => Number.isFinite(v))).toBe(true);

@@ -1,4 +1,5 @@
-// One training run: order of rows, micro-batches and accumulation, schedule, evaluation, statistics (method §1 "Training, exactly").
+// One training run: order of rows, micro-batches and accumulation, schedule, evaluation, statistics
+// (method §1 "Training, exactly").
 import { type Allocation, siteDims } from '../adapters/allocation.ts';
 import { initialValues } from '../adapters/init.ts';
 import { type AdapterLayout, layoutAdapter } from '../adapters/layout.ts';
@@ -18,13 +19,19 @@ import { runRows, shapeOf, trainingShapes } from './run-rows.ts';
 import { Runtime } from './runtime.ts';
 import { learningRate, totalSteps } from './schedule.ts';
 
-/** A line of metrics.jsonl for an optimizer step of a stage; values are those before its update, grad_norm before clipping. */
+/**
+ * A line of metrics.jsonl for an optimizer step of a stage; values are those before its update,
+ * grad_norm before clipping.
+ */
 export interface UpdateMetrics<Stage extends 'train' | 'search'> {
   stage: Stage;
   step: number;
   loss: number;
   ce: number;
-  /** Σ over sites of L_bal (in the search of open experts only), unweighted, averaged over the micro-batches. */
+  /**
+   * Σ over sites of L_bal (in the search of open experts only), unweighted, averaged over the
+   * micro-batches.
+   */
   balance: number;
   lr: number;
   grad_norm: number;
@@ -60,9 +67,14 @@ export interface RunInput {
   model: LoadedModel;
   rows: readonly Row[];
   config: TrainingConfig;
-  /** Experts and ranks (method "lora-moe"); by default what config comes to, which then names no files. */
+  /**
+   * Experts and ranks (method "lora-moe"); by default what config comes to, which then names no
+   * files.
+   */
   allocation?: Allocation;
-  /** Starting values of the store (--init); by default the standard initialisation from the seed. */
+  /**
+   * Starting values of the store (--init); by default the standard initialisation from the seed.
+   */
   init?: (layout: AdapterLayout) => Promise<Float32Array<ArrayBuffer>>;
   /** How memory is saved on; by default what fits. */
   thrift?: Thrift;
@@ -96,7 +108,10 @@ export class Session {
     this.hooks = input.hooks ?? {};
   }
 
-  /** Lays out the adapter, initialises it and compiles. @throws InputError when the data cannot fill a batch */
+  /**
+   * Lays out the adapter, initialises it and compiles.
+   * @throws InputError when the data cannot fill a batch
+   */
   static async create(input: RunInput): Promise<Session> {
     const { model, config, rows, hooks } = input;
     const { train } = config;
@@ -104,19 +119,32 @@ export class Session {
     const split = runRows(rows, config);
     const order = new BatchOrder(split.train.length, train.batch, config.data.shuffle, config.seed);
     const steps = totalSteps(train, config.data.shuffle, split.train.length);
-    const layout = layoutAdapter({ ...config.adapter, allocation: allocationOf(input) }, model.config.layers, siteDims(model.config));
-    if (layout.store.size === 0) throw new InputError('bad-config', 'The allocation gives no site an expert: there is nothing to train.');
+    const layout = layoutAdapter(
+      { ...config.adapter, allocation: allocationOf(input) },
+      model.config.layers,
+      siteDims(model.config),
+    );
+    if (layout.store.size === 0)
+      throw new InputError(
+        'bad-config',
+        'The allocation gives no site an expert: there is nothing to train.',
+      );
     const need = trainingNeed(model, config, trainingShapes(rows, config), input.allocation);
     const choice = fitWithin(need, limitsOf(model.gpu, config), input.thrift);
     const values = input.init ? await input.init(layout) : initialValues(layout, config.seed);
     layout.store.allocate(model.gpu);
     model.gpu.device.queue.writeBuffer(layout.store.buffers!.value, 0, values);
     hooks?.onPhase?.('compiling');
-    const runtime = await Runtime.create(model, layout, shapeOf([...split.train, ...split.validation], choice.microBatch), {
-      thrift: choice,
-      dropout: config.adapter.dropout > 0,
-      onProgress: (done, of) => hooks?.onProgress?.('Compiling kernels', done, of),
-    });
+    const runtime = await Runtime.create(
+      model,
+      layout,
+      shapeOf([...split.train, ...split.validation], choice.microBatch),
+      {
+        thrift: choice,
+        dropout: config.adapter.dropout > 0,
+        onProgress: (done, of) => hooks?.onProgress?.('Compiling kernels', done, of),
+      },
+    );
     return new Session(input, layout, runtime, split, order, steps, choice);
   }
 
@@ -128,7 +156,9 @@ export class Session {
     this.hooks.onPhase?.('training');
     const { statistics, routing } = this.runtime.statistics;
     const expected = new Expectations('step');
-    const ring = new StatisticsRing(gpu, [statistics, routing], ([s, r], step) => this.report(step, s, r, expected));
+    const ring = new StatisticsRing(gpu, [statistics, routing], ([s, r], step) =>
+      this.report(step, s, r, expected),
+    );
     this.runtime.clearStatistics();
     try {
       while (this.done < this.steps && (await this.pausable())) {
@@ -179,7 +209,12 @@ export class Session {
       seed: streamKey(seed, 'dropout'),
       number,
     };
-    expected.add(number, { sentinel: number, lossTokens, lr, tokens: batches.reduce((a, b) => a + b.tokens, 0) });
+    expected.add(number, {
+      sentinel: number,
+      lossTokens,
+      lr,
+      tokens: batches.reduce((a, b) => a + b.tokens, 0),
+    });
     batches.forEach((b, micro) => {
       this.runtime.micro(b, { ...scalars, micro }, this.flopsPerSubmit);
     });
@@ -191,11 +226,17 @@ export class Session {
   /** Work per submit, from the speed measured so far, so that a submit holds 10–20 ms. */
   private get flopsPerSubmit(): number | undefined {
     if (this.done === 0) return undefined;
-    const perStep = this.runtime.flops.micro * (this.input.config.train.batch / this.choice.microBatch);
+    const perStep =
+      this.runtime.flops.micro * (this.input.config.train.batch / this.choice.microBatch);
     return Math.max(1e6, ((perStep * this.done) / this.clock.seconds) * 0.015);
   }
 
-  private report(step: number, s: Float32Array, routing: Float32Array, expected: Expectations): void {
+  private report(
+    step: number,
+    s: Float32Array,
+    routing: Float32Array,
+    expected: Expectations,
+  ): void {
     const { train, adapter } = this.input.config;
     const want = expected.take(step, s);
     if (want instanceof Error) {
@@ -213,7 +254,17 @@ export class Session {
       return;
     }
     this.hooks.onStep?.(
-      { stage: 'train', step, loss, ce, balance, lr: want.lr, grad_norm, tokens: want.tokens, seconds: this.clock.seconds },
+      {
+        stage: 'train',
+        step,
+        loss,
+        ce,
+        balance,
+        lr: want.lr,
+        grad_norm,
+        tokens: want.tokens,
+        seconds: this.clock.seconds,
+      },
       this.steps,
     );
     this.hooks.onRouting?.(routing.slice(0, this.layout.routedExperts));
@@ -226,12 +277,21 @@ export class Session {
     this.hooks.onPhase?.('evaluating');
     const { stops } = this.control;
     try {
-      const validation_loss = await meanLoss(this.runtime, this.split.validation, async (done, of) => {
-        this.hooks.onProgress?.('Validating', done, of);
-        await this.pausable('evaluating');
-        if (this.control.stops > stops) throw DROPPED;
+      const validation_loss = await meanLoss(
+        this.runtime,
+        this.split.validation,
+        async (done, of) => {
+          this.hooks.onProgress?.('Validating', done, of);
+          await this.pausable('evaluating');
+          if (this.control.stops > stops) throw DROPPED;
+        },
+      );
+      this.hooks.onValidation?.({
+        stage: 'train',
+        step: this.done,
+        validation_loss,
+        seconds: this.clock.seconds,
       });
-      this.hooks.onValidation?.({ stage: 'train', step: this.done, validation_loss, seconds: this.clock.seconds });
     } catch (error) {
       if (error !== DROPPED) throw error;
       this.dropped = this.done;
@@ -254,7 +314,10 @@ export class Session {
 const allocationOf = ({ model, config, allocation }: RunInput): Allocation =>
   (config.adapter.method === 'lora-moe' && allocation) || resolveAllocation(config, model.config);
 
-/** Mean cross-entropy over all loss-carrying tokens of rows, in batches of the runtime's shape. @param onProgress may throw to stop */
+/**
+ * Mean cross-entropy over all loss-carrying tokens of rows, in batches of the runtime's shape.
+ * @param onProgress may throw to stop
+ */
 export async function meanLoss(
   runtime: Runtime,
   rows: readonly Row[],

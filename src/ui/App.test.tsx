@@ -1,5 +1,6 @@
 // @vitest-environment happy-dom
-// The page's parts on a store without workers: what is shown in which state, and which commands are given.
+// The page's parts on a store without workers: what is shown in which state, and which commands are
+// given.
 import { act, cleanup, fireEvent, render, screen, within } from '@testing-library/react';
 import { afterEach, beforeAll, describe, expect, test, vi } from 'vitest';
 import { uniformAllocation } from '../adapters/allocation.ts';
@@ -12,10 +13,19 @@ import type { Client } from '../worker/client.ts';
 import { App } from './App.tsx';
 import { AppContext } from './context.ts';
 
-const training = { config: defaultRunConfig(), parameters: 5000, steps: 100, trainRows: 37, validationRows: 2, routed: [] };
+const training = {
+  config: defaultRunConfig(),
+  parameters: 5000,
+  steps: 100,
+  trainRows: 37,
+  validationRows: 2,
+  routed: [],
+};
 
-vi.mock('./search/AllocationGrid.tsx', () => ({ AllocationGrid: () => <div>grid</div> })); // nor this
-vi.mock('./train/LossChart.tsx', () => ({ default: () => <div>chart</div> })); // needs a canvas; the end-to-end tests see it
+// nor this
+vi.mock('./search/AllocationGrid.tsx', () => ({ AllocationGrid: () => <div>grid</div> }));
+// needs a canvas; the end-to-end tests see it
+vi.mock('./train/LossChart.tsx', () => ({ default: () => <div>chart</div> }));
 
 const model: ModelReport = {
   name: 'tiny',
@@ -36,7 +46,16 @@ const model: ModelReport = {
 };
 const dataset: DatasetReport = {
   files: ['rows.jsonl'],
-  parts: [{ name: 'rows.jsonl', rows: 40, badRows: 1, examples: 39, tokens: 400, formats: ['prompt–completion'] }],
+  parts: [
+    {
+      name: 'rows.jsonl',
+      rows: 40,
+      badRows: 1,
+      examples: 39,
+      tokens: 400,
+      formats: ['prompt–completion'],
+    },
+  ],
   rows: 40,
   formats: { 'prompt–completion': 39 },
   examples: 39,
@@ -67,11 +86,18 @@ const dataset: DatasetReport = {
   found: { file: 'rows.jsonl', columns: ['prompt', 'completion', 'A', 'B', 'system'] },
   heldOut: null,
 };
-const badInput = (code: string, message: string) => Object.assign(new Error(message), { name: `InputError:${code}` });
+const badInput = (code: string, message: string) =>
+  Object.assign(new Error(message), { name: `InputError:${code}` });
 
 function open() {
   const trainer = {
-    openDevice: vi.fn(async () => ({ name: 'Test GPU', software: true, maxBindingBytes: 2 ** 30, subgroups: null, timestamps: false })),
+    openDevice: vi.fn(async () => ({
+      name: 'Test GPU',
+      software: true,
+      maxBindingBytes: 2 ** 30,
+      subgroups: null,
+      timestamps: false,
+    })),
     loadModel: vi.fn(async () => model),
     bill: vi.fn(async (): Promise<unknown> => ({ stages: [], problem: null })),
     start: vi.fn(async () => undefined),
@@ -94,7 +120,12 @@ function open() {
   };
   const library = { list: vi.fn(async () => []) };
   const app = createAppStore();
-  const actions = createActions(app, { trainer, data, library: () => library, end: () => undefined } as unknown as Client);
+  const actions = createActions(app, {
+    trainer,
+    data,
+    library: () => library,
+    end: () => undefined,
+  } as unknown as Client);
   render(
     <AppContext value={{ app, actions }}>
       <App />
@@ -110,7 +141,10 @@ function open() {
 }
 afterEach(cleanup);
 
-/** Parts that are loaded when they are needed: loaded before the tests, so that they then come within a few turns. */
+/**
+ * Parts that are loaded when they are needed: loaded before the tests, so that they then come
+ * within a few turns.
+ */
 const parts = () =>
   Promise.all([
     import('./model/Chosen.tsx'),
@@ -154,9 +188,15 @@ describe('first visit', () => {
     await act(() => actions.checkDevice());
     await press('Try the demo');
     expect(trainer.loadModel).toHaveBeenCalledWith({ kind: 'demo' });
-    expect(data.read).toHaveBeenCalledWith({ kind: 'demo' }, expect.objectContaining({ maxLength: 32 }), expect.any(Function));
+    expect(data.read).toHaveBeenCalledWith(
+      { kind: 'demo' },
+      expect.objectContaining({ maxLength: 32 }),
+      expect.any(Function),
+    );
     expect(trainer.start).toHaveBeenCalledWith(
-      expect.objectContaining({ train: expect.objectContaining({ steps: 160, batch: 8, learningRate: 5e-3 }) }),
+      expect.objectContaining({
+        train: expect.objectContaining({ steps: 160, batch: 8, learningRate: 5e-3 }),
+      }),
     );
   });
 });
@@ -174,14 +214,18 @@ describe('model and data', () => {
     expect(checks).toContain('End trainedFine100 %');
     expect(checks).toContain('380 tokens an epoch');
     fireEvent.click(screen.getByRole('radio', { name: 'Row' }));
-    expect(screen.getByTestId('preview-row').textContent).toBe('{"prompt":"Who","completion":" Ida too"}');
+    expect(screen.getByTestId('preview-row').textContent).toBe(
+      '{"prompt":"Who","completion":" Ida too"}',
+    );
     const row = within(screen.getByTestId('bad-rows')).getAllByRole('row')[1];
     expect(row.textContent).toContain('not valid JSON');
   });
 
   test('a model that cannot be used becomes a notice that can be dismissed', async () => {
     const { actions, trainer } = open();
-    trainer.loadModel.mockRejectedValueOnce(badInput('bad-model', 'x/config.json: rope_theta is missing.'));
+    trainer.loadModel.mockRejectedValueOnce(
+      badInput('bad-model', 'x/config.json: rope_theta is missing.'),
+    );
     await act(() => actions.chooseModel('x', []));
     expect(screen.getByRole('alert').textContent).toContain('rope_theta is missing');
     await press('Dismiss: This model cannot be used');
@@ -195,8 +239,13 @@ describe('model and data', () => {
     data.read.mockReturnValueOnce(new Promise((resolve) => (end = resolve)));
     data.cancel.mockImplementationOnce(() => end(null));
     const read = actions.chooseData([]);
-    event({ type: 'data-progress', progress: { bytes: 2 ** 20, totalBytes: 2 ** 30, rows: 1234, secondsLeft: 70 } });
-    expect(screen.getByTestId('reading').textContent).toContain('1,234 rows · 1.0 MiB of 1.0 GiB · 1 min 10 s left');
+    event({
+      type: 'data-progress',
+      progress: { bytes: 2 ** 20, totalBytes: 2 ** 30, rows: 1234, secondsLeft: 70 },
+    });
+    expect(screen.getByTestId('reading').textContent).toContain(
+      '1,234 rows · 1.0 MiB of 1.0 GiB · 1 min 10 s left',
+    );
     await press('Cancel');
     await act(async () => read);
     expect(screen.queryByTestId('reading')).toBeNull();
@@ -216,15 +265,27 @@ describe('model and data', () => {
     await settle();
     expect(splits.slice(before).map(([{ validation }]) => validation)).toEqual([['a.valid.jsonl']]);
     expect(data.read).toHaveBeenCalledTimes(1);
-    expect(data.read).toHaveBeenLastCalledWith(expect.anything(), expect.objectContaining({ whole: [] }), expect.anything());
+    expect(data.read).toHaveBeenLastCalledWith(
+      expect.anything(),
+      expect.objectContaining({ whole: [] }),
+      expect.anything(),
+    );
     act(() => actions.setForm({ limit: '5' }));
     await act(() => actions.rereadData({}));
-    expect(data.read).toHaveBeenLastCalledWith(expect.anything(), expect.objectContaining({ whole: ['a.valid.jsonl'] }), expect.anything());
+    expect(data.read).toHaveBeenLastCalledWith(
+      expect.anything(),
+      expect.objectContaining({ whole: ['a.valid.jsonl'] }),
+      expect.anything(),
+    );
     await settle();
     const [, held] = within(screen.getByTestId('files')).getAllByRole('listitem');
     fireEvent.click(within(held).getByRole('radio', { name: 'Training' }));
     await settle();
-    expect(data.read).toHaveBeenLastCalledWith(expect.anything(), expect.objectContaining({ whole: [], limit: 5 }), expect.anything());
+    expect(data.read).toHaveBeenLastCalledWith(
+      expect.anything(),
+      expect.objectContaining({ whole: [], limit: 5 }),
+      expect.anything(),
+    );
     expect(app.getState().form.files['a.valid.jsonl']).toEqual({ use: 'training', weight: '1' });
   });
 
@@ -250,18 +311,26 @@ describe('model and data', () => {
     await act(() => actions.chooseData([]));
     await settle();
     await press('Columns');
-    fireEvent.change(screen.getByLabelText('The rows are'), { target: { value: 'question–choices–answer' } });
+    fireEvent.change(screen.getByLabelText('The rows are'), {
+      target: { value: 'question–choices–answer' },
+    });
     fireEvent.click(screen.getByRole('checkbox', { name: 'completion' })); // the first guess
     expect(screen.getByTestId('columns').textContent).toContain('Choices: choose a column.');
     expect(screen.getByRole('button', { name: 'Read the data' })).toHaveProperty('disabled', true);
     for (const name of ['A', 'B']) fireEvent.click(screen.getByRole('checkbox', { name }));
     fireEvent.change(screen.getByLabelText('Question'), { target: { value: 'prompt' } });
     fireEvent.change(screen.getByLabelText('Answer'), { target: { value: 'completion' } });
-    fireEvent.change(screen.getByLabelText('System prompt', { selector: 'select' }), { target: { value: '' } });
+    fireEvent.change(screen.getByLabelText('System prompt', { selector: 'select' }), {
+      target: { value: '' },
+    });
     data.read.mockRejectedValueOnce(badInput('bad-data', 'none of 40 rows can be used'));
     await press('Read the data');
     const columns = { question: 'prompt', choices: ['A', 'B'], answer: 'completion', system: null };
-    expect(data.read).toHaveBeenLastCalledWith(expect.anything(), expect.objectContaining({ columns }), expect.any(Function));
+    expect(data.read).toHaveBeenLastCalledWith(
+      expect.anything(),
+      expect.objectContaining({ columns }),
+      expect.any(Function),
+    );
     expect(app.getState().form.columns).toBeNull(); // as the data that is there was read
     data.read.mockResolvedValueOnce({ ...dataset });
     await press('Read the data'); // what was chosen is still there
@@ -274,7 +343,10 @@ describe('model and data', () => {
     event({ type: 'model-ready', report: model, demo: false });
     await settle();
     const kind = () => (screen.getByLabelText('Read as') as HTMLSelectElement).value;
-    const type = (value: string) => fireEvent.change(screen.getByLabelText('Rows', { selector: 'textarea' }), { target: { value } });
+    const type = (value: string) =>
+      fireEvent.change(screen.getByLabelText('Rows', { selector: 'textarea' }), {
+        target: { value },
+      });
     type('The cow sleeps. It snores, too.');
     expect(kind()).toBe('txt');
     type('{"text":"x"}');
@@ -283,7 +355,10 @@ describe('model and data', () => {
     expect(kind()).toBe('csv');
     await press('Read the rows');
     const [[source]] = data.read.mock.calls as unknown as [[{ files: File[] }]];
-    expect([source.files[0].name, await source.files[0].text()]).toEqual(['pasted.csv', 'prompt,completion\na,b\n']);
+    expect([source.files[0].name, await source.files[0].text()]).toEqual([
+      'pasted.csv',
+      'prompt,completion\na,b\n',
+    ]);
   });
 });
 
@@ -305,16 +380,36 @@ describe('training', () => {
     try {
       const { ready, trainer } = open();
       const mib = 2 ** 20;
-      const needed = { weights: 5 * mib, adapter: mib, optimizer: 3 * mib, activations: 7 * mib, logits: 2 * mib, cache: 0, other: mib };
-      const stage = { stage: 'training', bytes: needed, total: 19 * mib, microBatch: 4, recompute: 'block', chunk: 32 };
+      const needed = {
+        weights: 5 * mib,
+        adapter: mib,
+        optimizer: 3 * mib,
+        activations: 7 * mib,
+        logits: 2 * mib,
+        cache: 0,
+        other: mib,
+      };
+      const stage = {
+        stage: 'training',
+        bytes: needed,
+        total: 19 * mib,
+        microBatch: 4,
+        recompute: 'block',
+        chunk: 32,
+      };
       trainer.bill.mockResolvedValueOnce({ stages: [stage], problem: null });
       await ready();
       fireEvent.change(screen.getByLabelText('Memory budget'), { target: { value: '20' } });
       await act(() => vi.advanceTimersByTimeAsync(500));
-      expect(trainer.bill).toHaveBeenLastCalledWith(expect.objectContaining({ memory: 20 * mib }), expect.any(Number));
+      expect(trainer.bill).toHaveBeenLastCalledWith(
+        expect.objectContaining({ memory: 20 * mib }),
+        expect.any(Number),
+      );
       expect(screen.getByTestId('bill').textContent).toContain('Optimizer3.0 MiB');
       expect(screen.getByTestId('bill').textContent).toContain('Together19.0 MiB of 20.0 MiB');
-      expect(screen.getByTestId('memory').textContent).toContain('micro-batch of 4, every layer computed twice');
+      expect(screen.getByTestId('memory').textContent).toContain(
+        'micro-batch of 4, every layer computed twice',
+      );
       expect(button('Start training').disabled).toBe(false);
       trainer.bill.mockResolvedValueOnce({ stages: [], problem: 'It fits with max length 64.' });
       fireEvent.change(screen.getByLabelText('Memory budget'), { target: { value: '9' } });
@@ -351,9 +446,20 @@ describe('training', () => {
     expect(trainer.stop).toHaveBeenCalledTimes(1);
     // The validation that follows has its own progress, and can be stopped too.
     event({ type: 'phase', phase: 'evaluating' });
-    event({ type: 'progress', task: 'Validating', done: 1040, total: 2500, unit: 'rows', secondsLeft: 90 });
-    expect(screen.getByTestId('run-bar').textContent).toMatch(/^Validating1,040 of 2,500 rows after step 0 · (1 min 30|90) s left/);
-    expect(screen.getByTestId('live').textContent).toMatch(/Measuring the validation loss after step 0 of \d+.*1,040 of 2,500 rows · /);
+    event({
+      type: 'progress',
+      task: 'Validating',
+      done: 1040,
+      total: 2500,
+      unit: 'rows',
+      secondsLeft: 90,
+    });
+    expect(screen.getByTestId('run-bar').textContent).toMatch(
+      /^Validating1,040 of 2,500 rows after step 0 · (1 min 30|90) s left/,
+    );
+    expect(screen.getByTestId('live').textContent).toMatch(
+      /Measuring the validation loss after step 0 of \d+.*1,040 of 2,500 rows · /,
+    );
     await press('Stop');
     expect(trainer.stop).toHaveBeenCalledTimes(2);
   });
@@ -368,11 +474,23 @@ describe('training', () => {
     fireEvent.change(prompt, { target: { value: 'Who?' } });
     expect(button('Ask').disabled).toBe(true);
     const one = Float64Array.of(1);
-    const series = { step: one, loss: one, ce: one, balance: one, lr: one, gradNorm: one, tokens: one, seconds: one };
+    const series = {
+      step: one,
+      loss: one,
+      ce: one,
+      balance: one,
+      lr: one,
+      gradNorm: one,
+      tokens: one,
+      seconds: one,
+    };
     event({ type: 'steps', stage: 'train', series, total: 100 });
     event({ type: 'phase', phase: 'paused' });
     await press('Ask both');
-    expect(trainer.answer.mock.calls.map(([q]: { which: string }[]) => q.which)).toEqual(['base', 'tuned']);
+    expect(trainer.answer.mock.calls.map(([q]: { which: string }[]) => q.which)).toEqual([
+      'base',
+      'tuned',
+    ]);
     const id = app.getState().chat.exchange!.id;
     event({ type: 'answer', id, which: 'tuned', text: 'Ida', tokens: 1, done: true });
     expect(screen.getByTestId('answer-tuned').textContent).toContain('Ida');
@@ -381,12 +499,30 @@ describe('training', () => {
 
 describe('a run with a search', () => {
   const path = (layer: number) => `model.layers.${layer}.self_attn.q_proj`;
-  const sites = [0, 1].map((layer) => ({ path: path(layer), layer, target: 'q_proj' as const, inputs: 32, outputs: 32 }));
+  const sites = [0, 1].map((layer) => ({
+    path: path(layer),
+    layer,
+    target: 'q_proj' as const,
+    inputs: 32,
+    outputs: 32,
+  }));
   const search = (train: boolean): SearchReport => {
-    const input = { search: { steps: 20 }, adapter: { experts: 4, rank: 4, targets: ['q_proj'] }, ...(train ? {} : { train: false }) };
+    const input = {
+      search: { steps: 20 },
+      adapter: { experts: 4, rank: 4, targets: ['q_proj'] },
+      ...(train ? {} : { train: false }),
+    };
     const config = parseRunConfig(input, 'test');
     if (!searches(config)) throw new Error('no search');
-    const sizes = { experts: 4, rank: 4, topK: 2, closable: false, steps: 20, parameters: 900, microSteps: 2 };
+    const sizes = {
+      experts: 4,
+      rank: 4,
+      topK: 2,
+      closable: false,
+      steps: 20,
+      parameters: 900,
+      microSteps: 2,
+    };
     return { config, sites, ...sizes, trainRows: 8, validationRows: 1 };
   };
   const found = uniformAllocation(2, ['q_proj'], 2, 3);
@@ -396,7 +532,10 @@ describe('a run with a search', () => {
     await act(() => page.actions.setForm({ search: true, thenTrain: train }));
     await act(() => page.actions.start());
     page.event({ type: 'search-began', report: search(train) });
-    page.event({ type: 'review', report: { found, step: complete ? 20 : 7, complete, problem: null } });
+    page.event({
+      type: 'review',
+      report: { found, step: complete ? 20 : 7, complete, problem: null },
+    });
     vi.useFakeTimers({ toFake: ['setInterval', 'clearInterval', 'performance'] });
     page.event({ type: 'phase', phase: 'review' });
     await settle();
@@ -409,7 +548,9 @@ describe('a run with a search', () => {
   test('an untouched review trains with what was found after 20 seconds', async () => {
     const { trainer } = await review();
     await tick(19_000);
-    expect(screen.getByTestId('countdown').textContent).toBe('Training follows in 1 s unless you change something here.');
+    expect(screen.getByTestId('countdown').textContent).toBe(
+      'Training follows in 1 s unless you change something here.',
+    );
     expect(trainer.proceed).not.toHaveBeenCalled();
     await tick(1500);
     expect(trainer.proceed).toHaveBeenCalledExactlyOnceWith(found);
@@ -418,7 +559,9 @@ describe('a run with a search', () => {
   test('a touch ends the countdown, and what stands there is trained', async () => {
     const { trainer, actions } = await review();
     await tick(5000);
-    await act(async () => fireEvent.pointerDown(screen.getByRole('heading', { name: 'Review what the search found' })));
+    await act(async () =>
+      fireEvent.pointerDown(screen.getByRole('heading', { name: 'Review what the search found' })),
+    );
     await tick(60_000);
     expect(trainer.proceed).not.toHaveBeenCalled();
     expect(screen.getByTestId('countdown').textContent).toBe('Waiting for you.');
@@ -456,12 +599,22 @@ describe('a run with a search', () => {
 test('a chosen adapter becomes the tuned model, and one that does not fit is a notice', async () => {
   const { ready, actions, trainer } = open();
   await ready();
-  trainer.loadAdapter.mockRejectedValueOnce(badInput('bad-adapter', 'made for the base model “other”'));
+  trainer.loadAdapter.mockRejectedValueOnce(
+    badInput('bad-adapter', 'made for the base model “other”'),
+  );
   await act(() => actions.openAdapter([]));
   expect(screen.getByRole('alert').textContent).toContain('made for the base model “other”');
-  trainer.loadAdapter.mockResolvedValueOnce({ name: 'mine.zip', method: 'lora-moe', parameters: 1200, base: 'tiny', validation: 0.1 });
+  trainer.loadAdapter.mockResolvedValueOnce({
+    name: 'mine.zip',
+    method: 'lora-moe',
+    parameters: 1200,
+    base: 'tiny',
+    validation: 0.1,
+  });
   await act(() => actions.openAdapter([]));
-  expect(screen.getByTestId('opened').textContent).toContain('mine.zip is the tuned model: 1,200 parameters');
+  expect(screen.getByTestId('opened').textContent).toContain(
+    'mine.zip is the tuned model: 1,200 parameters',
+  );
   expect(screen.queryByTestId('notice')).toBeNull();
   expect(button('Check held-out rows').disabled).toBe(false);
 });

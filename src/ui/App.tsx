@@ -21,7 +21,9 @@ function usePauseKey() {
     const onKey = (e: KeyboardEvent) => {
       const busy =
         e.target instanceof Element &&
-        e.target.closest('input, textarea, select, button, a, summary, [role=radio], [role=switch], [role=gridcell], [role=slider]');
+        e.target.closest(
+          'input, textarea, select, button, a, summary, [role=radio], [role=switch], [role=gridcell], [role=slider]',
+        );
       if (e.key !== ' ' || busy || e.ctrlKey || e.metaKey || e.altKey) return;
       e.preventDefault();
       if (phase === 'paused') resume();
@@ -53,7 +55,9 @@ export function App() {
       </a>
       <Rail />
       <Notices />
-      <main className={`flex min-w-0 flex-col gap-5 px-3 pt-4 sm:px-6 lg:pt-10 ${running ? 'pb-40' : 'pb-16'}`}>
+      <main
+        className={`flex min-w-0 flex-col gap-5 px-3 pt-4 sm:px-6 lg:pt-10 ${running ? 'pb-40' : 'pb-16'}`}
+      >
         <Hero />
         <ModelSection />
         <DataSection />

@@ -23,7 +23,8 @@ function useContextValue(): AppContextValue {
 }
 
 /** A part of the state; the component renders again when it changes. */
-export const useApp = <T>(select: (state: State) => T): T => useStore(useContextValue().app.store, select);
+export const useApp = <T>(select: (state: State) => T): T =>
+  useStore(useContextValue().app.store, select);
 export const useActions = (): Actions => useContextValue().actions;
 
 /** The run's series; with `follow` the component renders again with every change. */

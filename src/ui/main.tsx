@@ -11,7 +11,9 @@ import { followTheme } from './shared/theme.ts';
 
 followTheme();
 const app = createAppStore();
-const client = startWorkers(app.dispatch, (message) => app.dispatch({ type: 'failure', code: 'internal', message }));
+const client = startWorkers(app.dispatch, (message) =>
+  app.dispatch({ type: 'failure', code: 'internal', message }),
+);
 const actions = createActions(app, client);
 void actions.checkDevice();
 

@@ -1,4 +1,5 @@
-// The block formats' values are those of the gguf package, and their layout on the GPU keeps every byte.
+// The block formats' values are those of the gguf package, and their layout on the GPU keeps every
+// byte.
 import { expect, test } from 'vitest';
 import { openSafetensors, readF32, readTensor } from '../data/safetensors.ts';
 import { blockTypes, randomBlocks } from '../testing/blocks.ts';
@@ -7,7 +8,9 @@ import { alignBlocks, blockFormats, blockWords, dequantize } from './blocks.ts';
 
 for (const type of blockTypes) {
   test(`${type}: values equal the gguf package's`, async () => {
-    const { entries } = await openSafetensors((await goldenFolder('gguf')).open('blocks.safetensors')!);
+    const { entries } = await openSafetensors(
+      (await goldenFolder('gguf')).open('blocks.safetensors')!,
+    );
     const want = await readF32(entries.get(`${type}.values`)!);
     const got = dequantize(type, await readTensor(entries.get(`${type}.bytes`)!));
     expect(got.length).toBe(4 * blockFormats[type].elements);
@@ -23,7 +26,9 @@ for (const type of blockTypes) {
     expect(aligned.length).toBe(3 * blockWords(type) * 4);
     const step = aligned.length / 3;
     const back = [0, 1, 2].flatMap((b) =>
-      [...aligned.subarray(b * step, (b + 1) * step)].filter((_, i) => gap === null || i < gap || i >= gap + 2),
+      [...aligned.subarray(b * step, (b + 1) * step)].filter(
+        (_, i) => gap === null || i < gap || i >= gap + 2,
+      ),
     );
     expect(back).toEqual([...bytes]);
     expect(back.length).toBe(3 * size);

@@ -1,6 +1,10 @@
-// The one error class for input that the product cannot take: a message for a person, a stable code for programs.
+// The one error class for input that the product cannot take: a message for a person, a stable code
+// for programs.
 
-/** What kind of input was refused; the code travels across workers in `name` and decides exit code 2 on the command line. */
+/**
+ * What kind of input was refused; the code travels across workers in `name` and decides exit code 2
+ * on the command line.
+ */
 export type InputErrorCode =
   | 'bad-file'
   | 'bad-config'
@@ -25,7 +29,8 @@ export class InputError extends Error {
 }
 
 /** True for an InputError, also one that crossed a worker boundary and kept only its name. */
-export const isInputError = (e: unknown): e is Error => e instanceof Error && e.name.startsWith('InputError:');
+export const isInputError = (e: unknown): e is Error =>
+  e instanceof Error && e.name.startsWith('InputError:');
 
 /** Throws when `condition` is false: a defect of ours, not of the input. */
 export function invariant(condition: unknown, message: string): asserts condition {

@@ -1,6 +1,14 @@
 // Half-precision conversions, checked exhaustively over bit patterns and at every rounding case.
 import { describe, expect, test } from 'vitest';
-import { bf16ArrayToF32, f16ArrayToF32, f16ToF32, f32ArrayToBf16, f32ArrayToF16, f32ToBf16, f32ToF16 } from './f16.ts';
+import {
+  bf16ArrayToF32,
+  f16ArrayToF32,
+  f16ToF32,
+  f32ArrayToBf16,
+  f32ArrayToF16,
+  f32ToBf16,
+  f32ToF16,
+} from './f16.ts';
 
 describe('f16', () => {
   test('every one of the 65,536 patterns survives the way to f32 and back (NaN as NaN)', () => {
@@ -8,7 +16,8 @@ describe('f16', () => {
     const values = f16ArrayToF32(bits);
     const back = f32ArrayToF16(values);
     for (let i = 0; i < 65536; i++) {
-      if (Number.isNaN(values[i])) expect((back[i] & 0x7c00) === 0x7c00 && (back[i] & 0x3ff) !== 0).toBe(true);
+      if (Number.isNaN(values[i]))
+        expect((back[i] & 0x7c00) === 0x7c00 && (back[i] & 0x3ff) !== 0).toBe(true);
       else if (back[i] !== i) expect.fail(`pattern ${i} came back as ${back[i]}`);
     }
   });
@@ -44,7 +53,8 @@ describe('bf16', () => {
     const values = bf16ArrayToF32(bits);
     const back = f32ArrayToBf16(values);
     for (let i = 0; i < 65536; i++) {
-      if (Number.isNaN(values[i])) expect((back[i] & 0x7f80) === 0x7f80 && (back[i] & 0x7f) !== 0).toBe(true);
+      if (Number.isNaN(values[i]))
+        expect((back[i] & 0x7f80) === 0x7f80 && (back[i] & 0x7f) !== 0).toBe(true);
       else if (back[i] !== i) expect.fail(`pattern ${i} came back as ${back[i]}`);
     }
   });

@@ -1,4 +1,5 @@
-// Half-precision formats: IEEE binary16 (f16) and bfloat16 (bf16), to and from f32, rounding to nearest even.
+// Half-precision formats: IEEE binary16 (f16) and bfloat16 (bf16), to and from f32, rounding to
+// nearest even.
 
 const word = new Uint32Array(1);
 const float = new Float32Array(word.buffer);
@@ -13,7 +14,10 @@ export function f16ToF32(bits: number): number {
   return sign * (1 + fraction / 1024) * 2 ** (exponent - 15);
 }
 
-/** The f16 bit pattern nearest to an f32 value (ties to even; beyond 65,504 to infinity as IEEE says; NaN stays NaN). */
+/**
+ * The f16 bit pattern nearest to an f32 value (ties to even; beyond 65,504 to infinity as IEEE
+ * says; NaN stays NaN).
+ */
 export function f32ToF16(value: number): number {
   float[0] = value;
   const x = word[0];
@@ -27,9 +31,11 @@ export function f32ToF16(value: number): number {
     const shift = 14 - e; // bits to drop from the 24-bit significand
     if (shift > 24) return sign;
     const significand = fraction | 0x800000;
-    return sign | roundShift(significand, shift); // a carry lands on the smallest normal, as it should
+    // a carry lands on the smallest normal, as it should
+    return sign | roundShift(significand, shift);
   }
-  return sign | roundShift((e << 23) | fraction, 13); // a carry walks into the exponent, up to infinity
+  // a carry walks into the exponent, up to infinity
+  return sign | roundShift((e << 23) | fraction, 13);
 }
 
 /** value / 2^shift, rounded to nearest, ties to even. */

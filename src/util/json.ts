@@ -1,14 +1,21 @@
 // JSON from files, with errors that name the file.
 import { InputError, type InputErrorCode } from './error.ts';
 
-/** Decodes UTF-8 text (a byte-order mark is dropped); InputError when the bytes are no text, with the line where a text goes wrong. */
+/**
+ * Decodes UTF-8 text (a byte-order mark is dropped); InputError when the bytes are no text, with
+ * the line where a text goes wrong.
+ */
 export function decodeText(bytes: Uint8Array, where: string, code: InputErrorCode): string {
-  if (bytes.includes(0)) throw new InputError(code, `${where}: this is a binary file, not UTF-8 text.`);
+  if (bytes.includes(0))
+    throw new InputError(code, `${where}: this is a binary file, not UTF-8 text.`);
   const decoder = new TextDecoder('utf-8', { fatal: true });
   try {
     return decoder.decode(bytes);
   } catch {
-    throw new InputError(code, `${where}: this is not UTF-8 text (first mistake in line ${firstBadLine(bytes, decoder)}).`);
+    throw new InputError(
+      code,
+      `${where}: this is not UTF-8 text (first mistake in line ${firstBadLine(bytes, decoder)}).`,
+    );
   }
 }
 
@@ -37,10 +44,17 @@ export function parseJson(text: string, where: string, code: InputErrorCode): un
 }
 
 /** Parses the bytes of a JSON file that must hold an object. */
-export function parseJsonObject(bytes: Uint8Array, where: string, code: InputErrorCode): Record<string, unknown> {
+export function parseJsonObject(
+  bytes: Uint8Array,
+  where: string,
+  code: InputErrorCode,
+): Record<string, unknown> {
   const value = parseJson(decodeText(bytes, where, code), where, code);
   if (typeof value !== 'object' || value === null || Array.isArray(value)) {
-    throw new InputError(code, `${where}: expected a JSON object, found ${Array.isArray(value) ? 'an array' : JSON.stringify(value)}.`);
+    throw new InputError(
+      code,
+      `${where}: expected a JSON object, found ${Array.isArray(value) ? 'an array' : JSON.stringify(value)}.`,
+    );
   }
   return value as Record<string, unknown>;
 }

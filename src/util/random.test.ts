@@ -14,7 +14,12 @@ describe('Random', () => {
 
   test('streams of neighbouring seeds and of other purposes are uncorrelated', () => {
     const n = 4000;
-    const streams = [new Random(1, 'a'), new Random(2, 'a'), new Random(1, 'b'), new Random(12, 'a')].map((r) => draw(r, n));
+    const streams = [
+      new Random(1, 'a'),
+      new Random(2, 'a'),
+      new Random(1, 'b'),
+      new Random(12, 'a'),
+    ].map((r) => draw(r, n));
     for (const [i, x] of streams.entries()) {
       for (const y of streams.slice(i + 1)) {
         const correlation = (x.reduce((sum, v, k) => sum + (v - 0.5) * (y[k] - 0.5), 0) / n) * 12;
@@ -48,7 +53,9 @@ describe('Random', () => {
     const r = new Random(5, 'resume');
     r.normal();
     const copy = Random.restore(JSON.parse(JSON.stringify(r.state())));
-    expect(Array.from({ length: 5 }, () => copy.normal())).toEqual(Array.from({ length: 5 }, () => r.normal()));
+    expect(Array.from({ length: 5 }, () => copy.normal())).toEqual(
+      Array.from({ length: 5 }, () => r.normal()),
+    );
   });
 
   test('permutation holds every index once and differs by seed', () => {

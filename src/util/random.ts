@@ -1,4 +1,5 @@
-// Seeded random numbers: one generator for everything that is drawn on the host. Streams of one run are keyed by purpose.
+// Seeded random numbers: one generator for everything that is drawn on the host. Streams of one run
+// are keyed by purpose.
 import { uniformFloat64 } from 'pure-rand/distribution/uniformFloat64';
 import { uniformInt } from 'pure-rand/distribution/uniformInt';
 import { xoroshiro128plusFromState } from 'pure-rand/generator/xoroshiro128plus';
@@ -13,15 +14,20 @@ function hash128(text: string): number[] {
     for (let j = 0; j < 4; j++) h[j] = h[(j + 1) % 4] ^ Math.imul(h[j] ^ c, multipliers[j]);
   }
   for (let round = 0; round < 2; round++) {
-    for (let j = 0; j < 4; j++) h[j] = Math.imul(h[j] ^ (h[(j + 3) % 4] >>> (14 + j)), multipliers[j]) + round;
+    for (let j = 0; j < 4; j++)
+      h[j] = Math.imul(h[j] ^ (h[(j + 3) % 4] >>> (14 + j)), multipliers[j]) + round;
   }
   return h.every((x) => (x | 0) === 0) ? [1, 2, 3, 4] : h.map((x) => x | 0);
 }
 
 /** A 32-bit key of (seed, purpose), for counter-based generators on the GPU. */
-export const streamKey = (seed: number, purpose: string): number => hash128(`${seed}:${purpose}`)[0] >>> 0;
+export const streamKey = (seed: number, purpose: string): number =>
+  hash128(`${seed}:${purpose}`)[0] >>> 0;
 
-/** A stream of random numbers, a pure function of (seed, purpose); different purposes are independent streams. */
+/**
+ * A stream of random numbers, a pure function of (seed, purpose); different purposes are
+ * independent streams.
+ */
 export class Random {
   #rng: JumpableRandomGenerator;
   #spare: number | null = null;
@@ -77,6 +83,10 @@ export class Random {
 }
 
 /** A random order of 0 … n−1, a pure function of its arguments. */
-export function permutation(n: number, seed: number, purpose = 'permutation'): Int32Array<ArrayBuffer> {
+export function permutation(
+  n: number,
+  seed: number,
+  purpose = 'permutation',
+): Int32Array<ArrayBuffer> {
   return new Random(seed, purpose).shuffle(Int32Array.from({ length: n }, (_, i) => i));
 }

@@ -10,7 +10,8 @@ test('every length around the blocks, in pieces of every length', () => {
   for (let length = 0; length < 200; length++) {
     for (const piece of [1, 7, 63, 64, 65, 1000]) {
       const hash = new Sha256();
-      for (let at = 0; at < length; at += piece) hash.update(bytes.subarray(at, Math.min(length, at + piece)));
+      for (let at = 0; at < length; at += piece)
+        hash.update(bytes.subarray(at, Math.min(length, at + piece)));
       expect(hash.hex(), `${length} bytes by ${piece}`).toBe(node(bytes.subarray(0, length)));
     }
   }

@@ -49,7 +49,8 @@ export class Sha256 {
   #compress(bytes: Uint8Array, at: number): void {
     const w = this.#words;
     const s = this.#state;
-    for (let i = 0, p = at; i < 16; i++, p += 4) w[i] = (bytes[p] << 24) | (bytes[p + 1] << 16) | (bytes[p + 2] << 8) | bytes[p + 3];
+    for (let i = 0, p = at; i < 16; i++, p += 4)
+      w[i] = (bytes[p] << 24) | (bytes[p + 1] << 16) | (bytes[p + 2] << 8) | bytes[p + 3];
     for (let i = 16; i < 64; i++) {
       const x = w[i - 15];
       const y = w[i - 2];

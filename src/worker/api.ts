@@ -1,7 +1,16 @@
-// What the page and its workers say to each other: commands through comlink, events through one port. Types only.
+// What the page and its workers say to each other: commands through comlink, events through one
+// port. Types only.
 import type { Allocation, Target } from '../adapters/allocation.ts';
 import type { RunConfigInput, SearchConfig, TrainingConfig } from '../train/config.ts';
-import type { ColumnsFound, DataOptions, DataSource, DatasetReport, ReadingProgress, SplitReport, SplitSettings } from './data-report.ts';
+import type {
+  ColumnsFound,
+  DataOptions,
+  DataSource,
+  DatasetReport,
+  ReadingProgress,
+  SplitReport,
+  SplitSettings,
+} from './data-report.ts';
 
 export type * from './data-report.ts';
 
@@ -33,8 +42,14 @@ export interface ModelReport {
   maxPositions: number;
 }
 
-/** Where a model comes from: the built-in demo; files of a local Hugging Face folder, or one .gguf file; this browser's storage, by key. */
-export type ModelSource = { kind: 'demo' } | { kind: 'files'; name: string; files: File[] } | { kind: 'stored'; key: string };
+/**
+ * Where a model comes from: the built-in demo; files of a local Hugging Face folder, or one .gguf
+ * file; this browser's storage, by key.
+ */
+export type ModelSource =
+  | { kind: 'demo' }
+  | { kind: 'files'; name: string; files: File[] }
+  | { kind: 'stored'; key: string };
 
 /** The stages of loading a model, in order: the tasks of its progress events. */
 export type LoadingStage = 'Reading' | 'Uploading' | 'Compiling' | 'Warm-up';
@@ -66,7 +81,9 @@ export interface RunReport {
   steps: number;
   trainRows: number;
   validationRows: number;
-  /** All adapted linears and their experts, in the order of the routing shares; none for plain LoRA. */
+  /**
+   * All adapted linears and their experts, in the order of the routing shares; none for plain LoRA.
+   */
   routed: { path: string; experts: number }[];
 }
 
@@ -110,11 +127,17 @@ export interface SearchReport {
   validationRows: number;
   /** Trained by the search: A, B, routers and row scales. */
   parameters: number;
-  /** Counted work of a search step (an upper step and its lower micro-step), in micro-steps of the search's lower level. */
+  /**
+   * Counted work of a search step (an upper step and its lower micro-step), in micro-steps of the
+   * search's lower level.
+   */
   microSteps: number;
 }
 
-/** What the search has come to, for the review: experts and ranks by argmax, fitted to adapter.parameters where that is set. */
+/**
+ * What the search has come to, for the review: experts and ranks by argmax, fitted to
+ * adapter.parameters where that is set.
+ */
 export interface ReviewReport {
   found: Allocation;
   /** Upper steps done, and whether these are all of them. */
@@ -125,8 +148,9 @@ export interface ReviewReport {
 }
 
 /**
- * Upper steps, one entry a step; step 0 is the start, whose loss is NaN. `values` has the GSVs of every step end to end: for each site
- * g_E (experts, or one more where sites can close), then g_R of each of its experts (rank).
+ * Upper steps, one entry a step; step 0 is the start, whose loss is NaN. `values` has the GSVs of
+ * every step end to end: for each site g_E (experts, or one more where sites can close), then g_R
+ * of each of its experts (rank).
  */
 export interface UpperSeries {
   step: Float64Array;
@@ -145,12 +169,24 @@ export interface HeldOutReport {
   rows: number;
   exact: number;
   /** The first rows, for the table. */
-  shown: { prompt: string; expected: string; answer: string; exact: boolean; picked: { text: string; right: boolean } | null }[];
-  /** Of questions with choices: how many, and how many are right by the likeliest choice; null where there are none. */
+  shown: {
+    prompt: string;
+    expected: string;
+    answer: string;
+    exact: boolean;
+    picked: { text: string; right: boolean } | null;
+  }[];
+  /**
+   * Of questions with choices: how many, and how many are right by the likeliest choice; null where
+   * there are none.
+   */
   choices: { questions: number; right: number } | null;
 }
 
-/** Whether a model can be trained with the settings there are: its bytes then, or the settings that would have to be smaller; or why it cannot be loaded. */
+/**
+ * Whether a model can be trained with the settings there are: its bytes then, or the settings that
+ * would have to be smaller; or why it cannot be loaded.
+ */
 export type ShapeVerdict =
   | { verdict: 'fits'; bytes: number }
   | { verdict: 'tight'; smaller: string }
@@ -167,7 +203,10 @@ export interface ModelToCome {
 /** What a stage of a run needs on the device, in bytes by category, and how it then runs. */
 export interface StageBill {
   stage: 'search' | 'training';
-  bytes: Record<'weights' | 'adapter' | 'optimizer' | 'activations' | 'logits' | 'cache' | 'other', number>;
+  bytes: Record<
+    'weights' | 'adapter' | 'optimizer' | 'activations' | 'logits' | 'cache' | 'other',
+    number
+  >;
   total: number;
   microBatch: number;
   /** What is computed twice, to keep less. */
@@ -196,36 +235,63 @@ export interface ExportReport {
 
 /** Commands of the trainer worker, which owns the device. */
 export interface TrainerApi {
-  /** Ports: `events` to the page, `data` to the data worker; `base`: where the page lies, for the built-in demo. Called first. */
+  /**
+   * Ports: `events` to the page, `data` to the data worker; `base`: where the page lies, for the
+   * built-in demo. Called first.
+   */
   connect(events: MessagePort, data: MessagePort, base: string): void;
   openDevice(): Promise<DeviceReport>;
-  /** Null: it was cancelled. The model before stays as it was then, as it does where this throws. Its stages come as progress events. */
+  /**
+   * Null: it was cancelled. The model before stays as it was then, as it does where this throws.
+   * Its stages come as progress events.
+   */
   loadModel(source: ModelSource): Promise<ModelReport | null>;
   /** Ends the loading that is going at its next chunk or kernel. */
   cancelLoading(): void;
-  /** Counts the memory of a run with these settings on the data that the data worker holds; `reading` tells one dataset from another. */
+  /**
+   * Counts the memory of a run with these settings on the data that the data worker holds;
+   * `reading` tells one dataset from another.
+   */
   bill(config: RunConfigInput, reading: number): Promise<BillReport>;
   /** Whether a model fits, one of a known shape by its name; counted, not loaded. */
   judgeModel(model: string | ModelToCome, config: RunConfigInput): Promise<ShapeVerdict>;
-  /** Starts a run on the data that the data worker hands over; resolves once it has begun, or throws InputError for bad settings. */
+  /**
+   * Starts a run on the data that the data worker hands over; resolves once it has begun, or throws
+   * InputError for bad settings.
+   */
   start(config: RunConfigInput): Promise<void>;
-  /** Ends the review: trains with exactly this allocation. Resolves once the training has begun; the review stays where it throws. */
+  /**
+   * Ends the review: trains with exactly this allocation. Resolves once the training has begun; the
+   * review stays where it throws.
+   */
   proceed(allocation: Allocation): Promise<void>;
   /** Ends the review and with it the run, without training. */
   discard(): void;
   pause(): void;
   resume(): void;
-  /** Ends the stage after the current step: a search goes to its review, a training keeps the adapter as it is. */
+  /**
+   * Ends the stage after the current step: a search goes to its review, a training keeps the
+   * adapter as it is.
+   */
   stop(): void;
-  /** Opens an adapter (its folder's files, or one zip) as the tuned model. A run that has ended is given up with its adapter. */
+  /**
+   * Opens an adapter (its folder's files, or one zip) as the tuned model. A run that has ended is
+   * given up with its adapter.
+   */
   loadAdapter(files: File[]): Promise<AdapterReport>;
   /** Answers one question; tokens come as events. While a run is going it must be paused. */
   answer(question: Question): Promise<void>;
-  /** Greedy answers to held-out rows and how many equal the expected ones. While a run is going it must be paused. */
+  /**
+   * Greedy answers to held-out rows and how many equal the expected ones. While a run is going it
+   * must be paused.
+   */
   checkHeldOut(which: Which): Promise<HeldOutReport>;
   /** Ends answers and held-out checks that are going. */
   stopAnswer(): void;
-  /** The adapter's files with the run's config.json and metrics.jsonl, re-opened and compared before they are returned. */
+  /**
+   * The adapter's files with the run's config.json and metrics.jsonl, re-opened and compared before
+   * they are returned.
+   */
   exportAdapter(): Promise<ExportReport>;
 }
 
@@ -233,9 +299,17 @@ export interface TrainerApi {
 export interface DataApi {
   /** The port to the trainer, and where the page lies. Called first. */
   connect(trainer: MessagePort, base: string): void;
-  /** Loads the model's tokenizer (none: only pre-tokenised data can be read). Forgets data read before. */
-  openTokenizer(source: ModelSource, vocab: number): Promise<{ tokenizer: boolean; template: boolean }>;
-  /** Null: it was cancelled, and there is no data now. `onProgress` is called a few times a second. */
+  /**
+   * Loads the model's tokenizer (none: only pre-tokenised data can be read). Forgets data read
+   * before.
+   */
+  openTokenizer(
+    source: ModelSource,
+    vocab: number,
+  ): Promise<{ tokenizer: boolean; template: boolean }>;
+  /**
+   * Null: it was cancelled, and there is no data now. `onProgress` is called a few times a second.
+   */
   read(
     source: DataSource,
     options: DataOptions,
@@ -276,7 +350,14 @@ export interface StepSeries {
 /** Events of the trainer, batched to at most ten a second. */
 export type WorkerEvent =
   | { type: 'phase'; phase: Phase }
-  | { type: 'progress'; task: string; done: number; total: number; unit: string; secondsLeft?: number | null }
+  | {
+      type: 'progress';
+      task: string;
+      done: number;
+      total: number;
+      unit: string;
+      secondsLeft?: number | null;
+    }
   | { type: 'search-began'; report: SearchReport }
   | { type: 'upper'; series: UpperSeries; total: number }
   | { type: 'review'; report: ReviewReport }

@@ -1,4 +1,5 @@
-// The bill of the settings on the page: stages, what is chosen, what cannot be, and that rows are asked for once a dataset.
+// The bill of the settings on the page: stages, what is chosen, what cannot be, and that rows are
+// asked for once a dataset.
 import { expect, test, vi } from 'vitest';
 import { SHAPES, SMOLLM2_135M } from '../model/shapes.ts';
 import { symbolicWeights } from '../model/weights.ts';
@@ -6,7 +7,16 @@ import type { RunConfigInput } from '../train/config.ts';
 import { SUGGESTIONS } from '../ui/model/suggestions.ts';
 import { Biller, judgeModel } from './bill.ts';
 
-const config = { ...SMOLLM2_135M, layers: 2, hidden: 48, heads: 3, kvHeads: 1, headDim: 16, feedForward: 96, vocab: 4096 };
+const config = {
+  ...SMOLLM2_135M,
+  layers: 2,
+  hidden: 48,
+  heads: 3,
+  kvHeads: 1,
+  headDim: 16,
+  feedForward: 96,
+  vocab: 4096,
+};
 const model = {
   config,
   weights: symbolicWeights(config, () => 'bf16'),
@@ -23,9 +33,18 @@ const settings: RunConfigInput = {
 function billing() {
   const all = new Int32Array(40 * 64).fill(1);
   const starts = Int32Array.from({ length: 41 }, (_, i) => 64 * i);
-  const examples = vi.fn(async () => ({ ids: all, labels: all, starts, files: [{ name: 'rows.jsonl', examples: 40 }] }));
+  const examples = vi.fn(async () => ({
+    ids: all,
+    labels: all,
+    starts,
+    files: [{ name: 'rows.jsonl', examples: 40 }],
+  }));
   const biller = new Biller({ examples });
-  return { examples, bill: (change: RunConfigInput, reading = 1) => biller.bill(model as never, { ...settings, ...change }, reading) };
+  return {
+    examples,
+    bill: (change: RunConfigInput, reading = 1) =>
+      biller.bill(model as never, { ...settings, ...change }, reading),
+  };
 }
 
 test('every stage has its categories, which add up; a budget is kept', async () => {
@@ -33,11 +52,14 @@ test('every stage has its categories, which add up; a budget is kept', async () 
   const { stages, problem } = await bill({ search: { batch: 8, microBatch: 4 } });
   expect(problem).toBeNull();
   expect(stages.map((s) => s.stage)).toEqual(['search', 'training']);
-  for (const { bytes, total } of stages) expect(Object.values(bytes).reduce((a, b) => a + b, 0)).toBe(total);
+  for (const { bytes, total } of stages)
+    expect(Object.values(bytes).reduce((a, b) => a + b, 0)).toBe(total);
   const memory = Math.floor(0.7 * stages[1].total);
   const [training] = (await bill({ memory })).stages;
   expect(training.total).toBeLessThanOrEqual(memory);
-  expect(training.recompute !== 'none' || training.chunk < 128 || training.microBatch < 4).toBe(true);
+  expect(training.recompute !== 'none' || training.chunk < 128 || training.microBatch < 4).toBe(
+    true,
+  );
 });
 
 test('what cannot fit names settings that do', async () => {
@@ -75,7 +97,9 @@ test('a suggested shape fits, fits with smaller settings that do fit, or cannot'
   expect(of(134_515_008 * 2 + 40e6, { adapter })).toMatchObject({ verdict: 'fits' });
   expect(of(134_515_008 * 2)).toEqual({ verdict: 'no' });
   // The search needs more than the training, and decides.
-  expect((of(null, { search: { batch: 8, microBatch: 4 } }) as { bytes: number }).bytes).toBeGreaterThan(bytes);
+  expect(
+    (of(null, { search: { batch: 8, microBatch: 4 } }) as { bytes: number }).bytes,
+  ).toBeGreaterThan(bytes);
 });
 
 test('a model of the Hub is judged by its config.json and the bytes of its weights, or refused by name', () => {
@@ -96,16 +120,23 @@ test('a model of the Hub is judged by its config.json and the bytes of its weigh
     vocab_size: 49152,
   };
   const of = (change: object, bytes: number) =>
-    judgeModel(gpu as never, { name: 'lab/tiny', config: JSON.stringify({ ...config, ...change }), bytes }, settings);
+    judgeModel(
+      gpu as never,
+      { name: 'lab/tiny', config: JSON.stringify({ ...config, ...change }), bytes },
+      settings,
+    );
   const shape = judgeModel(gpu as never, 'smollm2-135m', settings) as { bytes: number };
   expect(of({}, 269e6)).toEqual(shape);
   const whole = of({}, 538e6) as { bytes: number };
-  expect(whole.bytes - shape.bytes).toBe(2 * (134_515_008 - 61 * 576)); // norms are kept in 32 bits either way
+  // norms are kept in 32 bits either way
+  expect(whole.bytes - shape.bytes).toBe(2 * (134_515_008 - 61 * 576));
   expect(of({ model_type: 'mamba', architectures: ['MambaForCausalLM'] }, 1)).toMatchObject({
     verdict: 'refused',
     why: expect.stringMatching(/^lab\/tiny\/config\.json.*Mamba/),
   });
-  expect(judgeModel(gpu as never, { name: 'a', config: '{', bytes: 1 }, settings)).toMatchObject({ verdict: 'refused' });
+  expect(judgeModel(gpu as never, { name: 'a', config: '{', bytes: 1 }, settings)).toMatchObject({
+    verdict: 'refused',
+  });
 });
 
 test('every suggested model has a shape', () => {

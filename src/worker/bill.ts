@@ -1,4 +1,5 @@
-// The memory that a run's settings come to on the data that is there, counted without recording anything on the device.
+// The memory that a run's settings come to on the data that is there, counted without recording
+// anything on the device.
 import type { Gpu } from '../gpu/device.ts';
 import { bytesOf } from '../graph/tensor.ts';
 import { parseModelConfig } from '../model/config.ts';
@@ -14,16 +15,27 @@ import type { BillReport, ModelToCome, ShapeVerdict, StageBill } from './api.ts'
 import type { HandOver } from './hand-over.ts';
 import { rowsOf } from './rows.ts';
 
-/** The stages of a run with the memory of each, chosen as the run itself will choose. What cannot be is the report's `problem`. */
-export function billOf(model: LoadedModel, rows: readonly Row[], input: RunConfigInput): BillReport {
+/**
+ * The stages of a run with the memory of each, chosen as the run itself will choose. What cannot be
+ * is the report's `problem`.
+ */
+export function billOf(
+  model: LoadedModel,
+  rows: readonly Row[],
+  input: RunConfigInput,
+): BillReport {
   const stages: StageBill[] = [];
   try {
     const config = parseRunConfig(input, 'settings');
     const limits = limitsOf(model.gpu, config);
-    const add = (stage: StageBill['stage'], { bill, microBatch, recompute, chunk }: ReturnType<typeof fitWithin>) =>
-      stages.push({ stage, bytes: bill.bytes, total: bill.total, microBatch, recompute, chunk });
-    if (searches(config)) add('search', fitWithin(searchNeed(model, config, searchShapes(rows, config)), limits));
-    if (trains(config)) add('training', fitWithin(trainingNeed(model, config, trainingShapes(rows, config)), limits));
+    const add = (
+      stage: StageBill['stage'],
+      { bill, microBatch, recompute, chunk }: ReturnType<typeof fitWithin>,
+    ) => stages.push({ stage, bytes: bill.bytes, total: bill.total, microBatch, recompute, chunk });
+    if (searches(config))
+      add('search', fitWithin(searchNeed(model, config, searchShapes(rows, config)), limits));
+    if (trains(config))
+      add('training', fitWithin(trainingNeed(model, config, trainingShapes(rows, config)), limits));
     return { stages, problem: null };
   } catch (error) {
     if (!isInputError(error)) throw error;
@@ -32,11 +44,16 @@ export function billOf(model: LoadedModel, rows: readonly Row[], input: RunConfi
 }
 
 /**
- * Whether a run with these settings fits a model, its rows as long as data.maxLength and all of them trained: as it is set, with smaller
- * settings, or not at all; or why it could not be loaded. The stage that needs most decides.
+ * Whether a run with these settings fits a model, its rows as long as data.maxLength and all of
+ * them trained: as it is set, with smaller settings, or not at all; or why it could not be loaded.
+ * The stage that needs most decides.
  * @param what name of one of `SHAPES`, in 16 bits, or a model's config.json
  */
-export function judgeModel(gpu: Gpu, what: string | ModelToCome, input: RunConfigInput): ShapeVerdict {
+export function judgeModel(
+  gpu: Gpu,
+  what: string | ModelToCome,
+  input: RunConfigInput,
+): ShapeVerdict {
   const config = parseRunConfig(input, 'settings');
   const limits = limitsOf(gpu, config);
   let model: SymbolicModel;
@@ -50,20 +67,36 @@ export function judgeModel(gpu: Gpu, what: string | ModelToCome, input: RunConfi
     const ids = new Int32Array(time).fill(1);
     return shapeOf(Array<Row>(rows).fill({ ids, labels: ids }), rows);
   };
-  const needs = [searches(config) && searchNeed(model, config, full), trains(config) && trainingNeed(model, config, full)];
+  const needs = [
+    searches(config) && searchNeed(model, config, full),
+    trains(config) && trainingNeed(model, config, full),
+  ];
   const found = needs.filter((need) => need !== false).map((need) => judge(need, limits));
   const worst = found.find((f) => f.verdict === 'no') ?? found.find((f) => f.verdict === 'tight');
-  return worst ?? { verdict: 'fits', bytes: Math.max(...found.map((f) => (f.verdict === 'fits' ? f.bytes : 0))) };
+  return (
+    worst ?? {
+      verdict: 'fits',
+      bytes: Math.max(...found.map((f) => (f.verdict === 'fits' ? f.bytes : 0))),
+    }
+  );
 }
 
-/** A model as it will be loaded. Weights that take as many bytes as 32-bit ones would are taken for such. */
+/**
+ * A model as it will be loaded. Weights that take as many bytes as 32-bit ones would are taken for
+ * such.
+ */
 function symbolicModel(what: string | ModelToCome, maxBinding: number): SymbolicModel {
   const where = typeof what === 'string' ? what : `${what.name}/config.json`;
   const config = typeof what === 'string' ? SHAPES[what] : parseModelConfig(what.config, where);
   const weights = (dtype: 'bf16' | 'f32') => symbolicWeights(config, () => dtype, maxBinding);
   const half = weights('bf16');
-  const isHalf = typeof what === 'string' || what.bytes < 1.5 * half.all.reduce((sum, t) => sum + bytesOf(t), 0);
-  return { config, weights: isHalf ? half : weights('f32'), variants: { product: 'register', rows: 'thread' } };
+  const isHalf =
+    typeof what === 'string' || what.bytes < 1.5 * half.all.reduce((sum, t) => sum + bytesOf(t), 0);
+  return {
+    config,
+    weights: isHalf ? half : weights('f32'),
+    variants: { product: 'register', rows: 'thread' },
+  };
 }
 
 /** Counts bills; takes the rows from the data worker once for each dataset. */

@@ -7,8 +7,8 @@ import type { ByteSource } from '../data/source.ts';
 import type { ColumnsFound } from './api.ts';
 
 /**
- * The columns of the first file whose format cannot be told by them, else of the first file that has columns; null where none has.
- * Archives are opened.
+ * The columns of the first file whose format cannot be told by them, else of the first file that
+ * has columns; null where none has. Archives are opened.
  */
 export async function columnsIn(
   sources: readonly ByteSource[],
@@ -20,7 +20,11 @@ export async function columnsIn(
     for (const file of await dataFiles(source, { signal })) {
       const columns = await namesIn(file);
       if (columns.length === 0) continue;
-      const found = { file: file.name, columns, isKnown: formatOf(new Set(columns), null) !== null };
+      const found = {
+        file: file.name,
+        columns,
+        isKnown: formatOf(new Set(columns), null) !== null,
+      };
       if (!found.isKnown) return found;
       known ??= found;
     }
@@ -31,7 +35,8 @@ export async function columnsIn(
 /** The names of a file's columns; none where the reader has something else to say. */
 async function namesIn(file: DataFile): Promise<string[]> {
   const ending = /\.([a-z]+)$/i.exec(file.name)?.[1].toLowerCase() ?? '';
-  if (ending === 'parquet') return parquetColumns(await file.source()).catch(() => []); // broken: the reader says how
+  // broken: the reader says how
+  if (ending === 'parquet') return parquetColumns(await file.source()).catch(() => []);
   if (!['csv', 'tsv', 'json', 'jsonl', 'ndjson'].includes(ending)) return [];
   const text = await beginning(file);
   if (text.includes('\0')) return []; // binary
@@ -41,7 +46,8 @@ async function namesIn(file: DataFile): Promise<string[]> {
 /** Up to the first chunk of a file as text. */
 async function beginning(file: DataFile): Promise<string> {
   for await (const chunk of file.chunks()) {
-    if (chunk.length > 0) return new TextDecoder().decode(chunk.subarray(0, 1 << 16)).replace(/^\ufeff/, '');
+    if (chunk.length > 0)
+      return new TextDecoder().decode(chunk.subarray(0, 1 << 16)).replace(/^\ufeff/, '');
   }
   return '';
 }
@@ -52,7 +58,9 @@ function header(text: string): string[] {
     (Papa.parse<string[]>(line, { delimiter, newline: '\n', preview: 1 }).data[0] ?? [])
       .map((name) => name.trim())
       .filter((name) => name !== '');
-  const trimmed = [',', ';', '\t', '|'].map(split).reduce((most, names) => (names.length > most.length ? names : most));
+  const trimmed = [',', ';', '\t', '|']
+    .map(split)
+    .reduce((most, names) => (names.length > most.length ? names : most));
   return [...new Set(trimmed)];
 }
 
@@ -62,7 +70,10 @@ function keys(text: string): string[] {
   return typeof row !== 'object' || row === null || Array.isArray(row) ? [] : Object.keys(row);
 }
 
-/** The first row of JSON lines, or of a list: there the shortest beginning that ends with a brace and can be parsed. */
+/**
+ * The first row of JSON lines, or of a list: there the shortest beginning that ends with a brace
+ * and can be parsed.
+ */
 function firstRow(text: string): unknown {
   const isList = text.startsWith('[');
   const start = isList ? text.indexOf('{') : 0;

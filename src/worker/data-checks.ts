@@ -1,4 +1,5 @@
-// What a person should know of a dataset before training on it: endings, duplicates, overlap, lengths; and rows as tokens with their masks.
+// What a person should know of a dataset before training on it: endings, duplicates, overlap,
+// lengths; and rows as tokens with their masks.
 
 import type { Dataset, RowPreview as FoundRow } from '../data/dataset.ts';
 import { type Example, IGNORE } from '../data/example.ts';
@@ -9,7 +10,10 @@ import type { DataChecks, RowPreview, SplitReport } from './api.ts';
 /** Bars of the histogram of lengths at most. */
 const bars = 12;
 
-/** A number of 53 bits that stands for a row's tokens: rows with the same tokens have the same one, others hardly ever. */
+/**
+ * A number of 53 bits that stands for a row's tokens: rows with the same tokens have the same one,
+ * others hardly ever.
+ */
 export function fingerprint({ ids }: Pick<Example, 'ids'>): number {
   let high = 0x9e3779b9 ^ ids.length;
   let low = 0x85ebca6b;
@@ -23,7 +27,11 @@ export function fingerprint({ ids }: Pick<Example, 'ids'>): number {
 }
 
 /** What is known of the rows of a dataset. @param prints of its examples */
-export function dataChecks({ examples, bad }: Dataset, prints: Float64Array, tokenizer: Tokenizer | null): DataChecks {
+export function dataChecks(
+  { examples, bad }: Dataset,
+  prints: Float64Array,
+  tokenizer: Tokenizer | null,
+): DataChecks {
   return {
     ends: tokenizer && endings(examples, tokenizer),
     empty: bad.filter(({ reason }) => / is empty$/.test(reason)).length,
@@ -34,7 +42,8 @@ export function dataChecks({ examples, bad }: Dataset, prints: Float64Array, tok
 
 function endings(examples: readonly Example[], { endOfTurnIds, eosId }: Tokenizer): number {
   const ends = new Set(eosId === null ? endOfTurnIds : [...endOfTurnIds, eosId]);
-  return examples.filter(({ labels }) => labels.some((label, t) => t > 0 && ends.has(label))).length;
+  return examples.filter(({ labels }) => labels.some((label, t) => t > 0 && ends.has(label)))
+    .length;
 }
 
 /** Bins of one round width, from the shortest row's to the longest row's. */
@@ -54,7 +63,11 @@ function roundUp(n: number): number {
 }
 
 /** What a split comes to. @param lengths of the rows in tokens */
-export function splitReport(prints: Float64Array, lengths: readonly number[], { train, validation }: Split): SplitReport {
+export function splitReport(
+  prints: Float64Array,
+  lengths: readonly number[],
+  { train, validation }: Split,
+): SplitReport {
   const trained = new Set(Array.from(train, (i) => prints[i]));
   return {
     train: train.length,
@@ -64,7 +77,10 @@ export function splitReport(prints: Float64Array, lengths: readonly number[], { 
   };
 }
 
-/** A row as the page shows it, with at most `shown` tokens. Where no text was rendered, it is what the tokens spell. */
+/**
+ * A row as the page shows it, with at most `shown` tokens. Where no text was rendered, it is what
+ * the tokens spell.
+ */
 export function preview(
   { file, line, raw, choices, text, ids, example }: FoundRow,
   tokenizer: Tokenizer | null,

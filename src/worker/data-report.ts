@@ -2,13 +2,19 @@
 import type { DataFileReport } from '../data/dataset.ts';
 import type { Columns } from '../data/roles.ts';
 
-/** One token of a preview: whether it carries loss, is only read, or lies beyond the longest row that is allowed. */
+/**
+ * One token of a preview: whether it carries loss, is only read, or lies beyond the longest row
+ * that is allowed.
+ */
 export interface PreviewToken {
   text: string;
   mask: 'trained' | 'masked' | 'truncated';
 }
 
-/** A row on its way: as it stands in the file (null: plain text), what the template makes of it, and its first tokens. */
+/**
+ * A row on its way: as it stands in the file (null: plain text), what the template makes of it, and
+ * its first tokens.
+ */
 export interface RowPreview {
   file: string;
   line: number;
@@ -24,7 +30,10 @@ export interface RowPreview {
 
 /** What else is known of the rows that can be used. */
 export interface DataChecks {
-  /** Rows in which a token that ends an answer or a text carries loss; null: it is not known which tokens do (no tokenizer). */
+  /**
+   * Rows in which a token that ends an answer or a text carries loss; null: it is not known which
+   * tokens do (no tokenizer).
+   */
   ends: number | null;
   /** Rows left out since they hold nothing. */
   empty: number;
@@ -76,11 +85,16 @@ export interface DatasetReport {
   found: ColumnsFound | null;
   /** The first rows. */
   previews: RowPreview[];
-  /** Rows set aside that are not in the data (the demo's own); null: those of the validation split. */
+  /**
+   * Rows set aside that are not in the data (the demo's own); null: those of the validation split.
+   */
   heldOut: number | null;
 }
 
-/** How far reading is: bytes on disk, and rows found in them; the time left as it looks by now, null at first. */
+/**
+ * How far reading is: bytes on disk, and rows found in them; the time left as it looks by now, null
+ * at first.
+ */
 export interface ReadingProgress {
   bytes: number;
   totalBytes: number;
@@ -88,7 +102,10 @@ export interface ReadingProgress {
   secondsLeft: number | null;
 }
 
-/** The columns of a file. In place of a report: no format could be told by their names, and the page asks for their roles. */
+/**
+ * The columns of a file. In place of a report: no format could be told by their names, and the page
+ * asks for their roles.
+ */
 export interface ColumnsFound {
   file: string;
   columns: string[];

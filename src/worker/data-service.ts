@@ -1,4 +1,5 @@
-// The data worker's work: reads and tokenises datasets, reports what was found, hands examples to the trainer.
+// The data worker's work: reads and tokenises datasets, reports what was found, hands examples to
+// the trainer.
 
 import type { DataProgress, Dataset } from '../data/dataset.ts';
 import { type Example, IGNORE } from '../data/example.ts';
@@ -7,7 +8,15 @@ import { type ByteSource, blobSource } from '../data/source.ts';
 import { epochOf, filesOf, type SplitSettings } from '../data/split.ts';
 import { hasTokenizer, loadTokenizer, type Tokenizer } from '../data/tokenizer.ts';
 import { InputError } from '../util/error.ts';
-import type { ColumnsFound, DataOptions, DataSource, DatasetReport, ModelSource, ReadingProgress, SplitReport } from './api.ts';
+import type {
+  ColumnsFound,
+  DataOptions,
+  DataSource,
+  DatasetReport,
+  ModelSource,
+  ReadingProgress,
+  SplitReport,
+} from './api.ts';
 import { columnsIn } from './columns.ts';
 import { dataChecks, fingerprint, preview, splitReport } from './data-checks.ts';
 import { demoFile, modelFolder, tokenizerFiles } from './folder.ts';
@@ -34,7 +43,10 @@ export class DataService {
 
   constructor(private readonly base: string) {}
 
-  async openTokenizer(source: ModelSource, vocab: number): Promise<{ tokenizer: boolean; template: boolean }> {
+  async openTokenizer(
+    source: ModelSource,
+    vocab: number,
+  ): Promise<{ tokenizer: boolean; template: boolean }> {
     const folder = await modelFolder(source, this.base, tokenizerFiles);
     const tokenizer = (await hasTokenizer(folder)) ? await loadTokenizer(folder) : null;
     this.#tokenizer = tokenizer;
@@ -44,15 +56,27 @@ export class DataService {
   }
 
   /** Reads a dataset, in place of the one before; null when it was cancelled, which leaves none. */
-  async read(source: DataSource, options: DataOptions, onProgress: OnProgress = () => {}): Promise<DatasetReport | ColumnsFound | null> {
+  async read(
+    source: DataSource,
+    options: DataOptions,
+    onProgress: OnProgress = () => {},
+  ): Promise<DatasetReport | ColumnsFound | null> {
     this.cancel();
     const reading = new AbortController();
     this.#reading = reading;
     const control = { signal: reading.signal, onProgress: throttled(onProgress) };
     try {
       if (source.kind === 'demo') {
-        const dataset = await this.#readAll([await demoFile(this.base, 'train.jsonl')], options, control);
-        const heldOut = await this.#readAll([await demoFile(this.base, 'heldout.jsonl')], { ...options, limit: null }, {});
+        const dataset = await this.#readAll(
+          [await demoFile(this.base, 'train.jsonl')],
+          options,
+          control,
+        );
+        const heldOut = await this.#readAll(
+          [await demoFile(this.base, 'heldout.jsonl')],
+          { ...options, limit: null },
+          {},
+        );
         return this.#keep(dataset, heldOut.examples, ['Demo instructions'], null);
       }
       const sources = source.files.map((file) => blobSource(file, file.name));
@@ -89,11 +113,31 @@ export class DataService {
     data: DataOptions,
     control: { signal?: AbortSignal; onProgress?: (progress: DataProgress) => void },
   ): Promise<Dataset> {
-    return readDataset(sources, { tokenizer: this.#tokenizer, vocab: this.#vocab, data, ...control });
+    return readDataset(sources, {
+      tokenizer: this.#tokenizer,
+      vocab: this.#vocab,
+      data,
+      ...control,
+    });
   }
 
-  #keep(dataset: Dataset, heldOut: Example[] | null, files: string[], found: ColumnsFound | null): DatasetReport {
-    const { examples, bad, truncated, rows, limited, formats, tokens, trainedTokens, files: parts } = dataset;
+  #keep(
+    dataset: Dataset,
+    heldOut: Example[] | null,
+    files: string[],
+    found: ColumnsFound | null,
+  ): DatasetReport {
+    const {
+      examples,
+      bad,
+      truncated,
+      rows,
+      limited,
+      formats,
+      tokens,
+      trainedTokens,
+      files: parts,
+    } = dataset;
     this.#examples = examples;
     this.#files = parts.map(({ name, examples }) => ({ name, examples }));
     this.#heldOut = heldOut;
@@ -118,7 +162,10 @@ export class DataService {
     };
   }
 
-  /** What validation and the weights of files come to. @throws InputError when nothing has been read, or for names that no file has */
+  /**
+   * What validation and the weights of files come to.
+   * @throws InputError when nothing has been read, or for names that no file has
+   */
   split(settings: SplitSettings, seed: number): SplitReport {
     const examples = this.#readExamples();
     return splitReport(
@@ -129,7 +176,8 @@ export class DataService {
   }
 
   #readExamples(): Example[] {
-    if (this.#examples.length === 0) throw new InputError('bad-data', 'There is no data to train on.');
+    if (this.#examples.length === 0)
+      throw new InputError('bad-data', 'There is no data to train on.');
     return this.#examples;
   }
 
@@ -150,7 +198,8 @@ export class DataService {
   /** The held-out rows that came with the data, or else these rows of it. */
   heldOut(rows: Int32Array<ArrayBuffer>): HeldOutRow[] {
     const chosen = this.#heldOut ?? Array.from(rows, (i) => this.#examples[i]);
-    const text = (ids: Int32Array) => this.#tokenizer?.decode(ids, { skipSpecial: true }).trim() ?? ids.join(' ');
+    const text = (ids: Int32Array) =>
+      this.#tokenizer?.decode(ids, { skipSpecial: true }).trim() ?? ids.join(' ');
     return chosen
       .filter((e) => e.promptIds.length > 0 && e.answerIds.length > 0)
       .map(({ promptIds, answer, answerIds, choices = null }) => ({
@@ -161,7 +210,9 @@ export class DataService {
         answerIds,
         choices: choices && {
           ...choices,
-          texts: choices.options.map(({ ids, labels }) => text(ids.filter((_, t) => labels[t] !== IGNORE))),
+          texts: choices.options.map(({ ids, labels }) =>
+            text(ids.filter((_, t) => labels[t] !== IGNORE)),
+          ),
         },
       }));
   }

@@ -9,7 +9,13 @@ import type { SearchSession } from '../train/search-session.ts';
 import type { Session } from '../train/session.ts';
 import type { DeviceReport, ModelReport, RunReport, SearchReport } from './api.ts';
 
-export const describeDevice = ({ name, software, maxBinding, subgroup, timestamps }: Gpu): DeviceReport => ({
+export const describeDevice = ({
+  name,
+  software,
+  maxBinding,
+  subgroup,
+  timestamps,
+}: Gpu): DeviceReport => ({
   name,
   software,
   maxBindingBytes: maxBinding,
@@ -20,9 +26,22 @@ export const describeDevice = ({ name, software, maxBinding, subgroup, timestamp
 const names = { llama: 'Llama', qwen2: 'Qwen2', qwen3: 'Qwen3' } as const;
 
 /** Parameters are counted from the weights that were loaded, a tied head once. */
-export function describeModel({ name, config, weights }: LoadedModel, tokenizer: Tokenizer | null): ModelReport {
+export function describeModel(
+  { name, config, weights }: LoadedModel,
+  tokenizer: Tokenizer | null,
+): ModelReport {
   const sum = (of: (t: Tensor) => number) => weights.all.reduce((total, t) => total + of(t), 0);
-  const { architecture, layers, hidden, heads, kvHeads, headDim, feedForward, vocab, maxPositions } = config;
+  const {
+    architecture,
+    layers,
+    hidden,
+    heads,
+    kvHeads,
+    headDim,
+    feedForward,
+    vocab,
+    maxPositions,
+  } = config;
   return {
     name,
     architecture: names[architecture],
@@ -48,7 +67,11 @@ interface Split {
 }
 
 /** A search is counted with its row scales; its cost in micro-steps is by counted operations. */
-export function describeSearch(config: SearchConfig, { layout, steps, cost }: SearchSession, split: Split): SearchReport {
+export function describeSearch(
+  config: SearchConfig,
+  { layout, steps, cost }: SearchSession,
+  split: Split,
+): SearchReport {
   const { experts, adapter, sites, closable } = layout;
   const { rank, topK } = adapter.spec;
   return {
@@ -72,13 +95,23 @@ export function describeSearch(config: SearchConfig, { layout, steps, cost }: Se
   };
 }
 
-export const describeTraining = (config: TrainingConfig, { layout, steps }: Session, split: Split): RunReport => ({
+export const describeTraining = (
+  config: TrainingConfig,
+  { layout, steps }: Session,
+  split: Split,
+): RunReport => ({
   config,
   parameters: countParameters(layout),
   steps,
   trainRows: split.train.length,
   validationRows: split.validation.length,
-  routed: layout.spec.method === 'lora' ? [] : Object.entries(layout.spec.allocation.experts).map(([path, experts]) => ({ path, experts })),
+  routed:
+    layout.spec.method === 'lora'
+      ? []
+      : Object.entries(layout.spec.allocation.experts).map(([path, experts]) => ({
+          path,
+          experts,
+        })),
 });
 
 const sitesOf = ({ groups }: AdapterLayout) => [...groups.values()].flatMap((g) => g.sites);

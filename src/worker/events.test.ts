@@ -3,7 +3,16 @@ import { afterEach, beforeEach, expect, test, vi } from 'vitest';
 import type { WorkerEvent } from './api.ts';
 import { EventSender, type StepFigures } from './events.ts';
 
-const figures = (step: number): StepFigures => ({ step, loss: step, ce: 0, balance: 0, lr: 0, gradNorm: 0, tokens: 0, seconds: 0 });
+const figures = (step: number): StepFigures => ({
+  step,
+  loss: step,
+  ce: 0,
+  balance: 0,
+  lr: 0,
+  gradNorm: 0,
+  tokens: 0,
+  seconds: 0,
+});
 let sent: WorkerEvent[][] = [];
 let sender: EventSender;
 beforeEach(() => {
@@ -36,15 +45,9 @@ test('the order of steps and other events is kept; progress and answers are repl
   sender.send({ type: 'phase', phase: 'paused' });
   sender.flush();
   expect(sent).toHaveLength(1);
-  expect(sent[0].map((e) => (e.type === 'answer' ? e.text : e.type === 'progress' ? e.done : e.type))).toEqual([
-    'steps',
-    'validation',
-    'steps',
-    2,
-    'y',
-    'x z',
-    'phase',
-  ]);
+  expect(
+    sent[0].map((e) => (e.type === 'answer' ? e.text : e.type === 'progress' ? e.done : e.type)),
+  ).toEqual(['steps', 'validation', 'steps', 2, 'y', 'x z', 'phase']);
   vi.advanceTimersByTime(1000);
   expect(sent).toHaveLength(1);
 });
@@ -58,7 +61,10 @@ test('progress of one task does not replace that of another, so that no stage is
   ] as const)
     sender.send({ type: 'progress', task, done, total: 9, unit: '' });
   sender.flush();
-  expect(sent.flat().map((e) => e.type === 'progress' && `${e.task} ${e.done}`)).toEqual(['Reading 2', 'Uploading 9']);
+  expect(sent.flat().map((e) => e.type === 'progress' && `${e.task} ${e.done}`)).toEqual([
+    'Reading 2',
+    'Uploading 9',
+  ]);
 });
 
 test('upper steps go together, their GSVs end to end; lower updates and training steps stay apart', () => {
@@ -80,14 +86,9 @@ test('upper steps go together, their GSVs end to end; lower updates and training
   sender.upper(upper(3), 9);
   sender.flush();
   const [events] = sent;
-  expect(events.map((e) => (e.type === 'steps' ? `${e.type} ${e.stage} ${e.total}` : e.type))).toEqual([
-    'speed',
-    'steps search 5',
-    'upper',
-    'routing',
-    'steps train 7',
-    'upper',
-  ]);
+  expect(
+    events.map((e) => (e.type === 'steps' ? `${e.type} ${e.stage} ${e.total}` : e.type)),
+  ).toEqual(['speed', 'steps search 5', 'upper', 'routing', 'steps train 7', 'upper']);
   const [first, last] = events.flatMap((e) => (e.type === 'upper' ? [e] : []));
   expect([...first.series.step]).toEqual([0, 1, 2]);
   expect(first.series.loss[0]).toBeNaN();

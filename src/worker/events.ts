@@ -26,9 +26,12 @@ const replaces = (a: WorkerEvent, b: WorkerEvent): boolean =>
     (a.type === 'progress' && b.type === 'progress' && a.task === b.task) ||
     (a.type === 'answer' && b.type === 'answer' && a.which === b.which && a.id === b.id));
 
-const column = <T>(rows: readonly T[], value: (row: T) => number): Float64Array => Float64Array.from(rows, value);
+const column = <T>(rows: readonly T[], value: (row: T) => number): Float64Array =>
+  Float64Array.from(rows, value);
 
-/** Sends batches of events with `post`; `transfer` are buffers that the page may have as they are. */
+/**
+ * Sends batches of events with `post`; `transfer` are buffers that the page may have as they are.
+ */
 export class EventSender {
   #queue: WorkerEvent[] = [];
   #steps: StepFigures[] = [];
@@ -41,7 +44,8 @@ export class EventSender {
   constructor(private readonly post: (events: WorkerEvent[], transfer: ArrayBuffer[]) => void) {}
 
   send(event: WorkerEvent): void {
-    if (event.type !== 'speed' && event.type !== 'routing') this.#close(); // those two may overtake steps
+    // those two may overtake steps
+    if (event.type !== 'speed' && event.type !== 'routing') this.#close();
     const at = this.#queue.findLastIndex((e) => replaces(e, event));
     if (at >= 0) this.#queue.splice(at, 1);
     this.#queue.push(event);
@@ -79,7 +83,9 @@ export class EventSender {
   /** Turns the steps that have gathered into events, so that others come after them. */
   #close(): void {
     if (this.#steps.length > 0) {
-      const series = Object.fromEntries(names.map((name) => [name, column(this.#steps, (s) => s[name])])) as unknown as StepSeries;
+      const series = Object.fromEntries(
+        names.map((name) => [name, column(this.#steps, (s) => s[name])]),
+      ) as unknown as StepSeries;
       this.#queue.push({ type: 'steps', stage: this.#stage, series, total: this.#total.steps });
       this.#steps = [];
     }
@@ -90,7 +96,10 @@ export class EventSender {
   }
 
   #schedule(): void {
-    this.#timer ??= setTimeout(() => this.flush(), Math.max(0, this.#last + interval - performance.now()));
+    this.#timer ??= setTimeout(
+      () => this.flush(),
+      Math.max(0, this.#last + interval - performance.now()),
+    );
   }
 }
 

@@ -4,11 +4,17 @@ import type { Choices } from '../data/example.ts';
 /** What the trainer asks of the data worker over their own port. */
 export interface HandOverApi {
   examples(): HandOver;
-  /** The held-out rows that came with the data, or else these rows of the data. Rows without an answer are left out. */
+  /**
+   * The held-out rows that came with the data, or else these rows of the data. Rows without an
+   * answer are left out.
+   */
   heldOut(rows: Int32Array<ArrayBuffer>): HeldOutRow[];
 }
 
-/** All examples end to end: ids and labels, where each example starts (examples + 1 entries), and the files in their order. */
+/**
+ * All examples end to end: ids and labels, where each example starts (examples + 1 entries), and
+ * the files in their order.
+ */
 export interface HandOver {
   ids: Int32Array<ArrayBuffer>;
   labels: Int32Array<ArrayBuffer>;

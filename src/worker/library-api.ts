@@ -1,4 +1,5 @@
-// What the page and the library worker say to each other: models on the Hub and those stored in this browser. Types only.
+// What the page and the library worker say to each other: models on the Hub and those stored in
+// this browser. Types only.
 import type { HubOffer } from '../data/hub.ts';
 import type { StoredModel } from '../data/opfs.ts';
 
@@ -18,7 +19,10 @@ export interface LibraryApi {
   find(id: string, revision: string, token: string): Promise<HubOffer[]>;
   /** The config.json of what was found, as text; null for a .gguf file. @throws InputError */
   config(offer: HubOffer, token: string): Promise<string | null>;
-  /** Begins a download, or goes on with one by its key; one at a time. @throws InputError; what has come stays */
+  /**
+   * Begins a download, or goes on with one by its key; one at a time.
+   * @throws InputError; what has come stays
+   */
   download(
     what: HubOffer | string,
     token: string,

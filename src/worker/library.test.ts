@@ -47,7 +47,9 @@ test('a pause ends the download, whose key goes on with it; a second one is refu
     if (progress.done > 20_000) began();
   });
   await going;
-  await expect(library.download(await offer(library, 'lab/two'), '', () => undefined)).rejects.toThrow('A model is being downloaded');
+  await expect(
+    library.download(await offer(library, 'lab/two'), '', () => undefined),
+  ).rejects.toThrow('A model is being downloaded');
   library.pause();
   const { key, paused } = await first;
   expect(paused).toBe(true);
@@ -87,9 +89,9 @@ test('a wait of the Hub is told with its reason', async () => {
 test('too little room is said before anything is fetched, and nothing is left behind', async () => {
   const library = make(150_000);
   const before = hub.served.length;
-  await expect(library.download(await offer(library, 'lab/one'), '', () => undefined)).rejects.toThrow(
-    'lab/one: 1 MiB more are needed, and this browser gives this page 1 MiB',
-  );
+  await expect(
+    library.download(await offer(library, 'lab/one'), '', () => undefined),
+  ).rejects.toThrow('lab/one: 1 MiB more are needed, and this browser gives this page 1 MiB');
   expect(hub.served.length).toBe(before);
   expect(await library.list()).toEqual([]);
 });

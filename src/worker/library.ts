@@ -37,7 +37,10 @@ export class Library implements LibraryApi {
 
   async find(id: string, revision: string, token: string): Promise<HubOffer[]> {
     const { findModel } = await import('../data/hub.ts');
-    return findModel(id, revision.trim() || 'main', { ...this.parts.access, token: token.trim() || null });
+    return findModel(id, revision.trim() || 'main', {
+      ...this.parts.access,
+      token: token.trim() || null,
+    });
   }
 
   async config(offer: HubOffer, token: string): Promise<string | null> {
@@ -46,10 +49,19 @@ export class Library implements LibraryApi {
     return offeredConfig(offer, { ...this.parts.access, token: token.trim() || null });
   }
 
-  async download(what: HubOffer | string, token: string, onProgress: (progress: DownloadProgress) => void) {
-    if (this.#download) throw new InputError('bad-option', 'A model is being downloaded: pause that first.');
+  async download(
+    what: HubOffer | string,
+    token: string,
+    onProgress: (progress: DownloadProgress) => void,
+  ) {
+    if (this.#download)
+      throw new InputError('bad-option', 'A model is being downloaded: pause that first.');
     const pause = new AbortController();
-    const going = { key: null as string | null, pause, ended: Promise.resolve() as Promise<unknown> };
+    const going = {
+      key: null as string | null,
+      pause,
+      ended: Promise.resolve() as Promise<unknown>,
+    };
     this.#download = going;
     const work = async () => {
       going.key = typeof what === 'string' ? what : await this.parts.store.begin(what);
@@ -64,7 +76,12 @@ export class Library implements LibraryApi {
     }
   }
 
-  async #fetch(key: string, token: string, signal: AbortSignal, onProgress: (progress: DownloadProgress) => void) {
+  async #fetch(
+    key: string,
+    token: string,
+    signal: AbortSignal,
+    onProgress: (progress: DownloadProgress) => void,
+  ) {
     const { store, access } = this.parts;
     const stored = (await store.list()).find((model) => model.key === key);
     const missing = stored ? stored.bytes - stored.here : 0;
@@ -72,9 +89,16 @@ export class Library implements LibraryApi {
     if (missing > room) {
       const mib = (bytes: number) => `${Math.ceil(bytes / 2 ** 20)} MiB`;
       if (stored?.here === 0) await store.remove(key);
-      throw new InputError('too-large', `${stored!.id}: ${mib(missing)} more are needed, and this browser gives this page ${mib(room)}.`);
+      throw new InputError(
+        'too-large',
+        `${stored!.id}: ${mib(missing)} more are needed, and this browser gives this page ${mib(room)}.`,
+      );
     }
-    const progress: DownloadProgress = { done: stored?.here ?? 0, total: stored?.bytes ?? 0, waiting: null };
+    const progress: DownloadProgress = {
+      done: stored?.here ?? 0,
+      total: stored?.bytes ?? 0,
+      waiting: null,
+    };
     let timer: ReturnType<typeof setTimeout> | undefined;
     const send = () => {
       timer = undefined;

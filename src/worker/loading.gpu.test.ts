@@ -1,4 +1,5 @@
-// Loading in stages: their order, what is compiled ahead, weights that give no finite numbers, cancelling; the model before stays.
+// Loading in stages: their order, what is compiled ahead, weights that give no finite numbers,
+// cancelling; the model before stays.
 import { expect, test, vi } from 'vitest';
 import { type ByteSource, bytesSource, type Folder, folderOf, readAll } from '../data/source.ts';
 import { generate } from '../model/generate.ts';
@@ -14,14 +15,23 @@ import { Trainer } from './trainer.ts';
 type ProgressEvent = Extract<WorkerEvent, { type: 'progress' }>;
 
 /** Loads a folder; what was told on the way, unbatched. */
-async function load(folder: Folder, onProgress: (event: ProgressEvent) => void = () => {}, loading = new AbortController()) {
+async function load(
+  folder: Folder,
+  onProgress: (event: ProgressEvent) => void = () => {},
+  loading = new AbortController(),
+) {
   const told: ProgressEvent[] = [];
   const send = (event: WorkerEvent) => {
     if (event.type !== 'progress') throw new Error(`unexpected ${event.type}`);
     told.push(event);
     onProgress(event);
   };
-  const loaded = await loadInStages(await testGpu(), async () => folder, { send, flush: () => {} }, loading.signal);
+  const loaded = await loadInStages(
+    await testGpu(),
+    async () => folder,
+    { send, flush: () => {} },
+    loading.signal,
+  );
   return { told, ...loaded };
 }
 
@@ -30,13 +40,18 @@ async function damaged(): Promise<Folder> {
   const folder = await goldenFolder('train-moe');
   const bytes = await readAll(folder.open('model.safetensors')!);
   const length = Number(new DataView(bytes.buffer).getBigUint64(0, true));
-  const { dtype, data_offsets } = JSON.parse(new TextDecoder().decode(bytes.subarray(8, 8 + length)))['model.norm.weight'];
+  const { dtype, data_offsets } = JSON.parse(
+    new TextDecoder().decode(bytes.subarray(8, 8 + length)),
+  )['model.norm.weight'];
   expect(dtype).toBe('F32');
   const [start, end] = data_offsets.map((at: number) => 8 + length + at);
   new Float32Array(bytes.buffer.slice(start, end)).forEach((_, i) =>
     new DataView(bytes.buffer).setFloat32(start + 4 * i, Number.NaN, true),
   );
-  return folderOf('damaged', [folder.open('config.json')!, bytesSource(bytes, 'model.safetensors')]);
+  return folderOf('damaged', [
+    folder.open('config.json')!,
+    bytesSource(bytes, 'model.safetensors'),
+  ]);
 }
 
 const gguf = async () => folderOf('q4', [(await goldenFolder('gguf')).open('qwen2-q4_k.gguf')!]);
@@ -50,16 +65,24 @@ test.each([
     const gpu = await testGpu();
     const { told, model, tokenizer } = await load(await folder());
     expect(tokenizer).toBeNull();
-    expect([...new Set(told.map((e) => e.task))]).toEqual(['Reading', 'Uploading', 'Compiling', 'Warm-up']);
+    expect([...new Set(told.map((e) => e.task))]).toEqual([
+      'Reading',
+      'Uploading',
+      'Compiling',
+      'Warm-up',
+    ]);
     for (const task of ['Uploading', 'Compiling', 'Warm-up']) {
       const stage = told.filter((e) => e.task === task);
       expect(stage[0].done).toBe(0);
       expect(stage.at(-1)!.done).toBe(stage[0].total);
       expect(stage.map((e) => e.done)).toEqual(stage.map((e) => e.done).toSorted((a, b) => a - b));
     }
-    expect(told.filter((e) => e.task === 'Compiling')).toHaveLength(1 + told.find((e) => e.task === 'Compiling')!.total);
+    expect(told.filter((e) => e.task === 'Compiling')).toHaveLength(
+      1 + told.find((e) => e.task === 'Compiling')!.total,
+    );
     const compiled = vi.spyOn(gpu.device, 'createComputePipelineAsync');
-    for (const tokens of [3, 20, 70]) await generate(model, null, [Array(tokens).fill(1)], { maxNewTokens: 3, stopIds: [] });
+    for (const tokens of [3, 20, 70])
+      await generate(model, null, [Array(tokens).fill(1)], { maxNewTokens: 3, stopIds: [] });
     expect(compiled).not.toHaveBeenCalled();
     compiled.mockRestore();
     model.memory.destroy();
@@ -81,34 +104,37 @@ test.each([
   ['Uploading', 2 ** 20],
   ['Compiling', 2],
   ['Warm-up', 1],
-] as const)('cancelled while %s: it ends there, and the device has its memory back', async (task, at) => {
-  const { created } = await testGpu();
-  const before = created.held;
-  const loading = new AbortController();
-  const told: ProgressEvent[] = [];
-  const small = task === 'Uploading' ? largeCheckpoint().folder : await goldenFolder('train-moe');
-  let readsAfter = 0;
-  const watched = folderOf(
-    small.name,
-    small.files.map((name): ByteSource => {
-      const source = small.open(name)!;
-      const counted = (start: number, end: number) => {
-        if (loading.signal.aborted) readsAfter++;
-        return source.read(start, end);
-      };
-      return { ...source, read: counted };
-    }),
-  );
-  const onProgress = (event: ProgressEvent) => {
-    told.push(event);
-    if (event.task === task && event.done >= at) loading.abort();
-  };
-  await expect(load(watched, onProgress, loading)).rejects.toMatchObject({ name: 'AbortError' });
-  expect(told.at(-1)!.task).toBe(task);
-  if (task === 'Uploading') expect(told.at(-1)!.done).toBeLessThan(told.at(-1)!.total / 10);
-  expect(readsAfter).toBeLessThanOrEqual(1); // the chunk under way
-  expect(created.held).toBe(before);
-});
+] as const)(
+  'cancelled while %s: it ends there, and the device has its memory back',
+  async (task, at) => {
+    const { created } = await testGpu();
+    const before = created.held;
+    const loading = new AbortController();
+    const told: ProgressEvent[] = [];
+    const small = task === 'Uploading' ? largeCheckpoint().folder : await goldenFolder('train-moe');
+    let readsAfter = 0;
+    const watched = folderOf(
+      small.name,
+      small.files.map((name): ByteSource => {
+        const source = small.open(name)!;
+        const counted = (start: number, end: number) => {
+          if (loading.signal.aborted) readsAfter++;
+          return source.read(start, end);
+        };
+        return { ...source, read: counted };
+      }),
+    );
+    const onProgress = (event: ProgressEvent) => {
+      told.push(event);
+      if (event.task === task && event.done >= at) loading.abort();
+    };
+    await expect(load(watched, onProgress, loading)).rejects.toMatchObject({ name: 'AbortError' });
+    expect(told.at(-1)!.task).toBe(task);
+    if (task === 'Uploading') expect(told.at(-1)!.done).toBeLessThan(told.at(-1)!.total / 10);
+    expect(readsAfter).toBeLessThanOrEqual(1); // the chunk under way
+    expect(created.held).toBe(before);
+  },
+);
 
 test('a checkpoint of 350 MB through all stages: JavaScript memory below the largest tensor + 64 MB, the device’s below its weights + 16 MiB', async () => {
   const { created } = await testGpu();
@@ -124,7 +150,8 @@ test('a checkpoint of 350 MB through all stages: JavaScript memory below the lar
 
 test('the trainer keeps the model that it has where the next one is refused or cancelled', async () => {
   await testGpu();
-  if (!globalThis.navigator?.gpu) vi.stubGlobal('navigator', { gpu: await (await import('../cli/dawn.ts')).dawnProvider() });
+  if (!globalThis.navigator?.gpu)
+    vi.stubGlobal('navigator', { gpu: await (await import('../cli/dawn.ts')).dawnProvider() });
   let cancelAt = '';
   const events: WorkerEvent[] = [];
   const trainer = new Trainer(
@@ -137,21 +164,33 @@ test('the trainer keeps the model that it has where the next one is refused or c
   );
   const source = async (folder: Folder) => {
     const file = async (name: string) => new File([await readAll(folder.open(name)!)], name);
-    return { kind: 'files' as const, name: folder.name, files: await Promise.all(folder.files.map(file)) };
+    return {
+      kind: 'files' as const,
+      name: folder.name,
+      files: await Promise.all(folder.files.map(file)),
+    };
   };
   const good = await source(await goldenFolder('train-moe'));
-  expect(await trainer.loadModel(good)).toMatchObject({ name: 'train-moe', vocab: 97, hasTokenizer: false });
+  expect(await trainer.loadModel(good)).toMatchObject({
+    name: 'train-moe',
+    vocab: 97,
+    hasTokenizer: false,
+  });
   const adapter = (await source(await goldenFolder('train-moe/adapter'))).files;
   const opened = await trainer.loadAdapter(adapter);
 
-  await expect(trainer.loadModel(await source(await damaged()))).rejects.toThrow(/damaged: .* not finite/);
+  await expect(trainer.loadModel(await source(await damaged()))).rejects.toThrow(
+    /damaged: .* not finite/,
+  );
   expect(await trainer.loadAdapter(adapter)).toEqual(opened); // fits the model before alone
   for (cancelAt of ['Reading', 'Uploading', 'Compiling', 'Warm-up']) {
     expect(await trainer.loadModel(await source(await goldenFolder('qwen3'))), cancelAt).toBeNull();
     expect(await trainer.loadAdapter(adapter)).toEqual(opened);
   }
   cancelAt = '';
-  expect(await trainer.loadModel(await source(await goldenFolder('qwen3')))).toMatchObject({ name: 'qwen3' });
+  expect(await trainer.loadModel(await source(await goldenFolder('qwen3')))).toMatchObject({
+    name: 'qwen3',
+  });
   await expect(trainer.loadAdapter(adapter)).rejects.toThrow();
   expect(events.every((e) => e.type === 'progress')).toBe(true);
   vi.unstubAllGlobals();

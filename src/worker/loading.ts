@@ -1,4 +1,5 @@
-// Loading a model for the page, stage by stage: reading, uploading, compiling the kernels that answers run, and a first pass through them.
+// Loading a model for the page, stage by stage: reading, uploading, compiling the kernels that
+// answers run, and a first pass through them.
 import type { Folder } from '../data/source.ts';
 import { hasTokenizer, loadTokenizer, type Tokenizer } from '../data/tokenizer.ts';
 import { idle } from '../gpu/buffers.ts';
@@ -22,7 +23,8 @@ type Tell = (done: number, total: number) => void;
 /**
  * Loads a model with its tokenizer, where it has one, and tells each stage's progress.
  * @param open gives the model's files
- * @throws InputError for what cannot be taken, and the signal's reason when it is aborted; what was on the device is freed then
+ * @throws InputError for what cannot be taken, and the signal's reason when it is aborted; what was
+ *   on the device is freed then
  */
 export async function loadInStages(
   gpu: Gpu,
@@ -35,7 +37,14 @@ export async function loadInStages(
     return (done, total) => {
       signal.throwIfAborted();
       if (done === 0) begun = performance.now();
-      events.send({ type: 'progress', task, done, total, unit, secondsLeft: unit === 'bytes' ? timeLeft(begun, done, total) : null });
+      events.send({
+        type: 'progress',
+        task,
+        done,
+        total,
+        unit,
+        secondsLeft: unit === 'bytes' ? timeLeft(begun, done, total) : null,
+      });
       if (done === 0) events.flush(); // each stage is seen, however short
     };
   };
@@ -57,8 +66,8 @@ export async function loadInStages(
 }
 
 /**
- * The kernels of answers to one prompt by the base model, each once. Products choose theirs by the number of tokens, in a few steps: prompts
- * whose length doubles meet all of them.
+ * The kernels of answers to one prompt by the base model, each once. Products choose theirs by the
+ * number of tokens, in a few steps: prompts whose length doubles meet all of them.
  */
 export function answerKernels(model: SymbolicModel): Kernel[] {
   const kernels = new Map<string, Kernel>();
@@ -88,7 +97,10 @@ async function compile(gpu: Gpu, kernels: readonly Kernel[], tell: Tell): Promis
   }
 }
 
-/** Reads one token and adds one, as an answer does. @throws InputError('bad-model') where that gives numbers that are not finite */
+/**
+ * Reads one token and adds one, as an answer does.
+ * @throws InputError('bad-model') where that gives numbers that are not finite
+ */
 async function warmUp(model: LoadedModel, tell: Tell, signal: AbortSignal): Promise<void> {
   const { bosId, vocab, maxPositions } = model.config;
   const newTokens = Math.min(2, maxPositions - 1);
@@ -104,6 +116,11 @@ async function warmUp(model: LoadedModel, tell: Tell, signal: AbortSignal): Prom
     tell(++done, passes);
   };
   const start = bosId !== null && bosId < vocab ? bosId : 0;
-  await generate(model, null, [[start]], { maxNewTokens: newTokens, stopIds: [], signal, onLogits });
+  await generate(model, null, [[start]], {
+    maxNewTokens: newTokens,
+    stopIds: [],
+    signal,
+    onLogits,
+  });
   signal.throwIfAborted();
 }

@@ -25,7 +25,10 @@ const modelOf = (layers: number, hidden = 16) => ({
   ),
 });
 const model = modelOf(2);
-const config = parseRunConfig({ seed: 7, data: { validation: 0.2 }, adapter: { experts: 2, rank: 3 } }, 'test');
+const config = parseRunConfig(
+  { seed: 7, data: { validation: 0.2 }, adapter: { experts: 2, rank: 3 } },
+  'test',
+);
 const layout = layoutAdapter(
   { ...config.adapter, allocation: uniformAllocation(2, config.adapter.targets, 2, 3) },
   2,
@@ -42,13 +45,19 @@ const { zip } = await packageAdapter({
   allocation: null,
   history: null,
 });
-const asFile = (bytes: Uint8Array, name: string) => new File([bytes as Uint8Array<ArrayBuffer>], name);
+const asFile = (bytes: Uint8Array, name: string) =>
+  new File([bytes as Uint8Array<ArrayBuffer>], name);
 const unpacked = unzipSync(zip);
 const adapterFile = (name: string) => asFile(unpacked[`adapter/${name}`], name);
 
 test('the exported zip opens with its values, the settings of its run and the base model that it names', async () => {
   const opened = await openAdapter([asFile(zip, 'mine.zip')], model);
-  expect(opened.report).toMatchObject({ name: 'mine.zip', method: 'lora-moe', base: 'model of 2', validation: 0.2 });
+  expect(opened.report).toMatchObject({
+    name: 'mine.zip',
+    method: 'lora-moe',
+    base: 'model of 2',
+    validation: 0.2,
+  });
   expect(opened.settings.seed).toBe(7);
   expect(opened.layout.spec.allocation).toEqual(layout.spec.allocation);
   for (const { offset, shape } of layout.store.banks.values()) {
@@ -58,7 +67,10 @@ test('the exported zip opens with its values, the settings of its run and the ba
 });
 
 test('the two files of an adapter folder open without settings of a run', async () => {
-  const opened = await openAdapter([adapterFile('adapter_config.json'), adapterFile('adapter_model.safetensors')], model);
+  const opened = await openAdapter(
+    [adapterFile('adapter_config.json'), adapterFile('adapter_model.safetensors')],
+    model,
+  );
   expect(opened.settings.seed).toBe(1);
 });
 
@@ -78,8 +90,14 @@ test.each([
 });
 
 test('missing and broken files are named', async () => {
-  await expect(openAdapter([adapterFile('adapter_config.json')], model)).rejects.toThrow('there is no adapter_model.safetensors');
-  await expect(openAdapter([asFile(zip.subarray(0, 900), 'cut.zip')], model)).rejects.toThrow(/cut\.zip: it cannot be unpacked/);
+  await expect(openAdapter([adapterFile('adapter_config.json')], model)).rejects.toThrow(
+    'there is no adapter_model.safetensors',
+  );
+  await expect(openAdapter([asFile(zip.subarray(0, 900), 'cut.zip')], model)).rejects.toThrow(
+    /cut\.zip: it cannot be unpacked/,
+  );
   const empty = zipSync({ 'readme.txt': new Uint8Array(3) });
-  await expect(openAdapter([asFile(empty, 'other.zip')], model)).rejects.toThrow('other.zip: there is no adapter_config.json');
+  await expect(openAdapter([asFile(empty, 'other.zip')], model)).rejects.toThrow(
+    'other.zip: there is no adapter_config.json',
+  );
 });

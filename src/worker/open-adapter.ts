@@ -21,8 +21,14 @@ const settingsFile = 'config.json';
 const wanted = [ADAPTER_FILES.config, ADAPTER_FILES.weights, settingsFile] as readonly string[];
 const last = (path: string) => path.slice(path.lastIndexOf('/') + 1);
 
-/** Reads an adapter for a model. @throws InputError where files are missing or broken, or made for another base model */
-export async function openAdapter(files: readonly File[], model: { name: string; config: ModelConfig }): Promise<OpenedAdapter> {
+/**
+ * Reads an adapter for a model.
+ * @throws InputError where files are missing or broken, or made for another base model
+ */
+export async function openAdapter(
+  files: readonly File[],
+  model: { name: string; config: ModelConfig },
+): Promise<OpenedAdapter> {
   const zip = files.find((f) => /\.zip$/i.test(f.name));
   const folder = zip
     ? await zipFolder(zip)
@@ -30,7 +36,11 @@ export async function openAdapter(files: readonly File[], model: { name: string;
         'adapter',
         files.map((f) => blobSource(f, f.name)),
       );
-  const { layout, values, config } = await readAdapter(folder, model.config.layers, siteDims(model.config)).catch(async (error) => {
+  const { layout, values, config } = await readAdapter(
+    folder,
+    model.config.layers,
+    siteDims(model.config),
+  ).catch(async (error) => {
     throw await naming(error, folder, model.name);
   });
   const settings = await settingsOf(folder);
@@ -49,11 +59,18 @@ export async function openAdapter(files: readonly File[], model: { name: string;
 async function zipFolder(zip: File): Promise<Folder> {
   const bytes = new Uint8Array(await zip.arrayBuffer());
   try {
-    const contents = Object.entries(unzipSync(bytes, { filter: ({ name }) => wanted.includes(last(name)) }));
-    const sources = contents.map(([path, data]) => bytesSource(data as Uint8Array<ArrayBuffer>, last(path)));
+    const contents = Object.entries(
+      unzipSync(bytes, { filter: ({ name }) => wanted.includes(last(name)) }),
+    );
+    const sources = contents.map(([path, data]) =>
+      bytesSource(data as Uint8Array<ArrayBuffer>, last(path)),
+    );
     return folderOf(zip.name, sources);
   } catch (error) {
-    throw new InputError('bad-file', `${zip.name}: it cannot be unpacked (${error instanceof Error ? error.message : String(error)}).`);
+    throw new InputError(
+      'bad-file',
+      `${zip.name}: it cannot be unpacked (${error instanceof Error ? error.message : String(error)}).`,
+    );
   }
 }
 
@@ -63,7 +80,10 @@ async function naming(error: unknown, folder: Folder, model: string): Promise<un
   const json = await jsonOf(folder, ADAPTER_FILES.config);
   const base = json?.base_model_name_or_path;
   if (typeof base !== 'string' || base === model) return error;
-  return new InputError('bad-adapter', `${error.message} It was made for the base model “${base}”; the model here is “${model}”.`);
+  return new InputError(
+    'bad-adapter',
+    `${error.message} It was made for the base model “${base}”; the model here is “${model}”.`,
+  );
 }
 
 /** Settings of the run that made the adapter, as far as they are there. */
@@ -72,7 +92,8 @@ async function settingsOf(folder: Folder): Promise<OpenedAdapter['settings']> {
   try {
     return parseRunConfig({ seed: json?.seed, data: json?.data }, settingsFile);
   } catch (error) {
-    if (isInputError(error)) return parseRunConfig({}, settingsFile); // some other program's config.json
+    // some other program's config.json
+    if (isInputError(error)) return parseRunConfig({}, settingsFile);
     throw error;
   }
 }

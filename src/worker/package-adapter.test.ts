@@ -24,7 +24,14 @@ const config = parseModelConfig(
 
 function makePackage(method: 'lora' | 'lora-moe'): Package {
   const run = parseRunConfig(
-    { adapter: { method, rank: 3, targets: ['q_proj', 'down_proj'], ...(method === 'lora' ? {} : { experts: 2 }) } },
+    {
+      adapter: {
+        method,
+        rank: 3,
+        targets: ['q_proj', 'down_proj'],
+        ...(method === 'lora' ? {} : { experts: 2 }),
+      },
+    },
     'test',
   );
   const { targets, experts, rank } = run.adapter;
@@ -63,7 +70,9 @@ test.each([
 test('after a search the allocation and the history of the GSVs are there too', async () => {
   const made = makePackage('lora-moe');
   const { allocation } = made.layout.spec;
-  const contents = unzipSync((await packageAdapter({ ...made, allocation, history: '{"step":0}\n' })).zip);
+  const contents = unzipSync(
+    (await packageAdapter({ ...made, allocation, history: '{"step":0}\n' })).zip,
+  );
   expect(JSON.parse(strFromU8(contents['allocation/expert.json']))).toEqual(allocation.experts);
   expect(JSON.parse(strFromU8(contents['allocation/rank.json']))).toEqual(allocation.ranks);
   expect(strFromU8(contents['gsv.jsonl'])).toBe('{"step":0}\n');
@@ -75,6 +84,8 @@ test('one bit of difference keeps the zip from being offered', async () => {
   other[0] = Math.fround(other[0] + 1e-7);
   const written = files.adapterFiles(wanted.layout, other, 'x');
   const spy = vi.spyOn(files, 'adapterFiles').mockReturnValue(written);
-  await expect(packageAdapter(wanted)).rejects.toThrow(/q_proj.*differs from the one on the device/);
+  await expect(packageAdapter(wanted)).rejects.toThrow(
+    /q_proj.*differs from the one on the device/,
+  );
   spy.mockRestore();
 });

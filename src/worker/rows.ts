@@ -13,7 +13,10 @@ const shownRows = 12;
 /** Choices weighed at a time. */
 const weighed = 16;
 
-/** Views of the rows that were handed over end to end. @throws InputError for a row that is longer than the model's context */
+/**
+ * Views of the rows that were handed over end to end.
+ * @throws InputError for a row that is longer than the model's context
+ */
 export function rowsOf({ ids, labels, starts, files }: HandOver, maxPositions: number): Row[] {
   const names = files.flatMap(({ name, examples }) => new Array<string>(examples).fill(name));
   return Array.from({ length: starts.length - 1 }, (_, i) => {
@@ -28,7 +31,10 @@ export function rowsOf({ ids, labels, starts, files }: HandOver, maxPositions: n
   });
 }
 
-/** Greedy answers to held-out rows, and the likeliest choice where they have choices: how many are right, and the first of them to show. */
+/**
+ * Greedy answers to held-out rows, and the likeliest choice where they have choices: how many are
+ * right, and the first of them to show.
+ */
 export async function answerHeldOut(check: {
   model: LoadedModel;
   layout: AdapterLayout | null;
@@ -50,14 +56,18 @@ export async function answerHeldOut(check: {
       truncated: false,
     }),
   );
-  const results = await exactMatches(model, layout, examples, tokenizer, (done, total) => onProgress(done, total, 'Answering'));
+  const results = await exactMatches(model, layout, examples, tokenizer, (done, total) =>
+    onProgress(done, total, 'Answering'),
+  );
   const byLine = new Map(results.map((r) => [r.example.line, r]));
   const questions = rows.flatMap((row) => (row.choices ? [row.choices] : []));
   const options = questions.map((q) => q.options);
   const scores =
     questions.length === 0
       ? []
-      : await choiceScores(model, layout, options, weighed, (done, total) => onProgress(done, total, 'Weighing choices'));
+      : await choiceScores(model, layout, options, weighed, (done, total) =>
+          onProgress(done, total, 'Weighing choices'),
+        );
   const picks = new Map(
     questions.map((q, i) => {
       const pick = argmax(scores[i].sums);
@@ -74,6 +84,14 @@ export async function answerHeldOut(check: {
       picked: choices && picks.get(choices)!,
     };
   });
-  const rated = questions.length === 0 ? null : { questions: questions.length, right: [...picks.values()].filter((p) => p.right).length };
-  return { rows: results.length, exact: results.filter((r) => r.correct).length, shown, choices: rated };
+  const rated =
+    questions.length === 0
+      ? null
+      : { questions: questions.length, right: [...picks.values()].filter((p) => p.right).length };
+  return {
+    rows: results.length,
+    exact: results.filter((r) => r.correct).length,
+    shown,
+    choices: rated,
+  };
 }

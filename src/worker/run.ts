@@ -1,10 +1,17 @@
-// One run, from its settings to the adapter: a search and the review of what it found, where there is one, and the training.
+// One run, from its settings to the adapter: a search and the review of what it found, where there
+// is one, and the training.
 import { type Allocation, parseAllocation } from '../adapters/allocation.ts';
 import { namedVectors } from '../adapters/search.ts';
 import { epochOf, filesOf } from '../data/split.ts';
 import type { LoadedModel } from '../model/load.ts';
 import type { Row } from '../train/batch.ts';
-import { type RunConfig, type SearchConfig, searches, type TrainingConfig, trains } from '../train/config.ts';
+import {
+  type RunConfig,
+  type SearchConfig,
+  searches,
+  type TrainingConfig,
+  trains,
+} from '../train/config.ts';
 import { RunControl } from '../train/control.ts';
 import { resolveAllocation } from '../train/resolve-allocation.ts';
 import { gsvLine } from '../train/search-files.ts';
@@ -31,7 +38,9 @@ export class Run {
   readonly metrics: (LowerMetrics | StepMetrics | ValidationMetrics)[] = [];
   /** The training, once it has begun. */
   session: Session | null = null;
-  /** What was searched for and is trained with; null without a search, and until the review ends. */
+  /**
+   * What was searched for and is trained with; null without a search, and until the review ends.
+   */
   allocation: Allocation | null = null;
   /** Neither ended nor failed. */
   open = true;
@@ -43,7 +52,10 @@ export class Run {
 
   private constructor(private readonly input: RunInput) {}
 
-  /** Sets the first stage up and lets it go. @throws InputError for settings or data that cannot be used */
+  /**
+   * Sets the first stage up and lets it go.
+   * @throws InputError for settings or data that cannot be used
+   */
   static async start(input: RunInput): Promise<Run> {
     const run = new Run(input);
     const { config } = input;
@@ -66,7 +78,10 @@ export class Run {
     return this.metrics.filter((m) => m.stage === 'train' && 'loss' in m).length;
   }
 
-  /** Optimizer steps that the adapter has seen; a run that failed stopped updating it at the first step without figures. */
+  /**
+   * Optimizer steps that the adapter has seen; a run that failed stopped updating it at the first
+   * step without figures.
+   */
   get step(): number {
     const done = this.session?.done ?? 0;
     return this.#broken ? Math.min(this.figures, done) : done;
@@ -81,7 +96,9 @@ export class Run {
   /** gsv.jsonl of the search; null without one. */
   get history(): string | null {
     if (this.#history.length === 0) return null;
-    return this.#history.map(({ step, loss, values }) => `${gsvLine(this.#vectors, step, loss, values)}\n`).join('');
+    return this.#history
+      .map(({ step, loss, values }) => `${gsvLine(this.#vectors, step, loss, values)}\n`)
+      .join('');
   }
 
   async #beginSearch(config: SearchConfig): Promise<void> {
@@ -103,7 +120,16 @@ export class Run {
         onUpper: (m, values, total) => {
           const loss = m?.upper_loss ?? null;
           this.#history.push({ step: m?.step ?? 0, loss, values });
-          events.upper({ step: m?.step ?? 0, loss: loss ?? Number.NaN, lambda: m?.lambda ?? 0, share: m?.share ?? 0, values }, total);
+          events.upper(
+            {
+              step: m?.step ?? 0,
+              loss: loss ?? Number.NaN,
+              lambda: m?.lambda ?? 0,
+              share: m?.share ?? 0,
+              values,
+            },
+            total,
+          );
           if (m) events.send({ type: 'speed', ...speed.add({ ...m, tokens: 0 }, total) });
         },
       },
@@ -140,13 +166,25 @@ export class Run {
     }
   }
 
-  /** Ends the review and trains with exactly this allocation. @throws InputError for one that does not fit, the review then goes on */
+  /**
+   * Ends the review and trains with exactly this allocation.
+   * @throws InputError for one that does not fit, the review then goes on
+   */
   async proceed({ experts, ranks }: Allocation): Promise<void> {
     const { config, model } = this.input;
     if (!this.#reviewing) throw new InputError('bad-option', 'There is no search to review.');
-    if (!trains(config)) throw new InputError('bad-config', 'These settings end with the search: no training follows.');
+    if (!trains(config))
+      throw new InputError(
+        'bad-config',
+        'These settings end with the search: no training follows.',
+      );
     const { targets, experts: maxExperts, rank: maxRank } = config.adapter;
-    const allocation = parseAllocation(experts, ranks, { layers: model.config.layers, targets, maxExperts, maxRank });
+    const allocation = parseAllocation(experts, ranks, {
+      layers: model.config.layers,
+      targets,
+      maxExperts,
+      maxRank,
+    });
     this.#control = new RunControl();
     this.#reviewing = false;
     try {
@@ -242,7 +280,16 @@ export class Run {
   }
 }
 
-const figuresOf = ({ step, loss, ce, balance, lr, grad_norm, tokens, seconds }: StepMetrics | LowerMetrics) => ({
+const figuresOf = ({
+  step,
+  loss,
+  ce,
+  balance,
+  lr,
+  grad_norm,
+  tokens,
+  seconds,
+}: StepMetrics | LowerMetrics) => ({
   step,
   loss,
   ce,
@@ -259,6 +306,13 @@ function progressOf(events: EventSender): (task: string, done: number, total: nu
   return (task, done, total) => {
     if (done === 0) begun = performance.now();
     const secondsLeft = begun === null ? null : timeLeft(begun, done, total);
-    events.send({ type: 'progress', task, done, total, unit: task === 'Validating' ? 'rows' : 'kernels', secondsLeft });
+    events.send({
+      type: 'progress',
+      task,
+      done,
+      total,
+      unit: task === 'Validating' ? 'rows' : 'kernels',
+      secondsLeft,
+    });
   };
 }

@@ -1,4 +1,5 @@
-// Tokens a second, seconds a step and time left: of a run from its last steps, of other work from its begin.
+// Tokens a second, seconds a step and time left: of a run from its last steps, of other work from
+// its begin.
 const window = 20;
 
 /** How fast a stage goes; tokens a second are null where its steps count none. */
@@ -22,10 +23,17 @@ export class Speed {
     const seconds = Math.max(1e-6, last.seconds - first.seconds);
     const secondsPerStep = seconds / (last.step - first.step);
     const tokens = last.tokens - first.tokens;
-    return { tokensPerSecond: tokens === 0 ? null : tokens / seconds, secondsPerStep, secondsLeft: secondsPerStep * (total - last.step) };
+    return {
+      tokensPerSecond: tokens === 0 ? null : tokens / seconds,
+      secondsPerStep,
+      secondsLeft: secondsPerStep * (total - last.step),
+    };
   }
 }
 
-/** Seconds that the rest of the work takes at its speed since `begun` (performance.now()); null before any is done. */
+/**
+ * Seconds that the rest of the work takes at its speed since `begun` (performance.now()); null
+ * before any is done.
+ */
 export const timeLeft = (begun: number, done: number, total: number): number | null =>
   done > 0 ? ((performance.now() - begun) / 1000) * (total / done - 1) : null;

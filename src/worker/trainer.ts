@@ -1,4 +1,5 @@
-// The trainer worker's work: device, model, the run, answers, export. One thing at a time uses the device.
+// The trainer worker's work: device, model, the run, answers, export. One thing at a time uses the
+// device.
 import type { Remote } from 'comlink';
 import type { Allocation } from '../adapters/allocation.ts';
 import type { AdapterLayout } from '../adapters/layout.ts';
@@ -39,7 +40,9 @@ const heldOutAtMost = 128;
 
 class Stopped extends Error {}
 
-/** The tuned model's adapter, and how many optimizer steps it has seen (null: opened from files). */
+/**
+ * The tuned model's adapter, and how many optimizer steps it has seen (null: opened from files).
+ */
 interface Tuned {
   layout: AdapterLayout;
   step: number | null;
@@ -85,7 +88,11 @@ export class Trainer {
   /** Runs `work` alone on the device. @throws InputError while something else does */
   async #alone<T>(what: string, work: () => Promise<T>): Promise<T> {
     const going = this.#busy ?? (this.#run && !this.#run.idle ? 'the run' : null);
-    if (going) throw new InputError('bad-option', `The device is busy with ${going}: wait, pause or stop it first.`);
+    if (going)
+      throw new InputError(
+        'bad-option',
+        `The device is busy with ${going}: wait, pause or stop it first.`,
+      );
     this.#busy = what;
     try {
       return await work();
@@ -106,7 +113,12 @@ export class Trainer {
       this.#loading = new AbortController();
       const { signal } = this.#loading;
       await this.openDevice();
-      const loaded = await loadInStages(this.#gpu!, () => modelFolder(source, this.base), this.events, signal).catch((error) => {
+      const loaded = await loadInStages(
+        this.#gpu!,
+        () => modelFolder(source, this.base),
+        this.events,
+        signal,
+      ).catch((error) => {
         if (signal.aborted) return null;
         throw error;
       });
@@ -152,7 +164,13 @@ export class Trainer {
       const config = parseRunConfig(input, 'settings');
       const rows = rowsOf(await this.data.examples(), model.config.maxPositions);
       this.#giveUpAdapter();
-      this.#run = await Run.start({ model, rows, config, events: this.events, fail: (error) => this.#fail(error) });
+      this.#run = await Run.start({
+        model,
+        rows,
+        config,
+        events: this.events,
+        fail: (error) => this.#fail(error),
+      });
     });
   }
 
@@ -180,7 +198,11 @@ export class Trainer {
   }
 
   resume(): void {
-    if (this.#busy) throw new InputError('bad-option', `The device is busy with ${this.#busy}: the run can go on after it.`);
+    if (this.#busy)
+      throw new InputError(
+        'bad-option',
+        `The device is busy with ${this.#busy}: the run can go on after it.`,
+      );
     this.#run?.resume();
   }
 
@@ -208,7 +230,8 @@ export class Trainer {
   #tuned(): Tuned {
     if (this.#opened) return { layout: this.#opened.layout, step: null };
     const session = this.#run?.session;
-    if (!session || session.done === 0) throw new InputError('bad-option', 'There is no adapter yet: train first.');
+    if (!session || session.done === 0)
+      throw new InputError('bad-option', 'There is no adapter yet: train first.');
     return { layout: session.layout, step: this.#run!.step };
   }
 
@@ -216,14 +239,25 @@ export class Trainer {
     return this.#alone('an answer', async () => {
       const model = this.#needModel();
       const tokenizer = this.#tokenizer;
-      if (!tokenizer) throw new InputError('missing-file', 'The model folder has no tokenizer.json: it cannot be asked in words.');
+      if (!tokenizer)
+        throw new InputError(
+          'missing-file',
+          'The model folder has no tokenizer.json: it cannot be asked in words.',
+        );
       const layout = which === 'base' ? null : this.#tuned().layout;
       const promptIds = questionIds(prompt, { system, raw }, tokenizer);
       const ids: number[] = [];
       const abort = new AbortController();
       this.#abort = abort;
       const tell = (done: boolean) =>
-        this.events.send({ type: 'answer', id, which, text: answerText(ids, tokenizer), tokens: ids.length, done });
+        this.events.send({
+          type: 'answer',
+          id,
+          which,
+          text: answerText(ids, tokenizer),
+          tokens: ids.length,
+          done,
+        });
       await generate(model, layout, [promptIds], {
         ...options,
         stopIds: [...tokenizer.endOfTurnIds, ...model.config.eosIds],
@@ -241,21 +275,38 @@ export class Trainer {
     return this.#alone('held-out rows', async () => {
       const model = this.#needModel();
       const tuned = which === 'base' ? null : this.#tuned();
-      const rows = (await this.data.heldOut((await this.#validationRows()).slice(0, heldOutAtMost))).slice(0, heldOutAtMost);
-      if (rows.length === 0) throw new InputError('bad-data', 'No held-out row has a prompt and an answer to compare with.');
+      const rows = (
+        await this.data.heldOut((await this.#validationRows()).slice(0, heldOutAtMost))
+      ).slice(0, heldOutAtMost);
+      if (rows.length === 0)
+        throw new InputError(
+          'bad-data',
+          'No held-out row has a prompt and an answer to compare with.',
+        );
       const abort = new AbortController();
       this.#abort = abort;
       const onProgress = (done: number, total: number, task: 'Answering' | 'Weighing choices') => {
         if (abort.signal.aborted) throw new Stopped();
-        this.events.send({ type: 'progress', task, done, total, unit: task === 'Answering' ? 'rows' : 'choices' });
+        this.events.send({
+          type: 'progress',
+          task,
+          done,
+          total,
+          unit: task === 'Answering' ? 'rows' : 'choices',
+        });
       };
       onProgress(0, rows.length, 'Answering');
-      const found = await answerHeldOut({ model, layout: tuned?.layout ?? null, rows, tokenizer: this.#tokenizer, onProgress }).catch(
-        (error) => {
-          if (error instanceof Stopped) throw new InputError('bad-option', 'The check of held-out rows was stopped.');
-          throw error;
-        },
-      );
+      const found = await answerHeldOut({
+        model,
+        layout: tuned?.layout ?? null,
+        rows,
+        tokenizer: this.#tokenizer,
+        onProgress,
+      }).catch((error) => {
+        if (error instanceof Stopped)
+          throw new InputError('bad-option', 'The check of held-out rows was stopped.');
+        throw error;
+      });
       return { which, step: tuned ? tuned.step : 0, ...found };
     });
   }
@@ -275,8 +326,10 @@ export class Trainer {
       const { layout } = this.#tuned();
       const session = run.session!;
       const values = await session.values();
-      // Figures of the last steps may still be on their way from the device; those of a failed step never come.
-      for (let i = 0; run.open && i < 100 && run.figures < session.done; i++) await new Promise((resolve) => setTimeout(resolve, 20));
+      // Figures of the last steps may still be on their way from the device; those of a failed step
+      // never come.
+      for (let i = 0; run.open && i < 100 && run.figures < session.done; i++)
+        await new Promise((resolve) => setTimeout(resolve, 20));
       const { config, metrics, step, allocation, history } = run;
       return packageAdapter({ model, layout, values, config, metrics, step, allocation, history });
     });

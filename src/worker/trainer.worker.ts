@@ -14,7 +14,11 @@ const ready = (): Trainer => {
 const api: TrainerApi = {
   connect(events, data, base) {
     const remote = Comlink.wrap<HandOverApi>(data);
-    trainer = new Trainer(new EventSender((batch, transfer) => events.postMessage(batch, transfer)), remote, base);
+    trainer = new Trainer(
+      new EventSender((batch, transfer) => events.postMessage(batch, transfer)),
+      remote,
+      base,
+    );
   },
   openDevice: () => ready().openDevice(),
   loadModel: (source) => ready().loadModel(source),

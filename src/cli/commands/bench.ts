@@ -3,13 +3,21 @@
 import { productVariants } from '../../gpu/variants.ts';
 import { SMOLLM2_135M } from '../../model/shapes.ts';
 import { chooseVariants } from '../../ops/linear/choose.ts';
-import { PRODUCTS, type ProductResult, randomModel, type StepResult, timeProduct, timeSteps } from '../../train/bench.ts';
+import {
+  PRODUCTS,
+  type ProductResult,
+  randomModel,
+  type StepResult,
+  timeProduct,
+  timeSteps,
+} from '../../train/bench.ts';
 import { DEMO_SHAPE, type SearchCosts, timeSearch } from '../bench-search.ts';
 import { command } from '../command.ts';
 import { shared } from '../inputs.ts';
 import { flag, whole } from '../options.ts';
 
-const cell = (v: number, digits: number, width: number): string => v.toFixed(digits).padStart(width);
+const cell = (v: number, digits: number, width: number): string =>
+  v.toFixed(digits).padStart(width);
 
 function productTable(rows: readonly ProductResult[]): string {
   const head = 'product      M     N     K   variant          ms   GFLOP/s';
@@ -41,11 +49,14 @@ function profileTable(r: StepResult): string {
       (p) =>
         `${p.label.padEnd(24)}${String(p.count).padStart(5)}${cell(p.milliseconds, 1, 10)}${cell((100 * p.milliseconds) / total, 1, 7)}${cell(p.flops / p.milliseconds / 1e6, 2, 9)}   ${p.kernel}`,
     );
-  return [`${r.method}, by dispatch        count        ms      %  GFLOP/s   kernel`, ...rows].join('\n');
+  return [`${r.method}, by dispatch        count        ms      %  GFLOP/s   kernel`, ...rows].join(
+    '\n',
+  );
 }
 
 function searchTable({ plainMilliseconds, steps }: SearchCosts): string {
-  const head = 'step                            ms   of a plain micro-step   by CPU time   by flops';
+  const head =
+    'step                            ms   of a plain micro-step   by CPU time   by flops';
   return [
     head,
     `plain micro-step          ${cell(plainMilliseconds, 0, 8)}`,
@@ -73,7 +84,9 @@ plain LoRA of rank 8, and LoRA-MoE with 8 experts of rank 8, top-2, at all sites
     repeats: whole('steps timed; 3 by default', 1, 1000),
     kernels: shared.kernels,
     profile: flag('time by dispatch too, where the device has timestamp queries'),
-    search: flag("search steps at the demo model's shape beside plain micro-steps, instead of the rest; --repeats rounds, 7 by default"),
+    search: flag(
+      "search steps at the demo model's shape beside plain micro-steps, instead of the rest; --repeats rounds, 7 by default",
+    ),
     json: flag('one JSON line instead of tables'),
   },
   run: async (o, { io, progress }) => {
@@ -81,7 +94,11 @@ plain LoRA of rank 8, and LoRA-MoE with 8 experts of rank 8, top-2, at all sites
     progress.note(`WebGPU: ${gpu.name}`);
     const variants = { ...(await chooseVariants(gpu)), ...(o.kernels && { product: o.kernels }) };
     if (o.search) {
-      const costs = await timeSearch(randomModel(gpu, DEMO_SHAPE, variants), o.repeats ?? 7, cpuTime);
+      const costs = await timeSearch(
+        randomModel(gpu, DEMO_SHAPE, variants),
+        o.repeats ?? 7,
+        cpuTime,
+      );
       if (o.json) io.out(`${JSON.stringify({ device: gpu.name, kernels: variants, ...costs })}\n`);
       else io.out(`${gpu.name}\n\n${searchTable(costs)}\n`);
       return 0;
@@ -94,7 +111,11 @@ plain LoRA of rank 8, and LoRA-MoE with 8 experts of rank 8, top-2, at all sites
         progress.update('Products', products.length, PRODUCTS.length * kinds.length);
       }
     }
-    const model = randomModel(gpu, { ...SMOLLM2_135M, layers: o.layers ?? SMOLLM2_135M.layers }, variants);
+    const model = randomModel(
+      gpu,
+      { ...SMOLLM2_135M, layers: o.layers ?? SMOLLM2_135M.layers },
+      variants,
+    );
     const steps: StepResult[] = [];
     for (const method of ['lora', 'lora-moe'] as const) {
       progress.update('Steps', steps.length, 2);
@@ -102,7 +123,10 @@ plain LoRA of rank 8, and LoRA-MoE with 8 experts of rank 8, top-2, at all sites
     }
     const best = Math.max(...products.map((p) => p.gflops));
     const ratio = steps[1].milliseconds / steps[0].milliseconds;
-    if (o.json) io.out(`${JSON.stringify({ device: gpu.name, kernels: variants, products, steps, bestProduct: best, ratio })}\n`);
+    if (o.json)
+      io.out(
+        `${JSON.stringify({ device: gpu.name, kernels: variants, products, steps, bestProduct: best, ratio })}\n`,
+      );
     else {
       const profiles = steps.filter((s) => s.profile).map(profileTable);
       io.out(

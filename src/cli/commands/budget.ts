@@ -1,4 +1,5 @@
-// budget: the GPU memory of a run by category before anything is loaded, and what is chosen to fit a number of bytes.
+// budget: the GPU memory of a run by category before anything is loaded, and what is chosen to fit
+// a number of bytes.
 import { siteDims } from '../../adapters/allocation.ts';
 import { layoutAdapter } from '../../adapters/layout.ts';
 import { tooWide } from '../../gpu/buffers.ts';
@@ -49,14 +50,27 @@ function rowsOf(length: number, { train, search }: RunConfig, vocab: number): Ro
 }
 
 /** Bytes that the device is asked for by a training of this shape. */
-async function measure(model: LoadedModel, config: TrainingConfig, rows: readonly Row[], at: Column, before: number): Promise<number> {
+async function measure(
+  model: LoadedModel,
+  config: TrainingConfig,
+  rows: readonly Row[],
+  at: Column,
+  before: number,
+): Promise<number> {
   const { gpu } = model;
   gpu.created.peak = gpu.created.held;
   const allocation = resolveAllocation({ ...config, allocation: 'uniform' }, model.config);
-  const layout = layoutAdapter({ ...config.adapter, allocation }, model.config.layers, siteDims(model.config));
+  const layout = layoutAdapter(
+    { ...config.adapter, allocation },
+    model.config.layers,
+    siteDims(model.config),
+  );
   layout.store.allocate(gpu);
   const shape = trainingShapes(rows, config)(at.microBatch, config.data.maxLength);
-  const runtime = await Runtime.create(model, layout, shape, { dropout: config.adapter.dropout > 0, thrift: at });
+  const runtime = await Runtime.create(model, layout, shape, {
+    dropout: config.adapter.dropout > 0,
+    thrift: at,
+  });
   await layout.store.read(gpu, 'value');
   runtime.destroy();
   layout.store.destroy();
@@ -65,7 +79,8 @@ async function measure(model: LoadedModel, config: TrainingConfig, rows: readonl
 
 function table(stage: string, columns: readonly Column[]): string {
   const cell = (text: string) => text.padStart(14);
-  const line = (name: string, of: (c: Column) => string) => `${name.padEnd(16)}${columns.map((c) => cell(of(c))).join('')}`;
+  const line = (name: string, of: (c: Column) => string) =>
+    `${name.padEnd(16)}${columns.map((c) => cell(of(c))).join('')}`;
   return [
     line(stage, (c) => c.name),
     line('micro-batch', (c) => String(c.microBatch)),
@@ -73,40 +88,71 @@ function table(stage: string, columns: readonly Column[]): string {
     line('rows of logits', (c) => String(c.chunk)),
     ...categories.map((key) => line(key, (c) => mebibytes(c.bill.bytes[key]))),
     line('total', (c) => mebibytes(c.bill.total)),
-    ...(columns.some((c) => c.measured !== undefined) ? [line('measured', (c) => (c.measured ? mebibytes(c.measured) : ''))] : []),
+    ...(columns.some((c) => c.measured !== undefined)
+      ? [line('measured', (c) => (c.measured ? mebibytes(c.measured) : ''))]
+      : []),
     line('largest buffer', (c) => mebibytes(c.bill.largest.bytes)),
   ].join('\n');
 }
 
 /** The settings with the command line's. */
-async function settingsOf(config: string | undefined, length: number | undefined, bytes: number | undefined): Promise<RunConfig> {
+async function settingsOf(
+  config: string | undefined,
+  length: number | undefined,
+  bytes: number | undefined,
+): Promise<RunConfig> {
   const settings = await readRunConfig(config);
   const { maxLength } = settings.data;
-  return { ...settings, data: { ...settings.data, maxLength: length ?? maxLength }, memory: bytes ?? settings.memory };
+  return {
+    ...settings,
+    data: { ...settings.data, maxLength: length ?? maxLength },
+    memory: bytes ?? settings.memory,
+  };
 }
 
 /** The settings without those of data files by name, where there is no data. */
 const ofNoFiles = (settings: RunConfig): RunConfig => {
   const { validation } = settings.data;
-  return { ...settings, data: { ...settings.data, weights: {}, validation: typeof validation === 'number' ? validation : 0 } };
+  return {
+    ...settings,
+    data: {
+      ...settings.data,
+      weights: {},
+      validation: typeof validation === 'number' ? validation : 0,
+    },
+  };
 };
 
-async function modelOf(name: string, binding: number): Promise<{ checked: CheckedModel | null; model: SymbolicModel }> {
+async function modelOf(
+  name: string,
+  binding: number,
+): Promise<{ checked: CheckedModel | null; model: SymbolicModel }> {
   const variants = { product: 'register', rows: 'thread' } as const;
   const config = SHAPES[name.toLowerCase()];
-  if (config) return { checked: null, model: { config, weights: symbolicWeights(config, () => 'bf16', binding), variants } };
+  if (config)
+    return {
+      checked: null,
+      model: { config, weights: symbolicWeights(config, () => 'bf16', binding), variants },
+    };
   const checked = await checkModel(name);
   return { checked, model: { config: checked.config, weights: checked.weights, variants } };
 }
 
 /** The policies as they are set, one of them, or what the limits leave. */
-function columnsOf(need: Need, memory: number | null, maxBinding: number, recompute: Thrift['recompute'] | undefined): Column[] {
+function columnsOf(
+  need: Need,
+  memory: number | null,
+  maxBinding: number,
+  recompute: Thrift['recompute'] | undefined,
+): Column[] {
   const { microBatch } = need.given;
   const policies = (recompute ? [recompute] : POLICIES).map((policy): Column => {
     const thrift = { recompute: policy, chunk: LAVISH.chunk };
     return { name: policy, microBatch, ...thrift, bill: need.bill(thrift, need.given) };
   });
-  return recompute ? policies : [...policies, { name: 'chosen', ...fitWithin(need, { memory, maxBinding }) }];
+  return recompute
+    ? policies
+    : [...policies, { name: 'chosen', ...fitWithin(need, { memory, maxBinding }) }];
 }
 
 export const budget = command({
@@ -116,18 +162,34 @@ export const budget = command({
 of logits at a time never change a result; a smaller micro-batch is chosen only for the training, and only if nothing else is enough. Where nothing fits,
 the message names settings that do, and the exit code is 2. No GPU is opened without --measure.`,
   options: {
-    model: required(text('DIR|FILE|SHAPE', `model folder, .gguf file, or a shape in bf16: ${Object.keys(SHAPES).join(', ')}`)),
+    model: required(
+      text(
+        'DIR|FILE|SHAPE',
+        `model folder, .gguf file, or a shape in bf16: ${Object.keys(SHAPES).join(', ')}`,
+      ),
+    ),
     config: shared.config,
-    data: texts('FILE', 'datasets whose rows are meant; without: rows as long as --length, which all carry loss'),
+    data: texts(
+      'FILE',
+      'datasets whose rows are meant; without: rows as long as --length, which all carry loss',
+    ),
     validation: shared.validation,
     length: whole('tokens a row, in place of data.maxLength', 2, 1_000_000),
-    bytes: whole('bytes that search and training may each take, in place of memory in run.json', 1, Number.MAX_SAFE_INTEGER),
+    bytes: whole(
+      'bytes that search and training may each take, in place of memory in run.json',
+      1,
+      Number.MAX_SAFE_INTEGER,
+    ),
     binding: whole(
       'bytes that one binding may have (maxStorageBufferBindingSize of the GPU); 2 GiB by default',
       1,
       Number.MAX_SAFE_INTEGER,
     ),
-    answer: whole('also the bill of answers of up to N tokens to one prompt of --length', 1, 1_000_000),
+    answer: whole(
+      'also the bill of answers of up to N tokens to one prompt of --length',
+      1,
+      1_000_000,
+    ),
     recompute: choice(POLICIES, 'this recomputation alone, without a choice'),
     measure: flag('also make the training on the GPU here, and count; a shape gets random weights'),
     kernels: shared.kernels,
@@ -136,11 +198,18 @@ the message names settings that do, and the exit code is 2. No GPU is opened wit
   run: async (o, context) => {
     const settings = await settingsOf(o.config, o.length, o.bytes);
     const { config, paths } =
-      o.data.length > 0 ? withValidation(settings, o.data, o.validation) : { config: ofNoFiles(settings), paths: [] };
+      o.data.length > 0
+        ? withValidation(settings, o.data, o.validation)
+        : { config: ofNoFiles(settings), paths: [] };
     const binding = o.binding ?? LARGEST_BINDING;
     const { checked, model } = await modelOf(o.model, binding);
-    if (o.data.length === 0 && o.validation.length > 0) throw new InputError('bad-option', '--validation needs --data beside it.');
-    if (paths.length > 0 && !checked) throw new InputError('bad-option', '--data needs a model folder or file: a shape has no tokenizer.');
+    if (o.data.length === 0 && o.validation.length > 0)
+      throw new InputError('bad-option', '--validation needs --data beside it.');
+    if (paths.length > 0 && !checked)
+      throw new InputError(
+        'bad-option',
+        '--data needs a model folder or file: a shape has no tokenizer.',
+      );
     const rows =
       paths.length > 0 && checked
         ? (await openData(context, checked, paths, config.data)).dataset.examples
@@ -149,21 +218,35 @@ the message names settings that do, and the exit code is 2. No GPU is opened wit
     const stages: { stage: string; columns: Column[] }[] = [];
     if (searches(config)) {
       const need = searchNeed(model, config, searchShapes(rows, config));
-      stages.push({ stage: 'search', columns: columnsOf(need, config.memory, binding, o.recompute) });
+      stages.push({
+        stage: 'search',
+        columns: columnsOf(need, config.memory, binding, o.recompute),
+      });
     }
     if (trains(config)) {
-      const given = typeof config.allocation === 'string' ? undefined : await readAllocation(config, o.config, model.config);
+      const given =
+        typeof config.allocation === 'string'
+          ? undefined
+          : await readAllocation(config, o.config, model.config);
       const need = trainingNeed(model, config, trainingShapes(rows, config), given);
       const columns = columnsOf(need, config.memory, binding, o.recompute);
-      if (o.measure) await measureAll(context, { checked, model, config, rows, kernels: o.kernels }, columns);
+      if (o.measure)
+        await measureAll(context, { checked, model, config, rows, kernels: o.kernels }, columns);
       stages.push({ stage: 'training', columns });
     }
     if (o.answer !== undefined) {
       const bill = generationBill(model, null, 1, config.data.maxLength, o.answer);
-      stages.push({ stage: 'answers', columns: [{ name: `of ${o.answer}`, microBatch: 1, recompute: 'none', chunk: 1, bill }] });
+      stages.push({
+        stage: 'answers',
+        columns: [{ name: `of ${o.answer}`, microBatch: 1, recompute: 'none', chunk: 1, bill }],
+      });
     }
     context.progress.clear();
-    context.io.out(o.json ? `${JSON.stringify({ stages })}\n` : `${stages.map((s) => table(s.stage, s.columns)).join('\n\n')}\n`);
+    context.io.out(
+      o.json
+        ? `${JSON.stringify({ stages })}\n`
+        : `${stages.map((s) => table(s.stage, s.columns)).join('\n\n')}\n`,
+    );
     return 0;
   },
 });
@@ -190,7 +273,12 @@ async function measureAll(
   const gpu = await context.io.openGpu();
   const before = gpu.created.held;
   const variants = { ...defaultVariants(gpu), ...(kernels && { product: kernels }) };
-  const loaded = checked ? await openModel(context, checked, kernels) : randomModel(gpu, model.config, variants, 'bf16');
-  for (const { bill } of columns) if (bill.largest.bytes > gpu.maxBinding) throw tooWide(bill.largest.name, bill.largest.bytes, gpu);
-  for (const column of columns) column.measured = await measure(loaded, config, rows, column, before);
+  const loaded = checked
+    ? await openModel(context, checked, kernels)
+    : randomModel(gpu, model.config, variants, 'bf16');
+  for (const { bill } of columns)
+    if (bill.largest.bytes > gpu.maxBinding)
+      throw tooWide(bill.largest.name, bill.largest.bytes, gpu);
+  for (const column of columns)
+    column.measured = await measure(loaded, config, rows, column, before);
 }

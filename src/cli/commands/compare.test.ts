@@ -19,16 +19,36 @@ const good = {
 const compare = (plan: unknown, out = join(dir, 'out')) => {
   const path = join(dir, 'plan.json');
   writeFileSync(path, typeof plan === 'string' ? plan : JSON.stringify(plan));
-  return cli('compare', '--model', model, '--data', data, '--held-out', data, '--plan', path, '--out', out);
+  return cli(
+    'compare',
+    '--model',
+    model,
+    '--data',
+    data,
+    '--held-out',
+    data,
+    '--plan',
+    path,
+    '--out',
+    out,
+  );
 };
 
 test.each<[string, () => ReturnType<typeof cli>, RegExp]>([
   ['not JSON', () => compare('{'), /plan\.json: not valid JSON/],
-  ['an unknown key', () => compare({ ...good, methods: { uniform: { trian: {} } } }), /method "uniform": unknown key "trian"/],
+  [
+    'an unknown key',
+    () => compare({ ...good, methods: { uniform: { trian: {} } } }),
+    /method "uniform": unknown key "trian"/,
+  ],
   ['a file as --out', () => compare(good, data), /this is a file, not a folder/],
   [
     'allocation files that are not there',
-    () => compare({ ...good, methods: { uniform: {}, odd: { allocation: { experts: 'e.json', ranks: 'r.json' } } } }),
+    () =>
+      compare({
+        ...good,
+        methods: { uniform: {}, odd: { allocation: { experts: 'e.json', ranks: 'r.json' } } },
+      }),
     /e\.json: no such file/,
   ],
   [
@@ -36,7 +56,11 @@ test.each<[string, () => ReturnType<typeof cli>, RegExp]>([
     () => compare({ ...good, run: { ...good.run, adapter: { parameters: 10 } } }),
     /adapter\.parameters is 10/,
   ],
-  ['a batch that the rows do not fill', () => compare({ ...good, run: { train: { steps: 2, batch: 16 } } }), /fewer than train\.batch 16/],
+  [
+    'a batch that the rows do not fill',
+    () => compare({ ...good, run: { train: { steps: 2, batch: 16 } } }),
+    /fewer than train\.batch 16/,
+  ],
   ['nothing wrong', () => compare(good), new RegExp(NO_GPU)],
 ])('%s', async (_, run, message) => {
   const { code, out, err } = await run();

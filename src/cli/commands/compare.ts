@@ -1,4 +1,5 @@
-// compare: several methods over several seeds at equal trainable parameters, each at its own learning rate.
+// compare: several methods over several seeds at equal trainable parameters, each at its own
+// learning rate.
 
 import { searches } from '../../train/config.ts';
 import { command } from '../command.ts';
@@ -6,10 +7,19 @@ import { Comparison, checkOutFolder, hashFiles, modelFiles } from '../compare/co
 import { parsePlan } from '../compare/plan.ts';
 import { tableMarkdown } from '../compare/table.ts';
 import { fileSource } from '../files.ts';
-import { checkBatches, checkModel, openData, openModel, readAllocation, readJson, shared } from '../inputs.ts';
+import {
+  checkBatches,
+  checkModel,
+  openData,
+  openModel,
+  readAllocation,
+  readJson,
+  shared,
+} from '../inputs.ts';
 import { flag, required, text, texts } from '../options.ts';
 
-const quoted = (word: string): string => (/^[\w./:@%+=,-]+$/.test(word) ? word : `'${word.replaceAll("'", `'\\''`)}'`);
+const quoted = (word: string): string =>
+  /^[\w./:@%+=,-]+$/.test(word) ? word : `'${word.replaceAll("'", `'\\''`)}'`;
 
 export const compare = command({
   name: 'compare',
@@ -34,14 +44,35 @@ DIR gets results.jsonl, one line a finished run, allocations/ with what the sear
     const model = await checkModel(o.model);
     const plan = parsePlan(await readJson(o.plan, 'bad-config'), o.plan, model.config);
     const { data } = plan.methods[0].config(plan.seeds[0], plan.learningRates[0]);
-    const all = plan.methods.flatMap((m) => [...plan.tuneSeeds, ...plan.seeds].map((seed) => m.config(seed, plan.learningRates[0])));
-    for (const config of all) if (!searches(config)) await readAllocation(config, o.plan, model.config);
+    const all = plan.methods.flatMap((m) =>
+      [...plan.tuneSeeds, ...plan.seeds].map((seed) => m.config(seed, plan.learningRates[0])),
+    );
+    for (const config of all)
+      if (!searches(config)) await readAllocation(config, o.plan, model.config);
     const { dataset } = await openData(context, model, o.data, data);
     for (const config of all) checkBatches(dataset.examples, config);
-    const { dataset: held, tokenizer } = await openData(context, model, [o.heldOut], { ...data, maxLength: model.config.maxPositions });
-    const files = await hashFiles([...modelFiles(model.folder), ...[...o.data, o.heldOut].map(fileSource)]);
+    const { dataset: held, tokenizer } = await openData(context, model, [o.heldOut], {
+      ...data,
+      maxLength: model.config.maxPositions,
+    });
+    const files = await hashFiles([
+      ...modelFiles(model.folder),
+      ...[...o.data, o.heldOut].map(fileSource),
+    ]);
     const loaded = await openModel(context, model, o.kernels);
-    const words = ['compare', '--model', o.model, '--data', ...o.data, '--held-out', o.heldOut, '--plan', o.plan, '--out', o.out];
+    const words = [
+      'compare',
+      '--model',
+      o.model,
+      '--data',
+      ...o.data,
+      '--held-out',
+      o.heldOut,
+      '--plan',
+      o.plan,
+      '--out',
+      o.out,
+    ];
     const line = `npm run cli -- ${[...words, ...(o.kernels ? ['--kernels', o.kernels] : [])].map(quoted).join(' ')}`;
     const heldOut = { examples: held.examples, tokenizer };
     const comparison = new Comparison({
@@ -56,7 +87,9 @@ DIR gets results.jsonl, one line a finished run, allocations/ with what the sear
       progress,
     });
     const release = io.onInterrupt(() => {
-      progress.note('Stopping after this step; the same command goes on. Ctrl-C again quits at once.');
+      progress.note(
+        'Stopping after this step; the same command goes on. Ctrl-C again quits at once.',
+      );
       comparison.control.stop();
     });
     const table = await comparison.run().finally(release);

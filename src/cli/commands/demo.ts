@@ -1,4 +1,5 @@
-// demo: tunes the built-in model on the built-in task, and counts held-out answers before and after.
+// demo: tunes the built-in model on the built-in task, and counts held-out answers before and
+// after.
 import { join } from 'node:path';
 import { countParameters } from '../../adapters/layout.ts';
 import { readDataset } from '../../data/formats.ts';
@@ -25,7 +26,10 @@ by the base model and by the tuned one, and the time of the whole command; with 
   options: {
     json: flag('no answers, only the last line'),
     search: flag('search the allocation first, then train with it'),
-    out: text('DIR', 'folder for config.json, metrics.jsonl, adapter/ and what a search leaves; new or empty'),
+    out: text(
+      'DIR',
+      'folder for config.json, metrics.jsonl, adapter/ and what a search leaves; new or empty',
+    ),
     force: flag('write over the former run in --out'),
     kernels: shared.kernels,
   },
@@ -38,31 +42,54 @@ by the base model and by the tuned one, and the time of the whole command; with 
     const tokenizer = await loadTokenizer(model.folder);
     const read = async (name: string, maxLength: number) => {
       const data = { ...config.data, maxLength };
-      return (await readDataset([fileSource(join(demoFolder, name))], { tokenizer, vocab: model.config.vocab, data })).examples;
+      return (
+        await readDataset([fileSource(join(demoFolder, name))], {
+          tokenizer,
+          vocab: model.config.vocab,
+          data,
+        })
+      ).examples;
     };
     const rows = await read('train.jsonl', config.data.maxLength);
     const heldOut = await read('heldout.jsonl', model.config.maxPositions);
     const loaded = await openModel(context, model, o.kernels);
     const answers = async (task: string, layout: Parameters<typeof exactMatches>[1]) => {
-      const matches = await exactMatches(loaded, layout, heldOut, tokenizer, (done, total) => progress.update(task, done, total));
+      const matches = await exactMatches(loaded, layout, heldOut, tokenizer, (done, total) =>
+        progress.update(task, done, total),
+      );
       const share = matches.filter((m) => m.correct).length / matches.length;
-      progress.note(`${task}: ${(100 * share).toFixed(1)} % of ${matches.length} held-out answers are exact`);
+      progress.note(
+        `${task}: ${(100 * share).toFixed(1)} % of ${matches.length} held-out answers are exact`,
+      );
       return { share, byExample: new Map(matches.map((m) => [m.example, m.answer])) };
     };
     const before = await answers('Before', null);
     folder?.begin(config, '.', loaded);
-    const { session, found, stopped } = await wholeRun(context, { model: loaded, rows, config }, null, folder);
+    const { session, found, stopped } = await wholeRun(
+      context,
+      { model: loaded, rows, config },
+      null,
+      folder,
+    );
     if (stopped || !session) return 130;
     const after = await answers('After', session.layout);
     if (!o.json) {
       for (const example of heldOut.slice(0, SHOWN)) {
-        const prompt = tokenizer.decode(example.promptIds, { skipSpecial: true }).trim().replaceAll('\n', ' ');
+        const prompt = tokenizer
+          .decode(example.promptIds, { skipSpecial: true })
+          .trim()
+          .replaceAll('\n', ' ');
         io.out(`${prompt}\n  expected  ${example.answer}\n`);
-        io.out(`  before    ${before.byExample.get(example)}\n  after     ${after.byExample.get(example)}\n`);
+        io.out(
+          `  before    ${before.byExample.get(example)}\n  after     ${after.byExample.get(example)}\n`,
+        );
       }
     }
     const seconds = (performance.now() - started) / 1000;
-    const search = found && { searchSteps: found.steps, parameters: countParameters(session.layout) };
+    const search = found && {
+      searchSteps: found.steps,
+      parameters: countParameters(session.layout),
+    };
     io.out(
       `${JSON.stringify({ exactMatchBefore: before.share, exactMatchAfter: after.share, ...search, steps: session.done, seconds })}\n`,
     );

@@ -2,7 +2,15 @@
 import { defaultRunConfig } from '../../train/config.ts';
 import { evaluateExamples } from '../../train/evaluate.ts';
 import { command } from '../command.ts';
-import { checkAdapter, checkModel, openData, openModel, placeAdapter, readRunConfig, shared } from '../inputs.ts';
+import {
+  checkAdapter,
+  checkModel,
+  openData,
+  openModel,
+  placeAdapter,
+  readRunConfig,
+  shared,
+} from '../inputs.ts';
 import { flag, required } from '../options.ts';
 
 export const evaluate = command({
@@ -26,10 +34,16 @@ choice of the highest log-likelihood after the question, summed over its tokens,
     const adapter = await checkAdapter(o.adapter, model);
     const { dataset, tokenizer } = await openData(context, model, o.data, config.data);
     const loaded = await openModel(context, model, o.kernels);
-    const result = await evaluateExamples(loaded, placeAdapter(loaded, adapter), dataset.examples, tokenizer, {
-      microBatch: (config.train || defaultRunConfig().train).microBatch,
-      onProgress: (task, done, total) => progress.update(task, done, total),
-    });
+    const result = await evaluateExamples(
+      loaded,
+      placeAdapter(loaded, adapter),
+      dataset.examples,
+      tokenizer,
+      {
+        microBatch: (config.train || defaultRunConfig().train).microBatch,
+        onProgress: (task, done, total) => progress.update(task, done, total),
+      },
+    );
     progress.clear();
     const { loss, perplexity, exactMatch, correct, answered, rows, choices } = result;
     if (o.json) {
@@ -38,11 +52,19 @@ choice of the highest log-likelihood after the question, summed over its tokens,
       );
       return 0;
     }
-    const share = exactMatch === null ? 'no row has an answer' : `${(100 * exactMatch).toFixed(1)} % (${correct} of ${answered})`;
-    io.out(`loss         ${loss.toFixed(6)}\nperplexity   ${perplexity.toFixed(4)}\nexact match  ${share}\n`);
+    const share =
+      exactMatch === null
+        ? 'no row has an answer'
+        : `${(100 * exactMatch).toFixed(1)} % (${correct} of ${answered})`;
+    io.out(
+      `loss         ${loss.toFixed(6)}\nperplexity   ${perplexity.toFixed(4)}\nexact match  ${share}\n`,
+    );
     if (choices) {
-      const of = (n: number) => `${((100 * n) / choices.questions).toFixed(1)} % (${n} of ${choices.questions})`;
-      io.out(`choices      ${of(choices.correct)}, by likelihood a token ${of(choices.correctPerToken)}\n`);
+      const of = (n: number) =>
+        `${((100 * n) / choices.questions).toFixed(1)} % (${n} of ${choices.questions})`;
+      io.out(
+        `choices      ${of(choices.correct)}, by likelihood a token ${of(choices.correctPerToken)}\n`,
+      );
     }
     io.out(`rows         ${rows}\n`);
     return 0;

@@ -19,12 +19,19 @@ export const generate = command({
   options: {
     model: required(shared.model),
     adapter: shared.adapter,
-    prompt: required(text('TEXT', "one user turn, rendered with the model's chat template where it has one")),
+    prompt: required(
+      text('TEXT', "one user turn, rendered with the model's chat template where it has one"),
+    ),
     system: text('TEXT', 'system message before it'),
     raw: flag('the prompt as it stands, without the template'),
     maxNewTokens: whole(`length of the answer at most; ${NEW_TOKENS} by default`, 1, 1_000_000),
     temperature: decimal('T', '0, the default, is greedy', 0, 100),
-    topP: decimal('P', 'sample from the likeliest tokens that make up this share; 1 by default', 0, 1),
+    topP: decimal(
+      'P',
+      'sample from the likeliest tokens that make up this share; 1 by default',
+      0,
+      1,
+    ),
     seed: whole('of the sampling; 1 by default', 0, Number.MAX_SAFE_INTEGER),
     kernels: shared.kernels,
   },
@@ -32,7 +39,10 @@ export const generate = command({
     const model = await checkModel(o.model);
     const adapter = await checkAdapter(o.adapter, model);
     const tokenizer = await loadTokenizer(model.folder);
-    const ids = checkedIds(questionIds(o.prompt, { system: o.system ?? null, raw: o.raw }, tokenizer), model.config);
+    const ids = checkedIds(
+      questionIds(o.prompt, { system: o.system ?? null, raw: o.raw }, tokenizer),
+      model.config,
+    );
     const room = model.config.maxPositions - ids.length;
     if (room < (o.maxNewTokens ?? 1)) {
       const wanted = o.maxNewTokens === undefined ? '' : ` with --max-new-tokens ${o.maxNewTokens}`;
@@ -64,6 +74,9 @@ function checkedIds(ids: number[], { vocab }: ModelConfig): number[] {
   if (ids.length === 0) throw new InputError('bad-option', '--prompt has no tokens.');
   const outside = ids.find((id) => id >= vocab);
   if (outside !== undefined)
-    throw new InputError('bad-tokenizer', `tokenizer.json gives the token id ${outside}, but the model's vocabulary is 0 to ${vocab - 1}.`);
+    throw new InputError(
+      'bad-tokenizer',
+      `tokenizer.json gives the token id ${outside}, but the model's vocabulary is 0 to ${vocab - 1}.`,
+    );
   return ids;
 }

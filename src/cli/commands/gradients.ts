@@ -1,4 +1,5 @@
-// gradients: loss and gradient of every adapter tensor on one micro-batch of all rows, as a safetensors file to check against others.
+// gradients: loss and gradient of every adapter tensor on one micro-batch of all rows, as a
+// safetensors file to check against others.
 import { writeFileSync } from 'node:fs';
 import { openSafetensors } from '../../data/safetensors.ts';
 import { STATISTICS } from '../../ops/loss.ts';
@@ -12,7 +13,15 @@ import { searchGradients, searchLayout } from '../../train/search-setup.ts';
 import { InputError, invariant } from '../../util/error.ts';
 import { command } from '../command.ts';
 import { fileSource } from '../files.ts';
-import { checkAdapter, checkModel, openData, openModel, placeAdapter, readRunConfig, shared } from '../inputs.ts';
+import {
+  checkAdapter,
+  checkModel,
+  openData,
+  openModel,
+  placeAdapter,
+  readRunConfig,
+  shared,
+} from '../inputs.ts';
 import { required, text, texts } from '../options.ts';
 import { checkOutputFile } from '../outputs.ts';
 
@@ -28,7 +37,9 @@ one if odd) is b1, the rest b2, and ξ is search.learningRate.`,
     model: required(shared.model),
     adapter: shared.adapter,
     init: text('FILE', "a search's tensors (.safetensors), where --config has a search"),
-    data: required(texts('FILE', 'datasets, as a rule pre-tokenised: {"input_ids": […], "labels": […]} a line')),
+    data: required(
+      texts('FILE', 'datasets, as a rule pre-tokenised: {"input_ids": […], "labels": […]} a line'),
+    ),
     config: shared.config,
     out: required(text('FILE', 'the safetensors file to write')),
     kernels: shared.kernels,
@@ -41,8 +52,10 @@ one if odd) is b1, the rest b2, and ξ is search.learningRate.`,
       const rows = (await openData(context, model, o.data, config.data)).dataset.examples;
       return { rows, loaded: await openModel(context, model, o.kernels) };
     };
-    const onProgress = (done: number, total: number) => context.progress.update('Compiling kernels', done, total);
-    const written = (loss: number) => context.progress.note(`Written: ${o.out}, loss ${loss.toFixed(6)}`);
+    const onProgress = (done: number, total: number) =>
+      context.progress.update('Compiling kernels', done, total);
+    const written = (loss: number) =>
+      context.progress.note(`Written: ${o.out}, loss ${loss.toFixed(6)}`);
     if (searches(config)) {
       if (o.init === undefined || o.adapter !== undefined)
         throw new InputError(
@@ -53,13 +66,23 @@ one if odd) is b1, the rest b2, and ξ is search.learningRate.`,
       const layout = searchLayout(config, model.config);
       const values = await searchStateValues(layout, entries, o.init);
       const { rows, loaded } = await open();
-      const { loss, gradient } = await searchGradients({ model: loaded, rows, config, layout, values, onProgress });
+      const { loss, gradient } = await searchGradients({
+        model: loaded,
+        rows,
+        config,
+        layout,
+        values,
+        onProgress,
+      });
       writeFileSync(o.out, gsvFile(layout, gradient, { loss }));
       written(loss);
       return 0;
     }
     if (o.adapter === undefined || o.init !== undefined)
-      throw new InputError('bad-option', 'gradients: --adapter DIR is needed, and --init goes with a search in --config only.');
+      throw new InputError(
+        'bad-option',
+        'gradients: --adapter DIR is needed, and --init goes with a search in --config only.',
+      );
     const adapter = await checkAdapter(o.adapter, model);
     const { rows, loaded } = await open();
     const { layout } = adapter;
@@ -68,13 +91,27 @@ one if odd) is b1, the rest b2, and ξ is search.learningRate.`,
     const runtime = await Runtime.create(loaded, layout, shape, { dropout: false, onProgress });
     const batch = microBatch(rows, shape);
     const coefficient = layout.spec.method === 'lora-moe' ? config.adapter.balance : 0;
-    runtime.micro(batch, { inverseTokens: 1 / batch.lossTokens, balanceScale: coefficient, number: 1 });
+    runtime.micro(batch, {
+      inverseTokens: 1 / batch.lossTokens,
+      balanceScale: coefficient,
+      number: 1,
+    });
     const statistics = await runtime.readStatistics();
-    invariant(statistics[STATISTICS.tokens] === batch.lossTokens, 'the GPU did not finish the micro-batch');
+    invariant(
+      statistics[STATISTICS.tokens] === batch.lossTokens,
+      'the GPU did not finish the micro-batch',
+    );
     const ce = statistics[STATISTICS.crossEntropy] / batch.lossTokens;
     const balance = statistics[STATISTICS.balance];
     const loss = ce + coefficient * balance;
-    writeFileSync(o.out, tensorFile(storeTensors(layout, await layout.store.read(loaded.gpu, 'grad')), { loss, ce, balance }));
+    writeFileSync(
+      o.out,
+      tensorFile(storeTensors(layout, await layout.store.read(loaded.gpu, 'grad')), {
+        loss,
+        ce,
+        balance,
+      }),
+    );
     written(loss);
     return 0;
   },

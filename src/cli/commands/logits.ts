@@ -31,10 +31,18 @@ export const logits = command({
     const perPart = Math.max(1, Math.floor(loaded.gpu.maxBinding / (time * vocab * 4)));
     const data = new Float32Array(ids.length * time * vocab);
     for (let at = 0; at < ids.length; at += perPart) {
-      data.set(await forwardLogits(loaded, layout, ids.slice(at, at + perPart), o.input), at * time * vocab);
+      data.set(
+        await forwardLogits(loaded, layout, ids.slice(at, at + perPart), o.input),
+        at * time * vocab,
+      );
       context.progress.update('Rows', Math.min(ids.length, at + perPart), ids.length);
     }
-    writeFileSync(o.out, writeSafetensors([{ name: 'logits', dtype: 'F32', shape: [ids.length, time, vocab], data }], { format: 'pt' }));
+    writeFileSync(
+      o.out,
+      writeSafetensors([{ name: 'logits', dtype: 'F32', shape: [ids.length, time, vocab], data }], {
+        format: 'pt',
+      }),
+    );
     context.progress.note(`Written: ${o.out}, logits [${ids.length}, ${time}, ${vocab}]`);
     return 0;
   },
@@ -43,14 +51,22 @@ export const logits = command({
 /** Rows of token ids, equally long and within the vocabulary. */
 function idRows(json: unknown, where: string, vocab: number): number[][] {
   const fail = (what: string) => new InputError('bad-data', `${where}: ${what}.`);
-  if (!Array.isArray(json) || json.length === 0) throw fail('expected rows of token ids, [[…],[…]]');
+  if (!Array.isArray(json) || json.length === 0)
+    throw fail('expected rows of token ids, [[…],[…]]');
   const rows: unknown[] = json;
   const time = Array.isArray(rows[0]) ? rows[0].length : 0;
   return rows.map((row, r) => {
-    if (!Array.isArray(row) || row.length === 0) throw fail(`row ${r + 1} is not a list with token ids in it`);
-    if (row.length !== time) throw fail(`row ${r + 1} has ${row.length} ids, the first has ${time}; all must be equally long`);
+    if (!Array.isArray(row) || row.length === 0)
+      throw fail(`row ${r + 1} is not a list with token ids in it`);
+    if (row.length !== time)
+      throw fail(
+        `row ${r + 1} has ${row.length} ids, the first has ${time}; all must be equally long`,
+      );
     const bad = row.findIndex((id) => !Number.isInteger(id) || id < 0 || id >= vocab);
-    if (bad >= 0) throw fail(`row ${r + 1} has ${JSON.stringify(row[bad])} at position ${bad}; token ids are 0 to ${vocab - 1}`);
+    if (bad >= 0)
+      throw fail(
+        `row ${r + 1} has ${JSON.stringify(row[bad])} at position ${bad}; token ids are 0 to ${vocab - 1}`,
+      );
     return row as number[];
   });
 }

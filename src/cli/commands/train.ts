@@ -1,4 +1,5 @@
-// train: searches an allocation where the settings ask for it, fine-tunes an adapter, and writes their files, the settings and the metrics.
+// train: searches an allocation where the settings ask for it, fine-tunes an adapter, and writes
+// their files, the settings and the metrics.
 import { dirname } from 'node:path';
 import { type Allocation, siteDims } from '../../adapters/allocation.ts';
 import { layoutAdapter } from '../../adapters/layout.ts';
@@ -39,7 +40,10 @@ docs/run.schema.json lists the settings of run.json.`,
     validation: shared.validation,
     out: required(text('DIR', 'folder for the results; new or empty')),
     config: shared.config,
-    init: text('FILE', "tensors to start from (.safetensors), in the adapter files' own names; with a search, the search's"),
+    init: text(
+      'FILE',
+      "tensors to start from (.safetensors), in the adapter files' own names; with a search, the search's",
+    ),
     force: flag('write over the former run in --out'),
     kernels: shared.kernels,
   },
@@ -47,14 +51,23 @@ docs/run.schema.json lists the settings of run.json.`,
     const folder = new RunFolder(o.out, o.force);
     const { config, paths } = withValidation(await readRunConfig(o.config), o.data, o.validation);
     const model = await checkModel(o.model);
-    const allocation = searches(config) ? null : await readAllocation(config, o.config, model.config);
-    const start = o.init === undefined ? {} : await initialTensors(o.init, config, model.config, allocation);
+    const allocation = searches(config)
+      ? null
+      : await readAllocation(config, o.config, model.config);
+    const start =
+      o.init === undefined ? {} : await initialTensors(o.init, config, model.config, allocation);
     const { dataset } = await openData(context, model, paths, config.data);
     checkBatches(dataset.examples, config);
     checkMemory(model, dataset.examples, config, allocation);
     const loaded = await openModel(context, model, o.kernels);
     folder.begin(config, o.config === undefined ? '.' : dirname(o.config), loaded);
-    const { session, stopped } = await wholeRun(context, { model: loaded, rows: dataset.examples, config }, allocation, folder, start);
+    const { session, stopped } = await wholeRun(
+      context,
+      { model: loaded, rows: dataset.examples, config },
+      allocation,
+      folder,
+      start,
+    );
     context.progress.note(
       `Written: ${o.out}/${session ? 'adapter, ' : ''}${searches(config) ? 'allocation, ' : ''}config.json and metrics.jsonl`,
     );
@@ -62,14 +75,26 @@ docs/run.schema.json lists the settings of run.json.`,
   },
 });
 
-/** The values of --init, read and checked now; the first stage's own layout puts them in the same places. */
-async function initialTensors(path: string, config: RunConfig, model: ModelConfig, allocation: Allocation | null): Promise<Start> {
+/**
+ * The values of --init, read and checked now; the first stage's own layout puts them in the same
+ * places.
+ */
+async function initialTensors(
+  path: string,
+  config: RunConfig,
+  model: ModelConfig,
+  allocation: Allocation | null,
+): Promise<Start> {
   const { entries } = await openSafetensors(fileSource(path));
   if (searches(config)) {
     const values = await searchStateValues(searchLayout(config, model), entries, path);
     return { search: async () => values };
   }
   invariant(allocation, 'a run without a search has its allocation');
-  const values = await storeValues(layoutAdapter({ ...config.adapter, allocation }, model.layers, siteDims(model)), entries, path);
+  const values = await storeValues(
+    layoutAdapter({ ...config.adapter, allocation }, model.layers, siteDims(model)),
+    entries,
+    path,
+  );
   return { train: async () => values };
 }

@@ -1,4 +1,5 @@
-// A comparison as it goes: which runs are left, each done once, the learning rates chosen, the table kept up to date.
+// A comparison as it goes: which runs are left, each done once, the learning rates chosen, the
+// table kept up to date.
 import { createHash } from 'node:crypto';
 import { mkdirSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
@@ -7,7 +8,12 @@ import type { Example } from '../../data/example.ts';
 import type { Folder } from '../../data/source.ts';
 import type { Tokenizer } from '../../data/tokenizer.ts';
 import type { LoadedModel } from '../../model/load.ts';
-import { defaultRunConfig, type SearchConfig, searches, type TrainingConfig } from '../../train/config.ts';
+import {
+  defaultRunConfig,
+  type SearchConfig,
+  searches,
+  type TrainingConfig,
+} from '../../train/config.ts';
 import { RunControl } from '../../train/control.ts';
 import { resolveAllocation } from '../../train/resolve-allocation.ts';
 import { InputError, invariant } from '../../util/error.ts';
@@ -30,7 +36,8 @@ export async function hashFiles(
   const piece = 1 << 24;
   for (const source of sources) {
     hash.update(`${source.size} `);
-    for (let at = 0; at < source.size; at += piece) hash.update(await source.read(at, Math.min(source.size, at + piece)));
+    for (let at = 0; at < source.size; at += piece)
+      hash.update(await source.read(at, Math.min(source.size, at + piece)));
   }
   return hash.digest('hex');
 }
@@ -38,7 +45,11 @@ export async function hashFiles(
 /** The files of a model folder that decide what the model does. */
 export const modelFiles = (folder: Folder) =>
   folder.files
-    .filter((name) => /^(config\.json|tokenizer.*\.json|.*\.jinja|.*\.safetensors|.*\.safetensors\.index\.json)$/.test(name))
+    .filter((name) =>
+      /^(config\.json|tokenizer.*\.json|.*\.jinja|.*\.safetensors|.*\.safetensors\.index\.json)$/.test(
+        name,
+      ),
+    )
     .sort()
     .map((name) => folder.open(name)!);
 
@@ -59,13 +70,17 @@ export interface ComparisonInput {
   progress: Progress;
 }
 
-/** A search step, which goes through all experts at their full rank, in micro-steps of a final training: a rough measure for the time left. */
+/**
+ * A search step, which goes through all experts at their full rank, in micro-steps of a final
+ * training: a rough measure for the time left.
+ */
 const SEARCH_STEP = { 'first-order': 4, 'second-order': 10 } as const;
 
 /** Refuses an --out that no folder can be. */
 export function checkOutFolder(path: string): void {
   const found = statSync(path, { throwIfNoEntry: false });
-  if (found && !found.isDirectory()) throw new InputError('bad-option', `--out ${path}: this is a file, not a folder.`);
+  if (found && !found.isDirectory())
+    throw new InputError('bad-option', `--out ${path}: this is a file, not a folder.`);
 }
 
 /** A comparison over one folder of results. */
@@ -92,8 +107,12 @@ export class Comparison implements Evidence {
       for (const task of tuneTasks(plan, method)) if (!(await this.ensure(task))) return null;
       const chosen = (await choose(plan, this, method))!;
       if (plan.learningRates.length > 1)
-        progress.note(`${method.name}: learning rate ${chosen.rate}${chosen.edge ? `, the ${chosen.edge} of the grid` : ''}`);
-      for (const seed of plan.seeds) if (!(await this.ensure({ method, stage: 'final', seed, learningRate: chosen.rate }))) return null;
+        progress.note(
+          `${method.name}: learning rate ${chosen.rate}${chosen.edge ? `, the ${chosen.edge} of the grid` : ''}`,
+        );
+      for (const seed of plan.seeds)
+        if (!(await this.ensure({ method, stage: 'final', seed, learningRate: chosen.rate })))
+          return null;
       this.write(await this.table());
     }
     return this.table();
@@ -113,7 +132,13 @@ export class Comparison implements Evidence {
   private async key({ method, stage, seed, learningRate }: Task) {
     const config = method.config(seed, learningRate);
     const sizes = searches(config) ? null : await this.named(config);
-    return { stage, method: method.name, seed, learningRate, hash: digest([settingsOf(config), sizes, method.shuffled, this.input.files]) };
+    return {
+      stage,
+      method: method.name,
+      seed,
+      learningRate,
+      hash: digest([settingsOf(config), sizes, method.shuffled, this.input.files]),
+    };
   }
 
   /** The allocation of settings without a search. */
@@ -121,29 +146,48 @@ export class Comparison implements Evidence {
     return readAllocation(config, this.input.planPath, this.input.model.config);
   }
 
-  /** A method's search with a seed: neither the training that follows nor its size is part of it. */
+  /**
+   * A method's search with a seed: neither the training that follows nor its size is part of it.
+   */
   private search(method: Method, seed: number): { key: SearchKey; config: SearchConfig } {
     const config = method.config(seed, this.input.plan.learningRates[0]);
     invariant(searches(config), `${method.name} has no search`);
-    const own = settingsOf({ ...config, train: defaultRunConfig().train, adapter: { ...config.adapter, parameters: null } });
+    const own = settingsOf({
+      ...config,
+      train: defaultRunConfig().train,
+      adapter: { ...config.adapter, parameters: null },
+    });
     const hash = digest([own, this.input.files]);
     const slug = this.input.plan.methods.find((m) => m.name === method.origin)!.slug;
     return { key: { slug, seed, hash }, config };
   }
 
-  /** What a method's search found with a seed, searched now unless it was before; null where that was stopped. */
+  /**
+   * What a method's search found with a seed, searched now unless it was before; null where that
+   * was stopped.
+   */
   private async found(method: Method, seed: number): Promise<FoundAllocation | null> {
     const there = await this.kept(method, seed);
     if (there) return there;
     const { key, config } = this.search(method, seed);
     const before = this.done;
-    const found = await this.searched.search(key, this.input.rows, config, this.control, (step, of, loss) => {
-      this.done = before + step * SEARCH_STEP[config.search.order];
-      this.tell(`${method.origin}, seed ${seed}, search step ${step} of ${of}: upper loss ${loss.toFixed(3)}`);
-    });
+    const found = await this.searched.search(
+      key,
+      this.input.rows,
+      config,
+      this.control,
+      (step, of, loss) => {
+        this.done = before + step * SEARCH_STEP[config.search.order];
+        this.tell(
+          `${method.origin}, seed ${seed}, search step ${step} of ${of}: upper loss ${loss.toFixed(3)}`,
+        );
+      },
+    );
     if (found) {
       const { seconds, parameters } = found.record;
-      this.input.progress.note(`${method.origin}, seed ${seed}: an allocation of ${parameters} parameters, found in ${duration(seconds)}`);
+      this.input.progress.note(
+        `${method.origin}, seed ${seed}: an allocation of ${parameters} parameters, found in ${duration(seconds)}`,
+      );
     }
     return found;
   }
@@ -165,7 +209,8 @@ export class Comparison implements Evidence {
     for (const method of plan.methods) {
       const rate = (await choose(plan, this, method))?.rate;
       const tasks = tuneTasks(plan, method);
-      for (const seed of plan.seeds) tasks.push({ method, stage: 'final', seed, learningRate: rate ?? plan.learningRates[0] });
+      for (const seed of plan.seeds)
+        tasks.push({ method, stage: 'final', seed, learningRate: rate ?? plan.learningRates[0] });
       for (const task of tasks) {
         if ((task.stage === 'tune' || rate !== undefined) && (await this.find(task))) continue;
         sum += this.microSteps(task);
@@ -207,7 +252,10 @@ export class Comparison implements Evidence {
     if (!figures) return false;
     this.log.append({ ...key, ...figures, device: model.gpu.name, kernels: { ...model.variants } });
     const { exactMatch, loss, validationLoss } = figures;
-    const shown = [exactMatch !== null && `exact match ${exactMatch.toFixed(3)}`, loss !== null && `loss ${loss.toFixed(3)}`];
+    const shown = [
+      exactMatch !== null && `exact match ${exactMatch.toFixed(3)}`,
+      loss !== null && `loss ${loss.toFixed(3)}`,
+    ];
     if (stage === 'tune') shown.push(`validation loss ${validationLoss?.toFixed(3)}`);
     progress.note(`${what}: ${shown.filter((s) => s).join(', ')}`);
     return true;
@@ -218,8 +266,12 @@ export class Comparison implements Evidence {
     const { layers } = this.input.model.config;
     const found = method.searches ? await this.found(method, config.seed) : null;
     if (method.searches && !found) return null;
-    const sizes = found ? resolveAllocation(config, this.input.model.config, found.allocation) : await this.named(config);
-    return method.shuffled ? shuffleLayers(sizes, layers, config.adapter.targets, config.seed) : sizes;
+    const sizes = found
+      ? resolveAllocation(config, this.input.model.config, found.allocation)
+      : await this.named(config);
+    return method.shuffled
+      ? shuffleLayers(sizes, layers, config.adapter.targets, config.seed)
+      : sizes;
   }
 
   private table(): Promise<Table> {

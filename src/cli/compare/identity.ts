@@ -1,10 +1,12 @@
-// What makes two runs of a comparison the same: a hash of the settings that differ from their defaults, and of all else that decides a run.
+// What makes two runs of a comparison the same: a hash of the settings that differ from their
+// defaults, and of all else that decides a run.
 import { createHash } from 'node:crypto';
 import { parseRunConfig, type RunConfig } from '../../train/config.ts';
 
 type Json = Record<string, unknown>;
 
-const isRecord = (v: unknown): v is Json => typeof v === 'object' && v !== null && !Array.isArray(v);
+const isRecord = (v: unknown): v is Json =>
+  typeof v === 'object' && v !== null && !Array.isArray(v);
 
 /** The parts of `value` that are not as in `otherwise`, objects key by key. */
 export function unlike(value: Json, otherwise: Json): Json {
@@ -17,9 +19,13 @@ export function unlike(value: Json, otherwise: Json): Json {
   return out;
 }
 
-/** A run's settings as far as they differ from the defaults of a search: a setting that is new, and off by default, leaves old runs what they were. */
+/**
+ * A run's settings as far as they differ from the defaults of a search: a setting that is new, and
+ * off by default, leaves old runs what they were.
+ */
 export const settingsOf = (config: Partial<RunConfig>): Json =>
   unlike(config, parseRunConfig({ search: {} }, 'defaults') as unknown as Json);
 
 /** The first 16 hexadecimal digits of the SHA-256 of a value's JSON. */
-export const digest = (value: unknown): string => createHash('sha256').update(JSON.stringify(value)).digest('hex').slice(0, 16);
+export const digest = (value: unknown): string =>
+  createHash('sha256').update(JSON.stringify(value)).digest('hex').slice(0, 16);

@@ -1,6 +1,11 @@
 // Plans: settings of every method by merging, equal parameters, and mistakes by name.
 import { describe, expect, test } from 'vitest';
-import { parameterCount, siteDims, targetNames, uniformAllocation } from '../../adapters/allocation.ts';
+import {
+  parameterCount,
+  siteDims,
+  targetNames,
+  uniformAllocation,
+} from '../../adapters/allocation.ts';
 import { deepMerge, nearestRank, parsePlan } from './plan.ts';
 import { cycle, shuffleLayers } from './shuffle.ts';
 
@@ -20,7 +25,8 @@ const good = {
   baseline: 'uniform',
 };
 const parse = (change: object = {}) => parsePlan({ ...good, ...change }, 'plan.json', model);
-const withMethod = (settings: object) => () => parse({ methods: { ...good.methods, odd: settings } });
+const withMethod = (settings: object) => () =>
+  parse({ methods: { ...good.methods, odd: settings } });
 
 test('settings are merged, seed and learning rate put in, defaults filled in', () => {
   const plan = parse();
@@ -34,9 +40,17 @@ test('settings are merged, seed and learning rate put in, defaults filled in', (
     train: { steps: 7, learningRate: 0.5 },
     adapter: { experts: 8, parameters: 9000 },
   });
-  expect(few.config(1, 0.5)).toMatchObject({ train: { steps: 9, batch: 4 }, adapter: { experts: 2, dropout: 0 } });
+  expect(few.config(1, 0.5)).toMatchObject({
+    train: { steps: 9, batch: 4 },
+    adapter: { experts: 2, dropout: 0 },
+  });
   expect(found).toMatchObject({ searches: true, shuffled: false, slug: 'found' });
-  expect(twin).toMatchObject({ searches: true, shuffled: true, origin: 'found', slug: 'found-shuffled' });
+  expect(twin).toMatchObject({
+    searches: true,
+    shuffled: true,
+    origin: 'found',
+    slug: 'found-shuffled',
+  });
   expect(twin.config(1, 0.5)).toEqual(found.config(1, 0.5));
 });
 
@@ -44,17 +58,22 @@ test('plain LoRA gets the rank nearest to the parameters, unless it has its own'
   const [, lora, three] = parse().methods;
   expect(lora.config(1, 0.1).adapter.rank).toBe(nearestRank(9000, targetNames, model));
   expect(three.config(1, 0.1).adapter.rank).toBe(3);
-  const of = (rank: number) => parameterCount(uniformAllocation(4, targetNames, 1, rank), siteDims(model));
+  const of = (rank: number) =>
+    parameterCount(uniformAllocation(4, targetNames, 1, rank), siteDims(model));
   const rows = (rank: number) => rank * (of(2) - of(1)); // without routers
   for (const n of [1, 5000, 9000, 12_345]) {
     const best = nearestRank(n, targetNames, model);
     for (const other of [best - 1, best + 1])
-      if (other > 0) expect(Math.abs(rows(best) - n)).toBeLessThanOrEqual(Math.abs(rows(other) - n));
+      if (other > 0)
+        expect(Math.abs(rows(best) - n)).toBeLessThanOrEqual(Math.abs(rows(other) - n));
   }
 });
 
 test('deepMerge: objects by key, all else replaced', () => {
-  expect(deepMerge({ a: { b: 1, c: [1, 2] }, d: false }, { a: { c: [3] }, d: { e: 1 } })).toEqual({ a: { b: 1, c: [3] }, d: { e: 1 } });
+  expect(deepMerge({ a: { b: 1, c: [1, 2] }, d: false }, { a: { c: [3] }, d: { e: 1 } })).toEqual({
+    a: { b: 1, c: [3] },
+    d: { e: 1 },
+  });
 });
 
 describe('mistakes', () => {
@@ -64,17 +83,53 @@ describe('mistakes', () => {
     ['a seed twice', () => parse({ seeds: [1, 1] }), /seeds: names a seed twice/],
     ['a rate of 0', () => parse({ learningRates: [0] }), /learningRates\.0: /],
     ['baseline', () => parse({ baseline: 'none' }), /baseline is "none", which is no method/],
-    ['an unknown setting', withMethod({ adapter: { ranks: 3 } }), /method "odd": unknown key "adapter\.ranks"/],
-    ['a seed in a method', withMethod({ seed: 3 }), /method "odd": "seed" is set by the plan's seeds/],
-    ['a rate in run', () => parse({ run: { train: { learningRate: 1 } } }), /plan\.json run: "train\.learningRate" is set by/],
+    [
+      'an unknown setting',
+      withMethod({ adapter: { ranks: 3 } }),
+      /method "odd": unknown key "adapter\.ranks"/,
+    ],
+    [
+      'a seed in a method',
+      withMethod({ seed: 3 }),
+      /method "odd": "seed" is set by the plan's seeds/,
+    ],
+    [
+      'a rate in run',
+      () => parse({ run: { train: { learningRate: 1 } } }),
+      /plan\.json run: "train\.learningRate" is set by/,
+    ],
     ['data in a method', withMethod({ data: {} }), /method "odd": "data" belongs to run/],
     ['no training', withMethod({ train: false, search: {} }), /method "odd": train is false/],
-    ['nothing to choose by', () => parse({ run: { data: { validation: 0 } } }), /"data\.validation" is 0/],
-    ['a twin of nothing', withMethod({ shuffled: 'none' }), /method "odd": shuffled is "none", which is no method/],
-    ['a twin of a twin', withMethod({ shuffled: 'found, shuffled' }), /which is no method with layers of its own/],
-    ['a twin with settings', withMethod({ shuffled: 'found', train: {} }), /method "odd": "train" can't stand beside/],
-    ['a twin of plain LoRA', withMethod({ shuffled: 'plain LoRA' }), /the layers of "plain LoRA" are all alike/],
-    ['names alike', () => parse({ methods: { ...good.methods, 'plain lora!': {} } }), /differs from another's by its signs alone/],
+    [
+      'nothing to choose by',
+      () => parse({ run: { data: { validation: 0 } } }),
+      /"data\.validation" is 0/,
+    ],
+    [
+      'a twin of nothing',
+      withMethod({ shuffled: 'none' }),
+      /method "odd": shuffled is "none", which is no method/,
+    ],
+    [
+      'a twin of a twin',
+      withMethod({ shuffled: 'found, shuffled' }),
+      /which is no method with layers of its own/,
+    ],
+    [
+      'a twin with settings',
+      withMethod({ shuffled: 'found', train: {} }),
+      /method "odd": "train" can't stand beside/,
+    ],
+    [
+      'a twin of plain LoRA',
+      withMethod({ shuffled: 'plain LoRA' }),
+      /the layers of "plain LoRA" are all alike/,
+    ],
+    [
+      'names alike',
+      () => parse({ methods: { ...good.methods, 'plain lora!': {} } }),
+      /differs from another's by its signs alone/,
+    ],
   ])('%s', (_, run, message) => expect(run).toThrow(message));
 });
 
@@ -84,7 +139,9 @@ test('a cycle moves every layer, and differs by seed', () => {
     expect([...order].sort()).toEqual([0, 1, 2, 3, 4]);
     expect(order.every((from, to) => from !== to)).toBe(true);
   }
-  expect(new Set(Array.from({ length: 50 }, (_, seed) => cycle(5, seed).join())).size).toBeGreaterThan(10);
+  expect(
+    new Set(Array.from({ length: 50 }, (_, seed) => cycle(5, seed).join())).size,
+  ).toBeGreaterThan(10);
 });
 
 test('shuffled layers: sizes move as whole layers, parameters stay', () => {
@@ -97,6 +154,8 @@ test('shuffled layers: sizes move as whole layers, parameters stay', () => {
   const shuffled = shuffleLayers(allocation, 3, targets, 4);
   expect(shuffled.experts[`model.layers.${order.indexOf(0)}.self_attn.q_proj`]).toBe(1);
   expect(shuffled.ranks[`model.layers.${order.indexOf(1)}.mlp.down_proj.experts.0`]).toBe(7);
-  expect(parameterCount(shuffled, siteDims(model))).toBe(parameterCount(allocation, siteDims(model)));
+  expect(parameterCount(shuffled, siteDims(model))).toBe(
+    parameterCount(allocation, siteDims(model)),
+  );
   expect(Object.keys(shuffled.ranks).length).toBe(Object.keys(allocation.ranks).length);
 });

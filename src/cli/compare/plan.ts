@@ -1,4 +1,5 @@
-// The plan of a comparison: which methods, seeds and learning rates, and the settings of every run that follow from it.
+// The plan of a comparison: which methods, seeds and learning rates, and the settings of every run
+// that follow from it.
 import { z } from 'zod';
 import { siteDims, sitePaths, type Target, targetOf } from '../../adapters/allocation.ts';
 import { parseTrainingConfig, searches, type TrainingConfig } from '../../train/config.ts';
@@ -10,7 +11,8 @@ type ModelShape = { layers: number } & Parameters<typeof siteDims>[0];
 
 const json = z.record(z.string(), z.unknown());
 const distinct = (what: string) => (values: readonly number[], ctx: z.RefinementCtx) => {
-  if (new Set(values).size < values.length) ctx.addIssue({ code: 'custom', message: `names a ${what} twice` });
+  if (new Set(values).size < values.length)
+    ctx.addIssue({ code: 'custom', message: `names a ${what} twice` });
 };
 const seed = z.number().int().min(0).max(Number.MAX_SAFE_INTEGER);
 
@@ -18,7 +20,9 @@ const schema = z.strictObject({
   run: json.default({}).describe('run.json of all methods'),
   methods: z
     .record(z.string().min(1), json)
-    .describe('Name → what it changes in run.json, or {"shuffled": NAME}: another method with its layers permuted'),
+    .describe(
+      'Name → what it changes in run.json, or {"shuffled": NAME}: another method with its layers permuted',
+    ),
   seeds: z.array(seed).min(1).superRefine(distinct('seed')),
   learningRates: z
     .array(z.number().positive())
@@ -30,7 +34,9 @@ const schema = z.strictObject({
     .min(1)
     .superRefine(distinct('seed'))
     .default([101, 102])
-    .describe('Of the runs that choose the learning rate, by validation rows; seeds may be among them'),
+    .describe(
+      'Of the runs that choose the learning rate, by validation rows; seeds may be among them',
+    ),
   baseline: z.string().describe('The method that the others are compared with'),
 });
 
@@ -39,7 +45,9 @@ export interface Method {
   name: string;
   /** The name as part of a file name. */
   slug: string;
-  /** The method whose search it uses: its own name, or that of the method whose layers it permutes. */
+  /**
+   * The method whose search it uses: its own name, or that of the method whose layers it permutes.
+   */
   origin: string;
   /** Its layers are permuted by the seed. */
   shuffled: boolean;
@@ -59,7 +67,8 @@ export interface Plan {
   baseline: string;
 }
 
-const isRecord = (v: unknown): v is Json => typeof v === 'object' && v !== null && !Array.isArray(v);
+const isRecord = (v: unknown): v is Json =>
+  typeof v === 'object' && v !== null && !Array.isArray(v);
 
 /** `base` with the values of `over`, objects merged key by key, anything else replaced. */
 export function deepMerge(base: Json, over: Json): Json {
@@ -79,23 +88,35 @@ const slugOf = (name: string): string =>
     .replace(/^-|-$/g, '');
 
 /** The rank of plain LoRA whose parameters come nearest to `parameters`; at least 1. */
-export function nearestRank(parameters: number, targets: readonly Target[], model: ModelShape): number {
+export function nearestRank(
+  parameters: number,
+  targets: readonly Target[],
+  model: ModelShape,
+): number {
   const dims = siteDims(model);
-  const row = sitePaths(model.layers, targets).reduce((a, path) => a + dims[targetOf(path)].inputs + dims[targetOf(path)].outputs, 0);
+  const row = sitePaths(model.layers, targets).reduce(
+    (a, path) => a + dims[targetOf(path)].inputs + dims[targetOf(path)].outputs,
+    0,
+  );
   return Math.max(1, Math.round(parameters / row));
 }
 
 /** Settings that the plan has a place of its own for. */
 function checkOwn(part: Json, where: string): void {
   const train = isRecord(part.train) ? part.train : {};
-  if (part.seed !== undefined) throw new InputError('bad-config', `${where}: "seed" is set by the plan's seeds.`);
+  if (part.seed !== undefined)
+    throw new InputError('bad-config', `${where}: "seed" is set by the plan's seeds.`);
   if (train.learningRate !== undefined)
-    throw new InputError('bad-config', `${where}: "train.learningRate" is set by the plan's learningRates.`);
+    throw new InputError(
+      'bad-config',
+      `${where}: "train.learningRate" is set by the plan's learningRates.`,
+    );
 }
 
 /**
- * Checks the parsed contents of a plan for a model. Every method's settings are those of `run` with its own merged in. Where they have
- * adapter.parameters, plain LoRA gets the rank that comes nearest to it, unless the method itself gives adapter.rank.
+ * Checks the parsed contents of a plan for a model. Every method's settings are those of `run` with
+ * its own merged in. Where they have adapter.parameters, plain LoRA gets the rank that comes
+ * nearest to it, unless the method itself gives adapter.rank.
  * @throws InputError('bad-config') naming the plan's key, or the method and the key of its run.json
  */
 export function parsePlan(contents: unknown, where: string, model: ModelShape): Plan {
@@ -110,7 +131,8 @@ export function parsePlan(contents: unknown, where: string, model: ModelShape): 
   }
   const plan = result.data;
   const fail = (message: string) => new InputError('bad-config', `${where}: ${message}.`);
-  if (!Object.hasOwn(plan.methods, plan.baseline)) throw fail(`baseline is "${plan.baseline}", which is no method`);
+  if (!Object.hasOwn(plan.methods, plan.baseline))
+    throw fail(`baseline is "${plan.baseline}", which is no method`);
   checkOwn(plan.run, `${where} run`);
   const tunes = plan.learningRates.length > 1;
 
@@ -119,7 +141,11 @@ export function parsePlan(contents: unknown, where: string, model: ModelShape): 
     const at = `${where} method "${name}"`;
     if (own.shuffled !== undefined) return shuffledTwin(name, own, at);
     checkOwn(own, at);
-    if (own.data !== undefined) throw new InputError('bad-config', `${at}: "data" belongs to run: it is the same for all methods.`);
+    if (own.data !== undefined)
+      throw new InputError(
+        'bad-config',
+        `${at}: "data" belongs to run: it is the same for all methods.`,
+      );
     const merged = deepMerge(plan.run, own);
     const adapter = isRecord(merged.adapter) ? merged.adapter : {};
     const config = (s: number, learningRate: number) => {
@@ -132,23 +158,48 @@ export function parsePlan(contents: unknown, where: string, model: ModelShape): 
     };
     const first = config(plan.seeds[0], plan.learningRates[0]);
     if (tunes && first.data.validation === 0)
-      throw new InputError('bad-config', `${at}: "data.validation" is 0: learning rates are chosen by the loss on validation rows.`);
-    return { name, slug: slugOf(name), origin: name, shuffled: false, searches: searches(first), config };
+      throw new InputError(
+        'bad-config',
+        `${at}: "data.validation" is 0: learning rates are chosen by the loss on validation rows.`,
+      );
+    return {
+      name,
+      slug: slugOf(name),
+      origin: name,
+      shuffled: false,
+      searches: searches(first),
+      config,
+    };
   };
   const shuffledTwin = (name: string, own: Json, at: string): Method => {
     const stranger = Object.keys(own).find((key) => key !== 'shuffled');
-    if (stranger !== undefined) throw new InputError('bad-config', `${at}: "${stranger}" can't stand beside "shuffled".`);
-    const origin = typeof own.shuffled === 'string' && Object.hasOwn(plan.methods, own.shuffled) ? own.shuffled : null;
+    if (stranger !== undefined)
+      throw new InputError('bad-config', `${at}: "${stranger}" can't stand beside "shuffled".`);
+    const origin =
+      typeof own.shuffled === 'string' && Object.hasOwn(plan.methods, own.shuffled)
+        ? own.shuffled
+        : null;
     if (origin === null || plan.methods[origin].shuffled !== undefined)
-      throw new InputError('bad-config', `${at}: shuffled is ${JSON.stringify(own.shuffled)}, which is no method with layers of its own.`);
+      throw new InputError(
+        'bad-config',
+        `${at}: shuffled is ${JSON.stringify(own.shuffled)}, which is no method with layers of its own.`,
+      );
     const of = method(origin);
-    if (of.config(plan.seeds[0], plan.learningRates[0]).adapter.method === 'lora' || model.layers < 2)
+    if (
+      of.config(plan.seeds[0], plan.learningRates[0]).adapter.method === 'lora' ||
+      model.layers < 2
+    )
       throw new InputError('bad-config', `${at}: the layers of "${origin}" are all alike.`);
     return { ...of, name, slug: slugOf(name), shuffled: true };
   };
 
   const methods = Object.keys(plan.methods).map(method);
-  const twice = methods.find((m, i) => m.slug === '' || methods.findIndex((o) => o.slug === m.slug) < i);
-  if (twice) throw fail(`the name of method "${twice.name}" differs from another's by its signs alone, or has no letter`);
+  const twice = methods.find(
+    (m, i) => m.slug === '' || methods.findIndex((o) => o.slug === m.slug) < i,
+  );
+  if (twice)
+    throw fail(
+      `the name of method "${twice.name}" differs from another's by its signs alone, or has no letter`,
+    );
   return { ...plan, methods, learningRates: [...plan.learningRates].sort((a, b) => a - b) };
 }

@@ -38,7 +38,13 @@ describe('the file', () => {
     const { log, notes } = open(path);
     expect(log.get(line())).toEqual(line());
     expect(log.get(line({ seed: 2 }))?.exactMatch).toBeNull();
-    for (const other of [{ seed: 3 }, { stage: 'tune' as const }, { learningRate: 0.1 }, { hash: 'abd' }, { method: 'random' }])
+    for (const other of [
+      { seed: 3 },
+      { stage: 'tune' as const },
+      { learningRate: 0.1 },
+      { hash: 'abd' },
+      { method: 'random' },
+    ])
       expect(log.get(line(other))).toBeUndefined();
     expect([notes, readFileSync(path, 'utf8').split('\n').length]).toEqual([[], 3]);
   });
@@ -68,19 +74,35 @@ describe('the file', () => {
 });
 
 describe('the table', () => {
-  const of = (name: string, matches: (number | null)[], losses: number[], edge: 'lowest' | 'highest' | null = null) => ({
+  const of = (
+    name: string,
+    matches: (number | null)[],
+    losses: number[],
+    edge: 'lowest' | 'highest' | null = null,
+  ) => ({
     name,
     learningRate: 0.01,
     edge,
-    results: matches.map((exactMatch, i) => line({ method: name, seed: i + 1, exactMatch, loss: losses[i], parameters: 1000 + i })),
+    results: matches.map((exactMatch, i) =>
+      line({ method: name, seed: i + 1, exactMatch, loss: losses[i], parameters: 1000 + i }),
+    ),
   });
   test('differences are paired by seed', () => {
     const base = of('base', [0.5, 0.7], [0.4, 0.2]);
     const other = of('other', [0.7, 0.6, 0.9], [0.3, 0.3, 0.1], 'highest');
     other.results.reverse();
     const [first, second] = tableRows([base, of('none', [], []), other], 'base');
-    expect(first).toMatchObject({ name: 'base', n: 2, difference: null, parameters: { least: 1000, most: 1001 } });
-    expect(second).toMatchObject({ name: 'other', n: 3, difference: { exactMatch: { n: 2 }, loss: { n: 2 } } });
+    expect(first).toMatchObject({
+      name: 'base',
+      n: 2,
+      difference: null,
+      parameters: { least: 1000, most: 1001 },
+    });
+    expect(second).toMatchObject({
+      name: 'other',
+      n: 3,
+      difference: { exactMatch: { n: 2 }, loss: { n: 2 } },
+    });
     expect(second.difference?.exactMatch?.mean).toBeCloseTo(0.05, 12);
     expect(second.difference?.loss.mean).toBeCloseTo(0, 12);
     const text = tableMarkdown({ baseline: 'base', methods: [first, second], found: [] });
@@ -92,14 +114,41 @@ describe('the table', () => {
     const rows = tableRows([of('base', [null], [0.4]), of('other', [null], [0.3])], 'base');
     expect(rows.map((r) => r.exactMatch)).toEqual([null, null]);
     const cells = tableMarkdown({ baseline: 'base', methods: rows, found: [] }).split('\n')[3];
-    expect(cells.split('|').map((c) => c.trim())).toEqual(['', 'other', '1', '0.01', '1,000', '–', '–', '0.300', '−0.100', '']);
+    expect(cells.split('|').map((c) => c.trim())).toEqual([
+      '',
+      'other',
+      '1',
+      '0.01',
+      '1,000',
+      '–',
+      '–',
+      '0.300',
+      '−0.100',
+      '',
+    ]);
   });
   test('what searches found', () => {
     const value = { n: 2, mean: 1234.4, sd: 10 };
-    const found = [{ name: 's', n: 2, agreement: 0.5, parameters: value, expectedParameters: null, closed: value, seconds: value }];
-    expect(tableMarkdown({ baseline: 'base', methods: [], found })).toMatch(/\| s +\| +2 \| +\+0\.50 \| +1,234 ± 10 \| +– \|/);
+    const found = [
+      {
+        name: 's',
+        n: 2,
+        agreement: 0.5,
+        parameters: value,
+        expectedParameters: null,
+        closed: value,
+        seconds: value,
+      },
+    ];
+    expect(tableMarkdown({ baseline: 'base', methods: [], found })).toMatch(
+      /\| s +\| +2 \| +\+0\.50 \| +1,234 ± 10 \| +– \|/,
+    );
   });
   test('columns are as wide as their widest cell', () => {
-    expect(markdownTable(['a', 'b'], [['long', '1']]).split('\n')).toEqual(['| a    |   b |', '| ---- | --: |', '| long |   1 |']);
+    expect(markdownTable(['a', 'b'], [['long', '1']]).split('\n')).toEqual([
+      '| a    |   b |',
+      '| ---- | --: |',
+      '| long |   1 |',
+    ]);
   });
 });

@@ -12,7 +12,10 @@ const result = z.strictObject({
   parameters: z.number(),
   steps: z.number(),
   validationLoss: z.number().nullable(),
-  loss: z.number().nullable().describe('Held-out; null in stage tune, which never looks at these rows'),
+  loss: z
+    .number()
+    .nullable()
+    .describe('Held-out; null in stage tune, which never looks at these rows'),
   exactMatch: z.number().nullable(),
   seconds: z.strictObject({ prepare: z.number(), train: z.number(), evaluate: z.number() }),
   device: z.string(),
@@ -24,14 +27,16 @@ export type Result = z.output<typeof result>;
 /** What makes two runs the same. */
 export type ResultKey = Pick<Result, 'stage' | 'method' | 'seed' | 'learningRate' | 'hash'>;
 
-const keyOf = ({ stage, method, seed, learningRate, hash }: ResultKey): string => JSON.stringify([stage, method, seed, learningRate, hash]);
+const keyOf = ({ stage, method, seed, learningRate, hash }: ResultKey): string =>
+  JSON.stringify([stage, method, seed, learningRate, hash]);
 
 /** The results of a comparison, kept in a file. */
 export class ResultLog {
   private readonly found = new Map<string, Result>();
 
   /**
-   * Reads what is there. A last line that was cut off is taken away (it is finished with a line break where only that is missing).
+   * Reads what is there. A last line that was cut off is taken away (it is finished with a line
+   * break where only that is missing).
    * @throws InputError naming file and line where another line is no result
    */
   constructor(
@@ -44,7 +49,11 @@ export class ResultLog {
     const last = lines.pop()!;
     lines.forEach((line, i) => {
       const read = parse(line);
-      if (!read) throw new InputError('bad-data', `${path} line ${i + 1} is no result of a comparison: ${line.slice(0, 80)}`);
+      if (!read)
+        throw new InputError(
+          'bad-data',
+          `${path} line ${i + 1} is no result of a comparison: ${line.slice(0, 80)}`,
+        );
       this.found.set(keyOf(read), read);
     });
     if (last === '') return;
@@ -55,7 +64,9 @@ export class ResultLog {
       return;
     }
     truncateSync(path, Buffer.byteLength(text) - Buffer.byteLength(last));
-    note(`${path} line ${lines.length + 1} was cut off; it is taken away, and its run is done again.`);
+    note(
+      `${path} line ${lines.length + 1} was cut off; it is taken away, and its run is done again.`,
+    );
   }
 
   /** The result of a run that was done before. */

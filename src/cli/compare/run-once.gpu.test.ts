@@ -1,4 +1,5 @@
-// Runs and searches one after the other leave nothing on the device, and a run gives the same figures again.
+// Runs and searches one after the other leave nothing on the device, and a run gives the same
+// figures again.
 import { expect, test } from 'vitest';
 import { presetAllocation } from '../../adapters/presets.ts';
 import { readDataset } from '../../data/formats.ts';
@@ -47,7 +48,14 @@ test('runs and searches free what they put on the device; the same run again giv
   const options = { tokenizer: null, vocab: model.config.vocab, data: config.data };
   const { examples } = await readDataset([folder.open('data.jsonl')!], options);
   const { targets, experts: maxExperts, rank: maxRank, topK } = config.adapter;
-  const sizes = presetAllocation('random', { layers: model.config.layers, targets, maxExperts, maxRank, topK, seed: 1 });
+  const sizes = presetAllocation('random', {
+    layers: model.config.layers,
+    targets,
+    maxExperts,
+    maxRank,
+    topK,
+    seed: 1,
+  });
   const once = (change: Partial<RunOnce> = {}) =>
     runOnce({
       model,
@@ -61,11 +69,20 @@ test('runs and searches free what they put on the device; the same run again giv
     });
   const bytes = await watchBuffers();
   const first = await once();
-  expect(first).toMatchObject({ steps: 2, loss: expect.any(Number), exactMatch: expect.any(Number), validationLoss: expect.any(Number) });
+  expect(first).toMatchObject({
+    steps: 2,
+    loss: expect.any(Number),
+    exactMatch: expect.any(Number),
+    validationLoss: expect.any(Number),
+  });
   expect(bytes()).toBe(0);
 
   const tune = await once({ heldOut: null });
-  expect([tune?.loss, tune?.exactMatch, tune?.validationLoss]).toEqual([null, null, first?.validationLoss]);
+  expect([tune?.loss, tune?.exactMatch, tune?.validationLoss]).toEqual([
+    null,
+    null,
+    first?.validationLoss,
+  ]);
   const stopped = new RunControl();
   expect(await once({ control: stopped, onStep: () => stopped.stop() })).toBeNull();
   expect(bytes()).toBe(0);

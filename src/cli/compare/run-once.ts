@@ -1,4 +1,5 @@
-// One run of a comparison: fresh adapter, training, evaluation; whatever it put on the device is freed.
+// One run of a comparison: fresh adapter, training, evaluation; whatever it put on the device is
+// freed.
 import type { Allocation } from '../../adapters/allocation.ts';
 import { countParameters } from '../../adapters/layout.ts';
 import type { Example } from '../../data/example.ts';
@@ -36,7 +37,15 @@ export interface Figures {
 const EVALUATED = 32;
 
 /** Trains and evaluates once. Null where `control` stopped it before the end. */
-export async function runOnce({ model, rows, config, allocation, heldOut, control, onStep }: RunOnce): Promise<Figures | null> {
+export async function runOnce({
+  model,
+  rows,
+  config,
+  allocation,
+  heldOut,
+  control,
+  onStep,
+}: RunOnce): Promise<Figures | null> {
   let validationLoss: number | null = null;
   const marks = [performance.now()];
   const since = () => {
@@ -63,7 +72,9 @@ export async function runOnce({ model, rows, config, allocation, heldOut, contro
     const { steps, layout } = session;
     const found =
       heldOut && !control.stopped
-        ? await evaluateExamples(model, layout, heldOut.examples, heldOut.tokenizer, { microBatch: EVALUATED })
+        ? await evaluateExamples(model, layout, heldOut.examples, heldOut.tokenizer, {
+            microBatch: EVALUATED,
+          })
         : null;
     const evaluate = since();
     if (control.stopped) return null;

@@ -1,8 +1,15 @@
-// The searches of a comparison: one a method and seed, whose allocation is kept in files and used by all of its runs.
+// The searches of a comparison: one a method and seed, whose allocation is kept in files and used
+// by all of its runs.
 import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { z } from 'zod';
-import { type Allocation, parameterCount, parseAllocation, siteDims, siteRanks } from '../../adapters/allocation.ts';
+import {
+  type Allocation,
+  parameterCount,
+  parseAllocation,
+  siteDims,
+  siteRanks,
+} from '../../adapters/allocation.ts';
 import type { LoadedModel } from '../../model/load.ts';
 import type { Row } from '../../train/batch.ts';
 import type { SearchConfig } from '../../train/config.ts';
@@ -16,10 +23,15 @@ const record = z.strictObject({
   seed: z.number(),
   steps: z.number(),
   seconds: z.number(),
-  parameters: z.number().describe('Of the allocation as found, before it is scaled to adapter.parameters'),
+  parameters: z
+    .number()
+    .describe('Of the allocation as found, before it is scaled to adapter.parameters'),
   upperLoss: z.number(),
   lambda: z.number(),
-  expectedParameters: z.number().nullable().describe('By the GSVs at the end; null where the estimator has no distribution of sizes'),
+  expectedParameters: z
+    .number()
+    .nullable()
+    .describe('By the GSVs at the end; null where the estimator has no distribution of sizes'),
   device: z.string(),
   kernels: z.record(z.string(), z.unknown()),
 });
@@ -52,25 +64,39 @@ export class SearchFolder {
     return join(this.folder, `${slug}-${seed}-${what}.json`);
   }
 
-  /** What a search with these settings found before; null where there is none. @throws InputError where its files are damaged */
+  /**
+   * What a search with these settings found before; null where there is none.
+   * @throws InputError where its files are damaged
+   */
   async read(key: SearchKey, { adapter }: SearchConfig): Promise<FoundAllocation | null> {
     const path = this.path(key, 'search');
     if (!existsSync(path)) return null;
     const read = record.safeParse(JSON.parse(readFileSync(path, 'utf8')));
-    if (!read.success) throw new InputError('bad-data', `${path} is no record of a search; take it away and the search is done again.`);
+    if (!read.success)
+      throw new InputError(
+        'bad-data',
+        `${path} is no record of a search; take it away and the search is done again.`,
+      );
     if (read.data.hash !== key.hash) return null;
     const files = { experts: this.path(key, 'expert'), ranks: this.path(key, 'rank') };
-    const allocation = parseAllocation(await readJson(files.experts, 'bad-adapter'), await readJson(files.ranks, 'bad-adapter'), {
-      layers: this.model.config.layers,
-      targets: adapter.targets,
-      maxExperts: adapter.experts,
-      maxRank: adapter.rank,
-      files,
-    });
+    const allocation = parseAllocation(
+      await readJson(files.experts, 'bad-adapter'),
+      await readJson(files.ranks, 'bad-adapter'),
+      {
+        layers: this.model.config.layers,
+        targets: adapter.targets,
+        maxExperts: adapter.experts,
+        maxRank: adapter.rank,
+        files,
+      },
+    );
     return { allocation, record: read.data };
   }
 
-  /** Searches, and keeps what was found; the record is written last. Null where `control` stopped it before the end. */
+  /**
+   * Searches, and keeps what was found; the record is written last. Null where `control` stopped it
+   * before the end.
+   */
   async search(
     key: SearchKey,
     rows: readonly Row[],
@@ -109,7 +135,9 @@ export class SearchFolder {
         upperLoss: metrics.upper_loss,
         lambda: metrics.lambda,
         expectedParameters:
-          config.search.estimator === 'paper' ? null : metrics.share * parameterCount(session.layout.adapter.spec.allocation, dims),
+          config.search.estimator === 'paper'
+            ? null
+            : metrics.share * parameterCount(session.layout.adapter.spec.allocation, dims),
         device: model.gpu.name,
         kernels: { ...model.variants },
       };
@@ -126,4 +154,6 @@ export class SearchFolder {
 
 /** Total rank of every site: what a search says about where parameters belong. */
 export const siteSizes = (allocation: Allocation): number[] =>
-  Object.keys(allocation.experts).map((path) => siteRanks(allocation, path).reduce((a, r) => a + r, 0));
+  Object.keys(allocation.experts).map((path) =>
+    siteRanks(allocation, path).reduce((a, r) => a + r, 0),
+  );

@@ -1,5 +1,11 @@
 // An allocation with its layers permuted: the same sizes in other places.
-import { type Allocation, rankKey, sitePath, siteRanks, type Target } from '../../adapters/allocation.ts';
+import {
+  type Allocation,
+  rankKey,
+  sitePath,
+  siteRanks,
+  type Target,
+} from '../../adapters/allocation.ts';
 import { Random } from '../../util/random.ts';
 
 /** A permutation of 0 … n−1 in one cycle (Sattolo), so that nothing stays in its place; n ≥ 2. */
@@ -13,8 +19,16 @@ export function cycle(n: number, seed: number): number[] {
   return order;
 }
 
-/** Every layer gets another layer's experts and ranks, by the seed. The parameter count stays what it is. */
-export function shuffleLayers(allocation: Allocation, layers: number, targets: readonly Target[], seed: number): Allocation {
+/**
+ * Every layer gets another layer's experts and ranks, by the seed. The parameter count stays what
+ * it is.
+ */
+export function shuffleLayers(
+  allocation: Allocation,
+  layers: number,
+  targets: readonly Target[],
+  seed: number,
+): Allocation {
   const out: Allocation = { experts: {}, ranks: {} };
   cycle(layers, seed).forEach((from, to) => {
     for (const target of targets) {

@@ -1,6 +1,13 @@
 // Statistics of a comparison against printed tables and worked examples.
 import { describe, expect, test } from 'vitest';
-import { agreement, meanDifference, spearman, spread, studentCentral, studentQuantile } from './statistics.ts';
+import {
+  agreement,
+  meanDifference,
+  spearman,
+  spread,
+  studentCentral,
+  studentQuantile,
+} from './statistics.ts';
 
 describe("Student's t", () => {
   // Two-sided 95 % and 99 % points as printed in tables.
@@ -46,7 +53,12 @@ test('Spearman: order alone counts, ties share ranks, no order has no correlatio
   expect(spearman([1, 2, 3, 4], [4, 3, 2, 1])).toBeCloseTo(-1, 12);
   // Ranks 1, 2.5, 2.5, 4 against 1, 2, 3, 4: 4.5 / √(4.5·5).
   expect(spearman([1, 2, 2, 3], [1, 2, 3, 4])).toBeCloseTo(4.5 / Math.sqrt(22.5), 12);
-  expect(spearman([106, 100, 86, 101, 99, 103, 97, 113, 112, 110], [7, 27, 2, 50, 28, 29, 20, 12, 6, 17])).toBeCloseTo(-29 / 165, 12);
+  expect(
+    spearman(
+      [106, 100, 86, 101, 99, 103, 97, 113, 112, 110],
+      [7, 27, 2, 50, 28, 29, 20, 12, 6, 17],
+    ),
+  ).toBeCloseTo(-29 / 165, 12);
   expect(spearman([1, 1, 1], [1, 2, 3])).toBeNull();
 });
 

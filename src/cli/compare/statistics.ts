@@ -13,12 +13,17 @@ const sum = (v: readonly number[]): number => v.reduce((a, b) => a + b, 0);
 export function spread(values: readonly number[]): Spread {
   const n = values.length;
   const mean = sum(values) / n;
-  return { n, mean, sd: n < 2 ? null : Math.sqrt(sum(values.map((v) => (v - mean) ** 2)) / (n - 1)) };
+  return {
+    n,
+    mean,
+    sd: n < 2 ? null : Math.sqrt(sum(values.map((v) => (v - mean) ** 2)) / (n - 1)),
+  };
 }
 
 /**
- * P(|T| ≤ t) of Student's t with a whole number of degrees of freedom, by its finite series (Abramowitz & Stegun 26.7.3–4):
- * with θ = atan(t/√ν), even ν: sin θ·(1 + ½cos²θ + ½·¾cos⁴θ + …); odd ν: (2/π)(θ + sin θ·(cos θ + ⅔cos³θ + …)).
+ * P(|T| ≤ t) of Student's t with a whole number of degrees of freedom, by its finite series
+ * (Abramowitz & Stegun 26.7.3–4): with θ = atan(t/√ν), even ν: sin θ·(1 + ½cos²θ + ½·¾cos⁴θ + …);
+ * odd ν: (2/π)(θ + sin θ·(cos θ + ⅔cos³θ + …)).
  */
 export function studentCentral(t: number, freedom: number): number {
   const theta = Math.atan(t / Math.sqrt(freedom));
@@ -56,7 +61,11 @@ export interface Difference {
 /** The mean of paired differences with the interval of Student's t, n − 1 degrees of freedom. */
 export function meanDifference(differences: readonly number[]): Difference {
   const { n, mean, sd } = spread(differences);
-  return { n, mean, halfWidth: sd === null ? null : (studentQuantile(0.95, n - 1) * sd) / Math.sqrt(n) };
+  return {
+    n,
+    mean,
+    halfWidth: sd === null ? null : (studentQuantile(0.95, n - 1) * sd) / Math.sqrt(n),
+  };
 }
 
 /** Ranks from 1; equal values share the mean of theirs. */
@@ -77,6 +86,8 @@ export function spearman(a: readonly number[], b: readonly number[]): number | n
 
 /** The mean of Spearman's correlation over all pairs; null where no pair has one. */
 export function agreement(vectors: readonly (readonly number[])[]): number | null {
-  const all = vectors.flatMap((a, i) => vectors.slice(i + 1).map((b) => spearman(a, b))).filter((r) => r !== null);
+  const all = vectors
+    .flatMap((a, i) => vectors.slice(i + 1).map((b) => spearman(a, b)))
+    .filter((r) => r !== null);
   return all.length === 0 ? null : sum(all) / all.length;
 }

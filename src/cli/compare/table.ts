@@ -1,4 +1,5 @@
-// The table of a comparison: means, spreads and paired differences by method, as data and as Markdown.
+// The table of a comparison: means, spreads and paired differences by method, as data and as
+// Markdown.
 import type { Result } from './results.ts';
 import { type Difference, meanDifference, type Spread, spread } from './statistics.ts';
 
@@ -32,9 +33,15 @@ export interface FoundRow {
   name: string;
   /** Searches, one a seed. */
   n: number;
-  /** Spearman's correlation of total rank per site, mean over pairs of seeds; null where there is none. */
+  /**
+   * Spearman's correlation of total rank per site, mean over pairs of seeds; null where there is
+   * none.
+   */
   agreement: number | null;
-  /** Of the allocations before they are scaled to the comparison's number, and as expected from the GSVs. */
+  /**
+   * Of the allocations before they are scaled to the comparison's number, and as expected from the
+   * GSVs.
+   */
   parameters: Spread;
   expectedParameters: Spread | null;
   /** Sites without experts. */
@@ -79,7 +86,8 @@ export function tableRows(methods: readonly MethodResults[], baseline: string): 
           name === baseline || differences.loss.length === 0
             ? null
             : {
-                exactMatch: differences.exactMatch.length > 0 ? meanDifference(differences.exactMatch) : null,
+                exactMatch:
+                  differences.exactMatch.length > 0 ? meanDifference(differences.exactMatch) : null,
                 loss: meanDifference(differences.loss),
               },
       };
@@ -91,7 +99,8 @@ const signed = (v: number, digits: number): string => {
   return Number(text) === 0 ? text : `${v < 0 ? '−' : '+'}${text}`;
 };
 
-const spreadText = (s: Spread | null): string => (s === null ? '–' : `${s.mean.toFixed(3)}${s.sd === null ? '' : ` ± ${s.sd.toFixed(3)}`}`);
+const spreadText = (s: Spread | null): string =>
+  s === null ? '–' : `${s.mean.toFixed(3)}${s.sd === null ? '' : ` ± ${s.sd.toFixed(3)}`}`;
 
 function differenceText(d: Difference | null | undefined): string {
   if (!d) return '–';
@@ -100,10 +109,14 @@ function differenceText(d: Difference | null | undefined): string {
 }
 
 const whole = (n: number): string => Math.round(n).toLocaleString('en-US');
-const wholeSpread = (s: Spread): string => `${whole(s.mean)}${s.sd === null ? '' : ` ± ${whole(s.sd)}`}`;
+const wholeSpread = (s: Spread): string =>
+  `${whole(s.mean)}${s.sd === null ? '' : ` ± ${whole(s.sd)}`}`;
 
 /** Rows of cells as a Markdown table; all columns but the first are set to the right. */
-export function markdownTable(head: readonly string[], rows: readonly (readonly string[])[]): string {
+export function markdownTable(
+  head: readonly string[],
+  rows: readonly (readonly string[])[],
+): string {
   const width = head.map((h, i) => Math.max(3, h.length, ...rows.map((r) => r[i].length)));
   const line = (cells: readonly string[]) =>
     `| ${cells.map((c, i) => (i === 0 ? c.padEnd(width[i]) : c.padStart(width[i]))).join(' | ')} |`;
@@ -121,7 +134,9 @@ export function tableMarkdown({ baseline, methods, found }: Table): string {
         r.name,
         String(r.n),
         `${r.learningRate}${r.edge ? ' \\*' : ''}`,
-        r.parameters.least === r.parameters.most ? whole(r.parameters.least) : `${whole(r.parameters.least)}–${whole(r.parameters.most)}`,
+        r.parameters.least === r.parameters.most
+          ? whole(r.parameters.least)
+          : `${whole(r.parameters.least)}–${whole(r.parameters.most)}`,
         spreadText(r.exactMatch),
         differenceText(r.difference?.exactMatch),
         spreadText(r.loss),
@@ -130,7 +145,8 @@ export function tableMarkdown({ baseline, methods, found }: Table): string {
     ),
     "Held-out rows; mean ± standard deviation over n seeds; differences are paired by seed, with the 95 % interval of Student's t.",
   ];
-  if (methods.some((r) => r.edge)) parts.push('\\* at the end of the grid of learning rates: a rate beyond it may be better.');
+  if (methods.some((r) => r.edge))
+    parts.push('\\* at the end of the grid of learning rates: a rate beyond it may be better.');
   if (found.length > 0) {
     parts.push(
       markdownTable(

@@ -1,4 +1,5 @@
-// RoPE and attention against float64 at odd sizes, one document a row and several; attention against a cache equals attention over the whole.
+// RoPE and attention against float64 at odd sizes, one document a row and several; attention
+// against a cache equals attention over the whole.
 import { expect, test } from 'vitest';
 import { tensor } from '../../graph/tensor.ts';
 import { attention as reference, rope as ropeReference } from '../../reference/attention.ts';
@@ -15,11 +16,21 @@ test('reference: dq, dk and dv are the derivatives', () => {
   expectGradient((at) => inner(reference(q, k, at, size).o, dO), v, g.dv);
   const positions = [0, 0, 1];
   const packed = reference(q, k, v, size, dO, positions);
-  expectGradient((at) => inner(reference(q, at, v, size, undefined, positions).o, dO), k, packed.dk);
+  expectGradient(
+    (at) => inner(reference(q, at, v, size, undefined, positions).o, dO),
+    k,
+    packed.dk,
+  );
 });
 
-/** Positions of rows of `time` tokens, each with documents of these lengths and then padding, which is a document a token. */
-const positionsOf = (rows: readonly (readonly number[])[], time: number): Uint32Array<ArrayBuffer> =>
+/**
+ * Positions of rows of `time` tokens, each with documents of these lengths and then padding, which
+ * is a document a token.
+ */
+const positionsOf = (
+  rows: readonly (readonly number[])[],
+  time: number,
+): Uint32Array<ArrayBuffer> =>
   Uint32Array.from(
     rows.flatMap((documents) => {
       const all = documents.flatMap((n) => Array.from({ length: n }, (_, t) => t));
@@ -31,7 +42,14 @@ for (const { documents, ...size } of [
   { rows: 1, time: 1, heads: 1, kvHeads: 1, headDim: 2, documents: [[1]] },
   { rows: 3, time: 13, heads: 6, kvHeads: 2, headDim: 10, documents: [[13], [13], [13]] },
   { rows: 2, time: 33, heads: 3, kvHeads: 3, headDim: 16, documents: [[33], [33]] },
-  { rows: 3, time: 37, heads: 4, kvHeads: 2, headDim: 6, documents: [[5, 1, 20, 11], [36], [1, 30]] },
+  {
+    rows: 3,
+    time: 37,
+    heads: 4,
+    kvHeads: 2,
+    headDim: 6,
+    documents: [[5, 1, 20, 11], [36], [1, 30]],
+  },
   { rows: 2, time: 33, heads: 3, kvHeads: 1, headDim: 8, documents: [[16, 17], []] },
 ]) {
   test(`attention ${JSON.stringify(size)}, documents of ${JSON.stringify(documents)}`, async () => {
@@ -86,7 +104,13 @@ test('rope rotates in place and its backward rotates back', async () => {
       at: { shape: [rows * time], data: at },
     },
     record: (rec, t) => {
-      rope(rec, t.x, { cosines: t.cosines, sines: t.sines }, { rows, time, positions: t.at }, heads);
+      rope(
+        rec,
+        t.x,
+        { cosines: t.cosines, sines: t.sines },
+        { rows, time, positions: t.at },
+        heads,
+      );
       rec.aliasGrad(t.x, t.dx);
       rec.backward();
       return { x: t.x, dx: t.dx };
@@ -99,14 +123,21 @@ test('rope rotates in place and its backward rotates back', async () => {
 test('attention against a cache, in pieces, equals attention over the whole, bit for bit', async () => {
   const size = { rows: 2, time: 7, heads: 2, kvHeads: 1, headDim: 4 };
   const { rows, time, heads, kvHeads, headDim } = size;
-  const [q, k, v] = [values(1, rows * time * heads * headDim), values(2, rows * time * headDim), values(3, rows * time * headDim)];
+  const [q, k, v] = [
+    values(1, rows * time * heads * headDim),
+    values(2, rows * time * headDim),
+    values(3, rows * time * headDim),
+  ];
   const slice = (x: Float32Array, from: number, to: number, width: number) =>
     Float32Array.from({ length: rows * (to - from) * width }, (_, i) => {
       const [row, rest] = [Math.floor(i / ((to - from) * width)), i % ((to - from) * width)];
       return x[(row * time + from) * width + rest];
     });
   const piece = (from: number, to: number) => ({
-    [`q${from}`]: { shape: [rows * (to - from), heads * headDim], data: slice(q, from, to, heads * headDim) },
+    [`q${from}`]: {
+      shape: [rows * (to - from), heads * headDim],
+      data: slice(q, from, to, heads * headDim),
+    },
     [`k${from}`]: { shape: [rows * (to - from), headDim], data: slice(k, from, to, headDim) },
     [`v${from}`]: { shape: [rows * (to - from), headDim], data: slice(v, from, to, headDim) },
     [`s${from}`]: {
@@ -124,11 +155,34 @@ test('attention against a cache, in pieces, equals attention over the whole, bit
       s: { shape: [rows * time], data: positionsOf([[time], [time]], time) },
     },
     record: (rec, t) => {
-      const cache = { keys: tensor('keys', [rows, 9, headDim]), values: tensor('values', [rows, 9, headDim]) };
+      const cache = {
+        keys: tensor('keys', [rows, 9, headDim]),
+        values: tensor('values', [rows, 9, headDim]),
+      };
       const heads_ = { heads, kvHeads, headDim };
-      const first = attention(rec, t.q0, t.k0, t.v0, { rows, time: 4, positions: t.s0 }, heads_, cache);
-      const second = attention(rec, t.q4, t.k4, t.v4, { rows, time: 3, positions: t.s4 }, heads_, cache);
-      return { first, second, whole: attention(rec, t.q, t.k, t.v, { rows, time, positions: t.s }, heads_) };
+      const first = attention(
+        rec,
+        t.q0,
+        t.k0,
+        t.v0,
+        { rows, time: 4, positions: t.s0 },
+        heads_,
+        cache,
+      );
+      const second = attention(
+        rec,
+        t.q4,
+        t.k4,
+        t.v4,
+        { rows, time: 3, positions: t.s4 },
+        heads_,
+        cache,
+      );
+      return {
+        first,
+        second,
+        whole: attention(rec, t.q, t.k, t.v, { rows, time, positions: t.s }, heads_),
+      };
     },
   });
   expect(out.first).toEqual(slice(out.whole, 0, 4, heads * headDim));

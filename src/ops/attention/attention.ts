@@ -1,4 +1,5 @@
-// Rotary positions, causal grouped attention with its gradients, and attention against a key–value cache.
+// Rotary positions, causal grouped attention with its gradients, and attention against a key–value
+// cache.
 import cacheCode from '../../../shaders/attention/cache_write.wgsl?raw';
 import ropeCode from '../../../shaders/attention/rope.wgsl?raw';
 import { defineKernel } from '../../gpu/kernel.ts';
@@ -11,8 +12,9 @@ const ropeKernel = defineKernel('rope', ropeCode);
 const cacheKernel = defineKernel('cache_write', cacheCode);
 
 /**
- * Rows and tokens a row of a program, and the position of each token within its document (`positions`, (rows·time), u32). A document's
- * tokens follow each other; where positions start again at 0, another document starts, and neither sees the other.
+ * Rows and tokens a row of a program, and the position of each token within its document
+ * (`positions`, (rows·time), u32). A document's tokens follow each other; where positions start
+ * again at 0, another document starts, and neither sees the other.
  */
 export interface Span {
   rows: number;
@@ -26,8 +28,17 @@ export interface RopeTables {
   sines: Tensor;
 }
 
-/** Rotates x (rows·time, heads·D) in place; the backward rotates its gradient back in place (Su et al. 2021, eq. 34, halves convention). */
-export function rope(rec: Recorder, x: Tensor, tables: RopeTables, span: Span, heads: number): void {
+/**
+ * Rotates x (rows·time, heads·D) in place; the backward rotates its gradient back in place (Su et
+ * al. 2021, eq. 34, halves convention).
+ */
+export function rope(
+  rec: Recorder,
+  x: Tensor,
+  tables: RopeTables,
+  span: Span,
+  heads: number,
+): void {
   const [positions, half_size] = tables.cosines.shape;
   const tokens = span.rows * span.time;
   const launch = (t: Tensor, direction: 1 | -1) =>
@@ -55,7 +66,8 @@ export interface Heads {
 /**
  * softmax(q kᵀ/√D + causal mask within each document) v with H/G query heads to a key–value head.
  * @param q (rows·time, H·D) @param k (rows·time, G·D) @param v (rows·time, G·D)
- * @param cache when given, k and v are put into it at their positions and attention runs over all of it up to each query; inference only
+ * @param cache when given, k and v are put into it at their positions and attention runs over all
+ *   of it up to each query; inference only
  * @returns (rows·time, H·D)
  */
 export function attention(
@@ -70,7 +82,9 @@ export function attention(
   const { heads, kvHeads, headDim } = size;
   const tokens = span.rows * span.time;
   const kernels = attentionKernels(headDim);
-  const o = tensor(`attention ${q.name}`, [tokens, heads * headDim], { requiresGrad: q.requiresGrad || k.requiresGrad || v.requiresGrad });
+  const o = tensor(`attention ${q.name}`, [tokens, heads * headDim], {
+    requiresGrad: q.requiresGrad || k.requiresGrad || v.requiresGrad,
+  });
   const softmax = tensor(`softmax ${q.name}`, [span.rows * heads * span.time, 2]);
   const { positions } = span;
   const capacity = cache ? cache.keys.shape[1] : span.time;
@@ -111,7 +125,10 @@ export function attention(
     const d_o = rec.gradOf(o);
     if (!d_o) return;
     const [dq, dk, dv] = [q, k, v].map((t) => rec.gradTarget(t));
-    invariant(!(dq.accumulate || dk.accumulate || dv.accumulate), 'attention operands have one reader');
+    invariant(
+      !(dq.accumulate || dk.accumulate || dv.accumulate),
+      'attention operands have one reader',
+    );
     rec.launch({
       kernel: kernels.backwardQuery,
       tensors: { q, k, v, o, d_o, positions, softmax, d_q: dq.grad },

@@ -1,4 +1,5 @@
-// Emits the WGSL of attention for one head size: unrolled over the head, for the reason given in ops/linear/generator.
+// Emits the WGSL of attention for one head size: unrolled over the head, for the reason given in
+// ops/linear/generator.
 import { defineKernel, type Kernel } from '../../gpu/kernel.ts';
 
 const range = (n: number): number[] => Array.from({ length: n }, (_, i) => i);
@@ -9,8 +10,9 @@ const ENTRY = `@compute @workgroup_size(32)
 fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(num_workgroups) groups: vec3<u32>, @builtin(local_invocation_index) thread: u32) {`;
 
 /**
- * A per-query prologue: (b, h, t) of this thread, offsets of its query row, and the keys that it sees: those of its document up to itself,
- * of which there are its position + 1. q, o (rows·time, heads, D); k, v (rows, capacity, kv_heads, D), a cache being laid out by position.
+ * A per-query prologue: (b, h, t) of this thread, offsets of its query row, and the keys that it
+ * sees: those of its document up to itself, of which there are its position + 1. q, o (rows·time,
+ * heads, D); k, v (rows, capacity, kv_heads, D), a cache being laid out by position.
  */
 const query = ({ count: d }: Lanes): string => `${PLACE}
 if (index >= params.rows * params.heads * params.time) { return; }
@@ -24,7 +26,9 @@ let position = positions[row * params.time + t];
 let last = select(t, min(position, params.capacity - 1u), params.cached == 1u);
 let first = last - min(position, last);`;
 
-/** A head as registers: `count` of them, each four elements where the head size allows, else one. */
+/**
+ * A head as registers: `count` of them, each four elements where the head size allows, else one.
+ */
 interface Lanes {
   count: number;
   type: 'vec4<f32>' | 'f32';
@@ -35,7 +39,8 @@ const lanesOf = (headDim: number): Lanes =>
 
 const load = (name: string, from: string, at: string, { count }: Lanes): string =>
   each(count, (i) => `let ${name}${i} = ${from}[${at} + ${i}u];`);
-const zeros = (name: string, { count, type }: Lanes): string => each(count, (i) => `var ${name}${i} = ${type}();`);
+const zeros = (name: string, { count, type }: Lanes): string =>
+  each(count, (i) => `var ${name}${i} = ${type}();`);
 /** Σ over the head of a·b, where both name an element by its number. */
 const dot = (a: (i: number) => string, b: (i: number) => string, { count, type }: Lanes): string =>
   range(count)

@@ -1,4 +1,5 @@
-// Products with GGUF's block types against float64: forward and input gradient, every variant, sizes odd where a block allows it.
+// Products with GGUF's block types against float64: forward and input gradient, every variant,
+// sizes odd where a block allows it.
 import { expect, test } from 'vitest';
 import { matmul } from '../../reference/linear.ts';
 import { blockTypes, randomBlocks } from '../../testing/blocks.ts';
@@ -8,7 +9,8 @@ import { product } from './product.ts';
 
 for (const type of blockTypes) {
   const width = 3 * blockFormats[type].elements;
-  // Forward: rows of the weight are the product's columns. Gradient: they are what is summed over, by fours or not.
+  // Forward: rows of the weight are the product's columns. Gradient: they are what is summed over,
+  // by fours or not.
   const cases = [
     { right: 'row' as const, m: 19, rows: 37 },
     { right: 'col' as const, m: 18, rows: 35 },
@@ -54,7 +56,11 @@ for (const type of blockTypes) {
               k,
               left: { tensor: t.a, stride: k, order: 'row' },
               right: { tensor: t.w, start: width, stride: width, order: right },
-              second: { k: k2, left: { tensor: t.a2, stride: k2 }, right: { tensor: t.b2, stride: n, order: 'col' } },
+              second: {
+                k: k2,
+                left: { tensor: t.a2, stride: k2 },
+                right: { tensor: t.b2, stride: n, order: 'col' },
+              },
               bias: t.bias,
               out: { tensor: t.c, stride: n },
             });

@@ -1,4 +1,5 @@
-// The inner loops of the register-blocked products, unrolled: one thread's loads and multiply-adds of one phase.
+// The inner loops of the register-blocked products, unrolled: one thread's loads and multiply-adds
+// of one phase.
 import { isBlockType } from '../../util/blocks.ts';
 import { type Packing, UNPACK } from './packing.ts';
 
@@ -21,7 +22,13 @@ export interface Phase {
 }
 
 /** Index of element (outer, k): k-contiguous for `row`, outer-contiguous for `col`. */
-export const at = (side: 'row' | 'col', start: string, ld: string, outer: string, k: string): string =>
+export const at = (
+  side: 'row' | 'col',
+  start: string,
+  ld: string,
+  outer: string,
+  k: string,
+): string =>
   side === 'row' ? `${start} + (${outer}) * ${ld} + ${k}` : `${start} + (${k}) * ${ld} + ${outer}`;
 
 /** As scalarBody, four k at a time with loads of four elements. */
@@ -39,17 +46,35 @@ export function vectorBody(phase: Phase, block: Block, shared: boolean): string 
   const groups = block.columns / 4;
   const bases =
     (phase.left === 'row'
-      ? lines(own, (i) => `let ra${i} = (params.a${s}_start + min(${row0} + ${i}u, params.m - 1u) * ${la}) / 4u;`)
-      : lines(own / 4, (g) => `let ra${g} = (params.a${s}_start + min(${row0} + ${4 * g}u, params.m - 4u)) / 4u;`)) +
+      ? lines(
+          own,
+          (i) =>
+            `let ra${i} = (params.a${s}_start + min(${row0} + ${i}u, params.m - 1u) * ${la}) / 4u;`,
+        )
+      : lines(
+          own / 4,
+          (g) =>
+            `let ra${g} = (params.a${s}_start + min(${row0} + ${4 * g}u, params.m - 4u)) / 4u;`,
+        )) +
     '\n' +
     (phase.right === 'row'
-      ? lines(block.columns, (j) => `let rb${j} = (params.b${s}_start + min(n0 + ${j}u, params.n - 1u) * ${lb}) / 4u;`)
-      : lines(groups, (v) => `let rb${v} = (params.b${s}_start + min(n0 + ${4 * v}u, params.n - 4u)) / 4u;`));
+      ? lines(
+          block.columns,
+          (j) => `let rb${j} = (params.b${s}_start + min(n0 + ${j}u, params.n - 1u) * ${lb}) / 4u;`,
+        )
+      : lines(
+          groups,
+          (v) => `let rb${v} = (params.b${s}_start + min(n0 + ${4 * v}u, params.n - 4u)) / 4u;`,
+        ));
   const loadA =
     phase.left === 'row'
       ? lines(own, (i) => `let x${i} = params.alpha${s} * ${A}[ra${i} + k];`)
       : lines(own / 4, (g) => {
-          const loads = lines(4, (q) => `let t${g}_${q} = params.alpha${s} * ${A}[ra${g} + (4u * k + ${q}u) * (${la} / 4u)];`);
+          const loads = lines(
+            4,
+            (q) =>
+              `let t${g}_${q} = params.alpha${s} * ${A}[ra${g} + (4u * k + ${q}u) * (${la} / 4u)];`,
+          );
           return `${loads}\n${lines(
             4,
             (c) =>
@@ -61,7 +86,9 @@ export function vectorBody(phase: Phase, block: Block, shared: boolean): string 
   const loadB =
     phase.right === 'row'
       ? lines(block.columns, (j) => four(`y${j}`, `rb${j} + k`))
-      : lines(4, (q) => lines(groups, (v) => four(`w${q}_${v}`, `rb${v} + (4u * k + ${q}u) * (${lb} / 4u)`)));
+      : lines(4, (q) =>
+          lines(groups, (v) => four(`w${q}_${v}`, `rb${v} + (4u * k + ${q}u) * (${lb} / 4u)`)),
+        );
   const transpose =
     phase.right === 'row'
       ? ''
@@ -86,8 +113,9 @@ export function vectorBody(phase: Phase, block: Block, shared: boolean): string 
 }
 
 /**
- * Loads of one thread for one phase: rows of the left at `row(i)`, columns of the right at n0 + j, all clamped; then fma into c{i}_{v}.
- * The right's columns come singly, in pairs of 16 bits, or four at a time out of blocks.
+ * Loads of one thread for one phase: rows of the left at `row(i)`, columns of the right at n0 + j,
+ * all clamped; then fma into c{i}_{v}. The right's columns come singly, in pairs of 16 bits, or
+ * four at a time out of blocks.
  */
 export function scalarBody(phase: Phase, block: Block, shared: boolean): string {
   const { suffix: s, packing } = phase;
@@ -121,15 +149,21 @@ export function scalarBody(phase: Phase, block: Block, shared: boolean): string 
           .join(', ')});`,
     );
     const rows = lines(block.rows, (r) => {
-      const x = shared ? `quadBroadcast(x${name}${r % ownRows}, ${Math.floor(r / ownRows)}u)` : `x${name}${r}`;
+      const x = shared
+        ? `quadBroadcast(x${name}${r % ownRows}, ${Math.floor(r / ownRows)}u)`
+        : `x${name}${r}`;
       return `{ let x = ${x};${range(block.columns / 4)
         .map((v) => ` c${r}_${v} += x * w${name}${v};`)
         .join('')} }`;
     });
     return `${weights}\n${rows}`;
   };
-  const loadB = lines(block.columns / together, (j) => `let y${j} = ${blocks ? `weights4(rb${j} + kb)` : `${B}[rb${j} + kb]`};`);
-  const half = (name: string, which: 0 | 1): string => (pairs ? UNPACK[packing](name)[which] : name);
+  const loadB = lines(
+    block.columns / together,
+    (j) => `let y${j} = ${blocks ? `weights4(rb${j} + kb)` : `${B}[rb${j} + kb]`};`,
+  );
+  const half = (name: string, which: 0 | 1): string =>
+    pairs ? UNPACK[packing](name)[which] : name;
   const columnOf = (j: number): string => {
     if (together === 4) return `y${j >> 2}.${xyzw[j & 3]}`;
     return together === 2 ? half(`y${j >> 1}`, (j & 1) as 0 | 1) : `y${j}`;

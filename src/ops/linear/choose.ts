@@ -1,4 +1,5 @@
-// Choosing the product variant by a short measurement, checked for correctness first; never by a vendor's name.
+// Choosing the product variant by a short measurement, checked for correctness first; never by a
+// vendor's name.
 import { bufferOf, createBuffer, idle, readF32 } from '../../gpu/buffers.ts';
 import type { Gpu } from '../../gpu/device.ts';
 import { defaultVariants, productVariants, type Variants } from '../../gpu/variants.ts';
@@ -17,7 +18,8 @@ const chosen = new WeakMap<GPUDevice, Promise<Variants>>();
 async function time(gpu: Gpu, variants: Variants): Promise<number | null> {
   const memory = new Memory(gpu);
   const element = (i: number, j: number) => ((i * 7 + j * 13) % 17) / 8 - 1;
-  const matrix = (rows: number) => Float32Array.from({ length: rows * K }, (_, e) => element(Math.floor(e / K), e % K));
+  const matrix = (rows: number) =>
+    Float32Array.from({ length: rows * K }, (_, e) => element(Math.floor(e / K), e % K));
   const state = (name: string, rows: number, columns: number, buffer: GPUBuffer) => {
     const t = tensor(name, [rows, columns], { kind: 'state' });
     memory.bind(t, buffer);
@@ -66,18 +68,26 @@ async function measure(gpu: Gpu): Promise<Variants> {
   if (first.product === 'subgroup') return first;
   const tile = await time(gpu, first);
   // Where workgroup memory does not pay in products, it does not in row reductions.
-  const others: Variants[] = productVariants(gpu).flatMap((product) => (product === 'tile' ? [] : [{ product, rows: 'thread' }]));
-  let best = { variants: first, milliseconds: tile === null ? Number.POSITIVE_INFINITY : tile / MARGIN };
+  const others: Variants[] = productVariants(gpu).flatMap((product) =>
+    product === 'tile' ? [] : [{ product, rows: 'thread' }],
+  );
+  let best = {
+    variants: first,
+    milliseconds: tile === null ? Number.POSITIVE_INFINITY : tile / MARGIN,
+  };
   for (const variants of others) {
     const milliseconds = await time(gpu, variants);
-    if (milliseconds !== null && milliseconds < best.milliseconds) best = { variants, milliseconds };
+    if (milliseconds !== null && milliseconds < best.milliseconds)
+      best = { variants, milliseconds };
   }
   return best.variants;
 }
 
 /**
- * The variants for a device: where subgroups are 4 wide the 4-lane kernels are fixed, elsewhere tiles unless another
- * kernel is right and faster by a fifth: the 4-lane one, which wider subgroups run in quads, or the register one. Measured once a device; a run records what it used and reuses it on resume.
+ * The variants for a device: where subgroups are 4 wide the 4-lane kernels are fixed, elsewhere
+ * tiles unless another kernel is right and faster by a fifth: the 4-lane one, which wider subgroups
+ * run in quads, or the register one. Measured once a device; a run records what it used and reuses
+ * it on resume.
  */
 export function chooseVariants(gpu: Gpu): Promise<Variants> {
   let variants = chosen.get(gpu.device);

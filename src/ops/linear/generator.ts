@@ -1,16 +1,30 @@
-// Emits the WGSL of the register-blocked products: unrolled text, because a private array indexed by a loop variable is slow everywhere.
+// Emits the WGSL of the register-blocked products: unrolled text, because a private array indexed
+// by a loop variable is slow everywhere.
 import { defineKernel, type Kernel } from '../../gpu/kernel.ts';
 import { isBlockType } from '../../util/blocks.ts';
-import { at, type Block, lines, type Phase, range, scalarBody, vectorBody, xyzw } from './bodies.ts';
+import {
+  at,
+  type Block,
+  lines,
+  type Phase,
+  range,
+  scalarBody,
+  vectorBody,
+  xyzw,
+} from './bodies.ts';
 import { type Packing, UNPACK, weights4 } from './packing.ts';
 
-/** How a product is computed: 4-lane subgroups that broadcast, one thread alone, or tiles in workgroup memory. */
+/**
+ * How a product is computed: 4-lane subgroups that broadcast, one thread alone, or tiles in
+ * workgroup memory.
+ */
 export type Variant = 'subgroup' | 'register' | 'tile';
 
 /**
- * What a product multiplies. Left: `row` is (M, K), `col` is (K, M). Right: `row` is (N, K), `col` is (K, N).
- * `second` adds α₂·A₂·B₂ with A₂ (M, K₂) and B₂ in f32, into the same registers; `bias` adds a vector (N).
- * `vector` and `vector2` say whether a phase's starts, strides and sizes allow loads of four elements.
+ * What a product multiplies. Left: `row` is (M, K), `col` is (K, M). Right: `row` is (N, K), `col`
+ * is (K, N). `second` adds α₂·A₂·B₂ with A₂ (M, K₂) and B₂ in f32, into the same registers; `bias`
+ * adds a vector (N). `vector` and `vector2` say whether a phase's starts, strides and sizes allow
+ * loads of four elements.
  */
 export interface Form {
   left: 'row' | 'col';
@@ -44,7 +58,9 @@ function header(form: Form): string {
     ...(form.bias ? [['bias', 'read', 'f32']] : []),
     ['c', 'read_write', elementType('f32', form.vectorOut)],
   ];
-  const params = form.second ? ' k2: u32, a2_start: u32, lda2: u32, b2_start: u32, ldb2: u32, alpha2: f32,' : '';
+  const params = form.second
+    ? ' k2: u32, a2_start: u32, lda2: u32, b2_start: u32, ldb2: u32, alpha2: f32,'
+    : '';
   return `${storage.map(([n, access, type], i) => `@group(0) @binding(${i}) var<storage, ${access}> ${n}: array<${type}>;`).join('\n')}
 struct Params { m: u32, n: u32, k: u32, a_start: u32, lda: u32, b_start: u32, ldb: u32, c_start: u32, ldc: u32, alpha: f32, accumulate: u32,${params} }
 @group(0) @binding(${storage.length}) var<uniform> params: Params;
@@ -52,13 +68,27 @@ ${isBlockType(form.packing) ? weights4(form.packing, 'b') : ''}`;
 }
 
 const phasesOf = (form: Form): Phase[] => {
-  const first: Phase = { left: form.left, right: form.right, packing: form.packing, suffix: '', vector: form.vector };
-  return form.second ? [first, { left: 'row', right: form.second, packing: 'f32', suffix: '2', vector: form.vector2 }] : [first];
+  const first: Phase = {
+    left: form.left,
+    right: form.right,
+    packing: form.packing,
+    suffix: '',
+    vector: form.vector,
+  };
+  return form.second
+    ? [
+        first,
+        { left: 'row', right: form.second, packing: 'f32', suffix: '2', vector: form.vector2 },
+      ]
+    : [first];
 };
 
-const declare = (block: Block): string => lines(block.rows, (r) => lines(block.columns / 4, (v) => `var c${r}_${v} = vec4<f32>();`));
+const declare = (block: Block): string =>
+  lines(block.rows, (r) => lines(block.columns / 4, (v) => `var c${r}_${v} = vec4<f32>();`));
 
-/** Guarded stores of a thread's block at (m0, n0), four columns at a time where the form allows it. */
+/**
+ * Guarded stores of a thread's block at (m0, n0), four columns at a time where the form allows it.
+ */
 function store(form: Form, block: Block): string {
   const four = (r: number) => (v: number) => {
     const bias = form.bias
@@ -73,7 +103,9 @@ function store(form: Form, block: Block): string {
     return `if (n0 + ${j}u < params.n) { let i = row + n0 + ${j}u; c[i] = select(0.0, c[i], add) + c${r}_${j >> 2}.${xyzw[j & 3]}${bias}; }`;
   };
   return lines(block.rows, (r) => {
-    const stores = form.vectorOut ? lines(block.columns / 4, four(r)) : lines(block.columns, one(r));
+    const stores = form.vectorOut
+      ? lines(block.columns / 4, four(r))
+      : lines(block.columns, one(r));
     return `if (m0 + ${r}u < params.m) { let row = params.c_start + (m0 + ${r}u) * params.ldc;\n${stores}\n}`;
   });
 }
@@ -99,17 +131,31 @@ ${store(form, block)}
 const TILE = 64;
 const DEPTH = 16;
 
-/** Loads a DEPTH × TILE slice of one operand into workgroup memory as [k][outer], zero outside. Blocks lie whole in it or outside. */
-function tileLoad(name: string, side: 'row' | 'col', packing: Packing, s: string, limit: string, origin: string, scale: string): string {
+/**
+ * Loads a DEPTH × TILE slice of one operand into workgroup memory as [k][outer], zero outside.
+ * Blocks lie whole in it or outside.
+ */
+function tileLoad(
+  name: string,
+  side: 'row' | 'col',
+  packing: Packing,
+  s: string,
+  limit: string,
+  origin: string,
+  scale: string,
+): string {
   const array = `${name}${s}`;
   const index = at(side, `params.${array}_start`, `params.ld${name}${s}`, 'outer', 'kk');
   if (isBlockType(packing)) {
     // Each of the 256 threads loads four elements along the storage's rows.
     const place =
-      side === 'row' ? `let o = thread / 4u; let d = (thread % 4u) * 4u;` : `let o = (thread % 16u) * 4u; let d = thread / 16u;`;
+      side === 'row'
+        ? `let o = thread / 4u; let d = (thread % 4u) * 4u;`
+        : `let o = (thread % 16u) * 4u; let d = thread / 16u;`;
     const spread = lines(
       4,
-      (j) => `tile_${name}[${side === 'row' ? `(d + ${j}u) * ${TILE}u + o` : `d * ${TILE}u + o + ${j}u`}] = v[${j}];`,
+      (j) =>
+        `tile_${name}[${side === 'row' ? `(d + ${j}u) * ${TILE}u + o` : `d * ${TILE}u + o + ${j}u`}] = v[${j}];`,
     );
     return `{ ${place} let outer = ${origin} + o; let kk = k + d;
 var v = vec4<f32>(); if (outer < ${limit} && kk < params.k${s}) { v = ${scale}weights4((${index}) / 4u); }
@@ -117,7 +163,10 @@ ${spread} }`;
   }
   const [low, high] = packing === 'f32' ? [] : UNPACK[packing](`${array}[i / 2u]`);
   const word = packing === 'f32' ? `${array}[i]` : `select(${low}, ${high}, (i & 1u) == 1u)`;
-  const split = side === 'row' ? `let o = e / ${DEPTH}u; let d = e % ${DEPTH}u;` : `let o = e % ${TILE}u; let d = e / ${TILE}u;`;
+  const split =
+    side === 'row'
+      ? `let o = e / ${DEPTH}u; let d = e % ${DEPTH}u;`
+      : `let o = e % ${TILE}u; let d = e / ${TILE}u;`;
   return `for (var e = thread; e < ${TILE * DEPTH}u; e += 256u) { ${split} let outer = ${origin} + o; let kk = k + d;
 var v = 0.0; if (outer < ${limit} && kk < params.k${s}) { let i = ${index}; v = ${scale}${word}; } tile_${name}[d * ${TILE}u + o] = v; }`;
 }
@@ -157,7 +206,10 @@ export interface ProductKernel {
 
 const made = new Map<string, ProductKernel>();
 
-/** The kernel of a form in a variant. `block` is for `subgroup` (rows a multiple of 4) and `register`; columns a multiple of 4. */
+/**
+ * The kernel of a form in a variant. `block` is for `subgroup` (rows a multiple of 4) and
+ * `register`; columns a multiple of 4.
+ */
 export function productKernel(form: Form, variant: Variant, block: Block): ProductKernel {
   const second = form.second ? `+${form.second}${form.vector2 ? '4' : ''}` : '';
   const out = form.vectorOut ? '' : '_unaligned';
@@ -165,9 +217,13 @@ export function productKernel(form: Form, variant: Variant, block: Block): Produ
   const name = `product_${form.left}_${form.right}${form.vector ? '4' : ''}${second}${form.bias ? '+bias' : ''}_${form.packing}_${variant}${size}${out}`;
   let known = made.get(name);
   if (!known) {
-    const text = variant === 'tile' ? tileText(form) : registerText(form, block, variant === 'subgroup');
+    const text =
+      variant === 'tile' ? tileText(form) : registerText(form, block, variant === 'subgroup');
     const threads = variant === 'subgroup' ? 4 : 16;
-    const tile = variant === 'tile' ? { rows: TILE, columns: TILE } : { rows: block.rows, columns: threads * block.columns };
+    const tile =
+      variant === 'tile'
+        ? { rows: TILE, columns: TILE }
+        : { rows: block.rows, columns: threads * block.columns };
     known = { kernel: defineKernel(name, text), tile };
     made.set(name, known);
   }

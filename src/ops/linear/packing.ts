@@ -1,7 +1,11 @@
-// How stored weights are read in WGSL: four consecutive ones of a packed array<u32>, for every type that a matrix can have.
+// How stored weights are read in WGSL: four consecutive ones of a packed array<u32>, for every type
+// that a matrix can have.
 import { type BlockType, blockFormats, blockWords, isBlockType } from '../../util/blocks.ts';
 
-/** Element type of the right operand; 16-bit types are packed two to a u32, the others are GGUF's blocks. */
+/**
+ * Element type of the right operand; 16-bit types are packed two to a u32, the others are GGUF's
+ * blocks.
+ */
 export type Packing = 'f32' | 'f16' | 'bf16' | BlockType;
 
 /** Both elements of a u32 of 16-bit weights. */
@@ -15,7 +19,9 @@ fn nibbles4(w: u32) -> vec4<u32> { return vec4<u32>(w, w >> 8u, w >> 16u, w >> 2
 fn bits4(w: u32) -> vec4<u32> { return (vec4<u32>(w, w >> 1u, w >> 2u, w >> 3u) & vec4<u32>(1u)) << vec4<u32>(4u); }
 fn signed4(w: u32) -> vec4<i32> { return vec4<i32>(vec4<u32>(w << 24u, w << 16u, w << 8u, w)) >> vec4<u32>(24u); }`;
 
-/** The scale and minimum of sub-block s of a q4_k or q5_k block: 6 bits each, out of three words. */
+/**
+ * The scale and minimum of sub-block s of a q4_k or q5_k block: 6 bits each, out of three words.
+ */
 const scales = (array: string): string => `fn scale_minimum(at: u32, s: u32) -> vec2<f32> {
   let shift = 8u * (s & 3u);
   let first = ${array}[at + 1u] >> shift;
@@ -53,15 +59,21 @@ const QUADS: Record<BlockType, (w: (k: string) => string) => string> = {
 };
 
 const PLAIN: Record<'f32' | 'f16' | 'bf16', (w: (k: string) => string) => string> = {
-  f32: (w) => `return bitcast<vec4<f32>>(vec4<u32>(${w('4u * i')}, ${w('4u * i + 1u')}, ${w('4u * i + 2u')}, ${w('4u * i + 3u')}));`,
-  f16: (w) => `return vec4<f32>(unpack2x16float(${w('2u * i')}), unpack2x16float(${w('2u * i + 1u')}));`,
+  f32: (w) =>
+    `return bitcast<vec4<f32>>(vec4<u32>(${w('4u * i')}, ${w('4u * i + 1u')}, ${w('4u * i + 2u')}, ${w('4u * i + 3u')}));`,
+  f16: (w) =>
+    `return vec4<f32>(unpack2x16float(${w('2u * i')}), unpack2x16float(${w('2u * i + 1u')}));`,
   bf16: (w) =>
     `let p = ${w('2u * i')}; let r = ${w('2u * i + 1u')};\n  return vec4<f32>(${[...UNPACK.bf16('p'), ...UNPACK.bf16('r')].join(', ')});`,
 };
 
-/** WGSL of `fn weights4(i: u32) -> vec4<f32>`: elements 4i to 4i + 3 of `array`, an array<u32> of a packing. */
+/**
+ * WGSL of `fn weights4(i: u32) -> vec4<f32>`: elements 4i to 4i + 3 of `array`, an array<u32> of a
+ * packing.
+ */
 export function weights4(packing: Packing, array: string): string {
-  if (!isBlockType(packing)) return `fn weights4(i: u32) -> vec4<f32> {\n  ${PLAIN[packing]((k) => `${array}[${k}]`)}\n}`;
+  if (!isBlockType(packing))
+    return `fn weights4(i: u32) -> vec4<f32> {\n  ${PLAIN[packing]((k) => `${array}[${k}]`)}\n}`;
   const quads = blockFormats[packing].elements / 4;
   const twoLevels = packing === 'q4_k' || packing === 'q5_k';
   return `${HELPERS}

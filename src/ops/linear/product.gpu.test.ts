@@ -15,7 +15,10 @@ const pack = (
   const half = packing === 'f16' ? f32ArrayToF16(data) : f32ArrayToBf16(data);
   const padded = new Uint16Array(Math.ceil(half.length / 2) * 2);
   padded.set(half);
-  return { data: new Uint32Array(padded.buffer), rounded: packing === 'f16' ? f16ArrayToF32(half) : bf16ArrayToF32(half) };
+  return {
+    data: new Uint32Array(padded.buffer),
+    rounded: packing === 'f16' ? f16ArrayToF32(half) : bf16ArrayToF32(half),
+  };
 };
 
 const cases: {
@@ -39,16 +42,106 @@ const cases: {
   { left: 'col', right: 'col', packing: 'f32', second: null, bias: false, m: 19, n: 67, k: 41 },
   { left: 'row', right: 'row', packing: 'f32', second: 'row', bias: false, m: 16, n: 64, k: 32 },
   // Sizes that allow loads of four elements.
-  { left: 'row', right: 'row', packing: 'f32', second: 'col', bias: true, m: 37, n: 132, k: 28, aligned: true },
-  { left: 'row', right: 'row', packing: 'f16', second: 'col', bias: false, m: 9, n: 68, k: 36, aligned: true },
-  { left: 'row', right: 'row', packing: 'bf16', second: 'row', bias: false, m: 35, n: 40, k: 16, aligned: true },
-  { left: 'row', right: 'col', packing: 'f32', second: 'col', bias: false, m: 66, n: 72, k: 20, aligned: true },
-  { left: 'row', right: 'col', packing: 'f16', second: 'col', bias: false, m: 5, n: 12, k: 24, aligned: true },
-  { left: 'row', right: 'col', packing: 'bf16', second: null, bias: false, m: 33, n: 44, k: 8, aligned: true },
-  { left: 'col', right: 'col', packing: 'f32', second: null, bias: false, m: 20, n: 68, k: 40, aligned: true },
-  { left: 'col', right: 'col', packing: 'f32', second: null, bias: false, m: 4, n: 4, k: 4, aligned: true },
+  {
+    left: 'row',
+    right: 'row',
+    packing: 'f32',
+    second: 'col',
+    bias: true,
+    m: 37,
+    n: 132,
+    k: 28,
+    aligned: true,
+  },
+  {
+    left: 'row',
+    right: 'row',
+    packing: 'f16',
+    second: 'col',
+    bias: false,
+    m: 9,
+    n: 68,
+    k: 36,
+    aligned: true,
+  },
+  {
+    left: 'row',
+    right: 'row',
+    packing: 'bf16',
+    second: 'row',
+    bias: false,
+    m: 35,
+    n: 40,
+    k: 16,
+    aligned: true,
+  },
+  {
+    left: 'row',
+    right: 'col',
+    packing: 'f32',
+    second: 'col',
+    bias: false,
+    m: 66,
+    n: 72,
+    k: 20,
+    aligned: true,
+  },
+  {
+    left: 'row',
+    right: 'col',
+    packing: 'f16',
+    second: 'col',
+    bias: false,
+    m: 5,
+    n: 12,
+    k: 24,
+    aligned: true,
+  },
+  {
+    left: 'row',
+    right: 'col',
+    packing: 'bf16',
+    second: null,
+    bias: false,
+    m: 33,
+    n: 44,
+    k: 8,
+    aligned: true,
+  },
+  {
+    left: 'col',
+    right: 'col',
+    packing: 'f32',
+    second: null,
+    bias: false,
+    m: 20,
+    n: 68,
+    k: 40,
+    aligned: true,
+  },
+  {
+    left: 'col',
+    right: 'col',
+    packing: 'f32',
+    second: null,
+    bias: false,
+    m: 4,
+    n: 4,
+    k: 4,
+    aligned: true,
+  },
   // Large enough for the largest register block.
-  { left: 'row', right: 'row', packing: 'f32', second: null, bias: false, m: 261, n: 260, k: 740, aligned: true },
+  {
+    left: 'row',
+    right: 'row',
+    packing: 'f32',
+    second: null,
+    bias: false,
+    m: 261,
+    n: 260,
+    k: 740,
+    aligned: true,
+  },
 ];
 
 for (const c of cases) {
@@ -56,19 +149,26 @@ for (const c of cases) {
   test(name, async () => {
     const [k2, start, pad] = c.aligned ? [12, 4, 4] : [7, 2, 2];
     const pad2 = c.aligned ? 4 : 1;
-    const strideOf = (order: 'row' | 'col', outer: number, inner: number) => (order === 'row' ? inner : outer) + pad;
-    const rowsOf = (order: 'row' | 'col', outer: number, inner: number) => (order === 'row' ? outer : inner);
+    const strideOf = (order: 'row' | 'col', outer: number, inner: number) =>
+      (order === 'row' ? inner : outer) + pad;
+    const rowsOf = (order: 'row' | 'col', outer: number, inner: number) =>
+      order === 'row' ? outer : inner;
     const [lda, ldb, ldc] = [strideOf(c.left, c.m, c.k), strideOf(c.right, c.n, c.k), c.n + 3];
     const a = values(1, start + rowsOf(c.left, c.m, c.k) * lda);
-    const { data: bData, rounded: b } = pack(values(2, start + rowsOf(c.right, c.n, c.k) * ldb), c.packing);
+    const { data: bData, rounded: b } = pack(
+      values(2, start + rowsOf(c.right, c.n, c.k) * ldb),
+      c.packing,
+    );
     const a2 = values(3, c.m * (k2 + pad2));
     const ldb2 = strideOf(c.second ?? 'row', c.n, k2);
     const b2 = values(4, rowsOf(c.second ?? 'row', c.n, k2) * ldb2);
     const bias = values(5, c.n);
     const before = values(6, c.m * ldc);
     const [alpha, alpha2] = [0.75, -1.5];
-    const pick = (d: ArrayLike<number>, order: 'row' | 'col', s: number, ld: number) => (outer: number, k: number) =>
-      order === 'row' ? d[s + outer * ld + k] : d[s + k * ld + outer];
+    const pick =
+      (d: ArrayLike<number>, order: 'row' | 'col', s: number, ld: number) =>
+      (outer: number, k: number) =>
+        order === 'row' ? d[s + outer * ld + k] : d[s + k * ld + outer];
     const first = matmul(
       c.m,
       c.n,
@@ -87,7 +187,8 @@ for (const c of cases) {
       const want = Float64Array.from(before);
       for (let m = 0; m < c.m; m++) {
         for (let n = 0; n < c.n; n++) {
-          const value = first[m * c.n + n] + (c.second ? second[m * c.n + n] : 0) + (c.bias ? bias[n] : 0);
+          const value =
+            first[m * c.n + n] + (c.second ? second[m * c.n + n] : 0) + (c.bias ? bias[n] : 0);
           want[m * ldc + n] = value + (accumulate ? before[m * ldc + n] : 0);
         }
       }

@@ -14,7 +14,11 @@ export function ChatSection() {
   const model = useApp((s) => s.model.report);
   const tuned = useApp(hasTuned);
   return (
-    <Section id="chat" title="Try it" lead="The same question to the base model and to the tuned one.">
+    <Section
+      id="chat"
+      title="Try it"
+      lead="The same question to the base model and to the tuned one."
+    >
       {!model ? (
         <Missing>
           First{' '}
@@ -25,7 +29,13 @@ export function ChatSection() {
         </Missing>
       ) : (
         <div className="flex flex-col gap-8">
-          {model.hasTokenizer ? <Ask /> : <p className="hint">This model folder has no tokenizer.json, so it cannot be asked in words.</p>}
+          {model.hasTokenizer ? (
+            <Ask />
+          ) : (
+            <p className="hint">
+              This model folder has no tokenizer.json, so it cannot be asked in words.
+            </p>
+          )}
           {tuned && <HeldOut />}
           <OpenAdapter />
         </div>
@@ -51,16 +61,32 @@ function Ask() {
   const checking = useApp((s) => s.heldOut.busy !== null);
   const { ask, stopAnswer } = useActions();
   const lengthError =
-    Number.isInteger(Number(length)) && Number(length) >= 1 && Number(length) <= 4096 ? undefined : 'a whole number from 1 to 4096';
+    Number.isInteger(Number(length)) && Number(length) >= 1 && Number(length) <= 4096
+      ? undefined
+      : 'a whole number from 1 to 4096';
   const temperatureError =
-    temperature.trim() !== '' && Number(temperature) >= 0 && Number(temperature) <= 5 ? undefined : 'a number from 0 to 5';
+    temperature.trim() !== '' && Number(temperature) >= 0 && Number(temperature) <= 5
+      ? undefined
+      : 'a number from 0 to 5';
   const seedError = /^\d{1,15}$/.test(seed.trim()) ? undefined : 'a whole number, 0 or more';
   const loading = useApp((s) => s.model.status === 'loading');
-  const can = !going && !loading && !busy && !checking && prompt.trim() !== '' && !lengthError && !temperatureError && !seedError;
+  const can =
+    !going &&
+    !loading &&
+    !busy &&
+    !checking &&
+    prompt.trim() !== '' &&
+    !lengthError &&
+    !temperatureError &&
+    !seedError;
   const send = () => {
     if (!can) return;
     const which: Which[] = tuned ? ['base', 'tuned'] : ['base'];
-    const numbers = { maxNewTokens: Number(length), temperature: Number(temperature), seed: Number(seed) };
+    const numbers = {
+      maxNewTokens: Number(length),
+      temperature: Number(temperature),
+      seed: Number(seed),
+    };
     void ask(prompt, which, { ...numbers, system: system.trim() === '' ? null : system, raw });
   };
   const onKey = (e: KeyboardEvent) => {
@@ -83,7 +109,8 @@ function Ask() {
           onKeyDown={onKey}
         />
         <p className="hint">
-          Enter asks, Shift and Enter starts a new line.{raw && ' Asked without the chat template, which is off under Data.'}
+          Enter asks, Shift and Enter starts a new line.
+          {raw && ' Asked without the chat template, which is off under Data.'}
         </p>
       </div>
       <div className="flex flex-wrap items-center gap-3">
@@ -97,12 +124,20 @@ function Ask() {
             Stop the answer
           </Button>
         )}
-        {going && <span className="hint">The device is at work on the run: pause it to ask meanwhile.</span>}
+        {going && (
+          <span className="hint">The device is at work on the run: pause it to ask meanwhile.</span>
+        )}
       </div>
       <details className="text-sm">
         <summary className="w-fit text-muted">Answer settings</summary>
         <div className="grid gap-4 pt-3 sm:grid-cols-3">
-          <Field label="Answer length" help="New tokens at most" value={length} error={lengthError} onChange={setLength} />
+          <Field
+            label="Answer length"
+            help="New tokens at most"
+            value={length}
+            error={lengthError}
+            onChange={setLength}
+          />
           <Field
             label="Temperature"
             help="0: always the likeliest token"
@@ -110,7 +145,13 @@ function Ask() {
             error={temperatureError}
             onChange={setTemperature}
           />
-          <Field label="Answer seed" help="For temperatures above 0" value={seed} error={seedError} onChange={setSeed} />
+          <Field
+            label="Answer seed"
+            help="For temperatures above 0"
+            value={seed}
+            error={seedError}
+            onChange={setSeed}
+          />
           <Field
             label="System prompt for answers"
             help="That of the data, unless it is changed here; empty: none"
@@ -149,13 +190,22 @@ function Pane({ which, title }: { which: Which; title: string }) {
     >
       <h3 className="eyebrow mb-2 flex justify-between">
         {title}
-        <span className="font-normal normal-case">{which === 'tuned' && tuned && (opened ?? `after step ${step}`)}</span>
+        <span className="font-normal normal-case">
+          {which === 'tuned' && tuned && (opened ?? `after step ${step}`)}
+        </span>
       </h3>
       {answer ? (
         <p className="break-words whitespace-pre-wrap" data-done={answer.done}>
           {answer.text}
-          {!answer.done && <span className="ml-0.5 inline-block h-4 w-1.5 animate-pulse bg-accent align-middle" aria-hidden="true" />}
-          {answer.done && answer.text === '' && <span className="text-muted">(an empty answer)</span>}
+          {!answer.done && (
+            <span
+              className="ml-0.5 inline-block h-4 w-1.5 animate-pulse bg-accent align-middle"
+              aria-hidden="true"
+            />
+          )}
+          {answer.done && answer.text === '' && (
+            <span className="text-muted">(an empty answer)</span>
+          )}
         </p>
       ) : (
         <p className="text-muted">{empty}</p>

@@ -1,4 +1,5 @@
-// Held-out rows, which training never saw: prompt, expected, base and tuned answers, and how many are exact.
+// Held-out rows, which training never saw: prompt, expected, base and tuned answers, and how many
+// are exact.
 
 import { isGoing } from '../../state/run.ts';
 import type { HeldOutReport } from '../../worker/api.ts';
@@ -75,7 +76,12 @@ function Table({ base, tuned }: { base: HeldOutReport; tuned: HeldOutReport }) {
       {base.choices && tuned.choices && (
         <dl className="grid max-w-md grid-cols-2 gap-3" data-testid="choices">
           {[base, tuned].map((r) => (
-            <Share key={r.which} name={`${nameOf(r)}, likeliest choice`} right={r.choices!.right} of={r.choices!.questions} />
+            <Share
+              key={r.which}
+              name={`${nameOf(r)}, likeliest choice`}
+              right={r.choices!.right}
+              of={r.choices!.questions}
+            />
           ))}
         </dl>
       )}
@@ -110,9 +116,20 @@ function Table({ base, tuned }: { base: HeldOutReport; tuned: HeldOutReport }) {
   );
 }
 
-const nameOf = ({ which, step }: HeldOutReport) => (which === 'base' ? 'Base' : step === null ? 'Tuned' : `Tuned, step ${step}`);
+const nameOf = ({ which, step }: HeldOutReport) =>
+  which === 'base' ? 'Base' : step === null ? 'Tuned' : `Tuned, step ${step}`;
 
-function Share({ name, right, of, data }: { name: string; right: number; of: number; data?: Record<string, string | number> }) {
+function Share({
+  name,
+  right,
+  of,
+  data,
+}: {
+  name: string;
+  right: number;
+  of: number;
+  data?: Record<string, string | number>;
+}) {
   return (
     <div className="rounded-xl bg-sunk px-4 py-3" data-rows={of} {...data}>
       <dt className="text-sm text-muted">{name}</dt>
@@ -128,10 +145,18 @@ function Share({ name, right, of, data }: { name: string; right: number; of: num
 function Answer({ row: { answer, exact, picked } }: { row: HeldOutReport['shown'][number] }) {
   return (
     <td className={exact ? '' : 'text-muted'}>
-      <Marked text={answer === '' ? '(empty)' : answer} good={exact} words={exact ? ' (exact)' : ' (not exact)'} />
+      <Marked
+        text={answer === '' ? '(empty)' : answer}
+        good={exact}
+        words={exact ? ' (exact)' : ' (not exact)'}
+      />
       {picked && (
         <p className="mt-1 text-sm">
-          <Marked text={`Picks: ${picked.text}`} good={picked.right} words={picked.right ? ' (right)' : ' (wrong)'} />
+          <Marked
+            text={`Picks: ${picked.text}`}
+            good={picked.right}
+            words={picked.right ? ' (right)' : ' (wrong)'}
+          />
         </p>
       )}
     </td>

@@ -10,15 +10,22 @@ export function OpenAdapter() {
   const adapter = useApp((s) => s.adapter);
   const tuned = useApp(hasTuned);
   const model = useApp((s) => s.model.report?.name);
-  const busy = useApp((s) => isOpen(s.run.phase) || s.chat.busy || s.heldOut.busy !== null || s.exported.status === 'busy');
+  const busy = useApp(
+    (s) =>
+      isOpen(s.run.phase) || s.chat.busy || s.heldOut.busy !== null || s.exported.status === 'busy',
+  );
   const { openAdapter } = useActions();
   return (
     <div className="flex flex-col gap-3 border-t border-line pt-6" data-testid="open-adapter">
       {adapter && (
         <p data-testid="opened">
-          <span className="font-semibold break-words">{adapter.name}</span> is the tuned model: {short(adapter.parameters)} parameters,{' '}
+          <span className="font-semibold break-words">{adapter.name}</span> is the tuned model:{' '}
+          {short(adapter.parameters)} parameters,{' '}
           {adapter.method === 'lora' ? 'plain LoRA' : 'a mixture of experts'}
-          {adapter.base !== '' && adapter.base !== model ? `; it says that it was made for “${adapter.base}”` : ''}.
+          {adapter.base !== '' && adapter.base !== model
+            ? `; it says that it was made for “${adapter.base}”`
+            : ''}
+          .
         </p>
       )}
       <FileDrop

@@ -25,7 +25,10 @@ const formats = Object.keys(formatRoles) as RowFormat[];
 
 type Chosen = Record<string, string | string[]>;
 
-/** Columns named like the roles; needed roles without one get the next column that is free. '' is none. */
+/**
+ * Columns named like the roles; needed roles without one get the next column that is free. '' is
+ * none.
+ */
 function firstGuess(format: RowFormat, columns: readonly string[]): Chosen {
   const roles = Object.entries(formatRoles[format]) as [string, boolean][];
   const free = columns.filter((name) => !roles.some(([role]) => role === name));
@@ -45,31 +48,52 @@ function problemOf(format: RowFormat, chosen: Chosen): string | null {
     used.push(...[chosen[role]].flat().filter((name) => name !== ''));
   }
   if (chosen.choices?.length > 10) return 'There may be 10 choices at most.';
-  const isAnswerAChoice = format === 'question–choices–answer' || format === 'pre-tokenised'; // the text that is right, or labels that are the ids
+  // the text that is right, or labels that are the ids
+  const isAnswerAChoice = format === 'question–choices–answer' || format === 'pre-tokenised';
   return !isAnswerAChoice && new Set(used).size < used.length ? 'Choose different columns.' : null;
 }
 
-/** As run.json has it: an optional role without a column is left out, or null where a column has its name. */
+/**
+ * As run.json has it: an optional role without a column is left out, or null where a column has its
+ * name.
+ */
 const columnsOf = (chosen: Chosen, columns: readonly string[]): Columns =>
   Object.fromEntries(
     Object.entries(chosen)
       .filter(([role, name]) => name !== '' || columns.includes(role))
-      .map(([role, name]) => [role, Array.isArray(name) ? (name.length === 1 ? name[0] : name) : name || null]),
+      .map(([role, name]) => [
+        role,
+        Array.isArray(name) ? (name.length === 1 ? name[0] : name) : name || null,
+      ]),
   ) as unknown as Columns;
 
 /** The other way round. */
 const chosenOf = (columns: Columns, there: readonly string[]): Chosen => ({
   ...firstGuess(formatOfColumns(columns), there),
-  ...Object.fromEntries(Object.entries(columns as Chosen).map(([role, name]) => [role, role === 'choices' ? [name].flat() : (name ?? '')])),
+  ...Object.fromEntries(
+    Object.entries(columns as Chosen).map(([role, name]) => [
+      role,
+      role === 'choices' ? [name].flat() : (name ?? ''),
+    ]),
+  ),
 });
 
-export function ColumnsForm(props: { found: ColumnsFound; isKnown: boolean; format?: RowFormat; disabled: boolean }) {
+export function ColumnsForm(props: {
+  found: ColumnsFound;
+  isKnown: boolean;
+  format?: RowFormat;
+  disabled: boolean;
+}) {
   const { columns, file } = props.found;
   const before = useApp((s) => s.form.columns);
   const [format, setFormat] = useState<RowFormat>(
-    (before && formatOfColumns(before)) ?? props.format ?? (columns.length > 1 ? 'prompt–completion' : 'text'),
+    (before && formatOfColumns(before)) ??
+      props.format ??
+      (columns.length > 1 ? 'prompt–completion' : 'text'),
   );
-  const [chosen, setChosen] = useState(() => (before ? chosenOf(before, columns) : firstGuess(format, columns)));
+  const [chosen, setChosen] = useState(() =>
+    before ? chosenOf(before, columns) : firstGuess(format, columns),
+  );
   const { rereadData } = useActions();
   const id = useId();
   const problem = problemOf(format, chosen);
@@ -141,7 +165,12 @@ function Select(props: {
       <label htmlFor={props.id} className="font-medium">
         {props.label}
       </label>
-      <select id={props.id} className="input" value={props.value} onChange={(e) => props.onChange(e.target.value)}>
+      <select
+        id={props.id}
+        className="input"
+        value={props.value}
+        onChange={(e) => props.onChange(e.target.value)}
+      >
         {props.none && <option value="">(none)</option>}
         {props.options.map((name) => (
           <option key={name}>{name}</option>
@@ -152,7 +181,11 @@ function Select(props: {
 }
 
 /** One column that holds a list, or a column for each choice, in the order of the file. */
-function Choices(props: { columns: readonly string[]; chosen: readonly string[]; onChange(chosen: string[]): void }) {
+function Choices(props: {
+  columns: readonly string[];
+  chosen: readonly string[];
+  onChange(chosen: string[]): void;
+}) {
   const { columns, chosen, onChange } = props;
   return (
     <fieldset className="min-w-0 basis-full">
@@ -165,7 +198,11 @@ function Choices(props: { columns: readonly string[]; chosen: readonly string[];
               type="checkbox"
               className="size-4 accent-accent"
               checked={chosen.includes(name)}
-              onChange={(e) => onChange(columns.filter((c) => (c === name ? e.target.checked : chosen.includes(c))))}
+              onChange={(e) =>
+                onChange(
+                  columns.filter((c) => (c === name ? e.target.checked : chosen.includes(c))),
+                )
+              }
             />
             {name}
           </label>

@@ -9,12 +9,29 @@ import { FileIcon } from '../shared/icons.tsx';
 import { Missing, Section } from '../shared/Section.tsx';
 
 const Found = lazy(() => import('./Found.tsx').then((m) => ({ default: m.Found })));
-const ReadingOptions = lazy(() => import('./ReadingOptions.tsx').then((m) => ({ default: m.ReadingOptions })));
+const ReadingOptions = lazy(() =>
+  import('./ReadingOptions.tsx').then((m) => ({ default: m.ReadingOptions })),
+);
 const PasteRows = lazy(() => import('./PasteRows.tsx').then((m) => ({ default: m.PasteRows })));
-const ColumnsForm = lazy(() => import('./ColumnsForm.tsx').then((m) => ({ default: m.ColumnsForm })));
+const ColumnsForm = lazy(() =>
+  import('./ColumnsForm.tsx').then((m) => ({ default: m.ColumnsForm })),
+);
 
 /** Endings that the picker offers. */
-const accepted = ['.jsonl', '.ndjson', '.json', '.csv', '.tsv', '.parquet', '.txt', '.text', '.md', '.markdown', '.gz', '.zip'];
+const accepted = [
+  '.jsonl',
+  '.ndjson',
+  '.json',
+  '.csv',
+  '.tsv',
+  '.parquet',
+  '.txt',
+  '.text',
+  '.md',
+  '.markdown',
+  '.gz',
+  '.zip',
+];
 
 export function DataSection() {
   const model = useApp((s) => s.model);
@@ -60,7 +77,14 @@ export function DataSection() {
           )}
           {status === 'reading' && <Reading />}
           <Suspense fallback={<div className="h-96" />}>
-            {columns && <ColumnsForm key={columns.columns.join()} found={columns} isKnown={false} disabled={busy} />}
+            {columns && (
+              <ColumnsForm
+                key={columns.columns.join()}
+                found={columns}
+                isKnown={false}
+                disabled={busy}
+              />
+            )}
             {report && (
               <div hidden={status === 'reading'}>
                 <Found report={report} />
@@ -84,7 +108,12 @@ function Reading() {
     : '';
   return (
     <div className="flex items-end gap-4" data-testid="reading">
-      <Progress label="Reading and tokenising" done={progress?.bytes} total={progress?.totalBytes} text={text} />
+      <Progress
+        label="Reading and tokenising"
+        done={progress?.bytes}
+        total={progress?.totalBytes}
+        text={text}
+      />
       <Button look="small" onPress={() => void cancelReading()}>
         Cancel
       </Button>

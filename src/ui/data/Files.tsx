@@ -1,4 +1,5 @@
-// The files of a dataset: what was found in each, what it is used for, and how often an epoch its rows come.
+// The files of a dataset: what was found in each, what it is used for, and how often an epoch its
+// rows come.
 import { type FileUse, fileUse, weightProblem } from '../../state/files.ts';
 import type { DataFileReport } from '../../worker/api.ts';
 import { useActions, useApp } from '../context.ts';
@@ -10,10 +11,20 @@ const uses = [
   { value: 'validation', label: 'Validation' },
 ] as const;
 
-export function Files({ parts, disabled }: { parts: readonly DataFileReport[]; disabled: boolean }) {
+export function Files({
+  parts,
+  disabled,
+}: {
+  parts: readonly DataFileReport[];
+  disabled: boolean;
+}) {
   const files = useApp((s) => s.form.files);
   const { setFiles } = useActions();
-  const trained = new Set(parts.filter((p) => p.examples > 0 && fileUse(files, p.name).use === 'training').map((p) => p.name));
+  const trained = new Set(
+    parts
+      .filter((p) => p.examples > 0 && fileUse(files, p.name).use === 'training')
+      .map((p) => p.name),
+  );
   const anyHeld = parts.some((p) => fileUse(files, p.name).use === 'validation');
   return (
     <section aria-labelledby="files-title" data-testid="files">
@@ -33,7 +44,9 @@ export function Files({ parts, disabled }: { parts: readonly DataFileReport[]; d
             use={fileUse(files, part.name)}
             isLast={trained.size === 1 && trained.has(part.name)}
             disabled={disabled}
-            onChange={(change) => void setFiles({ ...files, [part.name]: { ...fileUse(files, part.name), ...change } })}
+            onChange={(change) =>
+              void setFiles({ ...files, [part.name]: { ...fileUse(files, part.name), ...change } })
+            }
           />
         ))}
       </ul>
@@ -53,7 +66,10 @@ function FileLine(props: {
   const { name, rows, badRows, examples, tokens, formats } = part;
   const bad = badRows > 0 ? `, ${whole(badRows)} left out` : '';
   return (
-    <li aria-label={name} className="grid items-start gap-x-6 gap-y-2 py-3 sm:grid-cols-[minmax(0,1fr)_auto_9rem]">
+    <li
+      aria-label={name}
+      className="grid items-start gap-x-6 gap-y-2 py-3 sm:grid-cols-[minmax(0,1fr)_auto_9rem]"
+    >
       <div className="min-w-0">
         <p className="font-medium break-words">{name}</p>
         <p className="hint">

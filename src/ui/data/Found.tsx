@@ -13,7 +13,8 @@ import { Preflight } from './Preflight.tsx';
 import { RowPreviews } from './RowPreviews.tsx';
 
 export function Found({ report: d }: { report: DatasetReport }) {
-  const [choosingFor, setChoosingFor] = useState<DatasetReport | null>(null); // the form closes when the data is read anew
+  // the form closes when the data is read anew
+  const [choosingFor, setChoosingFor] = useState<DatasetReport | null>(null);
   const choosing = choosingFor === d;
   const busy = useApp((s) => isOpen(s.run.phase) || s.data.status === 'reading');
   const note = d.badRows === 0 ? 'all can be used' : `${whole(d.examples)} can be used`;
@@ -26,19 +27,38 @@ export function Found({ report: d }: { report: DatasetReport }) {
             Format: {formatsOf(d)}
           </p>
           {d.found && (
-            <Button look="small" aria-expanded={choosing} isDisabled={busy} onPress={() => setChoosingFor(choosing ? null : d)}>
+            <Button
+              look="small"
+              aria-expanded={choosing}
+              isDisabled={busy}
+              onPress={() => setChoosingFor(choosing ? null : d)}
+            >
               Columns
             </Button>
           )}
         </div>
         {d.found && choosing && (
           <div className="mb-4">
-            <ColumnsForm found={d.found} isKnown format={Object.keys(d.formats)[0] as RowFormat} disabled={busy} />
+            <ColumnsForm
+              found={d.found}
+              isKnown
+              format={Object.keys(d.formats)[0] as RowFormat}
+              disabled={busy}
+            />
           </div>
         )}
         <Stats>
-          <Stat label="Rows" value={whole(d.rows)} note={d.limited ? `${note}; later ones are not read` : note} />
-          <Stat label="Bad rows" value={whole(d.badRows)} note="left out" tone={d.badRows > 0 ? 'warn' : undefined} />
+          <Stat
+            label="Rows"
+            value={whole(d.rows)}
+            note={d.limited ? `${note}; later ones are not read` : note}
+          />
+          <Stat
+            label="Bad rows"
+            value={whole(d.badRows)}
+            note="left out"
+            tone={d.badRows > 0 ? 'warn' : undefined}
+          />
           <Stat label="Tokens" value={short(d.tokens)} note={`longest row: ${whole(d.longest)}`} />
         </Stats>
       </div>
@@ -54,5 +74,7 @@ export function Found({ report: d }: { report: DatasetReport }) {
 function formatsOf({ formats }: DatasetReport): string {
   const found = Object.entries(formats);
   if (found.length === 0) return 'plain text';
-  return found.length === 1 ? found[0][0] : found.map(([name, rows]) => `${name} (${whole(rows)} rows)`).join(', ');
+  return found.length === 1
+    ? found[0][0]
+    : found.map(([name, rows]) => `${name} (${whole(rows)} rows)`).join(', ');
 }

@@ -47,7 +47,12 @@ export function PasteRows({ disabled }: { disabled: boolean }) {
             <label htmlFor={`${id}-kind`} className="font-medium">
               Read as
             </label>
-            <select id={`${id}-kind`} className="input" value={ending} onChange={(e) => setChosen(e.target.value as Ending)}>
+            <select
+              id={`${id}-kind`}
+              className="input"
+              value={ending}
+              onChange={(e) => setChosen(e.target.value as Ending)}
+            >
               {kinds.map((kind) => (
                 <option key={kind.ending} value={kind.ending}>
                   {kind.label}

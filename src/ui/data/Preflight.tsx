@@ -1,4 +1,5 @@
-// What to look at before training: each check says in a word whether it is well, worth a look, or blocks the start.
+// What to look at before training: each check says in a word whether it is well, worth a look, or
+// blocks the start.
 import { useEffect, useState } from 'react';
 import { formProblems } from '../../state/form.ts';
 import type { DatasetReport, SplitReport } from '../../worker/api.ts';
@@ -23,7 +24,9 @@ const marks: Record<Verdict, { word: string; icon: React.ReactNode; tone: string
 
 /** What the form's validation and weights of files come to on this data; null until it is known. */
 function useSplit(report: DatasetReport): SplitReport | null {
-  const validation = useApp((s) => (formProblems(s.form).validation || formProblems(s.form).files ? null : s.form.validation));
+  const validation = useApp((s) =>
+    formProblems(s.form).validation || formProblems(s.form).files ? null : s.form.validation,
+  );
   const files = useApp((s) => s.form.files);
   const seed = useApp((s) => (formProblems(s.form).seed ? null : Number(s.form.seed)));
   const { splitData } = useActions();
@@ -48,7 +51,10 @@ function checksOf({ checks, ...d }: DatasetReport, split: SplitReport | null): C
       name: 'Tokens trained',
       value: percent(d.trainedTokens, d.tokens),
       verdict: d.trainedTokens === 0 ? 'blocks' : 'well',
-      note: d.trainedTokens === 0 ? 'No token carries loss: there is nothing to learn.' : `${short(d.trainedTokens)} of ${short(d.tokens)}`,
+      note:
+        d.trainedTokens === 0
+          ? 'No token carries loss: there is nothing to learn.'
+          : `${short(d.trainedTokens)} of ${short(d.tokens)}`,
     },
     {
       name: 'Truncated',
@@ -56,7 +62,12 @@ function checksOf({ checks, ...d }: DatasetReport, split: SplitReport | null): C
       verdict: look(d.truncated > 0),
       note: `${whole(d.truncated)} rows; longest row: ${whole(d.longest)} tokens`,
     },
-    { name: 'Empty', value: whole(checks.empty), verdict: look(checks.empty > 0), note: 'rows with an empty answer or text, left out' },
+    {
+      name: 'Empty',
+      value: whole(checks.empty),
+      verdict: look(checks.empty > 0),
+      note: 'rows with an empty answer or text, left out',
+    },
     {
       name: 'Duplicates',
       value: whole(checks.duplicates),
@@ -65,8 +76,16 @@ function checksOf({ checks, ...d }: DatasetReport, split: SplitReport | null): C
     },
   ];
   if (checks.ends !== null) {
-    const note = checks.ends === 0 ? 'no end is trained: the model may not learn to stop' : 'rows that train a token which ends an answer';
-    found.splice(1, 0, { name: 'End trained', value: percent(checks.ends, d.examples), verdict: look(checks.ends === 0), note });
+    const note =
+      checks.ends === 0
+        ? 'no end is trained: the model may not learn to stop'
+        : 'rows that train a token which ends an answer';
+    found.splice(1, 0, {
+      name: 'End trained',
+      value: percent(checks.ends, d.examples),
+      verdict: look(checks.ends === 0),
+      note,
+    });
   }
   if (split) {
     const { overlap, validation } = split;
@@ -74,7 +93,10 @@ function checksOf({ checks, ...d }: DatasetReport, split: SplitReport | null): C
       name: 'Overlap',
       value: whole(overlap),
       verdict: look(overlap > 0),
-      note: validation === 0 ? 'no rows are kept for validation' : `of ${whole(validation)} validation rows are also trained on`,
+      note:
+        validation === 0
+          ? 'no rows are kept for validation'
+          : `of ${whole(validation)} validation rows are also trained on`,
     });
   }
   return found;
@@ -83,7 +105,11 @@ function checksOf({ checks, ...d }: DatasetReport, split: SplitReport | null): C
 export function Preflight({ report }: { report: DatasetReport }) {
   const split = useSplit(report);
   return (
-    <section aria-labelledby="preflight-title" data-testid="preflight" className="rounded-xl border border-line p-4">
+    <section
+      aria-labelledby="preflight-title"
+      data-testid="preflight"
+      className="rounded-xl border border-line p-4"
+    >
       <div className="mb-3 flex flex-wrap items-baseline justify-between gap-x-4">
         <h3 id="preflight-title" className="font-semibold">
           Before the start
@@ -139,7 +165,11 @@ function Lengths({ bins }: { bins: DatasetReport['checks']['lengths'] }) {
               </th>
               <td className="w-full">
                 <span className="flex items-center gap-2 tabular-nums">
-                  <span aria-hidden="true" className="h-3 rounded-sm bg-accent" style={{ width: `${(85 * rows) / most}%` }} />
+                  <span
+                    aria-hidden="true"
+                    className="h-3 rounded-sm bg-accent"
+                    style={{ width: `${(85 * rows) / most}%` }}
+                  />
                   {whole(rows)}
                 </span>
               </td>

@@ -48,7 +48,9 @@ export function ReadingOptions({ disabled }: { disabled: boolean }) {
       <Toggle
         label="Last answer only"
         help={
-          form.turns === 'last' ? 'Earlier answers of a conversation are only read' : 'Off: every answer of a conversation carries loss'
+          form.turns === 'last'
+            ? 'Earlier answers of a conversation are only read'
+            : 'Off: every answer of a conversation carries loss'
         }
         selected={form.turns === 'last'}
         disabled={disabled || !form.completionOnly}

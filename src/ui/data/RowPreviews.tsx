@@ -1,4 +1,5 @@
-// The first rows on their way: as they stand in the file, rendered, and as tokens with what carries loss. Not told by colour alone.
+// The first rows on their way: as they stand in the file, rendered, and as tokens with what carries
+// loss. Not told by colour alone.
 import { useState } from 'react';
 import type { PreviewToken, RowPreview } from '../../worker/api.ts';
 import { Button, Choice } from '../shared/controls.tsx';
@@ -39,7 +40,13 @@ export function RowPreviews({ rows }: { rows: readonly RowPreview[] }) {
           <Button look="small" isDisabled={at >= rows.length - 1} onPress={() => setAt(at + 1)}>
             Next
           </Button>
-          <Choice label="Show" hideLabel value={view} options={views} onChange={(next) => setView(next)} />
+          <Choice
+            label="Show"
+            hideLabel
+            value={view}
+            options={views}
+            onChange={(next) => setView(next)}
+          />
         </div>
       </figcaption>
       {view === 'tokens' ? (
@@ -60,7 +67,9 @@ function Choices({ texts, correct }: NonNullable<RowPreview['choices']>) {
         // biome-ignore lint/suspicious/noArrayIndexKey: choices have no other name than their place
         <li key={i} className={i === correct ? 'font-semibold' : 'text-muted'}>
           {text}
-          {i === correct && <span className="ml-2 rounded bg-accent-soft px-1.5 text-sm">right</span>}
+          {i === correct && (
+            <span className="ml-2 rounded bg-accent-soft px-1.5 text-sm">right</span>
+          )}
         </li>
       ))}
     </ol>
@@ -94,16 +103,26 @@ function Tokens({ row: { tokens, length } }: { row: RowPreview }) {
           <span className={`${looks.truncated} font-mono`}>truncated</span> is cut off
         </span>
       </p>
-      {/* biome-ignore lint/a11y/noNoninteractiveTabindex: a scrolling region must be reachable by keyboard */}
-      <section className="relative max-h-80 overflow-auto rounded-xl bg-sunk p-4" tabIndex={0} aria-label="Tokens of the row">
-        <div aria-hidden="true" className="flex flex-wrap gap-1 font-mono text-sm" data-testid="sample">
+      <section
+        className="relative max-h-80 overflow-auto rounded-xl bg-sunk p-4"
+        // biome-ignore lint/a11y/noNoninteractiveTabindex: a scrolling region must be reachable by keyboard
+        tabIndex={0}
+        aria-label="Tokens of the row"
+      >
+        <div
+          aria-hidden="true"
+          className="flex flex-wrap gap-1 font-mono text-sm"
+          data-testid="sample"
+        >
           {tokens.map(({ text, mask }, i) => (
             // biome-ignore lint/suspicious/noArrayIndexKey: tokens have no other name than their place
             <span key={i} data-mask={mask} className={looks[mask]}>
               {visible(text)}
             </span>
           ))}
-          {length > tokens.length && <span className="px-1 text-muted">… and {whole(length - tokens.length)} more</span>}
+          {length > tokens.length && (
+            <span className="px-1 text-muted">… and {whole(length - tokens.length)} more</span>
+          )}
         </div>
         <p className="sr-only">
           {spans(tokens)
@@ -115,8 +134,13 @@ function Tokens({ row: { tokens, length } }: { row: RowPreview }) {
   );
 }
 
-const names: Record<PreviewToken['mask'], string> = { trained: 'Trained', masked: 'Masked', truncated: 'Truncated' };
-const visible = (text: string) => text.replaceAll('\n', '↵').replaceAll('\t', '⇥').replaceAll(' ', '·');
+const names: Record<PreviewToken['mask'], string> = {
+  trained: 'Trained',
+  masked: 'Masked',
+  truncated: 'Truncated',
+};
+const visible = (text: string) =>
+  text.replaceAll('\n', '↵').replaceAll('\t', '⇥').replaceAll(' ', '·');
 
 /** Tokens with the same mask next to each other, for readers that hear the page. */
 function spans(tokens: readonly PreviewToken[]): PreviewToken[] {

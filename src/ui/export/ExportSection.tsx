@@ -49,7 +49,8 @@ export function ExportSection() {
                   <CheckIcon />
                 </span>
                 <span>
-                  Re-opened and compared: all {whole(report.tensors)} tensors are bit for bit those on the device after step {report.step}.
+                  Re-opened and compared: all {whole(report.tensors)} tensors are bit for bit those
+                  on the device after step {report.step}.
                 </span>
               </p>
               <table className="table mb-5">
@@ -67,19 +68,30 @@ export function ExportSection() {
                         {file.name}
                       </th>
                       <td className="hidden text-muted sm:table-cell">{about[file.name]}</td>
-                      <td className="text-right whitespace-nowrap tabular-nums">{bytes(file.bytes)}</td>
+                      <td className="text-right whitespace-nowrap tabular-nums">
+                        {bytes(file.bytes)}
+                      </td>
                     </tr>
                   ))}
                 </tbody>
               </table>
-              <a className="btn btn-primary" href={url} download={report.name} data-testid="download">
+              <a
+                className="btn btn-primary"
+                href={url}
+                download={report.name}
+                data-testid="download"
+              >
                 <DownloadIcon />
                 Download {report.name}
               </a>
             </div>
           )}
           {(status === 'none' || (status === 'ready' && report?.step !== run.step)) && (
-            <Button className="w-fit" look={status === 'none' ? 'primary' : ''} onPress={() => void prepareExport()}>
+            <Button
+              className="w-fit"
+              look={status === 'none' ? 'primary' : ''}
+              onPress={() => void prepareExport()}
+            >
               <DownloadIcon />
               {status === 'none' ? 'Prepare the download' : `Prepare again, at step ${run.step}`}
             </Button>

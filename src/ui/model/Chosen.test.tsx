@@ -1,5 +1,6 @@
 // @vitest-environment happy-dom
-// The chosen model while it loads: the stages in words and figures, cancelling; on a store without workers.
+// The chosen model while it loads: the stages in words and figures, cancelling; on a store without
+// workers.
 import { act, cleanup, fireEvent, render, screen, within } from '@testing-library/react';
 import { afterEach, expect, test, vi } from 'vitest';
 import { createActions } from '../../state/actions.ts';
@@ -14,7 +15,13 @@ import { loadingFigures, loadingStages } from './loading.ts';
 afterEach(cleanup);
 
 const mib = 2 ** 20;
-const at = (task: string, done: number, total: number, unit: string, secondsLeft: number | null = null): Progress => ({
+const at = (
+  task: string,
+  done: number,
+  total: number,
+  unit: string,
+  secondsLeft: number | null = null,
+): Progress => ({
   type: 'progress',
   task,
   done,
@@ -28,14 +35,24 @@ const compiled = at('Compiling', 12, 12, 'kernels');
 
 test.each<[string, Progress[], string[], string]>([
   ['at once', [], ['now 0 %', 'before', 'before', 'before'], 'Reading the model: '],
-  ['reading', [read], ['now 66 %', 'before', 'before', 'before'], 'Reading the model: 2 of 3 parts'],
+  [
+    'reading',
+    [read],
+    ['now 66 %', 'before', 'before', 'before'],
+    'Reading the model: 2 of 3 parts',
+  ],
   [
     'uploading',
     [read, at('Uploading', 75 * mib, 300 * mib, 'bytes', 63)],
     ['done', 'now 25 %', 'before', 'before'],
     'Uploading the weights: 75.0 MiB of 300 MiB · 1 min 3 s left',
   ],
-  ['about to compile', [read, uploaded], ['done', 'now 100 %', 'before', 'before'], 'Uploading the weights: 300 MiB of 300 MiB'],
+  [
+    'about to compile',
+    [read, uploaded],
+    ['done', 'now 100 %', 'before', 'before'],
+    'Uploading the weights: 300 MiB of 300 MiB',
+  ],
   [
     'compiling',
     [read, uploaded, at('Compiling', 3, 12, 'kernels')],
@@ -60,7 +77,13 @@ test.each<[string, Progress[], string[], string]>([
   expect(`${label}: ${text}`).toBe(figures);
 });
 
-const model = { name: 'tiny', architecture: 'Qwen2', parameters: 1e6, maxPositions: 512, vocab: 97 } as ModelReport;
+const model = {
+  name: 'tiny',
+  architecture: 'Qwen2',
+  parameters: 1e6,
+  maxPositions: 512,
+  vocab: 97,
+} as ModelReport;
 
 function open() {
   let end: (report: ModelReport | null) => void = () => {};
@@ -77,21 +100,35 @@ function open() {
     </AppContext>,
   );
   const event: typeof app.dispatch = (e) => act(() => app.dispatch(e));
-  return { app, actions, trainer, data, event, end: (report: ModelReport | null) => act(async () => end(report)) };
+  return {
+    app,
+    actions,
+    trainer,
+    data,
+    event,
+    end: (report: ModelReport | null) => act(async () => end(report)),
+  };
 }
 
 test('the strip says each stage’s state in words, the bar names the one under way and its figures', async () => {
   const { actions, event } = open();
   await act(async () => void actions.chooseModel('x', []));
   for (const progress of [read, at('Uploading', 75 * mib, 300 * mib, 'bytes', 63)]) event(progress);
-  const items = within(screen.getByRole('list', { name: 'Stages of loading' })).getAllByRole('listitem');
+  const items = within(screen.getByRole('list', { name: 'Stages of loading' })).getAllByRole(
+    'listitem',
+  );
   expect(items.map((item) => item.textContent)).toEqual([
     'Reading(done)',
     '2Uploading(under way)25 %',
     '3Compiling(to come)',
     '4Warm-up(to come)',
   ]);
-  expect(items.map((item) => item.getAttribute('aria-current'))).toEqual([null, 'step', null, null]);
+  expect(items.map((item) => item.getAttribute('aria-current'))).toEqual([
+    null,
+    'step',
+    null,
+    null,
+  ]);
   const bar = screen.getByRole('progressbar', { name: 'Uploading the weights' });
   expect(bar.getAttribute('aria-valuenow')).toBe('25');
   expect(bar.getAttribute('aria-valuetext')).toBe('75.0 MiB of 300 MiB · 1 min 3 s left');
@@ -108,7 +145,11 @@ test('cancelling asks the trainer once; the model before stays, with its data, w
   expect(trainer.cancelLoading).toHaveBeenCalledTimes(1);
   await end(null);
   expect(screen.getByTestId('model-facts').textContent).toContain('tiny');
-  expect([opened, app.getState().notices, app.getState().announcement]).toEqual([false, [], 'Loading was cancelled.']);
+  expect([opened, app.getState().notices, app.getState().announcement]).toEqual([
+    false,
+    [],
+    'Loading was cancelled.',
+  ]);
   expect(data.openTokenizer).not.toHaveBeenCalled();
 });
 

@@ -43,13 +43,25 @@ function Loading() {
 }
 
 function Facts({ report: m, demo }: { report: ModelReport; demo: boolean }) {
-  const tokenizer = m.hasTemplate ? 'with chat template' : m.hasTokenizer ? 'no chat template' : 'none: pre-tokenised data only';
+  const tokenizer = m.hasTemplate
+    ? 'with chat template'
+    : m.hasTokenizer
+      ? 'no chat template'
+      : 'none: pre-tokenised data only';
   return (
     <div data-testid="model-facts">
       <h3 className="mb-3 font-semibold break-words">{demo ? 'Demo model' : m.name}</h3>
       <Stats>
-        <Stat label="Architecture" value={m.architecture} note={`${m.layers} layers, ${m.heads} heads`} />
-        <Stat label="Parameters" value={short(m.parameters)} note={`${bytes(m.bytes)} in ${m.dtype}`} />
+        <Stat
+          label="Architecture"
+          value={m.architecture}
+          note={`${m.layers} layers, ${m.heads} heads`}
+        />
+        <Stat
+          label="Parameters"
+          value={short(m.parameters)}
+          note={`${bytes(m.bytes)} in ${m.dtype}`}
+        />
         <Stat label="Context" value={whole(m.maxPositions)} note="tokens at most" />
         <Stat label="Vocabulary" value={whole(m.vocab)} note={`Tokenizer: ${tokenizer}`} />
       </Stats>

@@ -1,4 +1,5 @@
-// A model of the Hub: by id and revision, or one of the suggested ones; what of it can be downloaded.
+// A model of the Hub: by id and revision, or one of the suggested ones; what of it can be
+// downloaded.
 import { useCallback, useMemo, useState } from 'react';
 import { nameOfModel } from '../../state/library.ts';
 import type { HubOffer } from '../../worker/library-api.ts';
@@ -9,7 +10,15 @@ import { Suggestions } from './Suggestions.tsx';
 import { useVerdicts, Verdict } from './Verdict.tsx';
 
 /** @param seen nothing is counted before it can be seen */
-export function HubForm({ seen, token, onToken }: { seen: boolean; token: string; onToken(token: string): void }) {
+export function HubForm({
+  seen,
+  token,
+  onToken,
+}: {
+  seen: boolean;
+  token: string;
+  onToken(token: string): void;
+}) {
   const [id, setId] = useState('');
   const [revision, setRevision] = useState('main');
   const finding = useApp((s) => s.library.finding);
@@ -22,8 +31,8 @@ export function HubForm({ seen, token, onToken }: { seen: boolean; token: string
   return (
     <div className="mt-3 flex flex-col gap-5">
       <p className="hint">
-        Fetched from huggingface.co into this browser's storage, checked against the Hub's hashes, then read here. Your data stays in this
-        tab.
+        Fetched from huggingface.co into this browser's storage, checked against the Hub's hashes,
+        then read here. Your data stays in this tab.
       </p>
       <form
         className="grid gap-4 sm:grid-cols-3"
@@ -33,8 +42,21 @@ export function HubForm({ seen, token, onToken }: { seen: boolean; token: string
         }}
       >
         <Field label="Model id" help="owner/name" numeric={false} value={id} onChange={setId} />
-        <Field label="Revision" help="branch, tag or commit" numeric={false} value={revision} onChange={setRevision} />
-        <Field label="Access token" help="optional; forgotten with this page" numeric={false} secret value={token} onChange={onToken} />
+        <Field
+          label="Revision"
+          help="branch, tag or commit"
+          numeric={false}
+          value={revision}
+          onChange={setRevision}
+        />
+        <Field
+          label="Access token"
+          help="optional; forgotten with this page"
+          numeric={false}
+          secret
+          value={token}
+          onChange={onToken}
+        />
         <div>
           <Button type="submit" isDisabled={finding || id.trim() === ''}>
             {finding ? 'Looking …' : 'Find model'}
@@ -67,14 +89,20 @@ function Offers({ seen, token }: { seen: boolean; token: string }) {
       {offers.map((offer) => {
         const name = nameOfModel(offer);
         const verdict = offer.gguf === null ? verdicts[keyOf(offer)] : undefined;
-        const here = stored?.some((m) => m.complete && nameOfModel(m) === name && m.commit === offer.commit);
+        const here = stored?.some(
+          (m) => m.complete && nameOfModel(m) === name && m.commit === offer.commit,
+        );
         return (
-          <li key={name} className="flex flex-wrap items-center justify-between gap-x-4 gap-y-2 rounded-xl bg-sunk px-4 py-3">
+          <li
+            key={name}
+            className="flex flex-wrap items-center justify-between gap-x-4 gap-y-2 rounded-xl bg-sunk px-4 py-3"
+          >
             <div className="min-w-0">
               <p className="font-medium break-words">{name}</p>
               <p className="hint">
-                {bytes(offer.bytes)} · {offer.files.length === 1 ? 'one file' : `${offer.files.length} files`} · {offer.revision} is commit{' '}
-                {offer.commit.slice(0, 8)}
+                {bytes(offer.bytes)} ·{' '}
+                {offer.files.length === 1 ? 'one file' : `${offer.files.length} files`} ·{' '}
+                {offer.revision} is commit {offer.commit.slice(0, 8)}
                 {here && ' · on this device'}
               </p>
               {offer.gguf === null && (

@@ -1,5 +1,6 @@
 // @vitest-environment happy-dom
-// Models of the Hub and of this browser on a store without workers: what is shown, and which commands are given.
+// Models of the Hub and of this browser on a store without workers: what is shown, and which
+// commands are given.
 import { act, cleanup, fireEvent, render, screen } from '@testing-library/react';
 import { afterEach, expect, test, vi } from 'vitest';
 import { createActions } from '../../state/actions.ts';
@@ -21,12 +22,23 @@ function open() {
   };
   const download = vi.fn();
   const trainer = {
-    openDevice: vi.fn(async () => ({ name: 'Test GPU', software: true, maxBindingBytes: 2 ** 30, subgroups: null, timestamps: false })),
+    openDevice: vi.fn(async () => ({
+      name: 'Test GPU',
+      software: true,
+      maxBindingBytes: 2 ** 30,
+      subgroups: null,
+      timestamps: false,
+    })),
     loadModel: vi.fn(),
     judgeModel: vi.fn(async (_: unknown) => ({ verdict: 'refused', why: 'no such kind' })),
   };
   const app = createAppStore();
-  const actions = createActions(app, { trainer, library: () => library, download, end: () => undefined } as unknown as Client);
+  const actions = createActions(app, {
+    trainer,
+    library: () => library,
+    download,
+    end: () => undefined,
+  } as unknown as Client);
   render(
     <AppContext value={{ app, actions }}>
       <Library blocked={false} />
@@ -35,10 +47,26 @@ function open() {
   return { library, download, trainer, app, actions };
 }
 
-const press = (name: string) => act(async () => fireEvent.click(screen.getByRole('button', { name, hidden: true })));
+const press = (name: string) =>
+  act(async () => fireEvent.click(screen.getByRole('button', { name, hidden: true })));
 
-const offer = { id: 'lab/tiny', revision: 'main', commit: 'a'.repeat(40), gguf: null, files: [], bytes: 2048 };
-const stored = { key: 'k', id: 'lab/tiny', commit: offer.commit, gguf: null, bytes: 2048, here: 1024, complete: false };
+const offer = {
+  id: 'lab/tiny',
+  revision: 'main',
+  commit: 'a'.repeat(40),
+  gguf: null,
+  files: [],
+  bytes: 2048,
+};
+const stored = {
+  key: 'k',
+  id: 'lab/tiny',
+  commit: offer.commit,
+  gguf: null,
+  bytes: 2048,
+  here: 1024,
+  complete: false,
+};
 
 test('a suggested model is looked for, downloaded, opened; what is stored can be resumed, opened and deleted', async () => {
   const { library, download, trainer, actions } = open();
@@ -73,16 +101,26 @@ test('what was found is judged by its config.json before it is downloaded; a ref
     screen.getByTestId<HTMLDetailsElement>('hub').open = true;
     fireEvent(screen.getByTestId('hub'), new Event('toggle'));
     const packed = { ...offer, gguf: 'm.gguf' };
-    const found = { ...offer, files: [{ path: 'model.safetensors', size: 2000, gitSha1: '', sha256: null }] };
+    const found = {
+      ...offer,
+      files: [{ path: 'model.safetensors', size: 2000, gitSha1: '', sha256: null }],
+    };
     library.find.mockResolvedValueOnce([found, packed]);
     await act(() => actions.findModel('lab/tiny', 'main', ''));
     expect(screen.getAllByTestId('offer-verdict')).toHaveLength(1);
     await act(() => vi.advanceTimersByTimeAsync(1000));
-    const judged = trainer.judgeModel.mock.calls.map(([what]) => what).filter((what) => typeof what !== 'string');
+    const judged = trainer.judgeModel.mock.calls
+      .map(([what]) => what)
+      .filter((what) => typeof what !== 'string');
     expect(judged).toEqual([{ name: 'lab/tiny', config: '{}', bytes: 2000 }]);
     expect(screen.getByTestId('offer-verdict').textContent).toBe('Training: refused: no such kind');
-    expect(screen.getByRole('button', { name: 'Download lab/tiny', hidden: true })).toHaveProperty('disabled', true);
-    expect(screen.getByRole('button', { name: 'Download lab/tiny/m.gguf', hidden: true })).toHaveProperty('disabled', false);
+    expect(screen.getByRole('button', { name: 'Download lab/tiny', hidden: true })).toHaveProperty(
+      'disabled',
+      true,
+    );
+    expect(
+      screen.getByRole('button', { name: 'Download lab/tiny/m.gguf', hidden: true }),
+    ).toHaveProperty('disabled', false);
   } finally {
     vi.useRealTimers();
   }
@@ -96,15 +134,26 @@ test('progress and waits of a download are shown, and it can be paused; a refusa
     (_what, _token, onProgress) =>
       new Promise((_, reject) => {
         refuse = reject;
-        onProgress({ done: 512, total: 2048, waiting: 'the connection broke off; next try in 2 s' });
+        onProgress({
+          done: 512,
+          total: 2048,
+          waiting: 'the connection broke off; next try in 2 s',
+        });
       }),
   );
   await act(async () => void actions.download(offer, ''));
   expect(screen.getByTestId('download-progress').textContent).toContain('512 B of 2.0 KiB');
-  expect(screen.getByTestId('download-progress').textContent).toContain('Waiting: the connection broke off');
+  expect(screen.getByTestId('download-progress').textContent).toContain(
+    'Waiting: the connection broke off',
+  );
   await press('Pause download');
   expect(library.pause).toHaveBeenCalled();
-  await act(async () => refuse(Object.assign(new Error('lab/tiny: no.'), { name: 'InputError:hub' })));
+  await act(async () =>
+    refuse(Object.assign(new Error('lab/tiny: no.'), { name: 'InputError:hub' })),
+  );
   expect(screen.queryByTestId('download-progress')).toBeNull();
-  expect(app.getState().notices[0]).toMatchObject({ title: 'This model cannot be fetched', message: 'lab/tiny: no.' });
+  expect(app.getState().notices[0]).toMatchObject({
+    title: 'This model cannot be fetched',
+    message: 'lab/tiny: no.',
+  });
 });

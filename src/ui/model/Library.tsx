@@ -15,7 +15,11 @@ export function Library({ blocked }: { blocked: boolean }) {
   return (
     <>
       <Stored blocked={blocked} token={token} />
-      <details className="rounded-xl border border-line px-5 py-4" data-testid="hub" onToggle={(e) => setSeen(e.currentTarget.open)}>
+      <details
+        className="rounded-xl border border-line px-5 py-4"
+        data-testid="hub"
+        onToggle={(e) => setSeen(e.currentTarget.open)}
+      >
         <summary className="cursor-pointer font-medium">From the Hugging Face Hub</summary>
         <HubForm seen={seen} token={token} onToken={setToken} />
       </details>
@@ -52,16 +56,27 @@ function Row({ model, blocked, token }: { model: StoredModel; blocked: boolean; 
       <div className="min-w-0">
         <p className="font-medium break-words">{name}</p>
         <p className="hint">
-          {complete ? bytes(total) : `${bytes(here)} of ${bytes(total)}: not complete`} · commit {model.commit.slice(0, 8)}
+          {complete ? bytes(total) : `${bytes(here)} of ${bytes(total)}: not complete`} · commit{' '}
+          {model.commit.slice(0, 8)}
         </p>
       </div>
       <div className="flex gap-2">
         {complete ? (
-          <Button look="small" isDisabled={blocked} aria-label={`Open ${name}`} onPress={() => void openStored(model.key)}>
+          <Button
+            look="small"
+            isDisabled={blocked}
+            aria-label={`Open ${name}`}
+            onPress={() => void openStored(model.key)}
+          >
             Open
           </Button>
         ) : (
-          <Button look="small" isDisabled={downloading !== null} aria-label={`Resume ${name}`} onPress={() => void download(model, token)}>
+          <Button
+            look="small"
+            isDisabled={downloading !== null}
+            aria-label={`Resume ${name}`}
+            onPress={() => void download(model, token)}
+          >
             Resume
           </Button>
         )}
@@ -87,7 +102,12 @@ function Download() {
   return (
     <div className="flex flex-wrap items-end gap-x-4 gap-y-2" data-testid="download-progress">
       <div className="min-w-0 flex-1 basis-60">
-        <Progress label={`Downloading ${name}`} done={done} total={total} text={`${bytes(done)} of ${bytes(total)}`} />
+        <Progress
+          label={`Downloading ${name}`}
+          done={done}
+          total={total}
+          text={`${bytes(done)} of ${bytes(total)}`}
+        />
         {waiting && <p className="hint mt-1">Waiting: {waiting}.</p>}
       </div>
       <Button look="small" onPress={() => void pauseDownload()}>

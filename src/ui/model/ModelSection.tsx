@@ -1,4 +1,5 @@
-// The model: choosing a folder, a file, one of the Hub or one stored here; loading, and what was found.
+// The model: choosing a folder, a file, one of the Hub or one stored here; loading, and what was
+// found.
 import { lazy, Suspense } from 'react';
 import { isOpen } from '../../state/run.ts';
 import { useActions, useApp } from '../context.ts';

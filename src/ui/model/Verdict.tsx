@@ -10,7 +10,8 @@ import { bytes } from '../shared/format.ts';
 const pause = 400;
 
 /**
- * Verdicts by what is judged, one after the other while it can be seen; a changed setting makes them anew.
+ * Verdicts by what is judged, one after the other while it can be seen; a changed setting makes
+ * them anew.
  * @param what and @param judge stay the same objects while nothing else is meant
  */
 export function useVerdicts(
@@ -41,9 +42,15 @@ export function useVerdicts(
   return verdicts;
 }
 
-const tones: Partial<Record<ShapeVerdict['verdict'], string>> = { fits: 'text-accent', no: 'text-danger', refused: 'text-danger' };
+const tones: Partial<Record<ShapeVerdict['verdict'], string>> = {
+  fits: 'text-accent',
+  no: 'text-danger',
+  refused: 'text-danger',
+};
 
-/** What was found, in a word, with the bytes, what would have to be smaller, or why it is refused. */
+/**
+ * What was found, in a word, with the bytes, what would have to be smaller, or why it is refused.
+ */
 export function Verdict({ verdict }: { verdict: ShapeVerdict | undefined }) {
   if (!verdict) return <span className="text-muted">not sized yet</span>;
   return (

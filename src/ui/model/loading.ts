@@ -1,4 +1,5 @@
-// The four stages of loading a model, as the strip shows them, and the figures of the one that goes on.
+// The four stages of loading a model, as the strip shows them, and the figures of the one that goes
+// on.
 import type { Progress } from '../../state/state.ts';
 import type { LoadingStage } from '../../worker/api.ts';
 import { bytes, left, whole } from '../shared/format.ts';
@@ -16,9 +17,13 @@ const sentences: Record<string, string> = {
 };
 
 const share = ({ done, total }: Progress) => (total > 0 ? done / total : 0);
-const amount = ({ total, unit }: Progress) => (unit === 'bytes' ? bytes(total) : `${whole(total)} ${unit}`);
+const amount = ({ total, unit }: Progress) =>
+  unit === 'bytes' ? bytes(total) : `${whole(total)} ${unit}`;
 
-/** @param begun progress of the stages that have begun, in order: the last is under way, unless it is Warm-up and done */
+/**
+ * @param begun progress of the stages that have begun, in order: the last is under way, unless it
+ *   is Warm-up and done
+ */
 export function loadingStages(begun: readonly Progress[]): StageView[] {
   const last = Math.max(0, begun.length - 1);
   return stages.map((name, i) => {
@@ -37,10 +42,15 @@ export function isOver(begun: readonly Progress[]): boolean {
   return last?.task === 'Warm-up' && last.done === last.total;
 }
 
-/** The stage under way in words and figures: "12.0 MiB of 1.2 GiB · 40 s left", "3 of 17 kernels". */
+/**
+ * The stage under way in words and figures: "12.0 MiB of 1.2 GiB · 40 s left", "3 of 17 kernels".
+ */
 export function loadingFigures(begun: readonly Progress[]): { label: string; text: string } {
   const now = begun.at(-1);
   if (!now) return { label: sentences.Reading, text: '' };
   const { done, unit, secondsLeft } = now;
-  return { label: sentences[now.task], text: `${unit === 'bytes' ? bytes(done) : whole(done)} of ${amount(now)}${left(secondsLeft)}` };
+  return {
+    label: sentences[now.task],
+    text: `${unit === 'bytes' ? bytes(done) : whole(done)} of ${amount(now)}${left(secondsLeft)}`,
+  };
 }

@@ -15,7 +15,14 @@ export interface Suggestion {
 }
 
 export const SUGGESTIONS: readonly Suggestion[] = [
-  { id: 'HuggingFaceTB/SmolLM2-135M', shape: 'smollm2-135m', parameters: '135 M', size: 269e6, context: 8192, licence: 'Apache 2.0' },
+  {
+    id: 'HuggingFaceTB/SmolLM2-135M',
+    shape: 'smollm2-135m',
+    parameters: '135 M',
+    size: 269e6,
+    context: 8192,
+    licence: 'Apache 2.0',
+  },
   {
     id: 'HuggingFaceTB/SmolLM2-135M-Instruct',
     shape: 'smollm2-135m',
@@ -24,7 +31,14 @@ export const SUGGESTIONS: readonly Suggestion[] = [
     context: 8192,
     licence: 'Apache 2.0',
   },
-  { id: 'HuggingFaceTB/SmolLM2-360M', shape: 'smollm2-360m', parameters: '362 M', size: 724e6, context: 8192, licence: 'Apache 2.0' },
+  {
+    id: 'HuggingFaceTB/SmolLM2-360M',
+    shape: 'smollm2-360m',
+    parameters: '362 M',
+    size: 724e6,
+    context: 8192,
+    licence: 'Apache 2.0',
+  },
   {
     id: 'HuggingFaceTB/SmolLM2-360M-Instruct',
     shape: 'smollm2-360m',
@@ -33,9 +47,30 @@ export const SUGGESTIONS: readonly Suggestion[] = [
     context: 8192,
     licence: 'Apache 2.0',
   },
-  { id: 'Qwen/Qwen2.5-0.5B', shape: 'qwen2.5-0.5b', parameters: '494 M', size: 988e6, context: 32_768, licence: 'Apache 2.0' },
-  { id: 'Qwen/Qwen2.5-0.5B-Instruct', shape: 'qwen2.5-0.5b', parameters: '494 M', size: 988e6, context: 32_768, licence: 'Apache 2.0' },
-  { id: 'Qwen/Qwen3-0.6B', shape: 'qwen3-0.6b', parameters: '0.6 B', size: 1.5e9, context: 32_768, licence: 'Apache 2.0' },
+  {
+    id: 'Qwen/Qwen2.5-0.5B',
+    shape: 'qwen2.5-0.5b',
+    parameters: '494 M',
+    size: 988e6,
+    context: 32_768,
+    licence: 'Apache 2.0',
+  },
+  {
+    id: 'Qwen/Qwen2.5-0.5B-Instruct',
+    shape: 'qwen2.5-0.5b',
+    parameters: '494 M',
+    size: 988e6,
+    context: 32_768,
+    licence: 'Apache 2.0',
+  },
+  {
+    id: 'Qwen/Qwen3-0.6B',
+    shape: 'qwen3-0.6b',
+    parameters: '0.6 B',
+    size: 1.5e9,
+    context: 32_768,
+    licence: 'Apache 2.0',
+  },
   {
     id: 'meta-llama/Llama-3.2-1B',
     shape: 'llama-3.2-1b',

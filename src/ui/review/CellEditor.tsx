@@ -12,24 +12,32 @@ export function CellEditor({ path }: { path: string | null }) {
   const { sites, experts: maxExperts, rank: maxRank } = useApp((s) => s.run.search!);
   const { editAllocation, lockSites } = useActions();
   const site = sites.find((s) => s.path === path);
-  if (!site) return <p className="hint">Choose a cell to change its experts and ranks, or to lock it.</p>;
+  if (!site)
+    return <p className="hint">Choose a cell to change its experts and ranks, or to lock it.</p>;
   const { allocation, locked } = draft;
   const limits = { maxExperts, maxRank };
   const ranks = siteRanks(allocation, site.path);
   const before = siteRanks(found, site.path);
   const isLocked = locked.has(site.path);
-  const parameters = ranks.reduce((a, b) => a + b, 0) * (site.inputs + site.outputs) + ranks.length * site.inputs;
+  const parameters =
+    ranks.reduce((a, b) => a + b, 0) * (site.inputs + site.outputs) + ranks.length * site.inputs;
   const row = sites.filter((s) => s.target === site.target).map((s) => s.path);
   const column = sites.filter((s) => s.layer === site.layer).map((s) => s.path);
-  const lockText = (paths: readonly string[], what: string) => `${paths.every((p) => locked.has(p)) ? 'Unlock' : 'Lock'} ${what}`;
+  const lockText = (paths: readonly string[], what: string) =>
+    `${paths.every((p) => locked.has(p)) ? 'Unlock' : 'Lock'} ${what}`;
   return (
-    <div className="flex flex-col gap-4 rounded-xl bg-sunk px-4 py-4" data-testid="cell-editor" data-path={site.path}>
+    <div
+      className="flex flex-col gap-4 rounded-xl bg-sunk px-4 py-4"
+      data-testid="cell-editor"
+      data-path={site.path}
+    >
       <div className="flex flex-wrap items-baseline justify-between gap-x-4 gap-y-1">
         <h4 className="font-semibold">
           Layer {site.layer}, {targetOf(site.path)}
         </h4>
         <p className="hint">
-          {whole(parameters)} parameters; found: {before.length === 0 ? 'closed' : `ranks ${before.join(', ')}`}
+          {whole(parameters)} parameters; found:{' '}
+          {before.length === 0 ? 'closed' : `ranks ${before.join(', ')}`}
         </p>
       </div>
       <div className="flex flex-wrap items-end gap-x-5 gap-y-3">

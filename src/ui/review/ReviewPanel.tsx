@@ -20,12 +20,16 @@ export function ReviewPanel() {
   const [selected, setSelected] = useState<string | null>(null);
   if (!review || !search || !model) return null;
   const touched = ({ target }: { target: EventTarget }) => {
-    if (!(target instanceof Element && target.closest('[data-wait]'))) touchReview(); // that button says so itself, and keeps its press
+    // that button says so itself, and keeps its press
+    if (!(target instanceof Element && target.closest('[data-wait]'))) touchReview();
   };
   const { draft, report } = review;
   const dims = siteDims(model);
   const parameters = parameterCount(draft.allocation, dims);
-  const uniform = search.sites.reduce((sum, s) => sum + search.experts * (search.rank * (s.inputs + s.outputs) + s.inputs), 0);
+  const uniform = search.sites.reduce(
+    (sum, s) => sum + search.experts * (search.rank * (s.inputs + s.outputs) + s.inputs),
+    0,
+  );
   const ranks = search.sites.flatMap((s) => siteRanks(draft.allocation, s.path));
   const changed = changedSites(review).length;
   const layers = new Set(search.sites.map((s) => s.layer)).size;
@@ -53,15 +57,23 @@ export function ReviewPanel() {
               : 'It was stopped early: sizes that were still moving may not be where they would have ended. Train with it, change it, or discard it.'}
         </p>
         {report.problem && (
-          <p className="mt-2 rounded-lg bg-warn-soft px-3 py-2 text-warn">{report.problem} These are the sizes as they were found.</p>
+          <p className="mt-2 rounded-lg bg-warn-soft px-3 py-2 text-warn">
+            {report.problem} These are the sizes as they were found.
+          </p>
         )}
       </div>
       <Onward />
       <Stats>
-        <Stat label="Experts" value={whole(ranks.length)} note={`of ${whole(search.sites.length * search.experts)} at most`} />
+        <Stat
+          label="Experts"
+          value={whole(ranks.length)}
+          note={`of ${whole(search.sites.length * search.experts)} at most`}
+        />
         <Stat
           label="Mean rank"
-          value={ranks.length === 0 ? '–' : (ranks.reduce((a, b) => a + b, 0) / ranks.length).toFixed(2)}
+          value={
+            ranks.length === 0 ? '–' : (ranks.reduce((a, b) => a + b, 0) / ranks.length).toFixed(2)
+          }
           note={`at most ${search.rank}`}
         />
         <Stat
@@ -69,7 +81,11 @@ export function ReviewPanel() {
           value={whole(parameters)}
           note={`${percent(parameters, uniform)} of ${short(uniform)} (uniform ${search.experts} × ${search.rank})`}
         />
-        <Stat label="Changed" value={whole(changed)} note={`${whole(draft.locked.size)} locked of ${whole(search.sites.length)} linears`} />
+        <Stat
+          label="Changed"
+          value={whole(changed)}
+          note={`${whole(draft.locked.size)} locked of ${whole(search.sites.length)} linears`}
+        />
       </Stats>
       <div className="flex flex-wrap gap-2">
         <Button look="small" isDisabled={review.past.length === 0} onPress={undoReview}>
@@ -103,7 +119,9 @@ export function ReviewPanel() {
 
 function Onward() {
   const trains = useApp((s) => s.run.search?.config.train !== false);
-  const closed = useApp((s) => Object.values(s.review!.draft.allocation.experts).every((count) => count === 0));
+  const closed = useApp((s) =>
+    Object.values(s.review!.draft.allocation.experts).every((count) => count === 0),
+  );
   const goesOn = useApp((s) => s.review!.goesOn);
   const { proceed, discard, touchReview } = useActions();
   const onward = useRef<HTMLButtonElement>(null);

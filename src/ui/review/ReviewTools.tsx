@@ -1,4 +1,5 @@
-// What can be done to the whole allocation: a number of parameters, other allocations, files in and out.
+// What can be done to the whole allocation: a number of parameters, other allocations, files in and
+// out.
 import { useId, useState } from 'react';
 import { FileTrigger } from 'react-aria-components';
 import { type Allocation, parameterCount, siteDims } from '../../adapters/allocation.ts';
@@ -44,11 +45,29 @@ export function ReviewTools() {
     }
   };
   const fitRest = () =>
-    change('fit', () => fitUnlocked(allocation, locked, dims, Number(wanted.replaceAll(/[,\s]/g, '') || Number.NaN), limits));
+    change('fit', () =>
+      fitUnlocked(
+        allocation,
+        locked,
+        dims,
+        Number(wanted.replaceAll(/[,\s]/g, '') || Number.NaN),
+        limits,
+      ),
+    );
   const swap = () => {
     const { targets, topK } = config.adapter;
     change('swap', () =>
-      swapIn(allocation, namedAllocation(name, { ...limits, layers: model.layers, targets, topK, seed: config.seed }), locked),
+      swapIn(
+        allocation,
+        namedAllocation(name, {
+          ...limits,
+          layers: model.layers,
+          targets,
+          topK,
+          seed: config.seed,
+        }),
+        locked,
+      ),
     );
   };
   return (
@@ -78,7 +97,12 @@ export function ReviewTools() {
           <label htmlFor={id} className="font-medium">
             Swap in
           </label>
-          <select id={id} className="input" value={name} onChange={(e) => setName(e.target.value as (typeof names)[number])}>
+          <select
+            id={id}
+            className="input"
+            value={name}
+            onChange={(e) => setName(e.target.value as (typeof names)[number])}
+          >
             {names.map((n) => (
               <option key={n} value={n}>
                 {titles[n]}
@@ -86,7 +110,9 @@ export function ReviewTools() {
             ))}
           </select>
           <p className={problem?.at === 'swap' ? 'text-sm text-danger' : 'hint'}>
-            {problem?.at === 'swap' ? problem.message : 'Another allocation, for the linears that are not locked'}
+            {problem?.at === 'swap'
+              ? problem.message
+              : 'Another allocation, for the linears that are not locked'}
           </p>
         </div>
         <Button className="mt-7.5" onPress={swap}>
@@ -97,7 +123,11 @@ export function ReviewTools() {
         <FileTrigger
           allowsMultiple
           acceptedFileTypes={['.json']}
-          onSelect={(list) => void importAllocation(Array.from(list ?? []), (imported) => swapIn(allocation, imported, locked))}
+          onSelect={(list) =>
+            void importAllocation(Array.from(list ?? []), (imported) =>
+              swapIn(allocation, imported, locked),
+            )
+          }
         >
           <Button look="small">
             <FileIcon />

@@ -3,8 +3,8 @@ import { useEffect, useRef, useState } from 'react';
 import { REVIEW_SECONDS } from '../../state/state.ts';
 
 /**
- * Whole seconds left while `on`; calls `onEnd` once at 0. It goes on while the page is hidden: a run that was started and left must end
- * with its adapter.
+ * Whole seconds left while `on`; calls `onEnd` once at 0. It goes on while the page is hidden: a
+ * run that was started and left must end with its adapter.
  */
 export function useCountdown(on: boolean, onEnd: () => void): number {
   const [left, setLeft] = useState(REVIEW_SECONDS);

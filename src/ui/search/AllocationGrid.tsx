@@ -22,7 +22,15 @@ export interface AllocationGridProps {
   onSelect(path: string): void;
 }
 
-export function AllocationGrid({ sites, allocation, maxExperts, maxRank, locked, selected, onSelect }: AllocationGridProps) {
+export function AllocationGrid({
+  sites,
+  allocation,
+  maxExperts,
+  maxRank,
+  locked,
+  selected,
+  onSelect,
+}: AllocationGridProps) {
   const layout = useMemo(() => cellLayout(sites), [sites]);
   const paths = useMemo(() => sites.map((s) => s.path), [sites]);
   const draw = useMemo(() => drawAllocation(maxExperts, maxRank), [maxExperts, maxRank]);
@@ -60,7 +68,9 @@ export function AllocationGrid({ sites, allocation, maxExperts, maxRank, locked,
       <Twin
         layout={layout}
         caption="Ranks of the experts of each linear"
-        cell={(s) => `${siteRanks(allocation, paths[s]).join(', ') || 'closed'}${locked.has(paths[s]) ? ' (locked)' : ''}`}
+        cell={(s) =>
+          `${siteRanks(allocation, paths[s]).join(', ') || 'closed'}${locked.has(paths[s]) ? ' (locked)' : ''}`
+        }
       />
     </div>
   );

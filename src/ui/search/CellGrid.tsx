@@ -1,9 +1,27 @@
-// A heatmap of layers × linears: a canvas for eyes, over it an ARIA grid with roving focus whose labels are written outside React.
-import { type FocusEvent, type KeyboardEvent, type MouseEvent, memo, useCallback, useEffect, useRef, useState } from 'react';
+// A heatmap of layers × linears: a canvas for eyes, over it an ARIA grid with roving focus whose
+// labels are written outside React.
+import {
+  type FocusEvent,
+  type KeyboardEvent,
+  type MouseEvent,
+  memo,
+  useCallback,
+  useEffect,
+  useRef,
+  useState,
+} from 'react';
 import { type CellLayout, moved, shortName, startsMlp } from './grid.ts';
 import { type CellSource, changedSites, type Looks } from './looks.ts';
 import type { DrawCell } from './paint.ts';
-import { blockGap, labelWidth, meanHeight, meanWidth, sizesFor, usePainted, useWidth } from './useCanvas.ts';
+import {
+  blockGap,
+  labelWidth,
+  meanHeight,
+  meanWidth,
+  sizesFor,
+  usePainted,
+  useWidth,
+} from './useCanvas.ts';
 
 /** Labels of unfocused cells follow at this distance. */
 const labelsEvery = 2000;
@@ -21,7 +39,15 @@ export interface CellGridProps {
   onSelect(site: number): void;
 }
 
-export function CellGrid({ label, layout, source, draw, cellHeight, selected, onSelect }: CellGridProps) {
+export function CellGrid({
+  label,
+  layout,
+  source,
+  draw,
+  cellHeight,
+  selected,
+  onSelect,
+}: CellGridProps) {
   const scroller = useRef<HTMLDivElement>(null);
   const canvas = useRef<HTMLCanvasElement>(null);
   const available = useWidth(scroller);
@@ -43,7 +69,11 @@ export function CellGrid({ label, layout, source, draw, cellHeight, selected, on
   return (
     <div ref={scroller} className="overflow-x-auto overscroll-x-contain pb-1">
       <div className="relative" style={{ width: labelWidth + sizes.width }}>
-        <div aria-hidden="true" className="pointer-events-none absolute top-6" style={{ left: labelWidth }}>
+        <div
+          aria-hidden="true"
+          className="pointer-events-none absolute top-6"
+          style={{ left: labelWidth }}
+        >
           <canvas ref={canvas} style={{ width: sizes.width, height: sizes.height }} />
         </div>
         <Cells
@@ -58,7 +88,11 @@ export function CellGrid({ label, layout, source, draw, cellHeight, selected, on
           latest={latest}
         />
         {means && (
-          <div aria-hidden="true" className={rowLabel} style={{ width: labelWidth, height: meanHeight }}>
+          <div
+            aria-hidden="true"
+            className={rowLabel}
+            style={{ width: labelWidth, height: meanHeight }}
+          >
             mean
           </div>
         )}
@@ -67,18 +101,27 @@ export function CellGrid({ label, layout, source, draw, cellHeight, selected, on
   );
 }
 
-/** Writes the labels of cells that look different, now and then; the focused cell's is written when it gets the focus. */
-function useLabels(root: { current: HTMLElement | null }, layout: CellLayout, source: CellSource): void {
+/**
+ * Writes the labels of cells that look different, now and then; the focused cell's is written when
+ * it gets the focus.
+ */
+function useLabels(
+  root: { current: HTMLElement | null },
+  layout: CellLayout,
+  source: CellSource,
+): void {
   // biome-ignore lint/correctness/useExhaustiveDependencies: another layout has other cells
   useEffect(() => {
     let timer: ReturnType<typeof setTimeout> | undefined;
     let written: Looks | null = null;
     const cells = new Map<string | undefined, Element>();
-    for (const cell of root.current?.querySelectorAll<HTMLElement>('[data-site]') ?? []) cells.set(cell.dataset.site, cell);
+    for (const cell of root.current?.querySelectorAll<HTMLElement>('[data-site]') ?? [])
+      cells.set(cell.dataset.site, cell);
     const write = () => {
       timer = undefined;
       const looks = source.looks();
-      for (const site of changedSites(written, looks)) cells.get(String(site))?.setAttribute('aria-label', source.label(site));
+      for (const site of changedSites(written, looks))
+        cells.get(String(site))?.setAttribute('aria-label', source.label(site));
       written = looks;
     };
     write();
@@ -105,16 +148,29 @@ interface CellsProps {
   latest: { readonly current: { source: CellSource } };
 }
 
-const rowLabel = 'sticky left-0 z-10 flex shrink-0 items-center bg-card pr-2 text-xs font-normal text-muted';
+const rowLabel =
+  'sticky left-0 z-10 flex shrink-0 items-center bg-card pr-2 text-xs font-normal text-muted';
 const cellLook =
   'shrink-0 cursor-pointer rounded-sm hover:outline hover:outline-1 hover:-outline-offset-1 hover:outline-ink aria-selected:outline-2 aria-selected:-outline-offset-1 aria-selected:outline-ink focus-visible:z-5 focus-visible:outline-3 focus-visible:-outline-offset-2 focus-visible:outline-accent';
 
 /** The grid itself: rendered again when selection or size change, not when values do. */
-const Cells = memo(function Cells({ label, layout, cellWidth, cellHeight, means, current, selected, onChoose, latest }: CellsProps) {
-  const cellOf = (target: EventTarget) => (target instanceof HTMLElement && target.dataset.cell ? Number(target.dataset.cell) : null);
+const Cells = memo(function Cells({
+  label,
+  layout,
+  cellWidth,
+  cellHeight,
+  means,
+  current,
+  selected,
+  onChoose,
+  latest,
+}: CellsProps) {
+  const cellOf = (target: EventTarget) =>
+    target instanceof HTMLElement && target.dataset.cell ? Number(target.dataset.cell) : null;
   const onKeyDown = (e: KeyboardEvent<HTMLElement>) => {
     const from = cellOf(e.target);
-    const to = from === null || e.altKey || e.metaKey ? null : moved(layout, from, e.key, e.ctrlKey);
+    const to =
+      from === null || e.altKey || e.metaKey ? null : moved(layout, from, e.key, e.ctrlKey);
     if (to === null) return;
     e.preventDefault();
     e.currentTarget.querySelector<HTMLElement>(`[data-cell="${to}"]`)?.focus();
@@ -133,20 +189,37 @@ const Cells = memo(function Cells({ label, layout, cellWidth, cellHeight, means,
   const columns = layout.columns.length;
   const width = { width: cellWidth };
   return (
-    // biome-ignore lint/a11y/noNoninteractiveElementToInteractiveRole: the ARIA grid pattern on a table, whose cells are then gridcells
-    <table role="grid" aria-label={label} aria-readonly="true" className="block" onKeyDown={onKeyDown} onFocus={onFocus} onClick={onClick}>
+    <table
+      // biome-ignore lint/a11y/noNoninteractiveElementToInteractiveRole: the ARIA grid pattern on a table
+      role="grid"
+      aria-label={label}
+      aria-readonly="true"
+      className="block"
+      onKeyDown={onKeyDown}
+      onFocus={onFocus}
+      onClick={onClick}
+    >
       <thead className="block">
         <tr className="flex h-6 text-xs text-muted tabular-nums">
           <th scope="col" className={rowLabel} style={{ width: labelWidth }}>
             layer
           </th>
           {layout.columns.map((layer) => (
-            <th key={layer} scope="col" className="shrink-0 content-center text-center font-normal" style={width}>
+            <th
+              key={layer}
+              scope="col"
+              className="shrink-0 content-center text-center font-normal"
+              style={width}
+            >
               {layer}
             </th>
           ))}
           {means && (
-            <td aria-hidden="true" className="shrink-0 content-center text-center" style={{ width: meanWidth }}>
+            <td
+              aria-hidden="true"
+              className="shrink-0 content-center text-center"
+              style={{ width: meanWidth }}
+            >
               mean
             </td>
           )}
@@ -154,7 +227,11 @@ const Cells = memo(function Cells({ label, layout, cellWidth, cellHeight, means,
       </thead>
       <tbody className="block">
         {layout.rows.map((target, row) => (
-          <tr key={target} className="flex" style={{ height: cellHeight, marginTop: startsMlp(layout.rows, row) ? blockGap : 0 }}>
+          <tr
+            key={target}
+            className="flex"
+            style={{ height: cellHeight, marginTop: startsMlp(layout.rows, row) ? blockGap : 0 }}
+          >
             <th scope="row" className={rowLabel} style={{ width: labelWidth }}>
               {shortName(target)}
             </th>

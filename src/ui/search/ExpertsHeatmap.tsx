@@ -13,13 +13,21 @@ import { expertsLabel } from './words.ts';
 export interface HeatmapProps {
   view: FrameView;
   layout: CellLayout;
-  /** What the table twin shows; null before the start has come. The cells follow the view itself. */
+  /**
+   * What the table twin shows; null before the start has come. The cells follow the view itself.
+   */
   frame: SearchFrame | null;
   selected: number | null;
   onSelect(site: number): void;
 }
 
-export const ExpertsHeatmap = memo(function ExpertsHeatmap({ view, layout, frame, selected, onSelect }: HeatmapProps) {
+export const ExpertsHeatmap = memo(function ExpertsHeatmap({
+  view,
+  layout,
+  frame,
+  selected,
+  onSelect,
+}: HeatmapProps) {
   const { history } = view;
   const { experts, sites, closable } = history.report;
   const mark = useStepMark<HTMLElement>(view);
@@ -40,7 +48,9 @@ export const ExpertsHeatmap = memo(function ExpertsHeatmap({ view, layout, frame
   );
   return (
     <figure ref={mark} className="min-w-0" data-testid="experts-heatmap">
-      <figcaption className="mb-2 flex min-h-10 items-center text-sm font-semibold">Experts of each linear</figcaption>
+      <figcaption className="mb-2 flex min-h-10 items-center text-sm font-semibold">
+        Experts of each linear
+      </figcaption>
       <CellGrid
         label="Experts by layer and linear"
         layout={layout}
@@ -57,7 +67,11 @@ export const ExpertsHeatmap = memo(function ExpertsHeatmap({ view, layout, frame
         {closable && <Key mark="closed">closed</Key>}
         <Key mark="unknown">not yet known</Key>
       </Keys>
-      <Twin layout={layout} caption="Experts of each linear, and how sure" cell={(s) => cellText(frame, s)} />
+      <Twin
+        layout={layout}
+        caption="Experts of each linear, and how sure"
+        cell={(s) => cellText(frame, s)}
+      />
     </figure>
   );
 });

@@ -1,4 +1,5 @@
-// One linear of the search: what its GSVs say at the shown step, how that came about, and what it costs.
+// One linear of the search: what its GSVs say at the shown step, how that came about, and what it
+// costs.
 import { memo, type ReactNode } from 'react';
 import type { SearchFrame, SearchHistory } from '../../state/search-history.ts';
 import { whole } from '../shared/format.ts';
@@ -16,7 +17,10 @@ export interface InspectorProps {
 export const Inspector = memo(function Inspector({ history, frame, site }: InspectorProps) {
   if (site === null || !frame) {
     return (
-      <p className="rounded-xl border border-dashed border-line-strong px-4 py-5 text-center text-muted" data-testid="inspector">
+      <p
+        className="rounded-xl border border-dashed border-line-strong px-4 py-5 text-center text-muted"
+        data-testid="inspector"
+      >
         {frame
           ? 'Choose a cell to see its GuidedSelection Vectors.'
           : 'Nothing is known yet: the first values come with the start of the search.'}
@@ -31,7 +35,11 @@ export const Inspector = memo(function Inspector({ history, frame, site }: Inspe
   const first = report.closable ? 0 : 1;
   const rankOf = (i: number) => frame.ranks[site * report.experts + i];
   return (
-    <section className="rounded-xl border border-line p-4" aria-label={`Inspector: ${siteName(at)}`} data-testid="inspector">
+    <section
+      className="rounded-xl border border-line p-4"
+      aria-label={`Inspector: ${siteName(at)}`}
+      data-testid="inspector"
+    >
       <div className="flex flex-wrap items-baseline gap-x-3">
         <h3 className="font-semibold">{siteName(at)}</h3>
         <code className="text-sm break-all text-muted">{at.path}</code>
@@ -93,7 +101,15 @@ const Panel = ({ title, children }: { title: string; children: ReactNode }) => (
 const cellText = (p: number | undefined) => (p === undefined ? '' : `${(100 * p).toFixed(1)} %`);
 
 /** Sizes down, GSVs across. */
-function Probabilities({ experts, ranks, first }: { experts: Float64Array; ranks: Float64Array[]; first: number }) {
+function Probabilities({
+  experts,
+  ranks,
+  first,
+}: {
+  experts: Float64Array;
+  ranks: Float64Array[];
+  first: number;
+}) {
   const last = Math.max(first + experts.length - 1, ranks[0].length);
   return (
     // biome-ignore lint/a11y/noNoninteractiveTabindex: a scrolling region must be reachable by keyboard

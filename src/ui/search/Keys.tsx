@@ -3,7 +3,9 @@ import type { ReactNode } from 'react';
 import { css, inkOn, rampColor } from './color.ts';
 
 export const Keys = ({ children }: { children: ReactNode }) => (
-  <div className="mt-1 flex flex-wrap items-center gap-x-4 gap-y-1 text-xs text-muted">{children}</div>
+  <div className="mt-1 flex flex-wrap items-center gap-x-4 gap-y-1 text-xs text-muted">
+    {children}
+  </div>
 );
 
 export type Mark = 'bar' | 'faint' | 'dead' | 'closed' | 'unknown' | 'settled' | 'sure' | 'lock';
@@ -29,7 +31,14 @@ const marks: Record<Mark, ReactNode> = {
   ),
   settled: <circle cx="8" cy="8" r="3" fill="currentColor" />,
   sure: <rect x="1" y="7" width="14" height="2" fill="currentColor" />,
-  lock: <path d="M4 7h8v7H4zM5.500 7V5a2.500 2.500 0 0 1 5 0v2" fill="none" stroke="currentColor" strokeWidth="1.4" />,
+  lock: (
+    <path
+      d="M4 7h8v7H4zM5.500 7V5a2.500 2.500 0 0 1 5 0v2"
+      fill="none"
+      stroke="currentColor"
+      strokeWidth="1.4"
+    />
+  ),
 };
 
 export const Key = ({ mark, children }: { mark: Mark; children: ReactNode }) => (
@@ -44,7 +53,9 @@ export const Key = ({ mark, children }: { mark: Mark; children: ReactNode }) => 
 /** The ramp's colours with their numbers; only some of them where there are many. */
 export function RampKey({ max, label }: { max: number; label: string }) {
   const every = Math.max(1, Math.ceil(max / 8));
-  const shown = Array.from({ length: max }, (_, i) => i + 1).filter((n) => n === 1 || n % every === 0 || n === max);
+  const shown = Array.from({ length: max }, (_, i) => i + 1).filter(
+    (n) => n === 1 || n % every === 0 || n === max,
+  );
   return (
     <span className="flex items-center gap-1.5">
       <span className="flex overflow-hidden rounded-sm" aria-hidden="true">

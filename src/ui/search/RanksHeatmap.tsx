@@ -19,16 +19,26 @@ const shapes = [
 
 type Shape = (typeof shapes)[number]['value'];
 
-export const RanksHeatmap = memo(function RanksHeatmap({ view, layout, frame, selected, onSelect }: HeatmapProps) {
+export const RanksHeatmap = memo(function RanksHeatmap({
+  view,
+  layout,
+  frame,
+  selected,
+  onSelect,
+}: HeatmapProps) {
   const { report } = view.history;
   const { experts, rank, sites, closable } = report;
   const mark = useStepMark<HTMLElement>(view);
   const [shape, setShape] = useState<Shape>('bars');
-  const draw = useMemo(() => (shape === 'bars' ? drawRanks(rank) : drawMeanRank(rank)), [shape, rank]);
+  const draw = useMemo(
+    () => (shape === 'bars' ? drawRanks(rank) : drawMeanRank(rank)),
+    [shape, rank],
+  );
   const source = useMemo(
     (): CellSource => ({
       subscribe: view.subscribe,
-      looks: () => (shape === 'bars' ? rankLooks : meanRankLooks)(view.frame, sites.length, experts),
+      looks: () =>
+        (shape === 'bars' ? rankLooks : meanRankLooks)(view.frame, sites.length, experts),
       margins: () =>
         margins(
           layout,
@@ -43,7 +53,13 @@ export const RanksHeatmap = memo(function RanksHeatmap({ view, layout, frame, se
     <figure ref={mark} className="min-w-0" data-testid="ranks-heatmap">
       <figcaption className="mb-2 flex min-h-10 flex-wrap items-center justify-between gap-x-4 gap-y-1 text-sm">
         <span className="font-semibold">Ranks of each expert</span>
-        <Choice label="Ranks as" hideLabel value={shape} options={shapes} onChange={(v) => setShape(v)} />
+        <Choice
+          label="Ranks as"
+          hideLabel
+          value={shape}
+          options={shapes}
+          onChange={(v) => setShape(v)}
+        />
       </figcaption>
       <CellGrid
         label="Ranks by layer and linear"
@@ -65,7 +81,11 @@ export const RanksHeatmap = memo(function RanksHeatmap({ view, layout, frame, se
         )}
         {closable && <Key mark="closed">closed</Key>}
       </Keys>
-      <Twin layout={layout} caption="Ranks of the open experts of each linear" cell={(s) => cellText(frame, s, experts)} />
+      <Twin
+        layout={layout}
+        caption="Ranks of the open experts of each linear"
+        cell={(s) => cellText(frame, s, experts)}
+      />
     </figure>
   );
 });
@@ -73,5 +93,7 @@ export const RanksHeatmap = memo(function RanksHeatmap({ view, layout, frame, se
 function cellText(frame: SearchFrame | null, site: number, experts: number): string {
   if (!frame) return 'not yet known';
   const count = frame.counts[site];
-  return count === 0 ? 'closed' : Array.from(frame.ranks.subarray(site * experts, site * experts + count)).join(', ');
+  return count === 0
+    ? 'closed'
+    : Array.from(frame.ranks.subarray(site * experts, site * experts + count)).join(', ');
 }

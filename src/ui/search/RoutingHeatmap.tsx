@@ -1,4 +1,5 @@
-// Heatmap C: where tokens go while the found allocation trains, a bar per expert; dead experts hatched.
+// Heatmap C: where tokens go while the found allocation trains, a bar per expert; dead experts
+// hatched.
 import { useMemo, useState } from 'react';
 import { targetOf } from '../../adapters/allocation.ts';
 import { isDead, type Routing } from '../../state/recent-routing.ts';
@@ -12,7 +13,10 @@ import { Twin } from './Twin.tsx';
 import { routingLabel } from './words.ts';
 
 export interface RoutingHeatmapProps {
-  /** Sites in any order; those without experts have 0. `shares` is a mean over recent batches, as RecentRouting keeps it. */
+  /**
+   * Sites in any order; those without experts have 0. `shares` is a mean over recent batches, as
+   * RecentRouting keeps it.
+   */
   routing: Routing;
   /** Changes whenever the shares do. */
   version: number;
@@ -21,7 +25,10 @@ export interface RoutingHeatmapProps {
 export function RoutingHeatmap({ routing, version }: RoutingHeatmapProps) {
   const { sites } = routing;
   const [selected, setSelected] = useState<number | null>(null);
-  const named = useMemo(() => sites.map((s) => ({ ...s, layer: layerOf(s.path), target: targetOf(s.path) })), [sites]);
+  const named = useMemo(
+    () => sites.map((s) => ({ ...s, layer: layerOf(s.path), target: targetOf(s.path) })),
+    [sites],
+  );
   const layout = useMemo(() => cellLayout(named), [named]);
   const starts = useMemo(() => startsOf(sites), [sites]);
   const most = useMemo(() => Math.max(1, ...sites.map((s) => s.experts)), [sites]);
@@ -32,7 +39,11 @@ export function RoutingHeatmap({ routing, version }: RoutingHeatmapProps) {
     return still({ looks: () => looks, label });
   }, [routing, most, version]);
   const dead = sites.reduce(
-    (sum, site, s) => sum + routing.shares.subarray(starts[s], starts[s + 1]).filter((share) => isDead(share, site.experts)).length,
+    (sum, site, s) =>
+      sum +
+      routing.shares
+        .subarray(starts[s], starts[s + 1])
+        .filter((share) => isDead(share, site.experts)).length,
     0,
   );
   return (
@@ -40,7 +51,9 @@ export function RoutingHeatmap({ routing, version }: RoutingHeatmapProps) {
       <figcaption className="mb-2 flex flex-wrap items-baseline gap-x-4 gap-y-1 text-sm">
         <span className="font-semibold">Routing: share of tokens by expert</span>
         <span className="text-muted">
-          {dead === 0 ? 'no dead experts' : `${whole(dead)} of ${whole(starts[sites.length])} experts hardly used`}
+          {dead === 0
+            ? 'no dead experts'
+            : `${whole(dead)} of ${whole(starts[sites.length])} experts hardly used`}
         </span>
       </figcaption>
       <CellGrid
@@ -60,7 +73,11 @@ export function RoutingHeatmap({ routing, version }: RoutingHeatmapProps) {
         <Key mark="dead">dead: below a twentieth of an even share</Key>
         <Key mark="closed">no experts</Key>
       </Keys>
-      <Twin layout={layout} caption="Share of kept tokens of each expert" cell={(s) => sharesText(routing, starts[s], sites[s].experts)} />
+      <Twin
+        layout={layout}
+        caption="Share of kept tokens of each expert"
+        cell={(s) => sharesText(routing, starts[s], sites[s].experts)}
+      />
     </figure>
   );
 }
@@ -75,5 +92,7 @@ function startsOf(sites: Routing['sites']): number[] {
 function sharesText(routing: Routing, start: number, experts: number): string {
   if (experts === 0) return 'closed';
   const shares = Array.from(routing.shares.subarray(start, start + experts));
-  return shares.map((s) => `${Math.round(100 * s)} %${isDead(s, experts) ? ' (dead)' : ''}`).join(', ');
+  return shares
+    .map((s) => `${Math.round(100 * s)} %${isDead(s, experts) ? ' (dead)' : ''}`)
+    .join(', ');
 }

@@ -29,7 +29,10 @@ export const Scrubber = memo(function Scrubber({ view, at }: ScrubberProps) {
   const last = Math.max(0, history.length - 1);
   const index = at === null ? last : history.indexOf(at);
   // Keys and the replay count from what is recorded now, which may be more than what was rendered.
-  const place = useCallback(() => (view.at === null ? view.history.length - 1 : view.history.indexOf(view.at)), [view]);
+  const place = useCallback(
+    () => (view.at === null ? view.history.length - 1 : view.history.indexOf(view.at)),
+    [view],
+  );
   const go = useCallback(
     (to: number) => {
       const { length } = view.history;
@@ -42,7 +45,13 @@ export const Scrubber = memo(function Scrubber({ view, at }: ScrubberProps) {
     const onKey = (e: KeyboardEvent) => {
       const by = e.key === '[' ? -1 : e.key === ']' ? 1 : 0;
       // AltGr, which some keyboards need for brackets, reports Control and Alt too.
-      if (by === 0 || e.metaKey || ((e.ctrlKey || e.altKey) && !e.getModifierState('AltGraph')) || typing(e.target)) return;
+      if (
+        by === 0 ||
+        e.metaKey ||
+        ((e.ctrlKey || e.altKey) && !e.getModifierState('AltGraph')) ||
+        typing(e.target)
+      )
+        return;
       e.preventDefault();
       setPlaying(false);
       go(place() + by);
@@ -69,7 +78,11 @@ export const Scrubber = memo(function Scrubber({ view, at }: ScrubberProps) {
     setPlaying(!playing);
   };
   return (
-    <div className="flex flex-wrap items-center gap-x-3 gap-y-2" data-testid="scrubber" data-at={at ?? 'live'}>
+    <div
+      className="flex flex-wrap items-center gap-x-3 gap-y-2"
+      data-testid="scrubber"
+      data-at={at ?? 'live'}
+    >
       <Button look="small" onPress={play} isDisabled={history.length < 2}>
         {playing ? <PauseIcon /> : <PlayIcon />}
         {playing ? 'Hold' : 'Replay'}
@@ -105,7 +118,8 @@ export const Scrubber = memo(function Scrubber({ view, at }: ScrubberProps) {
       </Button>
       <p className="hint w-full">
         Keys <kbd>[</kbd> and <kbd>]</kbd> go back and forth.
-        {history.every > 1 && ` One step in ${history.every} is kept: the whole search would not fit in memory.`}
+        {history.every > 1 &&
+          ` One step in ${history.every} is kept: the whole search would not fit in memory.`}
       </p>
     </div>
   );

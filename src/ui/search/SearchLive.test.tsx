@@ -1,9 +1,17 @@
 // @vitest-environment happy-dom
-// The heatmaps as people without a mouse or without eyes meet them: labels, roving focus, table twins, scrubbing, the inspector.
+// The heatmaps as people without a mouse or without eyes meet them: labels, roving focus, table
+// twins, scrubbing, the inspector.
 import { act, cleanup, fireEvent, render, screen, within } from '@testing-library/react';
 import { useState } from 'react';
 import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
-import { type Allocation, rankKey, sitePaths, targetNames, targetOf, uniformAllocation } from '../../adapters/allocation.ts';
+import {
+  type Allocation,
+  rankKey,
+  sitePaths,
+  targetNames,
+  targetOf,
+  uniformAllocation,
+} from '../../adapters/allocation.ts';
 import { RecentRouting } from '../../state/recent-routing.ts';
 import { SearchHistory } from '../../state/search-history.ts';
 import { parseRunConfig, searches } from '../../train/config.ts';
@@ -51,7 +59,9 @@ function series(of: SearchReport, step: number, count: number, best: number): Up
     loss: Float64Array.of(1),
     lambda: Float64Array.of(0),
     share: Float64Array.of(0),
-    values: Float32Array.from({ length: stride * of.sites.length }, (_, i) => (one(i % stride) ? 3 : 0)),
+    values: Float32Array.from({ length: stride * of.sites.length }, (_, i) =>
+      one(i % stride) ? 3 : 0,
+    ),
   };
 }
 
@@ -65,7 +75,8 @@ const inspector = () => screen.getByTestId('inspector').textContent;
 describe('the search, live', () => {
   let of: SearchReport;
   let history: SearchHistory;
-  const append = (...args: [step: number, count: number, best: number]) => act(() => history.append(series(of, ...args)));
+  const append = (...args: [step: number, count: number, best: number]) =>
+    act(() => history.append(series(of, ...args)));
 
   beforeEach(() => {
     vi.useFakeTimers();
@@ -79,7 +90,9 @@ describe('the search, live', () => {
 
   test('before the start every cell is not yet known, which is not 0', () => {
     expect(cells('Experts by layer and linear')).toHaveLength(14);
-    expect(cells('Experts by layer and linear')[at1k].getAttribute('aria-label')).toBe(`${layer1k}: not yet known`);
+    expect(cells('Experts by layer and linear')[at1k].getAttribute('aria-label')).toBe(
+      `${layer1k}: not yet known`,
+    );
     expect(inspector()).toContain('Nothing is known yet');
   });
 
@@ -87,12 +100,20 @@ describe('the search, live', () => {
     append(0, 4, 2);
     append(1, 2, 3);
     act(() => vi.advanceTimersByTime(3000));
-    expect(cells('Experts by layer and linear')[at1k].getAttribute('aria-label')).toBe(`${layer1k}: 2 experts, 83 % sure, was 4`);
-    expect(cells('Ranks by layer and linear')[at1k].getAttribute('aria-label')).toBe(`${layer1k}: ranks 3, 3; closed experts 3, 3`);
+    expect(cells('Experts by layer and linear')[at1k].getAttribute('aria-label')).toBe(
+      `${layer1k}: 2 experts, 83 % sure, was 4`,
+    );
+    expect(cells('Ranks by layer and linear')[at1k].getAttribute('aria-label')).toBe(
+      `${layer1k}: ranks 3, 3; closed experts 3, 3`,
+    );
     append(2, 0, 3);
     act(() => vi.advanceTimersByTime(3000));
-    expect(cells('Experts by layer and linear')[at1k].getAttribute('aria-label')).toBe(`${layer1k}: closed, 0 experts, 83 % sure, was 2`);
-    expect(cells('Ranks by layer and linear')[at1k].getAttribute('aria-label')).toBe(`${layer1k}: closed, no ranks`);
+    expect(cells('Experts by layer and linear')[at1k].getAttribute('aria-label')).toBe(
+      `${layer1k}: closed, 0 experts, 83 % sure, was 2`,
+    );
+    expect(cells('Ranks by layer and linear')[at1k].getAttribute('aria-label')).toBe(
+      `${layer1k}: closed, no ranks`,
+    );
   });
 
   test('one cell of a grid is in the order of Tab; arrows, Home and End move; the inspector follows', () => {
@@ -148,7 +169,9 @@ describe('the search, live', () => {
   test('the slider leads to a step; replay runs from the start to the newest and is live again', () => {
     for (let step = 0; step <= 5; step++) append(step, 1 + (step % 4), 1);
     act(() => vi.advanceTimersByTime(1000)); // the slider follows at its own pace
-    fireEvent.change(screen.getByRole('slider', { name: 'Recorded step' }), { target: { value: '2' } });
+    fireEvent.change(screen.getByRole('slider', { name: 'Recorded step' }), {
+      target: { value: '2' },
+    });
     const live = screen.getByTestId('search-live');
     expect(live.dataset.step).toBe('2');
     expect(screen.getByRole('slider').getAttribute('aria-valuetext')).toBe('step 2 of 20');
@@ -182,13 +205,32 @@ describe('the search, live', () => {
     append(1, 2, 1);
     append(2, 3, 1);
     act(() => vi.advanceTimersByTime(1000));
-    expect([before, screen.getByTestId('search-totals').dataset.experts]).toEqual([String(14), String(14 * 3)]);
+    expect([before, screen.getByTestId('search-totals').dataset.experts]).toEqual([
+      String(14),
+      String(14 * 3),
+    ]);
   });
 });
 
-function Review({ of, allocation, locked }: { of: SearchReport; allocation: Allocation; locked: ReadonlySet<string> }) {
+function Review({
+  of,
+  allocation,
+  locked,
+}: {
+  of: SearchReport;
+  allocation: Allocation;
+  locked: ReadonlySet<string>;
+}) {
   const [selected, setSelected] = useState<string | null>(null);
-  const grid = { sites: of.sites, allocation, maxExperts: experts, maxRank: rank, locked, selected, onSelect: setSelected };
+  const grid = {
+    sites: of.sites,
+    allocation,
+    maxExperts: experts,
+    maxRank: rank,
+    locked,
+    selected,
+    onSelect: setSelected,
+  };
   return (
     <>
       <output>{selected}</output>
@@ -220,12 +262,16 @@ test('routing: labels and the table name shares and dead experts', () => {
   routing.append([0.6, 0.4, 0]);
   const { rerender } = render(<RoutingHeatmap routing={routing} version={routing.batches} />);
   const [first, second] = screen.getAllByRole('gridcell');
-  expect(first.getAttribute('aria-label')).toBe('Layer 0, q_proj: expert 1 60 %, expert 2 40 %, expert 3 0 %, dead');
+  expect(first.getAttribute('aria-label')).toBe(
+    'Layer 0, q_proj: expert 1 60 %, expert 2 40 %, expert 3 0 %, dead',
+  );
   expect(second.getAttribute('aria-label')).toBe('Layer 1, q_proj: closed, no experts');
   expect(screen.getByTestId('routing-heatmap').dataset.dead).toBe('1');
   routing.append([0, 0.4, 0.6]);
   rerender(<RoutingHeatmap routing={routing} version={routing.batches} />);
   expect(screen.getByTestId('routing-heatmap').dataset.dead).toBe('0');
   fireEvent.click(first);
-  expect(screen.getByTestId('routing-cell').textContent).toBe('Layer 0, q_proj: expert 1 30 %, expert 2 40 %, expert 3 30 %');
+  expect(screen.getByTestId('routing-cell').textContent).toBe(
+    'Layer 0, q_proj: expert 1 30 %, expert 2 40 %, expert 3 30 %',
+  );
 });

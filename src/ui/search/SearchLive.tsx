@@ -1,4 +1,5 @@
-// The search as it forms: totals, heatmaps A and B, the scrubber over its steps, and the inspector of one cell.
+// The search as it forms: totals, heatmaps A and B, the scrubber over its steps, and the inspector
+// of one cell.
 import { memo, useMemo, useState } from 'react';
 import type { SearchHistory } from '../../state/search-history.ts';
 import { ExpertsHeatmap } from './ExpertsHeatmap.tsx';

@@ -3,8 +3,16 @@ import type { SiteHistory } from '../../state/search-history.ts';
 
 const labelsAtMost = 12;
 
-/** Bars of probabilities; the first is of size `first`, the chosen size is solid and its number bold. */
-export function Distribution(props: { probabilities: Float64Array; first: number; chosen: number; label: string }) {
+/**
+ * Bars of probabilities; the first is of size `first`, the chosen size is solid and its number
+ * bold.
+ */
+export function Distribution(props: {
+  probabilities: Float64Array;
+  first: number;
+  chosen: number;
+  label: string;
+}) {
   const { probabilities, first, chosen, label } = props;
   const n = probabilities.length;
   const most = Math.max(...probabilities);
@@ -23,8 +31,11 @@ export function Distribution(props: { probabilities: Float64Array; first: number
       </div>
       <div className="flex gap-px text-xs text-muted tabular-nums" aria-hidden="true">
         {Array.from(probabilities, (p, k) => (
-          // biome-ignore lint/suspicious/noArrayIndexKey: a size is its index
-          <div key={k} className={`grow basis-0 text-center ${first + k === chosen ? 'font-bold text-ink' : ''}`}>
+          <div
+            // biome-ignore lint/suspicious/noArrayIndexKey: a size is its index
+            key={k}
+            className={`grow basis-0 text-center ${first + k === chosen ? 'font-bold text-ink' : ''}`}
+          >
             {k % every === 0 || first + k === chosen ? first + k : ''}
             {n <= 9 && <div className="text-[0.6875rem] font-normal">{Math.round(100 * p)} %</div>}
           </div>
@@ -34,8 +45,19 @@ export function Distribution(props: { probabilities: Float64Array; first: number
   );
 }
 
-/** A row per expert: how probable each rank is as depth of colour, the chosen one outlined; closed experts faint. */
-export function RankStrips({ ranks, chosen, open }: { ranks: Float64Array[]; chosen: (expert: number) => number; open: number }) {
+/**
+ * A row per expert: how probable each rank is as depth of colour, the chosen one outlined; closed
+ * experts faint.
+ */
+export function RankStrips({
+  ranks,
+  chosen,
+  open,
+}: {
+  ranks: Float64Array[];
+  chosen: (expert: number) => number;
+  open: number;
+}) {
   return (
     <ul className="flex max-h-56 flex-col gap-1 overflow-y-auto text-xs tabular-nums">
       {ranks.map((p, i) => {
@@ -44,7 +66,9 @@ export function RankStrips({ ranks, chosen, open }: { ranks: Float64Array[]; cho
         return (
           // biome-ignore lint/suspicious/noArrayIndexKey: an expert is its index
           <li key={i} className="flex items-center gap-2">
-            <span className={`w-14 shrink-0 ${i < open ? '' : 'text-muted line-through'}`}>expert {i + 1}</span>
+            <span className={`w-14 shrink-0 ${i < open ? '' : 'text-muted line-through'}`}>
+              expert {i + 1}
+            </span>
             <span className="flex h-4 min-w-0 grow gap-px" aria-hidden="true">
               {Array.from(p, (v, k) => (
                 <span
@@ -70,8 +94,16 @@ export function RankStrips({ ranks, chosen, open }: { ranks: Float64Array[]; cho
 
 const box = { width: 320, height: 96 };
 
-/** Count as steps and confidence as a dashed line, over the whole length of the search; a rule at the shown step. */
-export function HistoryChart(props: { series: SiteHistory; most: number; last: number; step: number }) {
+/**
+ * Count as steps and confidence as a dashed line, over the whole length of the search; a rule at
+ * the shown step.
+ */
+export function HistoryChart(props: {
+  series: SiteHistory;
+  most: number;
+  last: number;
+  step: number;
+}) {
   const { series, most, last, step } = props;
   const x = (s: number) => (box.width * s) / Math.max(1, last);
   const y = (share: number) => 2 + (box.height - 4) * (1 - share);
@@ -93,9 +125,24 @@ export function HistoryChart(props: { series: SiteHistory; most: number; last: n
         aria-label={`Experts over the steps: from ${series.count[0]} to ${series.count[n - 1]}`}
       >
         <g fill="none" vectorEffect="non-scaling-stroke">
-          <path d={`M${x(step)} 0V${box.height}`} stroke="var(--line-strong)" vectorEffect="non-scaling-stroke" />
-          <path d={sure} stroke="var(--second)" strokeWidth="1.5" strokeDasharray="4 3" vectorEffect="non-scaling-stroke" />
-          <path d={counts} stroke="var(--accent)" strokeWidth="2" vectorEffect="non-scaling-stroke" />
+          <path
+            d={`M${x(step)} 0V${box.height}`}
+            stroke="var(--line-strong)"
+            vectorEffect="non-scaling-stroke"
+          />
+          <path
+            d={sure}
+            stroke="var(--second)"
+            strokeWidth="1.5"
+            strokeDasharray="4 3"
+            vectorEffect="non-scaling-stroke"
+          />
+          <path
+            d={counts}
+            stroke="var(--accent)"
+            strokeWidth="2"
+            vectorEffect="non-scaling-stroke"
+          />
         </g>
       </svg>
       <div className="flex justify-between text-xs text-muted tabular-nums" aria-hidden="true">
@@ -113,7 +160,12 @@ export function HistoryChart(props: { series: SiteHistory; most: number; last: n
 const Line = ({ color, dashed, text }: { color: string; dashed?: boolean; text: string }) => (
   <span className="flex items-center gap-1.5">
     <svg width="20" height="8" aria-hidden="true">
-      <path d="M0 4h20" stroke={color} strokeWidth="2" strokeDasharray={dashed ? '4 3' : undefined} />
+      <path
+        d="M0 4h20"
+        stroke={color}
+        strokeWidth="2"
+        strokeDasharray={dashed ? '4 3' : undefined}
+      />
     </svg>
     {text}
   </span>

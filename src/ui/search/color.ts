@@ -1,4 +1,5 @@
-// Colours of the heatmaps: a discrete ramp that is safe for colour-blind eyes, blending, and ink that can be read on it.
+// Colours of the heatmaps: a discrete ramp that is safe for colour-blind eyes, blending, and ink
+// that can be read on it.
 
 /** Red, green, blue from 0 to 255. */
 export type Rgb = readonly [number, number, number];
@@ -17,7 +18,8 @@ const stops: readonly Rgb[] = [
 
 /** The colour of a count from 1 to `max`: evenly spaced steps of the ramp. */
 export function rampColor(count: number, max: number): Rgb {
-  const at = max <= 1 ? stops.length - 1 : ((Math.min(count, max) - 1) / (max - 1)) * (stops.length - 1);
+  const at =
+    max <= 1 ? stops.length - 1 : ((Math.min(count, max) - 1) / (max - 1)) * (stops.length - 1);
   const low = Math.min(Math.floor(at), stops.length - 2);
   return blend(stops[low + 1], stops[low], at - low);
 }
@@ -41,7 +43,8 @@ export function parseHex(hex: string): Rgb {
 const linear = (v: number) => (v <= 10 ? v / 255 / 12.92 : ((v / 255 + 0.055) / 1.055) ** 2.4);
 
 /** Relative luminance (WCAG 2). */
-export const luminance = ([r, g, b]: Rgb): number => 0.2126 * linear(r) + 0.7152 * linear(g) + 0.0722 * linear(b);
+export const luminance = ([r, g, b]: Rgb): number =>
+  0.2126 * linear(r) + 0.7152 * linear(g) + 0.0722 * linear(b);
 
 /** Contrast ratio (WCAG 2). */
 export function contrast(a: Rgb, b: Rgb): number {
@@ -53,4 +56,5 @@ const black: Rgb = [0, 0, 0];
 const white: Rgb = [255, 255, 255];
 
 /** Black or white, whichever reads better on a colour: at least 4.5 : 1 on any. */
-export const inkOn = (color: Rgb): Rgb => (contrast(black, color) >= contrast(white, color) ? black : white);
+export const inkOn = (color: Rgb): Rgb =>
+  contrast(black, color) >= contrast(white, color) ? black : white;

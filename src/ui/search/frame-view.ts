@@ -1,4 +1,5 @@
-// Which step of a search is shown: the newest or an older one. Heatmaps follow it outside React, figures at their own pace.
+// Which step of a search is shown: the newest or an older one. Heatmaps follow it outside React,
+// figures at their own pace.
 import { type RefObject, useEffect, useLayoutEffect, useRef, useState } from 'react';
 import type { SearchFrame, SearchHistory } from '../../state/search-history.ts';
 
@@ -44,7 +45,10 @@ export function useFrameView(history: SearchHistory): FrameView {
   return view;
 }
 
-/** Figures and charts follow the newest step at this distance in milliseconds; the heatmaps follow every event. */
+/**
+ * Figures and charts follow the newest step at this distance in milliseconds; the heatmaps follow
+ * every event.
+ */
 const figuresEvery = 1000;
 
 /** The shown step as a value. */
@@ -55,9 +59,16 @@ export interface Figures {
   version: number;
 }
 
-const figuresOf = (view: FrameView): Figures => ({ at: view.at, frame: view.frame, version: view.history.version });
+const figuresOf = (view: FrameView): Figures => ({
+  at: view.at,
+  frame: view.frame,
+  version: view.history.version,
+});
 
-/** What is shown, for components that render: at most once a second while live, at once when a person chose a step. */
+/**
+ * What is shown, for components that render: at most once a second while live, at once when a
+ * person chose a step.
+ */
 export function useFigures(view: FrameView): Figures {
   const [figures, setFigures] = useState(() => figuresOf(view));
   useLayoutEffect(() => {
@@ -77,7 +88,9 @@ export function useFigures(view: FrameView): Figures {
       else timer ??= setTimeout(show, wait);
     };
     show();
-    const stop = view.subscribe(() => soon(view.at !== null || shown.at !== null || shown.frame === null));
+    const stop = view.subscribe(() =>
+      soon(view.at !== null || shown.at !== null || shown.frame === null),
+    );
     // The scrubber's range grows also while an older step is shown.
     const stopGrowth = view.history.subscribe(() => soon(false));
     return () => {

@@ -1,10 +1,14 @@
-// What every cell of a heatmap looks like, as few small numbers: cells are painted again only where these change.
+// What every cell of a heatmap looks like, as few small numbers: cells are painted again only where
+// these change.
 import { type Allocation, siteRanks } from '../../adapters/allocation.ts';
 import { isDead, type Routing } from '../../state/recent-routing.ts';
 import type { SearchFrame } from '../../state/search-history.ts';
 import type { Margins } from './grid.ts';
 
-/** `width` numbers a site, site by site. A first number of 0 means that nothing is known yet; else it is the count plus 1. */
+/**
+ * `width` numbers a site, site by site. A first number of 0 means that nothing is known yet; else
+ * it is the count plus 1.
+ */
 export interface Looks {
   width: number;
   values: Uint16Array;
@@ -22,12 +26,18 @@ export interface CellSource {
 }
 
 /** A source that stands still. */
-export const still = (source: Omit<CellSource, 'subscribe'>): CellSource => ({ ...source, subscribe: () => () => {} });
+export const still = (source: Omit<CellSource, 'subscribe'>): CellSource => ({
+  ...source,
+  subscribe: () => () => {},
+});
 
 /** Steps that probabilities and shares are rounded to: finer ones cannot be told apart. */
 export const levels = 10;
 
-const empty = (sites: number, width: number): Looks => ({ width, values: new Uint16Array(sites * width) });
+const empty = (sites: number, width: number): Looks => ({
+  width,
+  values: new Uint16Array(sites * width),
+});
 
 /** Heatmap A: count + 1, level of confidence, settled. */
 export function expertLooks(frame: SearchFrame | null, sites: number): Looks {
@@ -68,13 +78,16 @@ export function meanRankLooks(frame: SearchFrame | null, sites: number, experts:
     for (let s = 0; s < sites; s++) {
       const count = frame.counts[s];
       looks.values[2 * s] = count + 1;
-      looks.values[2 * s + 1] = count === 0 ? 0 : Math.round((10 * openRanks(frame, s, experts)) / count);
+      looks.values[2 * s + 1] =
+        count === 0 ? 0 : Math.round((10 * openRanks(frame, s, experts)) / count);
     }
   }
   return looks;
 }
 
-/** Heatmap C: count + 1, then for every expert its share in hundredths, plus 1000 where it is dead. */
+/**
+ * Heatmap C: count + 1, then for every expert its share in hundredths, plus 1000 where it is dead.
+ */
 export function routingLooks(routing: Routing, experts: number): Looks {
   const looks = empty(routing.sites.length, experts + 1);
   let at = 0;
@@ -82,7 +95,8 @@ export function routingLooks(routing: Routing, experts: number): Looks {
     looks.values[s * looks.width] = site.experts + 1;
     for (let i = 0; i < site.experts; i++) {
       const share = routing.shares[at + i];
-      looks.values[s * looks.width + 1 + i] = Math.round(100 * share) + (isDead(share, site.experts) ? 1000 : 0);
+      looks.values[s * looks.width + 1 + i] =
+        Math.round(100 * share) + (isDead(share, site.experts) ? 1000 : 0);
     }
     at += site.experts;
   });
@@ -90,7 +104,12 @@ export function routingLooks(routing: Routing, experts: number): Looks {
 }
 
 /** An allocation: count + 1, locked, then the rank of every expert. */
-export function allocationLooks(paths: readonly string[], allocation: Allocation, locked: ReadonlySet<string>, experts: number): Looks {
+export function allocationLooks(
+  paths: readonly string[],
+  allocation: Allocation,
+  locked: ReadonlySet<string>,
+  experts: number,
+): Looks {
   const looks = empty(paths.length, experts + 2);
   paths.forEach((path, s) => {
     looks.values[s * looks.width] = allocation.experts[path] + 1;
@@ -100,14 +119,19 @@ export function allocationLooks(paths: readonly string[], allocation: Allocation
   return looks;
 }
 
-/** Sites whose look differs from what was painted; all of them where nothing was, or a different kind of look. */
+/**
+ * Sites whose look differs from what was painted; all of them where nothing was, or a different
+ * kind of look.
+ */
 export function changedSites(painted: Looks | null, next: Looks): number[] {
   const { width, values } = next;
   const sites = values.length / width;
   const out: number[] = [];
   for (let s = 0; s < sites; s++) {
-    let same = painted !== null && painted.width === width && painted.values.length === values.length;
-    for (let i = s * width; same && i < (s + 1) * width; i++) same = painted!.values[i] === values[i];
+    let same =
+      painted !== null && painted.width === width && painted.values.length === values.length;
+    for (let i = s * width; same && i < (s + 1) * width; i++)
+      same = painted!.values[i] === values[i];
     if (!same) out.push(s);
   }
   return out;

@@ -1,17 +1,41 @@
 // The heatmaps' pure parts: layout, moves, means, looks, colours, and what is drawn for them.
 import { describe, expect, test } from 'vitest';
-import { sitePaths, type targetNames, targetOf, uniformAllocation } from '../../adapters/allocation.ts';
+import {
+  sitePaths,
+  type targetNames,
+  targetOf,
+  uniformAllocation,
+} from '../../adapters/allocation.ts';
 import { RecentRouting } from '../../state/recent-routing.ts';
 import type { SearchFrame } from '../../state/search-history.ts';
 import { blend, contrast, inkOn, parseHex, type Rgb, rampColor } from './color.ts';
 import { cellLayout, layerOf, margins, moved } from './grid.ts';
-import { allocationLooks, changedSites, expertLooks, levels, meanRankLooks, rankLooks, routingLooks } from './looks.ts';
-import { drawAllocation, drawExperts, drawRanks, drawRouting, fillOf, type Surface } from './paint.ts';
+import {
+  allocationLooks,
+  changedSites,
+  expertLooks,
+  levels,
+  meanRankLooks,
+  rankLooks,
+  routingLooks,
+} from './looks.ts';
+import {
+  drawAllocation,
+  drawExperts,
+  drawRanks,
+  drawRouting,
+  fillOf,
+  type Surface,
+} from './paint.ts';
 import type { Palette } from './palette.ts';
 import { cellBox, marginTexts, sizesFor } from './useCanvas.ts';
 
 const sitesOf = (layers: number, targets: readonly (typeof targetNames)[number][]) =>
-  sitePaths(layers, targets).map((path) => ({ path, layer: layerOf(path), target: targetOf(path) }));
+  sitePaths(layers, targets).map((path) => ({
+    path,
+    layer: layerOf(path),
+    target: targetOf(path),
+  }));
 
 describe('layout', () => {
   const layout = cellLayout(sitesOf(3, ['q_proj', 'v_proj', 'down_proj']));
@@ -126,7 +150,9 @@ describe('looks', () => {
       { path: 'model.layers.0.self_attn.v_proj', experts: 1 },
     ]);
     routing.append([0.75, 0.24, 0.01, 1]);
-    expect(Array.from(routingLooks(routing, 3).values)).toEqual([4, 75, 24, 1001, 1, 0, 0, 0, 2, 100, 0, 0]);
+    expect(Array.from(routingLooks(routing, 3).values)).toEqual([
+      4, 75, 24, 1001, 1, 0, 0, 0, 2, 100, 0, 0,
+    ]);
   });
   test('an allocation: count + 1, locked, ranks', () => {
     const allocation = uniformAllocation(1, ['q_proj', 'k_proj'], 2, 5);
@@ -207,13 +233,17 @@ describe('colours', () => {
     return [116 * xyz[1] - 16, 500 * (xyz[0] - xyz[1]), 200 * (xyz[1] - xyz[2])];
   }
 
-  test.each(Object.entries(deficiencies))('neighbouring counts differ for eyes with %s', (_, matrix) => {
-    for (let count = 1; count < 8; count++) {
-      const [a, b] = [lab(rampColor(count, 8), matrix), lab(rampColor(count + 1, 8), matrix)];
-      expect(Math.hypot(...a.map((v, i) => v - b[i]))).toBeGreaterThan(8); // 2.3 is just noticeable
-      expect(b[0]).toBeGreaterThan(a[0]); // and each is lighter than the one before
-    }
-  });
+  test.each(Object.entries(deficiencies))(
+    'neighbouring counts differ for eyes with %s',
+    (_, matrix) => {
+      for (let count = 1; count < 8; count++) {
+        const [a, b] = [lab(rampColor(count, 8), matrix), lab(rampColor(count + 1, 8), matrix)];
+        // 2.3 is just noticeable
+        expect(Math.hypot(...a.map((v, i) => v - b[i]))).toBeGreaterThan(8);
+        expect(b[0]).toBeGreaterThan(a[0]); // and each is lighter than the one before
+      }
+    },
+  );
 
   test('blending goes from ground to colour', () => {
     expect(blend([200, 100, 0], [0, 0, 100], 0)).toEqual([0, 0, 100]);
@@ -226,9 +256,16 @@ function recorder() {
   const calls: { name: string; args: unknown[]; fill: unknown }[] = [];
   const target: Record<string, unknown> = { fillStyle: '' };
   const on = new Proxy(target, {
-    get: (_, name: string) => (name in target ? target[name] : (...args: unknown[]) => calls.push({ name, args, fill: target.fillStyle })),
+    get: (_, name: string) =>
+      name in target
+        ? target[name]
+        : (...args: unknown[]) => calls.push({ name, args, fill: target.fillStyle }),
   });
-  return { on: on as unknown as Surface, calls, texts: () => calls.filter((c) => c.name === 'fillText').map((c) => c.args[0]) };
+  return {
+    on: on as unknown as Surface,
+    calls,
+    texts: () => calls.filter((c) => c.name === 'fillText').map((c) => c.args[0]),
+  };
 }
 
 const palette: Palette = {
@@ -272,7 +309,9 @@ describe('drawing', () => {
   test('in forced colours nothing is filled but ink', () => {
     const { on, calls } = recorder();
     draw(on, box, Uint16Array.from([5, 5, 1]), { ...palette, forced: true });
-    expect(new Set(calls.filter((c) => c.name.startsWith('fill')).map((c) => c.fill))).toEqual(new Set(['ink']));
+    expect(new Set(calls.filter((c) => c.name.startsWith('fill')).map((c) => c.fill))).toEqual(
+      new Set(['ink']),
+    );
   });
 
   test('a bar per expert, its height the rank; closed ones pale', () => {
@@ -290,7 +329,11 @@ describe('drawing', () => {
     const hatches = calls.filter((c) => c.name === 'moveTo');
     expect(hatches.length).toBeGreaterThan(3);
     for (const { args } of hatches) expect(args[0]).toBeGreaterThanOrEqual(25); // the second slot
-    expect(calls.filter((c) => c.name === 'fillRect').map((c) => c.fill)).toEqual(['sunk', 'accent', 'warn']);
+    expect(calls.filter((c) => c.name === 'fillRect').map((c) => c.fill)).toEqual([
+      'sunk',
+      'accent',
+      'warn',
+    ]);
   });
 
   test('locked cells carry a padlock, also where closed', () => {

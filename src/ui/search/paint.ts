@@ -36,7 +36,10 @@ const family = 'Inter, ui-sans-serif, system-ui, sans-serif';
 export const textFont = `600 12px ${family}`;
 export const marginFont = `11px ${family}`;
 
-const middle = ({ x, y, width, height }: Box): [number, number] => [x + width / 2, y + height / 2 + 0.5];
+const middle = ({ x, y, width, height }: Box): [number, number] => [
+  x + width / 2,
+  y + height / 2 + 0.5,
+];
 
 /** Nothing known yet: sunk, with a faint dash and no number. */
 function drawUnknown(on: Surface, box: Box, palette: Palette): void {
@@ -69,7 +72,10 @@ function hatch(on: Surface, { x, y, width, height }: Box, color: string): void {
   on.stroke();
 }
 
-/** Fills a cell with a colour (an outline alone in forced colours) and returns the ink to write on it. */
+/**
+ * Fills a cell with a colour (an outline alone in forced colours) and returns the ink to write on
+ * it.
+ */
 function ground(on: Surface, box: Box, color: Rgb, palette: Palette): string {
   if (palette.forced) {
     on.strokeStyle = palette.ink;
@@ -86,14 +92,17 @@ function ground(on: Surface, box: Box, color: Rgb, palette: Palette): string {
 export const fillOf = (count: number, max: number, level: number, card: Rgb): Rgb =>
   blend(rampColor(count, max), card, 0.35 + (0.65 * level) / levels);
 
-/** Heatmap A: colour and number = count, paleness and the bar below = how sure, a dot when settled. */
+/**
+ * Heatmap A: colour and number = count, paleness and the bar below = how sure, a dot when settled.
+ */
 export const drawExperts =
   (max: number): DrawCell =>
   (on, box, [known, level, settled], palette) => {
     if (known === 0) return drawUnknown(on, box, palette);
     const count = known - 1;
     if (count === 0) drawClosed(on, box, palette);
-    const ink = count === 0 ? palette.ink : ground(on, box, fillOf(count, max, level, palette.card), palette);
+    const ink =
+      count === 0 ? palette.ink : ground(on, box, fillOf(count, max, level, palette.card), palette);
     const [x, y] = middle(box);
     on.fillStyle = ink;
     if (count > 0) on.fillText(String(count), x, y - 1);
@@ -105,20 +114,33 @@ export const drawExperts =
   };
 
 /** Bars of ranks side by side: open experts solid, closed ones as an outline of the same height. */
-function drawBars(on: Surface, box: Box, count: number, ranks: Uint16Array, maxRank: number, palette: Palette): void {
+function drawBars(
+  on: Surface,
+  box: Box,
+  count: number,
+  ranks: Uint16Array,
+  maxRank: number,
+  palette: Palette,
+): void {
   const pitch = box.width / ranks.length;
   const width = Math.max(pitch > 2.5 ? pitch - 1 : pitch, 0.5);
   for (let i = 0; i < ranks.length; i++) {
     if (ranks[i] === 0) continue;
     const height = Math.max(1, (box.height * Math.min(ranks[i], maxRank)) / maxRank);
     on.fillStyle = i < count ? palette.accent : palette.line;
-    // In forced colours a closed expert is a thin mark at its height, since there is no paler colour.
+    // In forced colours a closed expert is a thin mark at its height, since there is no paler
+    // colour.
     const shown = i >= count && palette.forced ? 1 : height;
     on.fillRect(box.x + i * pitch, box.y + box.height - height, width, shown);
   }
 }
 
-const inset = ({ x, y, width, height }: Box, by: number): Box => ({ x: x + by, y: y + by, width: width - 2 * by, height: height - 2 * by });
+const inset = ({ x, y, width, height }: Box, by: number): Box => ({
+  x: x + by,
+  y: y + by,
+  width: width - 2 * by,
+  height: height - 2 * by,
+});
 
 /** Heatmap B: a bar per expert, its height the rank. */
 export const drawRanks =
@@ -143,7 +165,10 @@ export const drawMeanRank =
     on.fillText((tenths / 10).toFixed(1), ...middle(box));
   };
 
-/** Heatmap C: an expert a slot, its bar the share of kept pairs (the whole height at twice an even share); dead ones hatched over the slot. */
+/**
+ * Heatmap C: an expert a slot, its bar the share of kept pairs (the whole height at twice an even
+ * share); dead ones hatched over the slot.
+ */
 export const drawRouting: DrawCell = (on, box, look, palette) => {
   const count = look[0] - 1;
   if (count < 0) return drawUnknown(on, box, palette);
@@ -157,11 +182,21 @@ export const drawRouting: DrawCell = (on, box, look, palette) => {
   for (let i = 0; i < count; i++) {
     const dead = look[1 + i] >= 1000;
     const share = (look[1 + i] % 1000) / 100;
-    const slot = { x: inner.x + i * pitch, y: inner.y, width: Math.max(pitch - (pitch > 3 ? 1 : 0), 0.5), height: inner.height };
+    const slot = {
+      x: inner.x + i * pitch,
+      y: inner.y,
+      width: Math.max(pitch - (pitch > 3 ? 1 : 0), 0.5),
+      height: inner.height,
+    };
     const height = Math.min(1, (share * count) / 2) * inner.height;
     if (dead) hatch(on, slot, palette.warn);
     on.fillStyle = dead ? palette.warn : palette.accent;
-    on.fillRect(slot.x, slot.y + slot.height - Math.max(1, height), slot.width, Math.max(1, height));
+    on.fillRect(
+      slot.x,
+      slot.y + slot.height - Math.max(1, height),
+      slot.width,
+      Math.max(1, height),
+    );
   }
 };
 
@@ -188,7 +223,11 @@ export const drawAllocation =
       const top = { ...box, height: 20 };
       const ink = ground(on, top, rampColor(count, maxExperts), palette);
       on.fillStyle = ink;
-      on.fillText(String(count), look[1] ? top.x + top.width / 2 - 4 : top.x + top.width / 2, top.y + 10.5);
+      on.fillText(
+        String(count),
+        look[1] ? top.x + top.width / 2 - 4 : top.x + top.width / 2,
+        top.y + 10.5,
+      );
       const bars = { x: box.x + 1, y: box.y + 21, width: box.width - 2, height: box.height - 25 };
       if (!palette.forced) {
         on.fillStyle = palette.sunk;

@@ -13,17 +13,28 @@ export interface Sizes {
   height: number;
 }
 
-/** Room for row labels on the left, of row means on the right, of column means below, and between attention and MLP. */
+/**
+ * Room for row labels on the left, of row means on the right, of column means below, and between
+ * attention and MLP.
+ */
 export const labelWidth = 48;
 export const meanWidth = 38;
 export const meanHeight = 24;
 export const blockGap = 6;
 
 /** Sizes for `available` pixels: cells between 24 and 56 wide. `means`: room for margins. */
-export function sizesFor(layout: CellLayout, available: number, cellHeight: number, means: boolean): Sizes {
+export function sizesFor(
+  layout: CellLayout,
+  available: number,
+  cellHeight: number,
+  means: boolean,
+): Sizes {
   const columns = Math.max(1, layout.columns.length);
   const side = means ? meanWidth : 0;
-  const cellWidth = Math.max(24, Math.min(56, Math.floor((available - labelWidth - side) / columns)));
+  const cellWidth = Math.max(
+    24,
+    Math.min(56, Math.floor((available - labelWidth - side) / columns)),
+  );
   return {
     cellWidth,
     cellHeight,
@@ -34,25 +45,43 @@ export function sizesFor(layout: CellLayout, available: number, cellHeight: numb
 
 /** Where a row begins. */
 export const rowTop = (layout: CellLayout, row: number, cellHeight: number): number =>
-  row * cellHeight + (layout.rows.some((_, i) => i <= row && startsMlp(layout.rows, i)) ? blockGap : 0);
+  row * cellHeight +
+  (layout.rows.some((_, i) => i <= row && startsMlp(layout.rows, i)) ? blockGap : 0);
 
 /** The painted part of a cell: a pixel is left free on every side. */
 export function cellBox(layout: CellLayout, cell: number, { cellWidth, cellHeight }: Sizes): Box {
   const columns = layout.columns.length;
   const y = rowTop(layout, Math.floor(cell / columns), cellHeight);
-  return { x: (cell % columns) * cellWidth + 1, y: y + 1, width: cellWidth - 2, height: cellHeight - 2 };
+  return {
+    x: (cell % columns) * cellWidth + 1,
+    y: y + 1,
+    width: cellWidth - 2,
+    height: cellHeight - 2,
+  };
 }
 
 const marginText = (mean: number): string => (Number.isNaN(mean) ? '–' : mean.toFixed(1));
 
 /** Texts of the margins with their centres: rows on the right, then columns below. */
-export function marginTexts(layout: CellLayout, margins: Margins, sizes: Sizes): { text: string; x: number; y: number }[] {
+export function marginTexts(
+  layout: CellLayout,
+  margins: Margins,
+  sizes: Sizes,
+): { text: string; x: number; y: number }[] {
   const { cellWidth, cellHeight } = sizes;
   const right = layout.columns.length * cellWidth + meanWidth / 2;
   const below = rowTop(layout, layout.rows.length, cellHeight) + meanHeight / 2;
   return [
-    ...Array.from(margins.rows, (mean, row) => ({ text: marginText(mean), x: right, y: rowTop(layout, row, cellHeight) + cellHeight / 2 })),
-    ...Array.from(margins.columns, (mean, column) => ({ text: marginText(mean), x: (column + 0.5) * cellWidth, y: below })),
+    ...Array.from(margins.rows, (mean, row) => ({
+      text: marginText(mean),
+      x: right,
+      y: rowTop(layout, row, cellHeight) + cellHeight / 2,
+    })),
+    ...Array.from(margins.columns, (mean, column) => ({
+      text: marginText(mean),
+      x: (column + 0.5) * cellWidth,
+      y: below,
+    })),
   ];
 }
 
@@ -95,7 +124,8 @@ export function usePainted(
   const { cellWidth, cellHeight, width, height } = sizes;
   useLayoutEffect(() => {
     const target = canvas.current;
-    // Out of step with the page's own frames, which then need not be put together again at every update.
+    // Out of step with the page's own frames, which then need not be put together again at every
+    // update.
     const on = target?.getContext('2d', { desynchronized: true });
     if (!on || width <= 0) return;
     target!.width = Math.round(width * ratio);

@@ -6,7 +6,8 @@ import type { SearchFrame, SearchHistory } from '../../state/search-history.ts';
 import type { SearchReport } from '../../worker/api.ts';
 
 /** "Layer 12, q_proj". */
-export const siteName = (site: { layer: number; target: Target }): string => `Layer ${site.layer}, ${site.target}`;
+export const siteName = (site: { layer: number; target: Target }): string =>
+  `Layer ${site.layer}, ${site.target}`;
 
 /** "4 experts", "1 expert", "closed, 0 experts". */
 export const expertsText = (count: number): string =>
@@ -15,7 +16,11 @@ export const expertsText = (count: number): string =>
 export const sureText = (confidence: number): string => `${Math.round(100 * confidence)} % sure`;
 
 /** "Layer 12, q_proj: 4 experts, 71 % sure, was 6, settled". */
-export function expertsLabel(history: SearchHistory, frame: SearchFrame | null, site: number): string {
+export function expertsLabel(
+  history: SearchHistory,
+  frame: SearchFrame | null,
+  site: number,
+): string {
   const name = siteName(history.report.sites[site]);
   if (!frame) return `${name}: not yet known`;
   const before = history.moved(site, frame.step);
@@ -29,25 +34,44 @@ export function expertsLabel(history: SearchHistory, frame: SearchFrame | null, 
 export function ranksLabel(report: SearchReport, frame: SearchFrame | null, site: number): string {
   const name = siteName(report.sites[site]);
   if (!frame) return `${name}: not yet known`;
-  const ranks = Array.from(frame.ranks.subarray(site * report.experts, (site + 1) * report.experts));
+  const ranks = Array.from(
+    frame.ranks.subarray(site * report.experts, (site + 1) * report.experts),
+  );
   const count = frame.counts[site];
   if (count === 0) return `${name}: closed, no ranks`;
   const closed = ranks.slice(count);
   return `${name}: ranks ${ranks.slice(0, count).join(', ')}${closed.length > 0 ? `; closed experts ${closed.join(', ')}` : ''}`;
 }
 
-/** "Layer 12, q_proj: expert 1 48 %, expert 2 52 %, expert 3 0 %, dead". `start`: where the site's shares begin. */
-export function routingLabel(site: { layer: number; target: Target }, routing: Routing, index: number, start: number): string {
+/**
+ * "Layer 12, q_proj: expert 1 48 %, expert 2 52 %, expert 3 0 %, dead". `start`: where the site's
+ * shares begin.
+ */
+export function routingLabel(
+  site: { layer: number; target: Target },
+  routing: Routing,
+  index: number,
+  start: number,
+): string {
   const { experts } = routing.sites[index];
   if (experts === 0) return `${siteName(site)}: closed, no experts`;
   const shares = Array.from(routing.shares.subarray(start, start + experts));
-  const one = (share: number, i: number) => `expert ${i + 1} ${Math.round(100 * share)} %${isDead(share, experts) ? ', dead' : ''}`;
+  const one = (share: number, i: number) =>
+    `expert ${i + 1} ${Math.round(100 * share)} %${isDead(share, experts) ? ', dead' : ''}`;
   return `${siteName(site)}: ${shares.map(one).join(', ')}`;
 }
 
 /** "Layer 12, q_proj: 2 experts, ranks 4, 8, locked". */
-export function allocationLabel(site: { layer: number; target: Target; path: string }, allocation: Allocation, locked: boolean): string {
+export function allocationLabel(
+  site: { layer: number; target: Target; path: string },
+  allocation: Allocation,
+  locked: boolean,
+): string {
   const ranks = siteRanks(allocation, site.path);
-  const parts = [expertsText(ranks.length), ...(ranks.length > 0 ? [`ranks ${ranks.join(', ')}`] : []), ...(locked ? ['locked'] : [])];
+  const parts = [
+    expertsText(ranks.length),
+    ...(ranks.length > 0 ? [`ranks ${ranks.join(', ')}`] : []),
+    ...(locked ? ['locked'] : []),
+  ];
   return `${siteName(site)}: ${parts.join(', ')}`;
 }

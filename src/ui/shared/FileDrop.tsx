@@ -33,14 +33,22 @@ export function FileDrop(props: {
         <p className="hint">{hint}</p>
       </div>
       <div className="flex flex-wrap gap-2">
-        <FileTrigger acceptDirectory={folder} allowsMultiple acceptedFileTypes={accept} onSelect={(list) => choose(fromPicker(list))}>
+        <FileTrigger
+          acceptDirectory={folder}
+          allowsMultiple
+          acceptedFileTypes={accept}
+          onSelect={(list) => choose(fromPicker(list))}
+        >
           <Button isDisabled={disabled}>
             {icon}
             {button}
           </Button>
         </FileTrigger>
         {also && (
-          <FileTrigger acceptedFileTypes={also.accept} onSelect={(list) => choose(fromPicker(list))}>
+          <FileTrigger
+            acceptedFileTypes={also.accept}
+            onSelect={(list) => choose(fromPicker(list))}
+          >
             <Button isDisabled={disabled}>
               {also.icon}
               {also.button}

@@ -25,7 +25,12 @@ export function Notices() {
             <p className="font-semibold">{title}</p>
             <p className="text-sm">{message}</p>
           </div>
-          <Button look="small quiet" aria-label={`Dismiss: ${title}`} onPress={() => dismiss(id)} className="-mr-2 !px-1.5">
+          <Button
+            look="small quiet"
+            aria-label={`Dismiss: ${title}`}
+            onPress={() => dismiss(id)}
+            className="-mr-2 !px-1.5"
+          >
             <CloseIcon />
           </Button>
         </div>

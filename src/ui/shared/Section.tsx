@@ -34,11 +34,25 @@ export function Section({
 }
 
 /** A named figure. */
-export function Stat({ label, value, note, tone }: { label: string; value: ReactNode; note?: ReactNode; tone?: 'warn' }) {
+export function Stat({
+  label,
+  value,
+  note,
+  tone,
+}: {
+  label: string;
+  value: ReactNode;
+  note?: ReactNode;
+  tone?: 'warn';
+}) {
   return (
     <div className="min-w-0 rounded-xl bg-sunk px-4 py-3">
       <dt className="text-sm text-muted">{label}</dt>
-      <dd className={`truncate text-lg font-semibold tabular-nums ${tone === 'warn' ? 'text-warn' : ''}`}>{value}</dd>
+      <dd
+        className={`truncate text-lg font-semibold tabular-nums ${tone === 'warn' ? 'text-warn' : ''}`}
+      >
+        {value}
+      </dd>
       {note && <dd className="text-sm text-muted">{note}</dd>}
     </div>
   );
@@ -50,5 +64,9 @@ export const Stats = ({ children }: { children: ReactNode }) => (
 
 /** A line that says what is missing, with a link to it. */
 export function Missing({ children }: { children: ReactNode }) {
-  return <p className="rounded-xl border border-dashed border-line-strong px-4 py-6 text-center text-muted">{children}</p>;
+  return (
+    <p className="rounded-xl border border-dashed border-line-strong px-4 py-6 text-center text-muted">
+      {children}
+    </p>
+  );
 }

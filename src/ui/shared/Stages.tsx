@@ -1,4 +1,5 @@
-// Stages that follow each other, as a strip: ① → ② → ③, each with its progress in a bar and in words.
+// Stages that follow each other, as a strip: ① → ② → ③, each with its progress in a bar and in
+// words.
 import { CheckIcon } from './icons.tsx';
 
 export interface StageView {
@@ -18,7 +19,15 @@ const looks = {
   out: 'border-dashed border-line text-muted',
 };
 
-export function Stages({ label, stages, testId }: { label: string; stages: readonly StageView[]; testId: string }) {
+export function Stages({
+  label,
+  stages,
+  testId,
+}: {
+  label: string;
+  stages: readonly StageView[];
+  testId: string;
+}) {
   return (
     <ol className="grid grid-cols-2 gap-2 lg:grid-cols-4" aria-label={label} data-testid={testId}>
       {stages.map(({ name, state, share, note }, i) => (
@@ -46,7 +55,10 @@ export function Stages({ label, stages, testId }: { label: string; stages: reado
           </span>
           <span className="block min-h-5 text-sm text-muted tabular-nums">{note}</span>
           <span className="absolute inset-x-0 bottom-0 h-1 bg-sunk" aria-hidden="true">
-            <span className="block h-full bg-accent transition-[width]" style={{ width: `${100 * share}%` }} />
+            <span
+              className="block h-full bg-accent transition-[width]"
+              style={{ width: `${100 * share}%` }}
+            />
           </span>
         </li>
       ))}

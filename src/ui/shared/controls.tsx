@@ -17,13 +17,21 @@ import {
 export function Button({
   look = '',
   ...props
-}: ButtonProps & { ref?: Ref<HTMLButtonElement>; look?: 'primary' | 'small' | 'quiet' | '' | 'small quiet' | 'small primary' }) {
+}: ButtonProps & {
+  ref?: Ref<HTMLButtonElement>;
+  look?: 'primary' | 'small' | 'quiet' | '' | 'small quiet' | 'small primary';
+}) {
   const classes = look
     .split(' ')
     .filter(Boolean)
     .map((l) => `btn-${l}`)
     .join(' ');
-  return <AriaButton {...props} className={`btn ${classes} ${typeof props.className === 'string' ? props.className : ''}`} />;
+  return (
+    <AriaButton
+      {...props}
+      className={`btn ${classes} ${typeof props.className === 'string' ? props.className : ''}`}
+    />
+  );
 }
 
 /** A text or number field with its help, and the mistake in it. */
@@ -39,7 +47,17 @@ export function Field(props: {
   onChange(value: string): void;
   onBlur?(): void;
 }) {
-  const { label, help, value, error, numeric = true, secret = false, disabled, onChange, onBlur } = props;
+  const {
+    label,
+    help,
+    value,
+    error,
+    numeric = true,
+    secret = false,
+    disabled,
+    onChange,
+    onBlur,
+  } = props;
   return (
     <TextField
       value={value}
@@ -109,7 +127,13 @@ export function Choice<T extends string>(props: {
 }
 
 /** On or off. */
-export function Toggle(props: { label: string; help?: string; selected: boolean; disabled?: boolean; onChange(selected: boolean): void }) {
+export function Toggle(props: {
+  label: string;
+  help?: string;
+  selected: boolean;
+  disabled?: boolean;
+  onChange(selected: boolean): void;
+}) {
   return (
     <Switch
       isSelected={props.selected}
@@ -129,7 +153,17 @@ export function Toggle(props: { label: string; help?: string; selected: boolean;
 }
 
 /** Work that goes on: a share done, or just that it goes on. */
-export function Progress({ label, done, total, text }: { label: string; done?: number; total?: number; text?: string }) {
+export function Progress({
+  label,
+  done,
+  total,
+  text,
+}: {
+  label: string;
+  done?: number;
+  total?: number;
+  text?: string;
+}) {
   const known = done !== undefined && total !== undefined && total > 0;
   return (
     <ProgressBar

@@ -23,12 +23,14 @@ export async function fromDrop(items: readonly DropItem[]): Promise<Chosen> {
     if (item.kind === 'file') files.push(await item.getFile());
     if (item.kind !== 'directory') continue;
     name = item.name;
-    for await (const entry of item.getEntries()) if (entry.kind === 'file') files.push(await entry.getFile());
+    for await (const entry of item.getEntries())
+      if (entry.kind === 'file') files.push(await entry.getFile());
   }
   return { name: name || nameOf(files, 'dropped files'), files };
 }
 
-const nameOf = (files: readonly File[], several: string): string => (files.length === 1 ? files[0].name : several);
+const nameOf = (files: readonly File[], several: string): string =>
+  files.length === 1 ? files[0].name : several;
 
 /** Offers a text to be saved under a name. */
 export function saveText(name: string, text: string): void {

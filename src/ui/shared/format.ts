@@ -35,7 +35,13 @@ export function duration(seconds: number): string {
 
 /** A loss with three or four digits that matter. */
 export const loss = (n: number): string =>
-  n >= 100 ? n.toFixed(1) : n >= 0.1 ? n.toFixed(3) : n >= 1e-4 ? String(Number(n.toPrecision(3))) : n.toExponential(1);
+  n >= 100
+    ? n.toFixed(1)
+    : n >= 0.1
+      ? n.toFixed(3)
+      : n >= 1e-4
+        ? String(Number(n.toPrecision(3)))
+        : n.toExponential(1);
 
 /** A share as a percentage. */
 export const percent = (part: number, of: number): string => {
@@ -45,4 +51,5 @@ export const percent = (part: number, of: number): string => {
 };
 
 /** " · 3 min left" of a second or more, where it is known. */
-export const left = (seconds: number | null | undefined): string => (seconds != null && seconds >= 1 ? ` · ${duration(seconds)} left` : '');
+export const left = (seconds: number | null | undefined): string =>
+  seconds != null && seconds >= 1 ? ` · ${duration(seconds)} left` : '';

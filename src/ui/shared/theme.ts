@@ -16,7 +16,8 @@ export function themeChoice(): ThemeChoice {
 
 function apply(): void {
   const choice = themeChoice();
-  document.documentElement.dataset.theme = choice === 'system' ? (media().matches ? 'dark' : 'light') : choice;
+  document.documentElement.dataset.theme =
+    choice === 'system' ? (media().matches ? 'dark' : 'light') : choice;
 }
 
 /** Applies the theme now and whenever the system's changes. */
@@ -31,7 +32,8 @@ export function chooseTheme(choice: ThemeChoice): void {
     if (choice === 'system') localStorage.removeItem(key);
     else localStorage.setItem(key, choice);
   } catch {
-    document.documentElement.dataset.theme = choice === 'system' ? (media().matches ? 'dark' : 'light') : choice;
+    document.documentElement.dataset.theme =
+      choice === 'system' ? (media().matches ? 'dark' : 'light') : choice;
     return;
   }
   apply();

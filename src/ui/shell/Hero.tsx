@@ -9,19 +9,25 @@ import { ChipIcon, FolderIcon, GridIcon, PlayIcon, WarningIcon } from '../shared
 export function Hero() {
   const missing = useApp((s) => s.device.status === 'missing');
   const ready = useApp((s) => s.device.status === 'ready');
-  const busy = useApp((s) => s.model.status === 'loading' || s.data.status === 'reading' || isOpen(s.run.phase));
+  const busy = useApp(
+    (s) => s.model.status === 'loading' || s.data.status === 'reading' || isOpen(s.run.phase),
+  );
   const begun = useApp((s) => s.model.status !== 'none');
   const { tryDemo, chooseModel } = useActions();
   const off = !ready || busy;
   return (
     <div className="px-1 pt-2 pb-3 sm:px-2">
-      <h1 className={`max-w-2xl leading-tight font-semibold tracking-tight ${begun ? 'text-2xl' : 'text-3xl sm:text-4xl'}`}>
-        Fine-tune a small language model in this tab. <span className="text-accent">Nothing is uploaded.</span>
+      <h1
+        className={`max-w-2xl leading-tight font-semibold tracking-tight ${begun ? 'text-2xl' : 'text-3xl sm:text-4xl'}`}
+      >
+        Fine-tune a small language model in this tab.{' '}
+        <span className="text-accent">Nothing is uploaded.</span>
       </h1>
       {!begun && (
         <p className="mt-3 max-w-prose text-muted">
-          Load a Llama, Qwen2 or Qwen3 model from your disk, drop a dataset, watch the loss fall, compare answers, and take the adapter
-          home. Plain LoRA, or a mixture of LoRA experts whose number and ranks are searched for, trained on your own graphics card.
+          Load a Llama, Qwen2 or Qwen3 model from your disk, drop a dataset, watch the loss fall,
+          compare answers, and take the adapter home. Plain LoRA, or a mixture of LoRA experts whose
+          number and ranks are searched for, trained on your own graphics card.
         </p>
       )}
       {!missing && !begun && (
@@ -55,23 +61,34 @@ export function Hero() {
 
 function DeviceCheck() {
   const device = useApp((s) => s.device);
-  if (device.status === 'checking') return <p className="mt-5 text-sm text-muted">Looking for a graphics device …</p>;
+  if (device.status === 'checking')
+    return <p className="mt-5 text-sm text-muted">Looking for a graphics device …</p>;
   if (device.status === 'missing') return <NoWebGpu message={device.message} />;
   const { name, software, maxBindingBytes } = device.report;
   return (
-    <p className="mt-5 flex flex-wrap items-center gap-x-3 gap-y-2 text-sm text-muted" data-testid="device">
+    <p
+      className="mt-5 flex flex-wrap items-center gap-x-3 gap-y-2 text-sm text-muted"
+      data-testid="device"
+    >
       <span className="flex min-w-0 items-center gap-2 break-words">
         <ChipIcon />
         {name} · buffers up to {Math.floor(maxBindingBytes / 2 ** 20)} MiB
       </span>
-      {software && <span className="rounded-md bg-warn-soft px-2 py-0.5 text-warn">Software adapter: slow, for the demo only</span>}
+      {software && (
+        <span className="rounded-md bg-warn-soft px-2 py-0.5 text-warn">
+          Software adapter: slow, for the demo only
+        </span>
+      )}
     </p>
   );
 }
 
 function NoWebGpu({ message }: { message: string }) {
   return (
-    <div className="mt-6 flex gap-3 rounded-xl border border-warn bg-warn-soft px-5 py-4" data-testid="no-webgpu">
+    <div
+      className="mt-6 flex gap-3 rounded-xl border border-warn bg-warn-soft px-5 py-4"
+      data-testid="no-webgpu"
+    >
       <span className="mt-0.5 text-warn">
         <WarningIcon />
       </span>
@@ -79,12 +96,20 @@ function NoWebGpu({ message }: { message: string }) {
         <p className="font-semibold">Training needs WebGPU, which was not found here.</p>
         <p className="text-sm">{message}</p>
         <ul className="mt-2 list-disc pl-5 text-sm">
-          <li>Chrome or Edge 121 or newer on Windows, macOS, ChromeOS and Android 12 or newer have it switched on.</li>
           <li>
-            Chrome on Linux may need the flag <code className="font-mono">chrome://flags/#enable-unsafe-webgpu</code>, or{' '}
-            <code className="font-mono">--enable-unsafe-webgpu --enable-features=Vulkan</code> on its command line.
+            Chrome or Edge 121 or newer on Windows, macOS, ChromeOS and Android 12 or newer have it
+            switched on.
           </li>
-          <li>Safari has it from version 26 on, Firefox on Windows from version 141 on; neither has been tried with this page.</li>
+          <li>
+            Chrome on Linux may need the flag{' '}
+            <code className="font-mono">chrome://flags/#enable-unsafe-webgpu</code>, or{' '}
+            <code className="font-mono">--enable-unsafe-webgpu --enable-features=Vulkan</code> on
+            its command line.
+          </li>
+          <li>
+            Safari has it from version 26 on, Firefox on Windows from version 141 on; neither has
+            been tried with this page.
+          </li>
           <li>The page must come from https or from localhost.</li>
         </ul>
       </div>

@@ -11,11 +11,32 @@ type Dot = 'empty' | 'busy' | 'done';
 const words: Record<Dot, string> = { empty: 'not yet', busy: 'under way', done: 'done' };
 
 const sections: readonly { id: string; title: string; dot(s: State): Dot }[] = [
-  { id: 'model', title: 'Model', dot: (s) => (s.model.status === 'loading' ? 'busy' : s.model.report ? 'done' : 'empty') },
-  { id: 'data', title: 'Data', dot: (s) => (s.data.status === 'reading' ? 'busy' : s.data.report ? 'done' : 'empty') },
-  { id: 'train', title: 'Train', dot: (s) => (isOpen(s.run.phase) ? 'busy' : hasTuned(s) ? 'done' : 'empty') },
-  { id: 'chat', title: 'Try it', dot: (s) => (s.chat.busy || s.heldOut.busy ? 'busy' : s.chat.exchange ? 'done' : 'empty') },
-  { id: 'export', title: 'Export', dot: (s) => (s.exported.status === 'busy' ? 'busy' : s.exported.status === 'ready' ? 'done' : 'empty') },
+  {
+    id: 'model',
+    title: 'Model',
+    dot: (s) => (s.model.status === 'loading' ? 'busy' : s.model.report ? 'done' : 'empty'),
+  },
+  {
+    id: 'data',
+    title: 'Data',
+    dot: (s) => (s.data.status === 'reading' ? 'busy' : s.data.report ? 'done' : 'empty'),
+  },
+  {
+    id: 'train',
+    title: 'Train',
+    dot: (s) => (isOpen(s.run.phase) ? 'busy' : hasTuned(s) ? 'done' : 'empty'),
+  },
+  {
+    id: 'chat',
+    title: 'Try it',
+    dot: (s) => (s.chat.busy || s.heldOut.busy ? 'busy' : s.chat.exchange ? 'done' : 'empty'),
+  },
+  {
+    id: 'export',
+    title: 'Export',
+    dot: (s) =>
+      s.exported.status === 'busy' ? 'busy' : s.exported.status === 'ready' ? 'done' : 'empty',
+  },
 ];
 
 function Mark_({ dot }: { dot: Dot }) {
@@ -25,7 +46,10 @@ function Mark_({ dot }: { dot: Dot }) {
     done: 'border-accent bg-accent text-on-accent',
   }[dot];
   return (
-    <span className={`hidden size-4.5 place-items-center rounded-full border sm:grid ${look}`} aria-hidden="true">
+    <span
+      className={`hidden size-4.5 place-items-center rounded-full border sm:grid ${look}`}
+      aria-hidden="true"
+    >
       {dot === 'done' && (
         <span className="scale-65">
           <CheckIcon />
@@ -72,7 +96,10 @@ export function Rail() {
         <Mark />
         <span className="leading-tight font-semibold tracking-tight">GuiLoMo Studio</span>
       </div>
-      <nav aria-label="Sections" className="order-last -mx-1 w-full overflow-x-auto lg:order-none lg:mx-0">
+      <nav
+        aria-label="Sections"
+        className="order-last -mx-1 w-full overflow-x-auto lg:order-none lg:mx-0"
+      >
         <ol className="flex lg:flex-col lg:gap-0.5">
           {sections.map((section) => (
             <Item key={section.id} {...section} />

@@ -24,12 +24,15 @@ export function runLine(run: RunState, progress: Progress | null = null): string
   if (run.phase === 'evaluating' && progress)
     return `${whole(progress.done)} of ${whole(progress.total)} rows after step ${run.step}${left(progress.secondsLeft)}`;
   const searching = run.stage === 'search';
-  const [step, total, value] = searching ? [run.searchStep, run.searchTotal, run.lowerLoss] : [run.step, run.total, run.loss];
+  const [step, total, value] = searching
+    ? [run.searchStep, run.searchTotal, run.lowerLoss]
+    : [run.step, run.total, run.loss];
   if (run.phase === 'review') return 'The allocation is ready.';
   if (total > 0) parts.push(`step ${step} of ${total}`);
   if (value !== null) parts.push(`loss ${loss(value)}`);
   if (run.tokensPerSecond !== null) parts.push(`${whole(run.tokensPerSecond)} tokens/s`);
-  if (run.secondsLeft !== null && run.phase !== 'paused') parts.push(`${duration(run.secondsLeft)} left`);
+  if (run.secondsLeft !== null && run.phase !== 'paused')
+    parts.push(`${duration(run.secondsLeft)} left`);
   return parts.join(' · ');
 }
 
@@ -37,12 +40,14 @@ export function RunBar() {
   const run = useApp((s) => s.run);
   const progress = useApp((s) => s.progress);
   const { pause, resume, stop } = useActions();
-  const [asked, setAsked] = useState<'pause' | 'stop' | null>(null); // obeyed once the step under way is done
+  // obeyed once the step under way is done
+  const [asked, setAsked] = useState<'pause' | 'stop' | null>(null);
   // biome-ignore lint/correctness/useExhaustiveDependencies: every new phase answers what was asked
   useEffect(() => setAsked(null), [run.phase]);
   if (!isOpen(run.phase)) return null;
   const canPause = run.stage === 'search' ? run.search !== null : run.report !== null;
-  const [done, total] = run.stage === 'search' ? [run.searchStep, run.searchTotal] : [run.step, run.total];
+  const [done, total] =
+    run.stage === 'search' ? [run.searchStep, run.searchTotal] : [run.step, run.total];
   const share = total > 0 ? done / total : 0;
   return (
     <aside
@@ -91,7 +96,11 @@ export function RunBar() {
               }}
             >
               <StopIcon />
-              {asked === 'stop' ? 'Stopping …' : run.stage === 'search' ? 'Stop the search' : 'Stop'}
+              {asked === 'stop'
+                ? 'Stopping …'
+                : run.stage === 'search'
+                  ? 'Stop the search'
+                  : 'Stop'}
             </Button>
           </div>
         )}

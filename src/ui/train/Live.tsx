@@ -1,4 +1,5 @@
-// The run as it goes: its stage, what it does now, its figures, the chart, and what each stage has to show.
+// The run as it goes: its stage, what it does now, its figures, the chart, and what each stage has
+// to show.
 import { lazy, Suspense } from 'react';
 import type { RunState } from '../../state/run.ts';
 import type { SearchHistory } from '../../state/search-history.ts';
@@ -9,9 +10,15 @@ import { LiveStats } from './LiveStats.tsx';
 import { LossFigure } from './LossFigure.tsx';
 import { StageStrip } from './StageStrip.tsx';
 
-const SearchLive = lazy(() => import('../search/SearchLive.tsx').then((m) => ({ default: m.SearchLive })));
-const RoutingHeatmap = lazy(() => import('../search/RoutingHeatmap.tsx').then((m) => ({ default: m.RoutingHeatmap })));
-const ReviewPanel = lazy(() => import('../review/ReviewPanel.tsx').then((m) => ({ default: m.ReviewPanel })));
+const SearchLive = lazy(() =>
+  import('../search/SearchLive.tsx').then((m) => ({ default: m.SearchLive })),
+);
+const RoutingHeatmap = lazy(() =>
+  import('../search/RoutingHeatmap.tsx').then((m) => ({ default: m.RoutingHeatmap })),
+);
+const ReviewPanel = lazy(() =>
+  import('../review/ReviewPanel.tsx').then((m) => ({ default: m.ReviewPanel })),
+);
 
 /** "Search 62 %: 171 of 210 sites settled". */
 function searchSentence(run: RunState, history: SearchHistory | null): string {
@@ -26,7 +33,9 @@ function searchSentence(run: RunState, history: SearchHistory | null): string {
 
 function sentence(run: RunState, history: SearchHistory | null): string {
   const searching = run.stage === 'search';
-  const at = searching ? `step ${run.searchStep} of ${run.searchTotal} of the search` : `step ${run.step} of ${run.total}`;
+  const at = searching
+    ? `step ${run.searchStep} of ${run.searchTotal} of the search`
+    : `step ${run.step} of ${run.total}`;
   switch (run.phase) {
     case 'loading':
       return run.stage === 'train' ? 'Preparing the training …' : 'Preparing the run …';
@@ -49,7 +58,9 @@ function sentence(run: RunState, history: SearchHistory | null): string {
         ? `Finished: ${whole(run.total)} steps in ${duration(run.seconds)}`
         : 'Finished: the search, without training.';
     case 'stopped':
-      return run.stage === 'train' ? `Stopped at ${at}. The adapter is kept as it is.` : 'Ended after the search, without training.';
+      return run.stage === 'train'
+        ? `Stopped at ${at}. The adapter is kept as it is.`
+        : 'Ended after the search, without training.';
     case 'failed':
       return `The run ended with an error at ${at}.${run.step > 0 ? ' The adapter is kept as it was before.' : ''}`;
     default:
@@ -59,7 +70,8 @@ function sentence(run: RunState, history: SearchHistory | null): string {
 
 /** How much of what is going on is done. */
 function shareOf(run: RunState): { done?: number; total?: number } {
-  if (run.stage === 'search') return run.searchTotal > 0 ? { done: run.searchStep, total: run.searchTotal } : {};
+  if (run.stage === 'search')
+    return run.searchTotal > 0 ? { done: run.searchStep, total: run.searchTotal } : {};
   if (run.stage === 'review') return { done: 1, total: 1 };
   return run.total > 0 ? { done: run.step, total: run.total } : {};
 }
@@ -93,7 +105,11 @@ export function Live() {
             label={sentence(run, history)}
             done={done}
             total={total}
-            text={done !== undefined && total !== undefined ? `${Math.floor((100 * done) / total)} %` : ''}
+            text={
+              done !== undefined && total !== undefined
+                ? `${Math.floor((100 * done) / total)} %`
+                : ''
+            }
           />
         )
       )}
@@ -108,7 +124,9 @@ export function Live() {
           <LossFigure />
         </>
       )}
-      <Suspense fallback={<div className="h-60" />}>{run.stage === 'train' && <RoutingNow />}</Suspense>
+      <Suspense fallback={<div className="h-60" />}>
+        {run.stage === 'train' && <RoutingNow />}
+      </Suspense>
       {history && run.stage !== 'search' && (
         <details className="rounded-xl border border-line">
           <summary className="px-4 py-3 font-medium">How the allocation formed</summary>
@@ -130,5 +148,7 @@ function Forming() {
 
 function RoutingNow() {
   const routing = useRouting();
-  return routing && routing.batches > 0 ? <RoutingHeatmap routing={routing} version={routing.batches} /> : null;
+  return routing && routing.batches > 0 ? (
+    <RoutingHeatmap routing={routing} version={routing.batches} />
+  ) : null;
 }

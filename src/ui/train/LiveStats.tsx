@@ -12,7 +12,9 @@ const leftOr = (run: RunState, seconds: number) =>
 
 export function LiveStats() {
   const run = useApp((s) => s.run);
-  return <Stats>{run.stage === 'search' ? <OfSearch run={run} /> : <OfTraining run={run} />}</Stats>;
+  return (
+    <Stats>{run.stage === 'search' ? <OfSearch run={run} /> : <OfTraining run={run} />}</Stats>
+  );
 }
 
 function OfSearch({ run }: { run: RunState }) {
@@ -43,7 +45,12 @@ function OfTraining({ run }: { run: RunState }) {
       <Stat
         label="Validation loss"
         value={orNone(run.validation)}
-        note={report && (report.validationRows === 0 ? 'no rows set aside' : `${whole(report.validationRows)} rows set aside`)}
+        note={
+          report &&
+          (report.validationRows === 0
+            ? 'no rows set aside'
+            : `${whole(report.validationRows)} rows set aside`)
+        }
       />
       <Stat
         label="Speed"
@@ -59,7 +66,10 @@ function OfTraining({ run }: { run: RunState }) {
   );
 }
 
-const sizes = (adapter: { method: string; experts: number; rank: number }, searched: boolean): string =>
+const sizes = (
+  adapter: { method: string; experts: number; rank: number },
+  searched: boolean,
+): string =>
   adapter.method === 'lora'
     ? 'plain LoRA'
     : searched

@@ -12,8 +12,9 @@ type Stage = 'search' | 'train';
 type Point = [number | null, number | null, number | null];
 
 /**
- * Steps, loss, smoothed loss and the other loss on one axis of steps; null where there is none. Of the training: by optimizer step, with
- * the validation loss. Of the search: by upper step, with the lower level's loss at the last pair of each update, and the upper loss.
+ * Steps, loss, smoothed loss and the other loss on one axis of steps; null where there is none. Of
+ * the training: by optimizer step, with the validation loss. Of the search: by upper step, with the
+ * lower level's loss at the last pair of each update, and the upper loss.
  */
 export function chartData(
   series: Series,
@@ -23,7 +24,8 @@ export function chartData(
   const { step, loss: values } = series.steps(stage);
   const smoothed = smooth(values, 0.8);
   const accumulate = search ? search.batch / search.microBatch : 1;
-  const xOf = (s: number) => (search && stage === 'search' ? s * accumulate - search.lowerOnlySteps : s);
+  const xOf = (s: number) =>
+    search && stage === 'search' ? s * accumulate - search.lowerOnlySteps : s;
   const at = new Map<number, Point>();
   for (let i = 0; i < step.length; i++) at.set(xOf(step[i]), [values[i], smoothed[i], null]);
   const other = (x: number, loss: number) => {
@@ -40,17 +42,32 @@ export function chartData(
 function options(width: number, log: boolean, stage: Stage): uPlot.Options {
   const style = getComputedStyle(document.documentElement);
   const color = (name: string) => style.getPropertyValue(name).trim();
-  const axis = { stroke: color('--muted'), grid: { stroke: color('--line'), width: 1 }, ticks: { show: false }, font: '12px system-ui' };
+  const axis = {
+    stroke: color('--muted'),
+    grid: { stroke: color('--line'), width: 1 },
+    ticks: { show: false },
+    font: '12px system-ui',
+  };
   return {
     width,
     height,
     padding: [8, 12, 0, 0],
     legend: { show: false },
     cursor: { y: false, drag: { x: false, y: false } },
-    scales: { x: { time: false }, y: log ? { distr: 3, log: 10 } : { range: (_, low, high) => [Math.min(0, low), high * 1.05 || 1] } },
+    scales: {
+      x: { time: false },
+      y: log
+        ? { distr: 3, log: 10 }
+        : { range: (_, low, high) => [Math.min(0, low), high * 1.05 || 1] },
+    },
     axes: [
       { ...axis, size: 28, incrs: [1, 2, 5, 10, 20, 50, 100, 200, 500, 1000, 2000, 5000, 10000] },
-      { ...axis, size: 52, values: (_, ticks) => ticks.map((t) => (t === null ? '' : String(Number(t.toPrecision(4))))) },
+      {
+        ...axis,
+        size: 52,
+        values: (_, ticks) =>
+          ticks.map((t) => (t === null ? '' : String(Number(t.toPrecision(4))))),
+      },
     ],
     series: [
       {},
@@ -61,7 +78,13 @@ function options(width: number, log: boolean, stage: Stage): uPlot.Options {
         points: { show: false },
         spanGaps: true,
       },
-      { label: 'smoothed', stroke: color('--accent'), width: 2.5, points: { show: false }, spanGaps: true },
+      {
+        label: 'smoothed',
+        stroke: color('--accent'),
+        width: 2.5,
+        points: { show: false },
+        spanGaps: true,
+      },
       {
         label: stage === 'train' ? 'validation' : 'upper level',
         stroke: color('--second'),
@@ -85,7 +108,11 @@ export default function LossChart({ log, stage }: { log: boolean; stage: Stage }
     let frame = 0;
     const make = () => {
       plot?.destroy();
-      plot = new uPlot(options(element.clientWidth || 320, log, stage), chartData(series, stage, search), element);
+      plot = new uPlot(
+        options(element.clientWidth || 320, log, stage),
+        chartData(series, stage, search),
+        element,
+      );
     };
     const update = () => {
       cancelAnimationFrame(frame);
@@ -105,5 +132,13 @@ export default function LossChart({ log, stage }: { log: boolean; stage: Stage }
       plot?.destroy();
     };
   }, [series, log, stage, search]);
-  return <div ref={box} aria-hidden="true" className="w-full overflow-hidden" style={{ height }} data-testid="chart" />;
+  return (
+    <div
+      ref={box}
+      aria-hidden="true"
+      className="w-full overflow-hidden"
+      style={{ height }}
+      data-testid="chart"
+    />
+  );
 }

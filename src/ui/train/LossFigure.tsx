@@ -24,16 +24,33 @@ export function LossFigure() {
   return (
     <figure className="min-w-0">
       <figcaption className="mb-2 flex flex-wrap items-center justify-between gap-x-4 gap-y-1 text-sm">
-        <span className="font-semibold">{stage === 'search' ? 'Losses by search step' : 'Loss by step'}</span>
+        <span className="font-semibold">
+          {stage === 'search' ? 'Losses by search step' : 'Loss by step'}
+        </span>
         <span className="flex grow flex-wrap gap-x-4 text-muted">
           <Key label={stage === 'search' ? 'lower level' : 'training'} line="solid" />
           <Key label="smoothed" line="thick" />
-          <Key label={stage === 'search' ? 'upper level' : 'validation'} line={stage === 'search' ? 'second' : 'dots'} />
+          <Key
+            label={stage === 'search' ? 'upper level' : 'validation'}
+            line={stage === 'search' ? 'second' : 'dots'}
+          />
         </span>
         {searched && latest === 'train' && (
-          <Choice label="Stage of the losses" hideLabel value={stage} options={stages} onChange={(value) => setChosen(value)} />
+          <Choice
+            label="Stage of the losses"
+            hideLabel
+            value={stage}
+            options={stages}
+            onChange={(value) => setChosen(value)}
+          />
         )}
-        <Choice label="Axis of losses" hideLabel value={scale} options={scales} onChange={(value) => setScale(value)} />
+        <Choice
+          label="Axis of losses"
+          hideLabel
+          value={scale}
+          options={scales}
+          onChange={(value) => setScale(value)}
+        />
       </figcaption>
       <Suspense fallback={<div className="h-62" />}>
         <LossChart log={scale === 'log'} stage={stage} />
@@ -49,11 +66,21 @@ function Key({ label, line }: { label: string; line: 'solid' | 'thick' | 'dots' 
       <svg width="22" height="10" aria-hidden="true">
         {line === 'dots' || line === 'second' ? (
           <>
-            <path d="M0 5h22" stroke="var(--second)" strokeWidth="1.5" strokeDasharray={line === 'dots' ? '3 3' : undefined} />
+            <path
+              d="M0 5h22"
+              stroke="var(--second)"
+              strokeWidth="1.5"
+              strokeDasharray={line === 'dots' ? '3 3' : undefined}
+            />
             {line === 'dots' && <circle cx="11" cy="5" r="3.5" fill="var(--second)" />}
           </>
         ) : (
-          <path d="M0 5h22" stroke="var(--accent)" strokeWidth={line === 'thick' ? 3 : 1.2} opacity={line === 'thick' ? 1 : 0.6} />
+          <path
+            d="M0 5h22"
+            stroke="var(--accent)"
+            strokeWidth={line === 'thick' ? 3 : 1.2}
+            opacity={line === 'thick' ? 1 : 0.6}
+          />
         )}
       </svg>
       {label}

@@ -36,9 +36,14 @@ export function Memory({ disabled }: { disabled: boolean }) {
     const timer = setTimeout(() => void countBill(), pause);
     return () => clearTimeout(timer);
   }, [countable, form, data, countBill]);
-  const budget = formProblems(form).memory || form.memory.trim() === '' ? null : Number(form.memory) * 2 ** 20;
+  const budget =
+    formProblems(form).memory || form.memory.trim() === '' ? null : Number(form.memory) * 2 ** 20;
   return (
-    <section aria-labelledby="memory-title" className="rounded-xl border border-line p-4" data-testid="memory">
+    <section
+      aria-labelledby="memory-title"
+      className="rounded-xl border border-line p-4"
+      data-testid="memory"
+    >
       <h3 id="memory-title" className="mb-3 font-medium">
         Memory on the device
       </h3>
@@ -53,7 +58,9 @@ export function Memory({ disabled }: { disabled: boolean }) {
 }
 
 function Bills({ stages, budget }: { stages: readonly StageBill[]; budget: number | null }) {
-  const used = (Object.keys(kinds) as (keyof typeof kinds)[]).filter((kind) => stages.some((s) => s.bytes[kind] > 0));
+  const used = (Object.keys(kinds) as (keyof typeof kinds)[]).filter((kind) =>
+    stages.some((s) => s.bytes[kind] > 0),
+  );
   return (
     <>
       <table className="w-full max-w-xl text-sm tabular-nums" data-testid="bill">
@@ -95,8 +102,9 @@ function Bills({ stages, budget }: { stages: readonly StageBill[]; budget: numbe
       </table>
       {stages.map((s) => (
         <p key={s.stage} className="hint mt-2">
-          {s.stage === 'search' ? 'The search' : 'The training'} runs with a micro-batch of {s.microBatch}, {recomputed[s.recompute]},
-          logits of {s.chunk} {s.chunk === 1 ? 'token' : 'tokens'} at a time.
+          {s.stage === 'search' ? 'The search' : 'The training'} runs with a micro-batch of{' '}
+          {s.microBatch}, {recomputed[s.recompute]}, logits of {s.chunk}{' '}
+          {s.chunk === 1 ? 'token' : 'tokens'} at a time.
         </p>
       ))}
     </>

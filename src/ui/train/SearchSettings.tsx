@@ -43,10 +43,15 @@ export function SearchSettings({ disabled }: { disabled: boolean }) {
   const on = searching(form);
   const survival = isUsed(form, 'survival');
   const wrong = formProblems(form);
-  const hiddenWrong = further.some((name) => wrong[name] !== undefined && isUsed(form, fields[name].needs));
+  const hiddenWrong = further.some(
+    (name) => wrong[name] !== undefined && isUsed(form, fields[name].needs),
+  );
   if (form.method === 'lora') return null; // nothing to search
   return (
-    <section aria-labelledby="search-settings" className="flex flex-col gap-5 rounded-xl border border-line px-4 py-4">
+    <section
+      aria-labelledby="search-settings"
+      className="flex flex-col gap-5 rounded-xl border border-line px-4 py-4"
+    >
       <h3 id="search-settings" className="sr-only">
         Search
       </h3>

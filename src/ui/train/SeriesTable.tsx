@@ -1,4 +1,5 @@
-// The chart's twin for readers that cannot see it: the same figures as a table, thinned to some forty rows.
+// The chart's twin for readers that cannot see it: the same figures as a table, thinned to some
+// forty rows.
 import { useState } from 'react';
 import type { Series } from '../../state/series.ts';
 import type { SearchSettings } from '../../train/config.ts';
@@ -23,10 +24,17 @@ function Rows({ stage }: { stage: Stage }) {
   const series = useSeries();
   const { step, loss: losses, lr, gradNorm, seconds } = series.steps(stage);
   const search = useApp((s) => s.run.search?.config.search ?? false);
-  const other = stage === 'train' ? new Map(series.validation.map((p) => [p.step, p.loss])) : upperLosses(series, search);
+  const other =
+    stage === 'train'
+      ? new Map(series.validation.map((p) => [p.step, p.loss]))
+      : upperLosses(series, search);
   const every = Math.max(1, Math.ceil(step.length / rowsAtMost));
   const shown = Array.from(step.keys()).filter(
-    (i) => i === 0 || i === step.length - 1 || step[i] % every === 0 || (stage === 'train' && other.has(step[i])),
+    (i) =>
+      i === 0 ||
+      i === step.length - 1 ||
+      step[i] % every === 0 ||
+      (stage === 'train' && other.has(step[i])),
   );
   return (
     // biome-ignore lint/a11y/noNoninteractiveTabindex: a scrolling region must be reachable by keyboard
@@ -70,6 +78,8 @@ function upperLosses(series: Series, search: SearchSettings | false): Map<number
   if (!search) return new Map();
   const accumulate = search.batch / search.microBatch;
   const found = new Map<number, number>();
-  series.upper.step.forEach((step, i) => found.set((step + search.lowerOnlySteps) / accumulate, series.upper.loss[i]));
+  series.upper.step.forEach((step, i) =>
+    found.set((step + search.lowerOnlySteps) / accumulate, series.upper.loss[i]),
+  );
   return found;
 }

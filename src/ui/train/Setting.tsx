@@ -20,11 +20,26 @@ export function Setting({ name, disabled }: { name: TextField; disabled: boolean
   if (!isUsed(form, needs)) return null;
   const hint = `${help}. Default ${start[name] === '' ? 'none' : start[name]}.`;
   const change = (value: string) => setForm({ [name]: value } as Partial<Form>);
-  return <Field label={label} help={hint} value={form[name]} error={formProblems(form)[name]} disabled={disabled} onChange={change} />;
+  return (
+    <Field
+      label={label}
+      help={hint}
+      value={form[name]}
+      error={formProblems(form)[name]}
+      disabled={disabled}
+      onChange={change}
+    />
+  );
 }
 
 /** Settings side by side. */
-export function SettingGrid({ names, disabled }: { names: readonly TextField[]; disabled: boolean }) {
+export function SettingGrid({
+  names,
+  disabled,
+}: {
+  names: readonly TextField[];
+  disabled: boolean;
+}) {
   return (
     <div className="grid gap-x-6 gap-y-5 sm:grid-cols-2 lg:grid-cols-3">
       {names.map((name) => (

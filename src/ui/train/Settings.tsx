@@ -51,7 +51,11 @@ function Presets({ disabled }: { disabled: boolean }) {
           </Button>
         ))}
       </div>
-      <p className="hint">{chosen === null ? 'Each fills in the settings below; all can be changed.' : RUN_PRESETS[chosen].about}</p>
+      <p className="hint">
+        {chosen === null
+          ? 'Each fills in the settings below; all can be changed.'
+          : RUN_PRESETS[chosen].about}
+      </p>
     </div>
   );
 }
@@ -81,7 +85,11 @@ export function Settings({ disabled }: { disabled: boolean }) {
       />
       <SettingGrid names={main} disabled={disabled} />
       <SearchSettings disabled={disabled} />
-      <details open={more || hiddenWrong} onToggle={(e) => setMore(e.currentTarget.open)} className="rounded-xl border border-line">
+      <details
+        open={more || hiddenWrong}
+        onToggle={(e) => setMore(e.currentTarget.open)}
+        className="rounded-xl border border-line"
+      >
         <summary className="px-4 py-3 font-medium">More settings</summary>
         <div className="flex flex-col gap-5 px-4 pt-1 pb-5">
           {isUsed(form, 'training') && (

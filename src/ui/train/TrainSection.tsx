@@ -31,10 +31,15 @@ export function TrainSection() {
   const data = useApp((s) => s.data.report);
   const phase = useApp((s) => s.run.phase);
   useEffect(() => {
-    if (phase === 'loading') document.getElementById('train')?.scrollIntoView(); // a run was asked for: show it
+    // a run was asked for: show it
+    if (phase === 'loading') document.getElementById('train')?.scrollIntoView();
   }, [phase]);
   return (
-    <Section id="train" title="Train" lead="The base model stays as it is; small added matrices learn.">
+    <Section
+      id="train"
+      title="Train"
+      lead="The base model stays as it is; small added matrices learn."
+    >
       <div className="flex flex-col gap-6">
         {phase !== 'idle' && (
           <Suspense fallback={<div className="h-96" />}>
@@ -42,7 +47,11 @@ export function TrainSection() {
           </Suspense>
         )}
         {model && data ? (
-          <details open={phase === 'idle'} className="group" key={phase === 'idle' ? 'open' : 'closed'}>
+          <details
+            open={phase === 'idle'}
+            className="group"
+            key={phase === 'idle' ? 'open' : 'closed'}
+          >
             <summary className={phase === 'idle' ? 'sr-only' : 'font-semibold'}>Settings</summary>
             <div className={phase === 'idle' ? '' : 'pt-5'}>
               <Suspense fallback={<div className="h-96" />}>
@@ -86,7 +95,9 @@ function StartLine() {
       </Button>
       <p className="hint" data-testid="ready">
         {blocked ?? `Ready. ${bill(form, model, data)}`}
-        {again && blocked === null && ' The adapter of the run before is given up: download it first.'}
+        {again &&
+          blocked === null &&
+          ' The adapter of the run before is given up: download it first.'}
       </p>
     </div>
   );
@@ -96,7 +107,8 @@ function StartLine() {
 function bill(form: Form, model: ModelReport, data: DatasetReport): string {
   const trainable = trainableParameters(form, model);
   const rows = rowsOfEpoch(data, form.files, Number(form.validation));
-  const passes = (n: number) => (n < 0.1 ? 'less than a tenth of an epoch' : `${n.toFixed(1)} epochs`);
+  const passes = (n: number) =>
+    n < 0.1 ? 'less than a tenth of an epoch' : `${n.toFixed(1)} epochs`;
   const parts = [];
   if (trainable?.search != null) {
     const seen = (2 * Number(form.searchSteps) * Number(form.searchMicroBatch)) / rows;
@@ -109,8 +121,12 @@ function bill(form: Form, model: ModelReport, data: DatasetReport): string {
         ? 'It decides how many the adapter then has.'
         : `The adapter is then fitted to about ${short(trainable.adapter)}.`,
     );
-  } else if (trainable?.adapter != null) parts.push(`${short(trainable.adapter)} trainable parameters.`);
+  } else if (trainable?.adapter != null)
+    parts.push(`${short(trainable.adapter)} trainable parameters.`);
   if (form.epochs.trim() !== '') parts.push(`${form.epochs} epochs of training.`);
-  else parts.push(`${whole(Number(form.steps))} steps are ${passes((Number(form.steps) * Number(form.batch)) / rows)}.`);
+  else
+    parts.push(
+      `${whole(Number(form.steps))} steps are ${passes((Number(form.steps) * Number(form.batch)) / rows)}.`,
+    );
   return parts.join(' ');
 }

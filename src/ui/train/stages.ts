@@ -4,7 +4,8 @@ import { duration } from '../shared/format.ts';
 import type { StageView } from '../shared/Stages.tsx';
 
 const percent = (share: number) => `${Math.floor(100 * share)} %`;
-const isOver = ({ phase }: RunState) => phase === 'finished' || phase === 'stopped' || phase === 'failed';
+const isOver = ({ phase }: RunState) =>
+  phase === 'finished' || phase === 'stopped' || phase === 'failed';
 const trains = ({ search }: RunState) => search?.config.train !== false;
 const share = (done: number, total: number) => (total > 0 ? done / total : 0);
 /** The validation after the last step: those in between belong to the training. */
@@ -30,13 +31,19 @@ function underWay(run: RunState, done: number): View {
 function searchView(run: RunState): View {
   const done = share(run.searchStep, run.searchTotal);
   if (run.stage === 'search') return underWay(run, done);
-  return { state: 'done', share: done, note: done < 1 ? `stopped at ${percent(done)}` : duration(run.searchSeconds) };
+  return {
+    state: 'done',
+    share: done,
+    note: done < 1 ? `stopped at ${percent(done)}` : duration(run.searchSeconds),
+  };
 }
 
 function reviewView(run: RunState): View {
   if (run.stage === 'train') return { state: 'done', share: 1, note: '' };
   if (isOver(run)) return { state: run.phase === 'finished' ? 'done' : 'out', share: 0, note: '' };
-  return run.stage === 'review' ? { state: 'now', share: 0, note: 'your turn' } : { state: 'before', share: 0, note: '' };
+  return run.stage === 'review'
+    ? { state: 'now', share: 0, note: 'your turn' }
+    : { state: 'before', share: 0, note: '' };
 }
 
 function trainView(run: RunState): View {
@@ -48,13 +55,19 @@ function trainView(run: RunState): View {
   if (!trains(run)) return { state: 'out', share: 0, note: 'not asked for' };
   if (isOver(run)) return { state: 'out', share: 0, note: '' };
   const settings = run.search?.config.train;
-  return { state: 'before', share: 0, note: settings && settings.epochs === null ? `${settings.steps} steps` : '' };
+  return {
+    state: 'before',
+    share: 0,
+    note: settings && settings.epochs === null ? `${settings.steps} steps` : '',
+  };
 }
 
 function evaluateView(run: RunState, checking: number | null): View {
   const none = run.report?.validationRows === 0;
   if (none) return { state: 'out', share: 0, note: 'no rows set aside' };
-  if (evaluating(run)) return { state: 'now', share: checking ?? 0, note: checking === null ? '' : percent(checking) };
-  if (run.phase === 'finished' && run.stage === 'train') return { state: 'done', share: 1, note: '' };
+  if (evaluating(run))
+    return { state: 'now', share: checking ?? 0, note: checking === null ? '' : percent(checking) };
+  if (run.phase === 'finished' && run.stage === 'train')
+    return { state: 'done', share: 1, note: '' };
   return { state: isOver(run) || !trains(run) ? 'out' : 'before', share: 0, note: '' };
 }
