@@ -8,7 +8,7 @@ import { fileURLToPath } from 'node:url';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { ensureCli } from '../scripts/cli.mjs';
 import { fileSource } from '../src/cli/files.ts';
-import { openSafetensors, readF32, readTensor } from '../src/data/safetensors.ts';
+import { openSafetensors, readF32, readTensor } from '../src/data/weights/safetensors.ts';
 
 const root = fileURLToPath(new URL('..', import.meta.url));
 const golden = (path: string) => join(root, 'src/testing/golden', path);

@@ -3,8 +3,8 @@
 import { readFileSync } from 'node:fs';
 import { unzipSync } from 'fflate';
 import { afterAll, afterEach, expect, test } from 'vitest';
-import { openSafetensors, readF32 } from '../src/data/safetensors.ts';
 import { bytesSource } from '../src/data/source.ts';
+import { openSafetensors, readF32 } from '../src/data/weights/safetensors.ts';
 import { type OpenPage, openApp } from './launch.ts';
 import {
   chooseData,

@@ -4,8 +4,8 @@ import { readFileSync } from 'node:fs';
 import { unzipSync } from 'fflate';
 import type { Page } from 'playwright';
 import { afterAll, afterEach, expect, test } from 'vitest';
-import { openSafetensors } from '../src/data/safetensors.ts';
 import { bytesSource } from '../src/data/source.ts';
+import { openSafetensors } from '../src/data/weights/safetensors.ts';
 import { type OpenPage, openApp } from './launch.ts';
 import {
   chooseData,

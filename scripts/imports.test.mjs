@@ -33,17 +33,17 @@ import w from '../shaders/h.wgsl?raw';\nconst i = import.meta.glob<string>('./i/
     expect(check(up)).toEqual([expect.stringContaining('graph may not import ops/a')]);
   });
 
-  it('shows the page only the four modules', () => {
+  it('shows the page only settings, allocations and the protocol', () => {
     const files = {
-      'src/ui/a.tsx': `import { c } from '../train/config.ts';\nimport { s } from '../train/session.ts';`,
+      'src/ui/a.tsx': `import { c } from '../settings/run-config.ts';\nimport { s } from '../train/session.ts';`,
     };
-    const found = check({ ...files, 'src/train/config.ts': '', 'src/train/session.ts': '' });
+    const found = check({ ...files, 'src/settings/run-config.ts': '', 'src/train/session.ts': '' });
     expect(found).toEqual([expect.stringContaining('ui may not import train/session')]);
   });
 
   it('keeps those modules free of the engine', () => {
     const found = check({
-      'src/train/config.ts': `import { s } from './session.ts';\nimport { z } from 'zod';`,
+      'src/settings/run-config.ts': `import { s } from '../train/session.ts';\nimport { z } from 'zod';`,
       'src/train/session.ts': '',
     });
     expect(found).toEqual([expect.stringContaining('may not import train/session')]);

@@ -3,10 +3,10 @@
 import { defaultDevice, init, numpy as np } from '@jax-js/jax';
 import * as tf from '@tensorflow/tfjs-core';
 import '@tensorflow/tfjs-backend-webgpu';
+import { SMOLLM2_135M } from '/src/bench/shapes.ts';
+import { PRODUCTS, randomModel, timeProduct, timeSteps } from '/src/bench/step.ts';
 import { createGpu } from '/src/gpu/device.ts';
-import { SMOLLM2_135M } from '/src/model/shapes.ts';
 import { chooseVariants } from '/src/ops/linear/choose.ts';
-import { PRODUCTS, randomModel, timeProduct, timeSteps } from '/src/train/bench.ts';
 
 const [M, N, K] = [512, 1536, 576];
 const left = Float32Array.from({ length: M * K }, (_, i) => ((i * 7) % 17) / 8 - 1);

@@ -2,8 +2,8 @@
 // scripts/prove/heatmaps.mjs.
 import { createElement as h, useState } from 'react';
 import { createRoot } from 'react-dom/client';
-import { siteDims, sitePaths, targetNames, targetOf } from '../../src/adapters/allocation.ts';
-import { presetAllocation } from '../../src/adapters/presets.ts';
+import { siteDims, sitePaths, targetNames, targetOf } from '../../src/allocation/allocation.ts';
+import { presetAllocation } from '../../src/allocation/presets.ts';
 import { RecentRouting } from '../../src/state/recent-routing.ts';
 import { SearchHistory } from '../../src/state/search-history.ts';
 import { AllocationGrid } from '../../src/ui/search/AllocationGrid.tsx';

@@ -1,18 +1,19 @@
 // The real SmolLM2-135M-Instruct from its GGUF file, in Node and in the browser alike: answers,
 // perplexity, training steps, beside PyTorch's.
-import { siteDims } from '../../src/adapters/allocation.ts';
+
 import { initialValues } from '../../src/adapters/init.ts';
 import { layoutAdapter } from '../../src/adapters/layout.ts';
-import { readDataset } from '../../src/data/formats.ts';
+import { siteDims } from '../../src/allocation/allocation.ts';
+import { readDataset } from '../../src/data/dataset/formats.ts';
 import { bytesSource } from '../../src/data/source.ts';
-import { loadTokenizer } from '../../src/data/tokenizer.ts';
+import { loadTokenizer } from '../../src/data/text/tokenizer.ts';
+import { storeTensors, tensorFile } from '../../src/files/adapter-files.ts';
 import { createGpu } from '../../src/gpu/device.ts';
 import { generate } from '../../src/model/generate.ts';
 import { loadModel, readModelConfig } from '../../src/model/load.ts';
-import { storeTensors, tensorFile } from '../../src/train/adapter-files.ts';
-import { parseTrainingConfig } from '../../src/train/config.ts';
+import { resolveAllocation } from '../../src/settings/resolve-allocation.ts';
+import { parseTrainingConfig } from '../../src/settings/run-config.ts';
 import { answerText } from '../../src/train/evaluate.ts';
-import { resolveAllocation } from '../../src/train/resolve-allocation.ts';
 import { shapeOf } from '../../src/train/run-rows.ts';
 import { Runtime } from '../../src/train/runtime.ts';
 import { meanLoss, Session } from '../../src/train/session.ts';

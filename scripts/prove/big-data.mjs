@@ -33,7 +33,7 @@ async function readers(folder) {
       target: 'node20',
       rolldownOptions: {
         input: {
-          formats: join(root, 'src/data/formats.ts'),
+          formats: join(root, 'src/data/dataset/formats.ts'),
           files: join(root, 'src/cli/files.ts'),
         },
         output: { entryFileNames: '[name].js' },

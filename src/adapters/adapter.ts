@@ -1,6 +1,7 @@
 // The adapted linears of an input group: down → gate → mix → up, with the base products, recorded
 // with their backward.
 
+import type { Target } from '../allocation/allocation.ts';
 import type { ParamStore } from '../graph/params.ts';
 import type { Recorder } from '../graph/recorder.ts';
 import { type Tensor, tensor } from '../graph/tensor.ts';
@@ -9,7 +10,6 @@ import { dropout } from '../ops/elementwise.ts';
 import { type Level, type MaskGradients, type SearchGroup, searchGate } from '../ops/gsv.ts';
 import { type Product, product } from '../ops/linear/product.ts';
 import { invariant } from '../util/error.ts';
-import type { Target } from './allocation.ts';
 import type { Group, Site } from './layout.ts';
 
 /** A frozen linear: weight (O, C), packed as loaded, and bias (O) in f32. */

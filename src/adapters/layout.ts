@@ -1,9 +1,16 @@
 // Where every site's experts lie: groups of sites that share an input, their banks in the parameter
 // store, and their named tensors.
+
+import {
+  type Allocation,
+  type SiteDims,
+  sitePath,
+  siteRanks,
+  type Target,
+} from '../allocation/allocation.ts';
 import { ParamStore } from '../graph/params.ts';
 import type { Tensor } from '../graph/tensor.ts';
 import { type GateLayout, gateLayout } from '../ops/adapter.ts';
-import { type Allocation, type SiteDims, sitePath, siteRanks, type Target } from './allocation.ts';
 
 /** What an adapter is, apart from its numbers. */
 export interface AdapterSpec {

@@ -1,24 +1,24 @@
 // What commands read: models, adapters, run.json with its allocation, datasets. All of it is
 // checked before a GPU is opened.
 import { basename, dirname, relative, resolve } from 'node:path';
-import { type Allocation, parseAllocation, siteDims } from '../adapters/allocation.ts';
 import type { AdapterLayout } from '../adapters/layout.ts';
-import { BatchOrder } from '../data/batches.ts';
-import type { Dataset } from '../data/dataset.ts';
-import { readDataset } from '../data/formats.ts';
+import { type Allocation, parseAllocation, siteDims } from '../allocation/allocation.ts';
+import { BatchOrder } from '../data/batching/batches.ts';
+import type { Dataset } from '../data/dataset/dataset.ts';
+import { readDataset } from '../data/dataset/formats.ts';
 import { type Folder, folderOf, readAll } from '../data/source.ts';
-import { loadTokenizer, type Tokenizer } from '../data/tokenizer.ts';
+import { loadTokenizer, type Tokenizer } from '../data/text/tokenizer.ts';
+import { readAdapter } from '../files/adapter-files.ts';
 import { writeBuffer } from '../gpu/buffers.ts';
 import { productVariants, type Variants } from '../gpu/variants.ts';
 import type { ModelConfig } from '../model/config.ts';
 import { type LoadedModel, loadModel, openWeights, readModelConfig } from '../model/load.ts';
 import { checkpointWeights, type ModelWeights } from '../model/weights.ts';
 import { chooseVariants } from '../ops/linear/choose.ts';
-import { readAdapter } from '../train/adapter-files.ts';
+import { resolveAllocation } from '../settings/resolve-allocation.ts';
+import { parseRunConfig, type RunConfig, searches, trains } from '../settings/run-config.ts';
 import type { Row } from '../train/batch.ts';
-import { parseRunConfig, type RunConfig, searches, trains } from '../train/config.ts';
-import { fitWithin, searchNeed, trainingNeed } from '../train/fit.ts';
-import { resolveAllocation } from '../train/resolve-allocation.ts';
+import { fitWithin, searchNeed, trainingNeed } from '../train/memory/fit.ts';
 import { pairsOf, runRows, searchRows, searchShapes, trainingShapes } from '../train/run-rows.ts';
 import { InputError, isInputError } from '../util/error.ts';
 import { decodeText, parseJson } from '../util/json.ts';

@@ -3,11 +3,11 @@ import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, expect, test } from 'vitest';
-import { parameterCount, siteDims } from '../adapters/allocation.ts';
 import { layoutAdapter } from '../adapters/layout.ts';
+import { parameterCount, siteDims } from '../allocation/allocation.ts';
 import type { LoadedModel } from '../model/load.ts';
-import { parseTrainingConfig } from '../train/config.ts';
-import { resolveAllocation } from '../train/resolve-allocation.ts';
+import { resolveAllocation } from '../settings/resolve-allocation.ts';
+import { parseTrainingConfig } from '../settings/run-config.ts';
 import { RunFolder } from './outputs.ts';
 
 const dir = mkdtempSync(join(tmpdir(), 'outputs-'));

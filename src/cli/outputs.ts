@@ -11,10 +11,10 @@ import {
 } from 'node:fs';
 import { dirname, isAbsolute, join, relative, resolve } from 'node:path';
 import { type AdapterLayout, countParameters } from '../adapters/layout.ts';
+import { adapterFiles } from '../files/adapter-files.ts';
 import type { LoadedModel } from '../model/load.ts';
-import { adapterFiles } from '../train/adapter-files.ts';
-import type { RunConfig, TrainingConfig } from '../train/config.ts';
-import type { Choice } from '../train/fit.ts';
+import type { RunConfig, TrainingConfig } from '../settings/run-config.ts';
+import type { Choice } from '../train/memory/fit.ts';
 import { InputError } from '../util/error.ts';
 
 /** Refuses a path that no file can be written to, before anything is computed. */

@@ -1,14 +1,14 @@
 // A run as commands do it: search and training, progress on stderr, files in the run's folder,
 // Ctrl-C.
-import { type Allocation, parameterCount, siteDims } from '../adapters/allocation.ts';
-import { namedVectors } from '../adapters/search.ts';
-import { searchSites } from '../adapters/search-values.ts';
-import { type RunConfig, searches, trains } from '../train/config.ts';
+import { type Allocation, parameterCount, siteDims } from '../allocation/allocation.ts';
+import { allocationFiles, gsvLine, SEARCH_FILES, searchStateFile } from '../files/search-files.ts';
+import { resolveAllocation } from '../settings/resolve-allocation.ts';
+import { type RunConfig, searches, trains } from '../settings/run-config.ts';
 import { RunControl } from '../train/control.ts';
-import { mebibytes } from '../train/fit.ts';
-import { resolveAllocation } from '../train/resolve-allocation.ts';
-import { allocationFiles, gsvLine, SEARCH_FILES, searchStateFile } from '../train/search-files.ts';
-import { type SearchInput, SearchSession } from '../train/search-session.ts';
+import { mebibytes } from '../train/memory/fit.ts';
+import { namedVectors } from '../train/search/layout.ts';
+import { type SearchInput, SearchSession } from '../train/search/session.ts';
+import { searchSites } from '../train/search/values.ts';
 import { type RunInput, Session } from '../train/session.ts';
 import type { Context } from './command.ts';
 import type { RunFolder } from './outputs.ts';

@@ -1,8 +1,8 @@
 // The Llama-family decoder as a function that records: embedding, blocks, and where the head's rows
 // come from.
 import { type AdapterContext, adaptedLinears, type Linear } from '../adapters/adapter.ts';
-import type { Target } from '../adapters/allocation.ts';
 import { type AdapterLayout, groupKey } from '../adapters/layout.ts';
+import type { Target } from '../allocation/allocation.ts';
 import type { Recorder } from '../graph/recorder.ts';
 import { type Tensor, tensor } from '../graph/tensor.ts';
 import { attention, type RopeTables, rope, type Span } from '../ops/attention/attention.ts';

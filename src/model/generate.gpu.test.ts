@@ -1,10 +1,10 @@
 // Generation with a cache gives what the whole forward pass gives, whatever the batch mates;
 // sampling is seeded and obeys top-p.
 import { expect, test } from 'vitest';
-import { siteDims } from '../adapters/allocation.ts';
+import { siteDims } from '../allocation/allocation.ts';
+import { readAdapter } from '../files/adapter-files.ts';
 import { goldenFolder } from '../testing/golden.ts';
 import { testGpu } from '../testing/gpu.ts';
-import { readAdapter } from '../train/adapter-files.ts';
 import { Random } from '../util/random.ts';
 import { forwardLogits } from './forward.ts';
 import { generate } from './generate.ts';

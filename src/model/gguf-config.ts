@@ -1,7 +1,7 @@
 // The configuration of a decoder from the metadata and tensors of a GGUF file.
-import { type GgufFile, metadataNumber, metadataText } from '../data/gguf.ts';
-import { ggufHeadDim } from '../data/gguf-folder.ts';
-import { readF32 } from '../data/safetensors.ts';
+import { type GgufFile, metadataNumber, metadataText } from '../data/weights/gguf.ts';
+import { ggufHeadDim } from '../data/weights/gguf-folder.ts';
+import { readF32 } from '../data/weights/safetensors.ts';
 import { InputError } from '../util/error.ts';
 import { type ModelConfig, parseModelConfig, type RopeScaling } from './config.ts';
 

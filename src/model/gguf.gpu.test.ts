@@ -1,8 +1,8 @@
 // Logits of GGUF models of each family and quantisation against transformers on the gguf package's
 // own dequantisation.
 import { expect, test } from 'vitest';
-import { openSafetensors, readF32, readTensor } from '../data/safetensors.ts';
 import { folderOf } from '../data/source.ts';
+import { openSafetensors, readF32, readTensor } from '../data/weights/safetensors.ts';
 import { bytesOf } from '../graph/tensor.ts';
 import { goldenFolder } from '../testing/golden.ts';
 import { testGpu } from '../testing/gpu.ts';

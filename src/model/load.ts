@@ -1,9 +1,10 @@
 // Opens a model: a Hugging Face folder, or a folder with one GGUF file. Configuration, weights on
 // the GPU.
-import { openCheckpoint } from '../data/checkpoint-folder.ts';
-import { ggufOf, ggufTensors } from '../data/gguf-folder.ts';
-import type { TensorEntry } from '../data/safetensors.ts';
+
 import { type Folder, readAll } from '../data/source.ts';
+import { openCheckpoint } from '../data/weights/checkpoint-folder.ts';
+import { ggufOf, ggufTensors } from '../data/weights/gguf-folder.ts';
+import type { TensorEntry } from '../data/weights/safetensors.ts';
 import type { Gpu } from '../gpu/device.ts';
 import type { Variants } from '../gpu/variants.ts';
 import { Memory } from '../graph/program.ts';

@@ -1,6 +1,6 @@
 // Logits against transformers for random small models of each family, in f32, f16 and bf16.
 import { expect, test } from 'vitest';
-import { openSafetensors, readF32, readTensor } from '../data/safetensors.ts';
+import { openSafetensors, readF32, readTensor } from '../data/weights/safetensors.ts';
 import { goldenFolder } from '../testing/golden.ts';
 import { testGpu } from '../testing/gpu.ts';
 import { forwardLogits } from './forward.ts';

@@ -2,10 +2,10 @@
 // are stored.
 
 import type { Linear } from '../adapters/adapter.ts';
-import { siteDims, sitePath, type Target, targetNames } from '../adapters/allocation.ts';
-import { blockTypeOf } from '../data/gguf.ts';
-import { asF32, type TensorEntry } from '../data/safetensors.ts';
-import { tensorPieces } from '../data/tensor-pieces.ts';
+import { siteDims, sitePath, type Target, targetNames } from '../allocation/allocation.ts';
+import { blockTypeOf } from '../data/weights/gguf.ts';
+import { asF32, type TensorEntry } from '../data/weights/safetensors.ts';
+import { tensorPieces } from '../data/weights/tensor-pieces.ts';
 import { createBuffer, idle, tooWide, writeBuffer } from '../gpu/buffers.ts';
 import type { Memory } from '../graph/program.ts';
 import { bytesOf, type Dtype, type Tensor, tensor } from '../graph/tensor.ts';

@@ -1,10 +1,10 @@
 // What a person can do, as commands to the workers and events for the store. Every expected failure
 // becomes a notice.
 
-import { type Allocation, parseAllocation } from '../adapters/allocation.ts';
-import { defaultRunConfig, parseRunConfig } from '../train/config.ts';
-import { DEMO_RUN, DEMO_SEARCH_RUN } from '../train/demo.ts';
-import type { RunPresetName } from '../train/presets.ts';
+import { type Allocation, parseAllocation } from '../allocation/allocation.ts';
+import { DEMO_RUN, DEMO_SEARCH_RUN } from '../settings/demo.ts';
+import { defaultRunConfig, parseRunConfig } from '../settings/run-config.ts';
+import type { RunPresetName } from '../settings/run-presets.ts';
 import { InputError } from '../util/error.ts';
 import { decodeText, parseJson } from '../util/json.ts';
 import type {
@@ -15,8 +15,8 @@ import type {
   ModelSource,
   ReadingProgress,
   Which,
-} from '../worker/api.ts';
-import { type Client, callback, failureOf } from '../worker/client.ts';
+} from '../worker/protocol/api.ts';
+import { type Client, callback, failureOf } from '../worker/protocol/client.ts';
 import { type Form, searching } from './fields.ts';
 import { type FileUses, heldOut, usesByName, weightsOf } from './files.ts';
 import { configOf, dataOptionsOf, fieldsOfData, formOf, formProblems, withPreset } from './form.ts';

@@ -12,7 +12,7 @@ import type {
   ReadingProgress,
   Which,
   WorkerEvent,
-} from '../worker/api.ts';
+} from '../worker/protocol/api.ts';
 import type { Form } from './fields.ts';
 import type { FileUses } from './files.ts';
 import type { LibraryEvent } from './library.ts';

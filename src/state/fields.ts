@@ -1,6 +1,6 @@
 // The settings form's fields: what stands in each, where it goes in run.json, what is said about
 // it, and when it has a use.
-import type { DataOptions } from '../worker/api.ts';
+import type { DataOptions } from '../worker/protocol/api.ts';
 import { type FileUses, heldOut } from './files.ts';
 
 /** What stands in the fields; numbers as they were typed. */

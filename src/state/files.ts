@@ -1,6 +1,6 @@
 // What each data file is used for, and how often its rows come, as the form has it; its part of
 // run.json's `data`.
-import type { DatasetReport, SplitSettings } from '../worker/api.ts';
+import type { DatasetReport, SplitSettings } from '../worker/protocol/api.ts';
 
 /** A file's use and its weight as it was typed. */
 export interface FileUse {

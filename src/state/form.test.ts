@@ -1,9 +1,13 @@
 // The settings form: to run.json and back, mistakes by field, trainable parameters.
 import { describe, expect, test } from 'vitest';
-import { parseRunConfig, parseTrainingConfig, type RunConfigInput } from '../train/config.ts';
-import { DEMO_RUN, DEMO_SEARCH_RUN } from '../train/demo.ts';
-import { RUN_PRESETS, type RunPresetName } from '../train/presets.ts';
-import type { DatasetReport, ModelReport } from '../worker/api.ts';
+import { DEMO_RUN, DEMO_SEARCH_RUN } from '../settings/demo.ts';
+import {
+  parseRunConfig,
+  parseTrainingConfig,
+  type RunConfigInput,
+} from '../settings/run-config.ts';
+import { RUN_PRESETS, type RunPresetName } from '../settings/run-presets.ts';
+import type { DatasetReport, ModelReport } from '../worker/protocol/api.ts';
 import { type Form, fields } from './fields.ts';
 import { heldOut, usesByName } from './files.ts';
 import {

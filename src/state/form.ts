@@ -1,14 +1,19 @@
 // How the settings form becomes run.json and back, its mistakes, and what it comes to on a model.
-import { parameterCount, siteDims, uniformAllocation } from '../adapters/allocation.ts';
+import { parameterCount, siteDims, uniformAllocation } from '../allocation/allocation.ts';
 import {
   defaultRunConfig,
   parseRunConfig,
   type RunConfig,
   type RunConfigInput,
   runConfigProblems,
-} from '../train/config.ts';
-import { RUN_PRESETS, type RunPreset, type RunPresetName, searchSteps } from '../train/presets.ts';
-import type { DataOptions, DatasetReport, ModelReport } from '../worker/api.ts';
+} from '../settings/run-config.ts';
+import {
+  RUN_PRESETS,
+  type RunPreset,
+  type RunPresetName,
+  searchSteps,
+} from '../settings/run-presets.ts';
+import type { DataOptions, DatasetReport, ModelReport } from '../worker/protocol/api.ts';
 import { type Form, fields, isUsed, searching, type TextField } from './fields.ts';
 import { heldOut, rowsOfEpoch, usesOf, usesProblem, weightsOf } from './files.ts';
 

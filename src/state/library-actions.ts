@@ -1,7 +1,7 @@
 // What a person can do with models of the Hub and those stored in this browser.
-import type { ModelSource, ModelToCome, ShapeVerdict } from '../worker/api.ts';
-import type { Client } from '../worker/client.ts';
-import type { DownloadProgress, HubOffer, StoredModel } from '../worker/library-api.ts';
+import type { ModelSource, ModelToCome, ShapeVerdict } from '../worker/protocol/api.ts';
+import type { Client } from '../worker/protocol/client.ts';
+import type { DownloadProgress, HubOffer, StoredModel } from '../worker/protocol/library-api.ts';
 import { configOf, formProblems } from './form.ts';
 import { nameOfModel } from './library.ts';
 import { isOpen } from './run.ts';

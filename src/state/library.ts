@@ -1,5 +1,5 @@
 // Models on the Hub and those stored in this browser, as the page shows them.
-import type { DownloadProgress, HubOffer, StoredModel } from '../worker/library-api.ts';
+import type { DownloadProgress, HubOffer, StoredModel } from '../worker/protocol/library-api.ts';
 
 export interface LibraryState {
   /** Null before they were first listed. */

@@ -1,7 +1,7 @@
 // The review's state: edits, locks, undo and redo, and when it goes on by itself.
 import { expect, test } from 'vitest';
-import { siteRanks, uniformAllocation } from '../adapters/allocation.ts';
-import { withCount } from '../adapters/review.ts';
+import { siteRanks, uniformAllocation } from '../allocation/allocation.ts';
+import { withCount } from '../allocation/review.ts';
 import {
   changedSites,
   type ReviewEvent,

@@ -1,8 +1,8 @@
 // The review between search and training: the allocation as a person changes it, with locks, undo
 // and redo.
-import { type Allocation, siteRanks } from '../adapters/allocation.ts';
-import { type Locks, toggleLocks } from '../adapters/review.ts';
-import type { ReviewReport } from '../worker/api.ts';
+import { type Allocation, siteRanks } from '../allocation/allocation.ts';
+import { type Locks, toggleLocks } from '../allocation/review.ts';
+import type { ReviewReport } from '../worker/protocol/api.ts';
 
 /** One state of the review that can be gone back to. */
 export interface Draft {

@@ -1,5 +1,5 @@
 // The run as the page knows it: its stage and phase, its figures, and what events make of them.
-import type { Phase, RunReport, SearchReport } from '../worker/api.ts';
+import type { Phase, RunReport, SearchReport } from '../worker/protocol/api.ts';
 import type { AppEvent, Stage } from './events.ts';
 
 export interface RunState {

@@ -8,9 +8,9 @@ import {
   sitePaths,
   targetOf,
   uniformAllocation,
-} from '../adapters/allocation.ts';
-import { parseRunConfig, searches } from '../train/config.ts';
-import type { SearchReport, UpperSeries } from '../worker/api.ts';
+} from '../allocation/allocation.ts';
+import { parseRunConfig, searches } from '../settings/run-config.ts';
+import type { SearchReport, UpperSeries } from '../worker/protocol/api.ts';
 import { distribution, SearchHistory } from './search-history.ts';
 
 const targets = ['q_proj', 'k_proj', 'gate_proj'] as const;

@@ -1,7 +1,7 @@
 // A search as it was recorded: the GSVs of every upper step, decoded into counts, ranks and how
 // sure they are when a step is looked at.
 import { invariant } from '../util/error.ts';
-import type { SearchReport, UpperSeries } from '../worker/api.ts';
+import type { SearchReport, UpperSeries } from '../worker/protocol/api.ts';
 
 /**
  * What the GSVs say after one upper step. Sites in the report's order; experts of a site side by

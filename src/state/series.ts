@@ -1,6 +1,6 @@
 // The metrics of the current run as growing typed columns, outside React: charts and tables
 // subscribe to it.
-import type { StepSeries, UpperSeries } from '../worker/api.ts';
+import type { StepSeries, UpperSeries } from '../worker/protocol/api.ts';
 
 const names = ['step', 'loss', 'ce', 'balance', 'lr', 'gradNorm', 'tokens', 'seconds'] as const;
 

@@ -1,7 +1,7 @@
 // The page's state: what events make of it.
 import { describe, expect, test } from 'vitest';
-import { uniformAllocation } from '../adapters/allocation.ts';
-import { defaultRunConfig, parseRunConfig, searches } from '../train/config.ts';
+import { uniformAllocation } from '../allocation/allocation.ts';
+import { defaultRunConfig, parseRunConfig, searches } from '../settings/run-config.ts';
 import type {
   DatasetReport,
   ModelReport,
@@ -9,7 +9,7 @@ import type {
   SearchReport,
   StepSeries,
   UpperSeries,
-} from '../worker/api.ts';
+} from '../worker/protocol/api.ts';
 import type { AppEvent } from './events.ts';
 import { hasAdapter, isGoing, isOpen } from './run.ts';
 import { hasTuned, initialState, reduce, type State } from './state.ts';

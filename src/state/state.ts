@@ -11,7 +11,7 @@ import type {
   ReadingProgress,
   Which,
   WorkerEvent,
-} from '../worker/api.ts';
+} from '../worker/protocol/api.ts';
 import type { AppEvent, DeviceState } from './events.ts';
 import type { Form } from './fields.ts';
 import { defaultForm } from './form.ts';

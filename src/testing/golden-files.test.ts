@@ -3,16 +3,16 @@
 import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { expect, test } from 'vitest';
-import { parseAllocation } from '../adapters/allocation.ts';
+import { parseAllocation } from '../allocation/allocation.ts';
 import { fileSource, folderSource } from '../cli/files.ts';
-import { BatchOrder } from '../data/batches.ts';
-import { openCheckpoint } from '../data/checkpoint-folder.ts';
-import { trainedCount } from '../data/example.ts';
-import { readDataset } from '../data/formats.ts';
-import { readF32 } from '../data/safetensors.ts';
-import { loadTokenizer } from '../data/tokenizer.ts';
+import { BatchOrder } from '../data/batching/batches.ts';
+import { trainedCount } from '../data/dataset/example.ts';
+import { readDataset } from '../data/dataset/formats.ts';
+import { loadTokenizer } from '../data/text/tokenizer.ts';
+import { openCheckpoint } from '../data/weights/checkpoint-folder.ts';
+import { readF32 } from '../data/weights/safetensors.ts';
 import { parseModelConfig } from '../model/config.ts';
-import { parseTrainingConfig } from '../train/config.ts';
+import { parseTrainingConfig } from '../settings/run-config.ts';
 import { learningRate } from '../train/schedule.ts';
 
 const golden = join(import.meta.dirname, 'golden');

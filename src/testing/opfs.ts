@@ -1,5 +1,5 @@
 // A browser's private file system in memory, for tests in Node.
-import type { Directory, FileEntry } from '../data/opfs.ts';
+import type { Directory, FileEntry } from '../data/hub/opfs.ts';
 
 const missing = (name: string) => new DOMException(`${name} is not there`, 'NotFoundError');
 

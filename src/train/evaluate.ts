@@ -1,8 +1,8 @@
 // What a model with or without an adapter makes of a dataset: loss, perplexity, exact match of
 // greedy answers, and likelihood of choices.
 import type { AdapterLayout } from '../adapters/layout.ts';
-import type { Example } from '../data/example.ts';
-import type { Tokenizer } from '../data/tokenizer.ts';
+import type { Example } from '../data/dataset/example.ts';
+import type { Tokenizer } from '../data/text/tokenizer.ts';
 import { tooWide } from '../gpu/buffers.ts';
 import { widest } from '../graph/plan.ts';
 import { generate } from '../model/generate.ts';

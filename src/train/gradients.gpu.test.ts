@@ -1,15 +1,15 @@
 // Gradients of every adapter tensor, and the loss, against PyTorch in float64; recompute and
 // planning change nothing.
 import { expect, test } from 'vitest';
-import { siteDims } from '../adapters/allocation.ts';
-import { openSafetensors, readF32, type TensorEntry } from '../data/safetensors.ts';
+import { siteDims } from '../allocation/allocation.ts';
 import { bytesSource, readAll } from '../data/source.ts';
+import { openSafetensors, readF32, type TensorEntry } from '../data/weights/safetensors.ts';
+import { readAdapter, storeTensors, tensorFile } from '../files/adapter-files.ts';
 import type { Variants } from '../gpu/variants.ts';
 import { loadModel } from '../model/load.ts';
 import { STATISTICS } from '../ops/loss.ts';
 import { goldenFolder, goldenJson } from '../testing/golden.ts';
 import { allVariants, relativeError, testGpu } from '../testing/gpu.ts';
-import { readAdapter, storeTensors, tensorFile } from './adapter-files.ts';
 import { type BatchShape, microBatch, type Row, type Thrift } from './batch.ts';
 import { Runtime } from './runtime.ts';
 

@@ -1,15 +1,15 @@
 // Packed documents never see each other: each token has the loss that it has alone. Choices by
 // likelihood.
 import { expect, test } from 'vitest';
-import { siteDims } from '../adapters/allocation.ts';
-import { packRow, packRows } from '../data/pack.ts';
-import { openSafetensors, readF32, readTensor } from '../data/safetensors.ts';
+import { siteDims } from '../allocation/allocation.ts';
+import { packRow, packRows } from '../data/batching/pack.ts';
 import { readAll } from '../data/source.ts';
+import { openSafetensors, readF32, readTensor } from '../data/weights/safetensors.ts';
+import { readAdapter } from '../files/adapter-files.ts';
 import { forwardLogits } from '../model/forward.ts';
 import { loadModel } from '../model/load.ts';
 import { goldenFolder } from '../testing/golden.ts';
 import { relativeError, testGpu, values } from '../testing/gpu.ts';
-import { readAdapter } from './adapter-files.ts';
 import { lossTokens, microBatch, type Row } from './batch.ts';
 import { choiceScores } from './evaluate.ts';
 import { shapeOf } from './run-rows.ts';

@@ -1,7 +1,7 @@
 // The rows of a run's stages where files are weighed, held out and packed.
 import { describe, expect, test } from 'vitest';
+import { parseRunConfig, type RunConfigInput, searches, trains } from '../settings/run-config.ts';
 import type { Row } from './batch.ts';
-import { parseRunConfig, type RunConfigInput, searches, trains } from './config.ts';
 import {
   levelRows,
   runRows,

@@ -1,10 +1,10 @@
 // The rows of a run's stages: which are trained on, how often, and which are held out, packed where
 // the settings say so; and their shapes.
-import { bucketLength, searchPairs } from '../data/batches.ts';
-import { packRow, packRows } from '../data/pack.ts';
-import { epochOf, filesOf, levelsOf, splitRows, weighted } from '../data/split.ts';
+import { bucketLength, searchPairs } from '../data/batching/batches.ts';
+import { packRow, packRows } from '../data/batching/pack.ts';
+import { epochOf, filesOf, levelsOf, splitRows, weighted } from '../data/batching/split.ts';
+import type { RunConfig, SearchConfig, TrainingConfig } from '../settings/run-config.ts';
 import { type BatchShape, lossTokens, type Row } from './batch.ts';
-import type { RunConfig, SearchConfig, TrainingConfig } from './config.ts';
 
 /** Gives the shape of micro-batches of so many rows, were the rows cut to `maxLength` tokens. */
 export type ShapeFor = (perBatch: number, maxLength: number) => BatchShape;

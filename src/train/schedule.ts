@@ -1,5 +1,5 @@
 // How long a run is, and its learning rate at every step (method, section 1 "Training, exactly").
-import type { TrainSettings } from './config.ts';
+import type { TrainSettings } from '../settings/run-config.ts';
 
 type Schedule = Pick<TrainSettings, 'learningRate' | 'schedule' | 'warmupSteps'>;
 

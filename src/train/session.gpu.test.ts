@@ -1,17 +1,21 @@
 // Whole runs: 20 steps against PyTorch, bit-equal repeats, no GPU buffer after the first step,
 // pause, stop, and failures that stop a run.
 import { expect, test } from 'vitest';
-import { parseAllocation, siteDims } from '../adapters/allocation.ts';
 import { namedTensors } from '../adapters/layout.ts';
-import { openSafetensors, readF32 } from '../data/safetensors.ts';
+import { parseAllocation, siteDims } from '../allocation/allocation.ts';
 import { bytesSource, folderOf, readAll } from '../data/source.ts';
+import { openSafetensors, readF32 } from '../data/weights/safetensors.ts';
+import { adapterFiles, extract, readAdapter, storeValues } from '../files/adapter-files.ts';
 import { forwardLogits } from '../model/forward.ts';
 import { type LoadedModel, loadModel } from '../model/load.ts';
+import {
+  parseTrainingConfig,
+  type RunConfigInput,
+  type TrainingConfig,
+} from '../settings/run-config.ts';
 import { goldenFolder, goldenJson } from '../testing/golden.ts';
 import { relativeError, testGpu } from '../testing/gpu.ts';
-import { adapterFiles, extract, readAdapter, storeValues } from './adapter-files.ts';
 import type { Row } from './batch.ts';
-import { parseTrainingConfig, type RunConfigInput, type TrainingConfig } from './config.ts';
 import { RunControl } from './control.ts';
 import { type RunInput, Session, type StepMetrics, type ValidationMetrics } from './session.ts';
 

@@ -1,19 +1,20 @@
 // One training run: order of rows, micro-batches and accumulation, schedule, evaluation, statistics
 // (method §1 "Training, exactly").
-import { type Allocation, siteDims } from '../adapters/allocation.ts';
+
 import { initialValues } from '../adapters/init.ts';
 import { type AdapterLayout, layoutAdapter } from '../adapters/layout.ts';
-import { BatchOrder } from '../data/batches.ts';
+import { type Allocation, siteDims } from '../allocation/allocation.ts';
+import { BatchOrder } from '../data/batching/batches.ts';
 import type { LoadedModel } from '../model/load.ts';
 import { STATISTICS } from '../ops/loss.ts';
+import { resolveAllocation } from '../settings/resolve-allocation.ts';
+import type { TrainingConfig } from '../settings/run-config.ts';
 import { InputError, invariant } from '../util/error.ts';
 import { streamKey } from '../util/random.ts';
 import { microBatch, type Row, type Thrift } from './batch.ts';
-import type { Bill } from './bill.ts';
-import type { TrainingConfig } from './config.ts';
 import { Clock, RunControl } from './control.ts';
-import { type Choice, fitWithin, limitsOf, trainingNeed } from './fit.ts';
-import { resolveAllocation } from './resolve-allocation.ts';
+import type { Bill } from './memory/bill.ts';
+import { type Choice, fitWithin, limitsOf, trainingNeed } from './memory/fit.ts';
 import { Expectations, StatisticsRing } from './ring.ts';
 import { runRows, shapeOf, trainingShapes } from './run-rows.ts';
 import { Runtime } from './runtime.ts';

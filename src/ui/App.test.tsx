@@ -3,13 +3,13 @@
 // given.
 import { act, cleanup, fireEvent, render, screen, within } from '@testing-library/react';
 import { afterEach, beforeAll, describe, expect, test, vi } from 'vitest';
-import { uniformAllocation } from '../adapters/allocation.ts';
-import { withCount } from '../adapters/review.ts';
+import { uniformAllocation } from '../allocation/allocation.ts';
+import { withCount } from '../allocation/review.ts';
+import { defaultRunConfig, parseRunConfig, searches } from '../settings/run-config.ts';
 import { createActions } from '../state/actions.ts';
 import { createAppStore } from '../state/store.ts';
-import { defaultRunConfig, parseRunConfig, searches } from '../train/config.ts';
-import type { DatasetReport, ModelReport, SearchReport } from '../worker/api.ts';
-import type { Client } from '../worker/client.ts';
+import type { DatasetReport, ModelReport, SearchReport } from '../worker/protocol/api.ts';
+import type { Client } from '../worker/protocol/client.ts';
 import { App } from './App.tsx';
 import { AppContext } from './context.ts';
 

@@ -3,7 +3,7 @@ import { StrictMode } from 'react';
 import { createRoot } from 'react-dom/client';
 import { createActions } from '../state/actions.ts';
 import { createAppStore } from '../state/store.ts';
-import { startWorkers } from '../worker/client.ts';
+import { startWorkers } from '../worker/protocol/client.ts';
 import { App } from './App.tsx';
 import { AppContext } from './context.ts';
 import './styles.css';

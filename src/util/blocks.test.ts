@@ -1,7 +1,7 @@
 // The block formats' values are those of the gguf package, and their layout on the GPU keeps every
 // byte.
 import { expect, test } from 'vitest';
-import { openSafetensors, readF32, readTensor } from '../data/safetensors.ts';
+import { openSafetensors, readF32, readTensor } from '../data/weights/safetensors.ts';
 import { blockTypes, randomBlocks } from '../testing/blocks.ts';
 import { goldenFolder } from '../testing/golden.ts';
 import { alignBlocks, blockFormats, blockWords, dequantize } from './blocks.ts';

@@ -1,8 +1,7 @@
 // bench: how fast the products and whole training steps are on this device, as a table and as JSON.
 
-import { productVariants } from '../../gpu/variants.ts';
-import { SMOLLM2_135M } from '../../model/shapes.ts';
-import { chooseVariants } from '../../ops/linear/choose.ts';
+import { DEMO_SHAPE, type SearchCosts, timeSearch } from '../../bench/search.ts';
+import { SMOLLM2_135M } from '../../bench/shapes.ts';
 import {
   PRODUCTS,
   type ProductResult,
@@ -10,8 +9,9 @@ import {
   type StepResult,
   timeProduct,
   timeSteps,
-} from '../../train/bench.ts';
-import { DEMO_SHAPE, type SearchCosts, timeSearch } from '../bench-search.ts';
+} from '../../bench/step.ts';
+import { productVariants } from '../../gpu/variants.ts';
+import { chooseVariants } from '../../ops/linear/choose.ts';
 import { command } from '../command.ts';
 import { shared } from '../inputs.ts';
 import { flag, whole } from '../options.ts';

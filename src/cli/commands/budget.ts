@@ -1,19 +1,31 @@
 // budget: the GPU memory of a run by category before anything is loaded, and what is chosen to fit
 // a number of bytes.
-import { siteDims } from '../../adapters/allocation.ts';
+
 import { layoutAdapter } from '../../adapters/layout.ts';
+import { siteDims } from '../../allocation/allocation.ts';
+import { SHAPES } from '../../bench/shapes.ts';
+import { randomModel } from '../../bench/step.ts';
 import { tooWide } from '../../gpu/buffers.ts';
 import { defaultVariants, type Variants } from '../../gpu/variants.ts';
 import type { LoadedModel, SymbolicModel } from '../../model/load.ts';
-import { SHAPES } from '../../model/shapes.ts';
 import { symbolicWeights } from '../../model/weights.ts';
+import { resolveAllocation } from '../../settings/resolve-allocation.ts';
+import {
+  type RunConfig,
+  searches,
+  type TrainingConfig,
+  trains,
+} from '../../settings/run-config.ts';
 import { LAVISH, type Row, type Thrift } from '../../train/batch.ts';
-import { randomModel } from '../../train/bench.ts';
-import { type Bill, categories, generationBill } from '../../train/bill.ts';
-import { type RunConfig, searches, type TrainingConfig, trains } from '../../train/config.ts';
-import { fitWithin, mebibytes, type Need, searchNeed, trainingNeed } from '../../train/fit.ts';
+import { type Bill, categories, generationBill } from '../../train/memory/bill.ts';
+import {
+  fitWithin,
+  mebibytes,
+  type Need,
+  searchNeed,
+  trainingNeed,
+} from '../../train/memory/fit.ts';
 import { POLICIES } from '../../train/programs.ts';
-import { resolveAllocation } from '../../train/resolve-allocation.ts';
 import { searchShapes, trainingShapes } from '../../train/run-rows.ts';
 import { Runtime } from '../../train/runtime.ts';
 import { InputError } from '../../util/error.ts';

@@ -1,7 +1,7 @@
 // compare: several methods over several seeds at equal trainable parameters, each at its own
 // learning rate.
 
-import { searches } from '../../train/config.ts';
+import { searches } from '../../settings/run-config.ts';
 import { command } from '../command.ts';
 import { Comparison, checkOutFolder, hashFiles, modelFiles } from '../compare/comparison.ts';
 import { parsePlan } from '../compare/plan.ts';

@@ -2,10 +2,10 @@
 // after.
 import { join } from 'node:path';
 import { countParameters } from '../../adapters/layout.ts';
-import { readDataset } from '../../data/formats.ts';
-import { loadTokenizer } from '../../data/tokenizer.ts';
-import { parseTrainingConfig } from '../../train/config.ts';
-import { DEMO_RUN, DEMO_SEARCH_RUN } from '../../train/demo.ts';
+import { readDataset } from '../../data/dataset/formats.ts';
+import { loadTokenizer } from '../../data/text/tokenizer.ts';
+import { DEMO_RUN, DEMO_SEARCH_RUN } from '../../settings/demo.ts';
+import { parseTrainingConfig } from '../../settings/run-config.ts';
 import { exactMatches } from '../../train/evaluate.ts';
 import { command } from '../command.ts';
 import { demoFolder } from '../demo-folder.ts';

@@ -1,5 +1,5 @@
 // evaluate: loss, perplexity, exact match of greedy answers and likelihood of choices on a dataset.
-import { defaultRunConfig } from '../../train/config.ts';
+import { defaultRunConfig } from '../../settings/run-config.ts';
 import { evaluateExamples } from '../../train/evaluate.ts';
 import { command } from '../command.ts';
 import {

@@ -1,6 +1,6 @@
 // generate: the answer of a model, with an adapter or without, to one prompt.
-import { questionIds } from '../../data/question.ts';
-import { loadTokenizer } from '../../data/tokenizer.ts';
+import { questionIds } from '../../data/text/question.ts';
+import { loadTokenizer } from '../../data/text/tokenizer.ts';
 import type { ModelConfig } from '../../model/config.ts';
 import { generate as generateIds } from '../../model/generate.ts';
 import { answerText } from '../../train/evaluate.ts';

@@ -1,15 +1,15 @@
 // gradients: loss and gradient of every adapter tensor on one micro-batch of all rows, as a
 // safetensors file to check against others.
 import { writeFileSync } from 'node:fs';
-import { openSafetensors } from '../../data/safetensors.ts';
+import { openSafetensors } from '../../data/weights/safetensors.ts';
+import { storeTensors, tensorFile } from '../../files/adapter-files.ts';
+import { gsvFile, searchStateValues } from '../../files/search-files.ts';
 import { STATISTICS } from '../../ops/loss.ts';
-import { storeTensors, tensorFile } from '../../train/adapter-files.ts';
+import { searches } from '../../settings/run-config.ts';
 import { microBatch } from '../../train/batch.ts';
-import { searches } from '../../train/config.ts';
 import { shapeOf } from '../../train/run-rows.ts';
 import { Runtime } from '../../train/runtime.ts';
-import { gsvFile, searchStateValues } from '../../train/search-files.ts';
-import { searchGradients, searchLayout } from '../../train/search-setup.ts';
+import { searchGradients, searchLayout } from '../../train/search/setup.ts';
 import { InputError, invariant } from '../../util/error.ts';
 import { command } from '../command.ts';
 import { fileSource } from '../files.ts';

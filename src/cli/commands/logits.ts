@@ -1,6 +1,6 @@
 // logits: what the model says of every position of given token ids, as a safetensors file.
 import { writeFileSync } from 'node:fs';
-import { writeSafetensors } from '../../data/safetensors.ts';
+import { writeSafetensors } from '../../data/weights/safetensors.ts';
 import { forwardLogits } from '../../model/forward.ts';
 import { InputError } from '../../util/error.ts';
 import { command } from '../command.ts';

@@ -1,14 +1,14 @@
 // train: searches an allocation where the settings ask for it, fine-tunes an adapter, and writes
 // their files, the settings and the metrics.
 import { dirname } from 'node:path';
-import { type Allocation, siteDims } from '../../adapters/allocation.ts';
 import { layoutAdapter } from '../../adapters/layout.ts';
-import { openSafetensors } from '../../data/safetensors.ts';
+import { type Allocation, siteDims } from '../../allocation/allocation.ts';
+import { openSafetensors } from '../../data/weights/safetensors.ts';
+import { storeValues } from '../../files/adapter-files.ts';
+import { searchStateValues } from '../../files/search-files.ts';
 import type { ModelConfig } from '../../model/config.ts';
-import { storeValues } from '../../train/adapter-files.ts';
-import { type RunConfig, searches } from '../../train/config.ts';
-import { searchStateValues } from '../../train/search-files.ts';
-import { searchLayout } from '../../train/search-setup.ts';
+import { type RunConfig, searches } from '../../settings/run-config.ts';
+import { searchLayout } from '../../train/search/setup.ts';
 import { invariant } from '../../util/error.ts';
 import { command } from '../command.ts';
 import { fileSource } from '../files.ts';

@@ -3,19 +3,19 @@
 import { createHash } from 'node:crypto';
 import { mkdirSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import type { Allocation } from '../../adapters/allocation.ts';
-import type { Example } from '../../data/example.ts';
+import type { Allocation } from '../../allocation/allocation.ts';
+import type { Example } from '../../data/dataset/example.ts';
 import type { Folder } from '../../data/source.ts';
-import type { Tokenizer } from '../../data/tokenizer.ts';
+import type { Tokenizer } from '../../data/text/tokenizer.ts';
 import type { LoadedModel } from '../../model/load.ts';
+import { resolveAllocation } from '../../settings/resolve-allocation.ts';
 import {
   defaultRunConfig,
   type SearchConfig,
   searches,
   type TrainingConfig,
-} from '../../train/config.ts';
+} from '../../settings/run-config.ts';
 import { RunControl } from '../../train/control.ts';
-import { resolveAllocation } from '../../train/resolve-allocation.ts';
 import { InputError, invariant } from '../../util/error.ts';
 import { readAllocation } from '../inputs.ts';
 import { duration, type Progress } from '../progress.ts';

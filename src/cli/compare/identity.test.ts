@@ -1,6 +1,6 @@
 // Which runs of a comparison are the same: settings at their defaults don't count, all others do.
 import { expect, test } from 'vitest';
-import { parseRunConfig } from '../../train/config.ts';
+import { parseRunConfig } from '../../settings/run-config.ts';
 import { digest, settingsOf, unlike } from './identity.ts';
 
 const config = (json: object) => parseRunConfig(json, 'test');

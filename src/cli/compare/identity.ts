@@ -1,7 +1,7 @@
 // What makes two runs of a comparison the same: a hash of the settings that differ from their
 // defaults, and of all else that decides a run.
 import { createHash } from 'node:crypto';
-import { parseRunConfig, type RunConfig } from '../../train/config.ts';
+import { parseRunConfig, type RunConfig } from '../../settings/run-config.ts';
 
 type Json = Record<string, unknown>;
 

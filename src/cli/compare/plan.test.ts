@@ -5,7 +5,7 @@ import {
   siteDims,
   targetNames,
   uniformAllocation,
-} from '../../adapters/allocation.ts';
+} from '../../allocation/allocation.ts';
 import { deepMerge, nearestRank, parsePlan } from './plan.ts';
 import { cycle, shuffleLayers } from './shuffle.ts';
 

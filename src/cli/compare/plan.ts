@@ -1,8 +1,8 @@
 // The plan of a comparison: which methods, seeds and learning rates, and the settings of every run
 // that follow from it.
 import { z } from 'zod';
-import { siteDims, sitePaths, type Target, targetOf } from '../../adapters/allocation.ts';
-import { parseTrainingConfig, searches, type TrainingConfig } from '../../train/config.ts';
+import { siteDims, sitePaths, type Target, targetOf } from '../../allocation/allocation.ts';
+import { parseTrainingConfig, searches, type TrainingConfig } from '../../settings/run-config.ts';
 import { InputError } from '../../util/error.ts';
 
 type Json = Record<string, unknown>;

@@ -1,15 +1,15 @@
 // Runs and searches one after the other leave nothing on the device, and a run gives the same
 // figures again.
 import { expect, test } from 'vitest';
-import { presetAllocation } from '../../adapters/presets.ts';
-import { readDataset } from '../../data/formats.ts';
+import { presetAllocation } from '../../allocation/presets.ts';
+import { readDataset } from '../../data/dataset/formats.ts';
 import { loadModel } from '../../model/load.ts';
+import { resolveAllocation } from '../../settings/resolve-allocation.ts';
+import { parseTrainingConfig, searches } from '../../settings/run-config.ts';
 import { goldenFolder } from '../../testing/golden.ts';
 import { testGpu } from '../../testing/gpu.ts';
-import { parseTrainingConfig, searches } from '../../train/config.ts';
 import { RunControl } from '../../train/control.ts';
-import { resolveAllocation } from '../../train/resolve-allocation.ts';
-import { SearchSession } from '../../train/search-session.ts';
+import { SearchSession } from '../../train/search/session.ts';
 import { type RunOnce, runOnce } from './run-once.ts';
 
 /** Counts the bytes of buffers that are created and not destroyed from now on. */

@@ -1,11 +1,12 @@
 // One run of a comparison: fresh adapter, training, evaluation; whatever it put on the device is
 // freed.
-import type { Allocation } from '../../adapters/allocation.ts';
+
 import { countParameters } from '../../adapters/layout.ts';
-import type { Example } from '../../data/example.ts';
-import type { Tokenizer } from '../../data/tokenizer.ts';
+import type { Allocation } from '../../allocation/allocation.ts';
+import type { Example } from '../../data/dataset/example.ts';
+import type { Tokenizer } from '../../data/text/tokenizer.ts';
 import type { LoadedModel } from '../../model/load.ts';
-import type { TrainingConfig } from '../../train/config.ts';
+import type { TrainingConfig } from '../../settings/run-config.ts';
 import type { RunControl } from '../../train/control.ts';
 import { evaluateExamples } from '../../train/evaluate.ts';
 import { Session } from '../../train/session.ts';

@@ -9,12 +9,12 @@ import {
   parseAllocation,
   siteDims,
   siteRanks,
-} from '../../adapters/allocation.ts';
+} from '../../allocation/allocation.ts';
 import type { LoadedModel } from '../../model/load.ts';
+import type { SearchConfig } from '../../settings/run-config.ts';
 import type { Row } from '../../train/batch.ts';
-import type { SearchConfig } from '../../train/config.ts';
 import type { RunControl } from '../../train/control.ts';
-import { SearchSession, type UpperMetrics } from '../../train/search-session.ts';
+import { SearchSession, type UpperMetrics } from '../../train/search/session.ts';
 import { InputError } from '../../util/error.ts';
 import { readJson } from '../inputs.ts';
 

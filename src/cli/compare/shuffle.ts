@@ -5,7 +5,7 @@ import {
   sitePath,
   siteRanks,
   type Target,
-} from '../../adapters/allocation.ts';
+} from '../../allocation/allocation.ts';
 import { Random } from '../../util/random.ts';
 
 /** A permutation of 0 … n−1 in one cycle (Sattolo), so that nothing stays in its place; n ≥ 2. */

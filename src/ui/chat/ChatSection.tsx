@@ -2,7 +2,7 @@
 import { type KeyboardEvent, useId, useState } from 'react';
 import { isGoing } from '../../state/run.ts';
 import { hasTuned } from '../../state/state.ts';
-import type { Which } from '../../worker/api.ts';
+import type { Which } from '../../worker/protocol/api.ts';
 import { useActions, useApp } from '../context.ts';
 import { Button, Field } from '../shared/controls.tsx';
 import { PlayIcon, StopIcon } from '../shared/icons.tsx';

@@ -2,7 +2,7 @@
 // are exact.
 
 import { isGoing } from '../../state/run.ts';
-import type { HeldOutReport } from '../../worker/api.ts';
+import type { HeldOutReport } from '../../worker/protocol/api.ts';
 import { useActions, useApp } from '../context.ts';
 import { Button, Progress } from '../shared/controls.tsx';
 import { percent, whole } from '../shared/format.ts';

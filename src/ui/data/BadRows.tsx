@@ -1,5 +1,5 @@
 // Rows that were left out: where, why, and how they begin.
-import type { BadRow } from '../../worker/api.ts';
+import type { BadRow } from '../../worker/protocol/api.ts';
 import { whole } from '../shared/format.ts';
 
 export function BadRows({ bad, total }: { bad: readonly BadRow[]; total: number }) {

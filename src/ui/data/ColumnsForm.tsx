@@ -1,7 +1,12 @@
 // What the rows of a file are, and which of its columns plays which role.
 import { useId, useState } from 'react';
-import { type Columns, formatOfColumns, formatRoles, type RowFormat } from '../../data/roles.ts';
-import type { ColumnsFound } from '../../worker/api.ts';
+import {
+  type Columns,
+  formatOfColumns,
+  formatRoles,
+  type RowFormat,
+} from '../../data/dataset/roles.ts';
+import type { ColumnsFound } from '../../worker/protocol/api.ts';
 import { useActions, useApp } from '../context.ts';
 import { Button } from '../shared/controls.tsx';
 

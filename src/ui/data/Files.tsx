@@ -1,7 +1,7 @@
 // The files of a dataset: what was found in each, what it is used for, and how often an epoch its
 // rows come.
 import { type FileUse, fileUse, weightProblem } from '../../state/files.ts';
-import type { DataFileReport } from '../../worker/api.ts';
+import type { DataFileReport } from '../../worker/protocol/api.ts';
 import { useActions, useApp } from '../context.ts';
 import { Choice, Field } from '../shared/controls.tsx';
 import { short, whole } from '../shared/format.ts';

@@ -1,7 +1,7 @@
 // What was found in the files: format, rows, bad rows, checks, previews.
 import { useState } from 'react';
 import { isOpen } from '../../state/run.ts';
-import type { DatasetReport, RowFormat } from '../../worker/api.ts';
+import type { DatasetReport, RowFormat } from '../../worker/protocol/api.ts';
 import { useApp } from '../context.ts';
 import { Button } from '../shared/controls.tsx';
 import { short, whole } from '../shared/format.ts';

@@ -2,7 +2,7 @@
 // blocks the start.
 import { useEffect, useState } from 'react';
 import { formProblems } from '../../state/form.ts';
-import type { DatasetReport, SplitReport } from '../../worker/api.ts';
+import type { DatasetReport, SplitReport } from '../../worker/protocol/api.ts';
 import { useActions, useApp } from '../context.ts';
 import { percent, short, whole } from '../shared/format.ts';
 import { CheckIcon, CloseIcon, WarningIcon } from '../shared/icons.tsx';

@@ -1,6 +1,6 @@
 // The chosen model: how far its loading is, with a way out; then what was found.
 import { useState } from 'react';
-import type { ModelReport } from '../../worker/api.ts';
+import type { ModelReport } from '../../worker/protocol/api.ts';
 import { useActions, useApp } from '../context.ts';
 import { Button, Progress } from '../shared/controls.tsx';
 import { bytes, short, whole } from '../shared/format.ts';

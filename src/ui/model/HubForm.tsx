@@ -2,7 +2,7 @@
 // downloaded.
 import { useCallback, useMemo, useState } from 'react';
 import { nameOfModel } from '../../state/library.ts';
-import type { HubOffer } from '../../worker/library-api.ts';
+import type { HubOffer } from '../../worker/protocol/library-api.ts';
 import { useActions, useApp } from '../context.ts';
 import { Button, Field } from '../shared/controls.tsx';
 import { bytes } from '../shared/format.ts';

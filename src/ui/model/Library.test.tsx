@@ -5,8 +5,8 @@ import { act, cleanup, fireEvent, render, screen } from '@testing-library/react'
 import { afterEach, expect, test, vi } from 'vitest';
 import { createActions } from '../../state/actions.ts';
 import { createAppStore } from '../../state/store.ts';
-import type { Client } from '../../worker/client.ts';
-import type { StoredModel } from '../../worker/library-api.ts';
+import type { Client } from '../../worker/protocol/client.ts';
+import type { StoredModel } from '../../worker/protocol/library-api.ts';
 import { AppContext } from '../context.ts';
 import { Library } from './Library.tsx';
 

@@ -1,7 +1,7 @@
 // Models stored in this browser, and those of the Hugging Face Hub.
 import { useEffect, useState } from 'react';
 import { nameOfModel } from '../../state/library.ts';
-import type { StoredModel } from '../../worker/library-api.ts';
+import type { StoredModel } from '../../worker/protocol/library-api.ts';
 import { useActions, useApp } from '../context.ts';
 import { Button, Progress } from '../shared/controls.tsx';
 import { bytes } from '../shared/format.ts';

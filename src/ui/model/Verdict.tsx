@@ -2,7 +2,7 @@
 import { useEffect, useState } from 'react';
 import { inWords } from '../../state/form.ts';
 import { isOpen } from '../../state/run.ts';
-import type { ShapeVerdict } from '../../worker/api.ts';
+import type { ShapeVerdict } from '../../worker/protocol/api.ts';
 import { useApp } from '../context.ts';
 import { bytes } from '../shared/format.ts';
 

@@ -1,7 +1,7 @@
 // The four stages of loading a model, as the strip shows them, and the figures of the one that goes
 // on.
 import type { Progress } from '../../state/state.ts';
-import type { LoadingStage } from '../../worker/api.ts';
+import type { LoadingStage } from '../../worker/protocol/api.ts';
 import { bytes, left, whole } from '../shared/format.ts';
 import type { StageView } from '../shared/Stages.tsx';
 

@@ -1,6 +1,6 @@
 // The selected linear of the review: its experts, the rank of each, and its locks.
-import { siteRanks, targetOf } from '../../adapters/allocation.ts';
-import { withCount, withRank } from '../../adapters/review.ts';
+import { siteRanks, targetOf } from '../../allocation/allocation.ts';
+import { withCount, withRank } from '../../allocation/review.ts';
 import { useActions, useApp } from '../context.ts';
 import { Button } from '../shared/controls.tsx';
 import { whole } from '../shared/format.ts';

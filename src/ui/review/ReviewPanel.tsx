@@ -1,6 +1,6 @@
 // The review between search and training: what was found, changes to it, and going on.
 import { useRef, useState } from 'react';
-import { parameterCount, siteDims, siteRanks } from '../../adapters/allocation.ts';
+import { parameterCount, siteDims, siteRanks } from '../../allocation/allocation.ts';
 import { changedSites } from '../../state/review.ts';
 import { useActions, useApp } from '../context.ts';
 import { AllocationGrid } from '../search/AllocationGrid.tsx';

@@ -2,9 +2,9 @@
 // out.
 import { useId, useState } from 'react';
 import { FileTrigger } from 'react-aria-components';
-import { type Allocation, parameterCount, siteDims } from '../../adapters/allocation.ts';
-import { presetNames } from '../../adapters/presets.ts';
-import { fitUnlocked, namedAllocation, swapIn } from '../../adapters/review.ts';
+import { type Allocation, parameterCount, siteDims } from '../../allocation/allocation.ts';
+import { presetNames } from '../../allocation/presets.ts';
+import { fitUnlocked, namedAllocation, swapIn } from '../../allocation/review.ts';
 import { isInputError } from '../../util/error.ts';
 import { useActions, useApp } from '../context.ts';
 import { Button, Field } from '../shared/controls.tsx';

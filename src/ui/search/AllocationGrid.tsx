@@ -1,7 +1,7 @@
 // An allocation that stands still, for the review: counts and rank bars, locks, one cell selected.
 import { useMemo } from 'react';
-import { type Allocation, siteRanks } from '../../adapters/allocation.ts';
-import type { SearchSite } from '../../worker/api.ts';
+import { type Allocation, siteRanks } from '../../allocation/allocation.ts';
+import type { SearchSite } from '../../worker/protocol/api.ts';
 import { CellGrid } from './CellGrid.tsx';
 import { cellLayout, margins } from './grid.ts';
 import { Key, Keys, RampKey } from './Keys.tsx';

@@ -1,7 +1,7 @@
 // Heatmap C: where tokens go while the found allocation trains, a bar per expert; dead experts
 // hatched.
 import { useMemo, useState } from 'react';
-import { targetOf } from '../../adapters/allocation.ts';
+import { targetOf } from '../../allocation/allocation.ts';
 import { isDead, type Routing } from '../../state/recent-routing.ts';
 import { whole } from '../shared/format.ts';
 import { CellGrid } from './CellGrid.tsx';

@@ -11,11 +11,11 @@ import {
   targetNames,
   targetOf,
   uniformAllocation,
-} from '../../adapters/allocation.ts';
+} from '../../allocation/allocation.ts';
+import { parseRunConfig, searches } from '../../settings/run-config.ts';
 import { RecentRouting } from '../../state/recent-routing.ts';
 import { SearchHistory } from '../../state/search-history.ts';
-import { parseRunConfig, searches } from '../../train/config.ts';
-import type { SearchReport, UpperSeries } from '../../worker/api.ts';
+import type { SearchReport, UpperSeries } from '../../worker/protocol/api.ts';
 import { AllocationGrid } from './AllocationGrid.tsx';
 import { layerOf } from './grid.ts';
 import { RoutingHeatmap } from './RoutingHeatmap.tsx';

@@ -1,6 +1,6 @@
 // Where sites lie in a heatmap: layers as columns, linears as rows; moves between cells and means
 // along both.
-import { type Target, targetNames } from '../../adapters/allocation.ts';
+import { type Target, targetNames } from '../../allocation/allocation.ts';
 
 /**
  * Cells row by row; `site` is −1 where a layer lacks the linear, `cell` is the place of each site.

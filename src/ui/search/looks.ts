@@ -1,6 +1,6 @@
 // What every cell of a heatmap looks like, as few small numbers: cells are painted again only where
 // these change.
-import { type Allocation, siteRanks } from '../../adapters/allocation.ts';
+import { type Allocation, siteRanks } from '../../allocation/allocation.ts';
 import { isDead, type Routing } from '../../state/recent-routing.ts';
 import type { SearchFrame } from '../../state/search-history.ts';
 import type { Margins } from './grid.ts';

@@ -5,7 +5,7 @@ import {
   type targetNames,
   targetOf,
   uniformAllocation,
-} from '../../adapters/allocation.ts';
+} from '../../allocation/allocation.ts';
 import { RecentRouting } from '../../state/recent-routing.ts';
 import type { SearchFrame } from '../../state/search-history.ts';
 import { blend, contrast, inkOn, parseHex, type Rgb, rampColor } from './color.ts';

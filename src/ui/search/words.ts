@@ -1,9 +1,9 @@
 // The words of the heatmaps: what a cell is called and says.
-import type { Allocation, Target } from '../../adapters/allocation.ts';
-import { siteRanks } from '../../adapters/allocation.ts';
+import type { Allocation, Target } from '../../allocation/allocation.ts';
+import { siteRanks } from '../../allocation/allocation.ts';
 import { isDead, type Routing } from '../../state/recent-routing.ts';
 import type { SearchFrame, SearchHistory } from '../../state/search-history.ts';
-import type { SearchReport } from '../../worker/api.ts';
+import type { SearchReport } from '../../worker/protocol/api.ts';
 
 /** "Layer 12, q_proj". */
 export const siteName = (site: { layer: number; target: Target }): string =>

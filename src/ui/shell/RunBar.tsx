@@ -2,7 +2,7 @@
 import { useEffect, useState } from 'react';
 import { isOpen, type RunState } from '../../state/run.ts';
 import type { Progress } from '../../state/state.ts';
-import type { Phase } from '../../worker/api.ts';
+import type { Phase } from '../../worker/protocol/api.ts';
 import { useActions, useApp } from '../context.ts';
 import { Button } from '../shared/controls.tsx';
 import { duration, left, loss, whole } from '../shared/format.ts';

@@ -2,8 +2,8 @@
 import { useEffect, useRef } from 'react';
 import uPlot from 'uplot';
 import 'uplot/dist/uPlot.min.css';
+import type { SearchSettings } from '../../settings/run-config.ts';
 import { type Series, smooth } from '../../state/series.ts';
-import type { SearchSettings } from '../../train/config.ts';
 import { useApp, useSeries } from '../context.ts';
 
 const height = 248;

@@ -1,7 +1,7 @@
 // The memory that the settings come to, by category against a budget, before anything starts.
 import { useEffect } from 'react';
 import { formProblems, inWords } from '../../state/form.ts';
-import type { StageBill } from '../../worker/api.ts';
+import type { StageBill } from '../../worker/protocol/api.ts';
 import { useActions, useApp } from '../context.ts';
 import { bytes } from '../shared/format.ts';
 import { SettingGrid } from './Setting.tsx';

@@ -1,8 +1,8 @@
 // The chart's twin for readers that cannot see it: the same figures as a table, thinned to some
 // forty rows.
 import { useState } from 'react';
+import type { SearchSettings } from '../../settings/run-config.ts';
 import type { Series } from '../../state/series.ts';
-import type { SearchSettings } from '../../train/config.ts';
 import { useApp, useSeries } from '../context.ts';
 import { loss, whole } from '../shared/format.ts';
 

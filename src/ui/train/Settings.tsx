@@ -1,8 +1,8 @@
 // The settings of a run: presets, the method, the search, the training.
 import { useState } from 'react';
+import { RUN_PRESETS, type RunPresetName } from '../../settings/run-presets.ts';
 import { isUsed, type TextField } from '../../state/fields.ts';
 import { formProblems } from '../../state/form.ts';
-import { RUN_PRESETS, type RunPresetName } from '../../train/presets.ts';
 import { useActions, useApp } from '../context.ts';
 import { Button, Choice } from '../shared/controls.tsx';
 import { Memory } from './Memory.tsx';

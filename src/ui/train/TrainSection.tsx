@@ -5,7 +5,7 @@ import { rowsOfEpoch } from '../../state/files.ts';
 import { formProblems, trainableParameters } from '../../state/form.ts';
 import { isOpen } from '../../state/run.ts';
 import { hasTuned, type State } from '../../state/state.ts';
-import type { DatasetReport, ModelReport } from '../../worker/api.ts';
+import type { DatasetReport, ModelReport } from '../../worker/protocol/api.ts';
 import { useActions, useApp } from '../context.ts';
 import { Button } from '../shared/controls.tsx';
 import { short, whole } from '../shared/format.ts';

@@ -1,8 +1,8 @@
 // The stage strip: what each stage says at every point of a run.
 import { expect, test } from 'vitest';
+import { parseRunConfig, searches } from '../../settings/run-config.ts';
 import { idleRun, type RunState } from '../../state/run.ts';
-import { parseRunConfig, searches } from '../../train/config.ts';
-import type { SearchReport } from '../../worker/api.ts';
+import type { SearchReport } from '../../worker/protocol/api.ts';
 import { stagesOf } from './stages.ts';
 
 const searchOf = (train: object | false): SearchReport => {

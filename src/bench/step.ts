@@ -1,0 +1,213 @@
+// Measurements: the product kernels by shape and variant, and whole training steps of a model's
+// shape with random weights.
+
+import { initialValues } from '../adapters/init.ts';
+import { type AdapterSpec, countParameters, layoutAdapter } from '../adapters/layout.ts';
+import { siteDims, targetNames, uniformAllocation } from '../allocation/allocation.ts';
+import { bufferOf, createBuffer, idle } from '../gpu/buffers.ts';
+import type { Gpu } from '../gpu/device.ts';
+import { defaultVariants, type Variants } from '../gpu/variants.ts';
+import { type ProfileRow, profile } from '../graph/profiler.ts';
+import { Memory, Program } from '../graph/program.ts';
+import { Recorder } from '../graph/recorder.ts';
+import { bytesOf, sizeOf, tensor } from '../graph/tensor.ts';
+import type { ModelConfig } from '../model/config.ts';
+import type { LoadedModel } from '../model/load.ts';
+import { symbolicWeights } from '../model/weights.ts';
+import { product } from '../ops/linear/product.ts';
+import { type BatchShape, microBatch } from '../train/batch.ts';
+import { Runtime } from '../train/runtime.ts';
+import { Random } from '../util/random.ts';
+
+/** A product's speed. */
+export interface ProductResult {
+  name: string;
+  variant: Variants['product'];
+  m: number;
+  n: number;
+  k: number;
+  milliseconds: number;
+  gflops: number;
+}
+
+/** Products worth timing: name, M, N, K, and how the operands are stored. */
+export const PRODUCTS = [
+  { name: 'x·Wᵀ', m: 512, n: 1536, k: 576, left: 'row', right: 'row' },
+  { name: 'dy·W', m: 512, n: 576, k: 1536, left: 'row', right: 'col' },
+  { name: 'x·Aᵀ', m: 512, n: 64, k: 576, left: 'row', right: 'row' },
+  { name: 'hᵀ·x', m: 64, n: 576, k: 512, left: 'col', right: 'col' },
+] as const;
+
+const random = (n: number, scale: number): Float32Array<ArrayBuffer> => {
+  const r = new Random(1, 'bench');
+  const block = Float32Array.from(
+    { length: Math.min(n, 65536) },
+    () => (r.uniform() * 2 - 1) * scale,
+  );
+  const out = new Float32Array(n);
+  for (let at = 0; at < n; at += block.length)
+    out.set(block.subarray(0, Math.min(block.length, n - at)), at);
+  return out;
+};
+
+const wait = (gpu: Gpu): Promise<void> =>
+  idle(gpu.device.queue.onSubmittedWorkDone().then(() => undefined));
+
+/** Best of `repeats` timings of one product, in a variant. */
+export async function timeProduct(
+  gpu: Gpu,
+  p: (typeof PRODUCTS)[number],
+  variants: Variants,
+  repeats = 5,
+): Promise<ProductResult> {
+  const memory = new Memory(gpu);
+  const make = (name: string, shape: number[], fill: boolean) => {
+    const t = tensor(name, shape, { kind: 'state' });
+    memory.bind(
+      t,
+      fill ? bufferOf(gpu, name, random(sizeOf(t), 1)) : createBuffer(gpu, name, bytesOf(t)),
+    );
+    return t;
+  };
+  const { m, n, k } = p;
+  const a = make('a', p.left === 'row' ? [m, k] : [k, m], true);
+  const b = make('b', p.right === 'row' ? [n, k] : [k, n], true);
+  const c = make('c', [m, n], false);
+  const rec = new Recorder(variants, false);
+  product(rec, {
+    m,
+    n,
+    k,
+    left: { tensor: a, stride: a.shape[1], order: p.left },
+    right: { tensor: b, stride: b.shape[1], order: p.right },
+    out: { tensor: c, stride: n },
+  });
+  const program = await Program.compile(rec, memory);
+  program.replay();
+  await wait(gpu);
+  let best = Number.POSITIVE_INFINITY;
+  for (let i = 0; i < repeats; i++) {
+    const start = performance.now();
+    program.replay();
+    await wait(gpu);
+    best = Math.min(best, performance.now() - start);
+  }
+  program.destroy();
+  memory.destroy();
+  return {
+    name: p.name,
+    variant: variants.product,
+    m,
+    n,
+    k,
+    milliseconds: best,
+    gflops: (2 * m * n * k) / best / 1e6,
+  };
+}
+
+/** A training step's speed: `milliseconds` is the median micro-step with its update. */
+export interface StepResult {
+  method: AdapterSpec['method'];
+  parameters: number;
+  tokens: number;
+  milliseconds: number;
+  tokensPerSecond: number;
+  flops: number;
+  gflops: number;
+  profile: ProfileRow[] | null;
+}
+
+/** The upper halves of f32 numbers. */
+function bfloat16(values: Float32Array): Uint16Array<ArrayBuffer> {
+  const bits = new Uint32Array(values.buffer, values.byteOffset, values.length);
+  const out = new Uint16Array(bits.length);
+  for (let i = 0; i < bits.length; i++) out[i] = bits[i] >>> 16;
+  return out;
+}
+
+/** A model of a shape with random weights on the device, matrices in `dtype`. */
+export function randomModel(
+  gpu: Gpu,
+  config: ModelConfig,
+  variants = defaultVariants(gpu),
+  dtype: 'f32' | 'bf16' = 'f32',
+): LoadedModel {
+  const weights = symbolicWeights(config, () => dtype, gpu.maxBinding);
+  const memory = new Memory(gpu);
+  for (const t of weights.all) {
+    const values = random(sizeOf(t), t.shape.length === 1 ? 1 : 1 / Math.sqrt(t.shape[1]));
+    memory.bind(t, bufferOf(gpu, t.name, t.dtype === 'bf16' ? bfloat16(values) : values));
+  }
+  return { name: 'random', gpu, config, weights, memory, variants };
+}
+
+/**
+ * Times training steps of an adapter (8 experts of rank 8, top-2, all sites; or plain LoRA of rank
+ * 8) on one row of `time` tokens.
+ */
+export async function timeSteps(
+  model: LoadedModel,
+  method: AdapterSpec['method'],
+  time: number,
+  repeats: number,
+  withProfile: boolean,
+): Promise<StepResult> {
+  const { config, gpu } = model;
+  const allocation = uniformAllocation(config.layers, targetNames, method === 'lora' ? 1 : 8, 8);
+  const layout = layoutAdapter(
+    {
+      method,
+      targets: targetNames,
+      rank: 8,
+      topK: 2,
+      alpha: 16,
+      scale: 'constant',
+      dropout: 0,
+      allocation,
+    },
+    config.layers,
+    siteDims(config),
+  );
+  layout.store.allocate(gpu);
+  gpu.device.queue.writeBuffer(layout.store.buffers!.value, 0, initialValues(layout, 1));
+  const shape: BatchShape = { rows: 1, time, targets: time - 1 };
+  const runtime = await Runtime.create(model, layout, shape, { dropout: false });
+  const ids = Array.from({ length: time }, (_, i) => (i * 7919) % config.vocab);
+  const batch = microBatch([{ ids, labels: ids }], shape);
+  const step = (number: number) => {
+    const scalars = {
+      learningRate: 1e-4,
+      clipNorm: 1,
+      inverseTokens: 1 / batch.lossTokens,
+      balanceScale: 0.001,
+      number,
+    };
+    runtime.micro(batch, scalars, 2e9);
+    runtime.update(scalars);
+    return wait(gpu);
+  };
+  await step(1);
+  const times: number[] = [];
+  for (let i = 0; i < repeats; i++) {
+    const start = performance.now();
+    await step(i + 2);
+    times.push(performance.now() - start);
+  }
+  gpu.check();
+  const milliseconds = times.sort((a, b) => a - b)[Math.floor(times.length / 2)];
+  const flops = runtime.flops.micro + runtime.flops.update;
+  const rows = withProfile && gpu.timestamps ? await profile(gpu, runtime.compiled.micro!) : null;
+  const parameters = countParameters(layout);
+  runtime.destroy();
+  layout.store.destroy();
+  return {
+    method,
+    parameters,
+    tokens: time,
+    milliseconds,
+    tokensPerSecond: (time / milliseconds) * 1000,
+    flops,
+    gflops: flops / milliseconds / 1e6,
+    profile: rows,
+  };
+}

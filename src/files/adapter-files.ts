@@ -1,0 +1,327 @@
+// Adapters as files: the native format (method §5) and plain LoRA exactly as Hugging Face PEFT
+// writes it.
+
+import {
+  type AdapterLayout,
+  type AdapterSpec,
+  layoutAdapter,
+  type NamedTensor,
+  namedTensors,
+} from '../adapters/layout.ts';
+import {
+  parseAllocation,
+  type SiteDims,
+  type Target,
+  targetNames,
+  uniformAllocation,
+} from '../allocation/allocation.ts';
+import { type Folder, readAll } from '../data/source.ts';
+import {
+  openSafetensors,
+  readF32,
+  type TensorEntry,
+  writeSafetensors,
+} from '../data/weights/safetensors.ts';
+import { InputError } from '../util/error.ts';
+import { parseJsonObject } from '../util/json.ts';
+
+/** File names of an adapter folder. */
+export const ADAPTER_FILES = {
+  config: 'adapter_config.json',
+  weights: 'adapter_model.safetensors',
+} as const;
+
+type Json = Record<string, unknown>;
+
+/** Copies a named tensor's values out of the flat store. */
+export function extract(t: NamedTensor, store: Float32Array): Float32Array<ArrayBuffer> {
+  const width = t.bank.shape[1];
+  const from = t.bank.offset + t.row * width;
+  if (!t.transposed) return store.slice(from, from + t.rows * width);
+  const out = new Float32Array(t.rows * width);
+  for (let r = 0; r < t.rows; r++)
+    for (let o = 0; o < width; o++) out[o * t.rows + r] = store[from + r * width + o];
+  return out;
+}
+
+/** Puts a named tensor's values, as in its file, into the flat store. */
+export function insert(t: NamedTensor, values: Float32Array, store: Float32Array): void {
+  const width = t.bank.shape[1];
+  const from = t.bank.offset + t.row * width;
+  if (!t.transposed) store.set(values, from);
+  else
+    for (let r = 0; r < t.rows; r++)
+      for (let o = 0; o < width; o++) store[from + r * width + o] = values[o * t.rows + r];
+}
+
+/** A tensor of a file to write. */
+export interface FileTensor {
+  name: string;
+  shape: number[];
+  data: Float32Array<ArrayBuffer>;
+}
+
+/** Every tensor of a flat store (values, or gradients) under its own key. */
+export const storeTensors = (layout: AdapterLayout, store: Float32Array): FileTensor[] =>
+  namedTensors(layout).map((t) => ({ name: t.name, shape: [...t.shape], data: extract(t, store) }));
+
+/** A safetensors file of f32 tensors; `scalars` come first. */
+export function tensorFile(
+  tensors: readonly FileTensor[],
+  scalars: Record<string, number> = {},
+): Uint8Array<ArrayBuffer> {
+  const first = Object.entries(scalars).map(
+    ([name, v]): FileTensor => ({ name, shape: [], data: Float32Array.of(v) }),
+  );
+  return writeSafetensors(
+    [...first, ...tensors].map((t) => ({ ...t, dtype: 'F32' as const })),
+    { format: 'pt' },
+  );
+}
+
+/** A tensor that a file must hold, and where its values go. */
+export interface ExpectedTensor {
+  name: string;
+  shape: readonly number[];
+  take(values: Float32Array): void;
+}
+
+/**
+ * Reads a file's tensors.
+ * @throws InputError naming the tensor that is missing, unknown, of another shape or not finite
+ */
+export async function readTensors(
+  expected: readonly ExpectedTensor[],
+  entries: ReadonlyMap<string, TensorEntry>,
+  where: string,
+): Promise<void> {
+  const known = new Set(expected.map((t) => t.name));
+  const stranger = [...entries.keys()].find((k) => !known.has(k));
+  if (stranger !== undefined)
+    throw new InputError(
+      'bad-adapter',
+      `${where}: the tensor ${stranger} belongs to no site of this adapter and model.`,
+    );
+  for (const t of expected) {
+    const entry = entries.get(t.name);
+    if (!entry) throw new InputError('bad-adapter', `${where}: the tensor ${t.name} is missing.`);
+    if (entry.shape.join() !== t.shape.join())
+      throw new InputError(
+        'bad-adapter',
+        `${where}: ${t.name} has shape [${entry.shape.join(', ')}], expected [${t.shape.join(', ')}].`,
+      );
+    const values = await readF32(entry);
+    const bad = values.findIndex((v) => !Number.isFinite(v));
+    if (bad >= 0)
+      throw new InputError(
+        'bad-adapter',
+        `${where}: ${t.name} holds ${values[bad]} at element ${bad}.`,
+      );
+    t.take(values);
+  }
+}
+
+/** The tensors that a file of a layout holds; their values go into `store`. */
+export const expectedTensors = (layout: AdapterLayout, store: Float32Array): ExpectedTensor[] =>
+  namedTensors(layout).map((t) => ({
+    name: t.name,
+    shape: t.shape,
+    take: (values) => insert(t, values, store),
+  }));
+
+/** Values of the whole store from a file's tensors. @throws InputError as readTensors */
+export async function storeValues(
+  layout: AdapterLayout,
+  entries: ReadonlyMap<string, TensorEntry>,
+  where: string,
+): Promise<Float32Array<ArrayBuffer>> {
+  const store = new Float32Array(layout.store.size);
+  await readTensors(expectedTensors(layout, store), entries, where);
+  return store;
+}
+
+/** The adapter_config.json of a layout. */
+export function adapterConfig({ spec }: AdapterLayout, base: string): Json {
+  const { allocation } = spec;
+  if (spec.method === 'lora-moe') {
+    return {
+      peft_type: 'GUILOMO',
+      task_type: 'CAUSAL_LM',
+      base_model_name_or_path: base,
+      revision: null,
+      lora_alpha: spec.alpha,
+      lora_dropout: spec.dropout,
+      top_k: spec.topK,
+      scale: spec.scale,
+      r_max: spec.rank,
+      target_modules: [...spec.targets],
+      experts: allocation.experts,
+      ranks: allocation.ranks,
+    };
+  }
+  return {
+    peft_type: 'LORA',
+    task_type: 'CAUSAL_LM',
+    base_model_name_or_path: base,
+    revision: null,
+    inference_mode: true,
+    r: spec.rank,
+    lora_alpha: spec.alpha,
+    lora_dropout: spec.dropout,
+    target_modules: [...spec.targets].sort(),
+    bias: 'none',
+    fan_in_fan_out: false,
+    init_lora_weights: true,
+    modules_to_save: null,
+    layers_to_transform: null,
+    layers_pattern: null,
+    rank_pattern: {},
+    alpha_pattern: {},
+    use_rslora: false,
+    use_dora: false,
+  };
+}
+
+/** The two files of an adapter folder. */
+export function adapterFiles(
+  layout: AdapterLayout,
+  store: Float32Array,
+  base: string,
+): Record<string, Uint8Array<ArrayBuffer>> {
+  const config = new TextEncoder().encode(
+    `${JSON.stringify(adapterConfig(layout, base), null, 2)}\n`,
+  );
+  return {
+    [ADAPTER_FILES.config]: config,
+    [ADAPTER_FILES.weights]: tensorFile(storeTensors(layout, store)),
+  };
+}
+
+/** PEFT settings that would change the mathematics, and the values that leave it alone. */
+const PEFT_PLAIN: Record<string, readonly unknown[]> = {
+  bias: ['none'],
+  fan_in_fan_out: [false],
+  modules_to_save: [null],
+  layers_to_transform: [null],
+  layer_replication: [null],
+  use_rslora: [false],
+  use_dora: [false],
+  use_qalora: [false],
+  use_bdlora: [null, false],
+  lora_bias: [false],
+  target_parameters: [null],
+  exclude_modules: [null],
+  trainable_token_indices: [null],
+};
+
+function number(json: Json, key: string, where: string, whole: boolean, low: number): number {
+  const v = json[key];
+  if (typeof v === 'number' && v >= low && Number.isFinite(v) && (!whole || Number.isInteger(v)))
+    return v;
+  throw new InputError(
+    'bad-adapter',
+    `${where}: "${key}" is ${JSON.stringify(v)}, not a ${whole ? 'whole ' : ''}number of at least ${low}.`,
+  );
+}
+
+function targetsOf(json: Json, where: string): Target[] {
+  const list = json.target_modules;
+  if (!Array.isArray(list) || list.length === 0)
+    throw new InputError('bad-adapter', `${where}: "target_modules" must be a list of linears.`);
+  const bad = list.find((t) => !targetNames.includes(t));
+  if (bad !== undefined)
+    throw new InputError(
+      'bad-adapter',
+      `${where}: "target_modules" has ${JSON.stringify(bad)}; known are ${targetNames.join(', ')}.`,
+    );
+  return targetNames.filter((t) => list.includes(t));
+}
+
+/**
+ * Reads adapter_config.json into a spec for a decoder of `layers` layers.
+ * @throws InputError naming file, key and value.
+ */
+export function parseAdapterConfig(json: Json, layers: number, where: string): AdapterSpec {
+  const targets = targetsOf(json, where);
+  const alpha = number(json, 'lora_alpha', where, false, 0);
+  const dropout =
+    json.lora_dropout === undefined ? 0 : number(json, 'lora_dropout', where, false, 0);
+  if (json.peft_type === 'LORA') {
+    for (const [key, plain] of Object.entries(PEFT_PLAIN)) {
+      if (json[key] !== undefined && !plain.includes(json[key]))
+        throw new InputError(
+          'bad-adapter',
+          `${where}: "${key}" is ${JSON.stringify(json[key])}, which is not supported.`,
+        );
+    }
+    for (const key of ['rank_pattern', 'alpha_pattern']) {
+      if (Object.keys((json[key] as object | undefined) ?? {}).length > 0)
+        throw new InputError(
+          'bad-adapter',
+          `${where}: "${key}" is not empty, which is not supported.`,
+        );
+    }
+    const rank = number(json, 'r', where, true, 1);
+    return {
+      method: 'lora',
+      targets,
+      rank,
+      topK: 1,
+      alpha,
+      scale: 'constant',
+      dropout,
+      allocation: uniformAllocation(layers, targets, 1, rank),
+    };
+  }
+  if (json.peft_type !== 'GUILOMO')
+    throw new InputError(
+      'bad-adapter',
+      `${where}: "peft_type" is ${JSON.stringify(json.peft_type)}; LORA and GUILOMO can be read.`,
+    );
+  const scale = json.scale;
+  if (scale !== 'constant' && scale !== 'per-expert')
+    throw new InputError(
+      'bad-adapter',
+      `${where}: "scale" is ${JSON.stringify(scale)}, not "constant" or "per-expert".`,
+    );
+  const rank = number(json, 'r_max', where, true, 1);
+  const allocation = parseAllocation(json.experts, json.ranks, {
+    layers,
+    targets,
+    maxExperts: 1024,
+    maxRank: rank,
+    files: { experts: `${where} "experts"`, ranks: `${where} "ranks"` },
+  });
+  return {
+    method: 'lora-moe',
+    targets,
+    rank,
+    topK: number(json, 'top_k', where, true, 1),
+    alpha,
+    scale,
+    dropout,
+    allocation,
+  };
+}
+
+/** Opens an adapter folder for a decoder: its layout, and the values of its store. */
+export async function readAdapter(
+  folder: Folder,
+  layers: number,
+  dims: SiteDims,
+): Promise<{ layout: AdapterLayout; values: Float32Array<ArrayBuffer>; config: Json }> {
+  const open = (name: string) => {
+    const file = folder.open(name);
+    if (!file) throw new InputError('missing-file', `${folder.name}: there is no ${name}.`);
+    return file;
+  };
+  const where = `${folder.name}/${ADAPTER_FILES.config}`;
+  const config = parseJsonObject(await readAll(open(ADAPTER_FILES.config)), where, 'bad-adapter');
+  const layout = layoutAdapter(parseAdapterConfig(config, layers, where), layers, dims);
+  const { entries } = await openSafetensors(open(ADAPTER_FILES.weights));
+  return {
+    layout,
+    values: await storeValues(layout, entries, `${folder.name}/${ADAPTER_FILES.weights}`),
+    config,
+  };
+}

@@ -1,0 +1,204 @@
+// What is chosen to fit the memory, and what is said where nothing fits; no GPU.
+import { expect, test } from 'vitest';
+import { QWEN25_05B, SMOLLM2_135M } from '../../bench/shapes.ts';
+import type { ModelConfig } from '../../model/config.ts';
+import { symbolicWeights } from '../../model/weights.ts';
+import {
+  parseRunConfig,
+  parseTrainingConfig,
+  type RunConfigInput,
+  searches,
+  trains,
+} from '../../settings/run-config.ts';
+import { searchShapes, trainingShapes } from '../run-rows.ts';
+import { fitWithin, searchNeed, trainingNeed } from './fit.ts';
+
+const nano: ModelConfig = {
+  ...SMOLLM2_135M,
+  layers: 3,
+  hidden: 48,
+  heads: 3,
+  kvHeads: 1,
+  headDim: 16,
+  feedForward: 96,
+  vocab: 4096,
+};
+const modelOf = (config: ModelConfig, maxBinding?: number) => ({
+  config,
+  weights: symbolicWeights(config, () => 'bf16', maxBinding),
+  variants: { product: 'register', rows: 'thread' } as const,
+});
+const binding = 2 ** 31;
+
+/** 40 rows of 64 tokens, all of which carry loss. */
+const rows = Array.from({ length: 40 }, () => ({
+  ids: new Array<number>(64).fill(1),
+  labels: new Array<number>(64).fill(1),
+}));
+
+const settings: RunConfigInput = {
+  data: { maxLength: 64, validation: 0 },
+  adapter: { experts: 4, rank: 4 },
+  train: { batch: 8, microBatch: 4 },
+};
+
+function training(change: RunConfigInput = {}, model = nano, maxBinding?: number) {
+  const config = parseRunConfig({ ...settings, ...change }, 'run.json');
+  if (!trains(config)) throw new Error('trains');
+  return trainingNeed(modelOf(model, maxBinding), config, trainingShapes(rows, config));
+}
+
+function search(change: RunConfigInput['search'] = {}) {
+  const config = parseRunConfig(
+    { ...settings, train: false, search: { batch: 8, microBatch: 4, ...change } },
+    'run.json',
+  );
+  if (!searches(config)) throw new Error('searches');
+  return searchNeed(modelOf(nano), config, searchShapes(rows, config));
+}
+
+const at = (memory: number | null, maxBinding = binding) => ({ memory, maxBinding });
+
+test('without a limit nothing is spared; each tighter budget is kept, by recomputation first and smaller micro-batches last', () => {
+  const need = training();
+  const lavish = fitWithin(need, at(null));
+  expect(lavish).toMatchObject({ microBatch: 4, recompute: 'none', chunk: 128 });
+  let { total } = lavish.bill;
+  const seen = [lavish];
+  for (;;) {
+    try {
+      const choice = fitWithin(need, at(total - 1));
+      expect(choice.bill.total).toBeLessThan(total);
+      ({ total } = choice.bill);
+      seen.push(choice);
+    } catch {
+      break;
+    }
+  }
+  expect(seen.length).toBeGreaterThan(4);
+  expect(seen.map((c) => c.microBatch)).toEqual(
+    seen.map((c) => c.microBatch).sort((a, b) => b - a),
+  );
+  expect(seen.at(-1)?.microBatch).toBe(1);
+  for (const { microBatch } of seen) expect(8 % microBatch).toBe(0);
+  // What is told is what a bill of that choice comes to.
+  for (const { bill, ...choice } of seen)
+    expect(need.bill(choice, { ...need.given, microBatch: choice.microBatch })).toEqual(bill);
+});
+
+test('categories add up, and those that the method fixes do not change', () => {
+  const need = training();
+  const [none, block] = (['none', 'block'] as const).map((recompute) =>
+    need.bill({ recompute, chunk: 128 }, need.given),
+  );
+  for (const bill of [none, block])
+    expect(Object.values(bill.bytes).reduce((a, b) => a + b, 0)).toBe(bill.total);
+  for (const key of ['weights', 'adapter', 'optimizer'] as const)
+    expect(block.bytes[key]).toBe(none.bytes[key]);
+  expect(none.bytes.optimizer).toBe(3 * none.bytes.adapter);
+  expect(block.bytes.activations).toBeLessThan(0.7 * none.bytes.activations);
+  expect(none.bytes.logits).toBe(128 * nano.vocab * 4);
+  expect(need.bill({ recompute: 'none', chunk: 8 }, need.given).bytes.logits).toBe(
+    8 * nano.vocab * 4,
+  );
+  expect(none.bytes.cache).toBe(0);
+});
+
+test('where nothing fits, the message names settings that do', () => {
+  const need = training();
+  const least = need.bill({ recompute: 'block', chunk: 8 }, { ...need.given, microBatch: 1 });
+  const message = (limits: Parameters<typeof fitWithin>[1], of = need): string => {
+    try {
+      fitWithin(of, limits);
+    } catch (e) {
+      expect((e as Error).name).toBe('InputError:too-large');
+      return (e as Error).message;
+    }
+    throw new Error('it fits');
+  };
+  const text = message(at(least.total - 100_000));
+  expect(text).toContain('The training does not fit: it needs');
+  for (const name of ['data.maxLength', 'adapter.experts', 'adapter.rank'] as const) {
+    const value = Number(new RegExp(`${name} (\\d+) \\(`).exec(text)?.[1]);
+    const change = {
+      'data.maxLength': 'maxLength',
+      'adapter.experts': 'experts',
+      'adapter.rank': 'rank',
+    }[name];
+    const lower = need.bill(
+      { recompute: 'block', chunk: 8 },
+      { ...need.given, microBatch: 1, [change]: value },
+    );
+    expect(lower.total, name).toBeLessThanOrEqual(least.total - 100_000);
+  }
+  expect(message(at(1000))).toContain('No smaller settings of this model fit');
+});
+
+test('rows of logits at a time are no more than one binding holds, whether memory is limited or not', () => {
+  const small = { ...nano, vocab: 512 };
+  const need = training({ adapter: { experts: 1, rank: 1, topK: 1 } }, small);
+  const rowBytes = small.vocab * 4;
+  const largest = need.bill({ recompute: 'none', chunk: 8 }, need.given).largest.bytes;
+  const forced = Math.ceil(largest / rowBytes); // what the activations need anyway
+  expect(forced).toBeGreaterThan(1);
+  expect(forced).toBeLessThan(128);
+  for (const memory of [null, binding]) {
+    expect(fitWithin(need, at(memory, 128 * rowBytes)).chunk).toBe(128);
+    expect(fitWithin(need, at(memory, 128 * rowBytes - 4)).chunk).toBe(127);
+    const choice = fitWithin(need, at(memory, forced * rowBytes));
+    expect(choice).toMatchObject({ chunk: forced, microBatch: 4 });
+    expect(choice.bill.largest.bytes).toBeLessThanOrEqual(forced * rowBytes);
+  }
+  // Activations of long rows cannot be cut: smaller settings are named.
+  expect(() => fitWithin(need, at(null, 4 * 64 * small.feedForward * 4 - 4))).toThrow(
+    /in one binding.* It fits with train\.microBatch 2 .*data\.maxLength/,
+  );
+  expect(() => fitWithin(need, at(null, rowBytes - 4))).toThrow(
+    /in one binding.*No smaller settings of this model fit/,
+  );
+});
+
+test('Qwen2.5-0.5B in a binding of 128 MiB: its 152k tokens allow 220 rows of logits, whatever is asked for', () => {
+  const need = training({}, QWEN25_05B, 128 * 2 ** 20);
+  expect(fitWithin(need, at(null, 128 * 2 ** 20)).chunk).toBe(128);
+  expect(need.bill({ recompute: 'none', chunk: 1000 }, need.given).bytes.logits).toBe(
+    220 * QWEN25_05B.vocab * 4,
+  );
+});
+
+test('a search keeps its micro-batch, which a message may propose to lower', () => {
+  const need = search();
+  const given = fitWithin(need, at(null));
+  expect(given.microBatch).toBe(4);
+  const saved = fitWithin(need, at(given.bill.total - 1));
+  expect(saved.microBatch).toBe(4);
+  const least = need.bill({ recompute: 'block', chunk: 8 }, need.given);
+  expect(() => fitWithin(need, at(least.total - 1))).toThrow(
+    /The search does not fit.*search\.microBatch 2 \(/,
+  );
+  const second = search({ order: 'second-order' });
+  expect(second.bill({ recompute: 'none', chunk: 128 }, second.given).total).toBeGreaterThan(
+    given.bill.total,
+  );
+});
+
+test('packing: rows are as long as maxLength lets them be', () => {
+  const short = rows.map((r) => ({ ids: r.ids.slice(0, 20), labels: r.labels.slice(0, 20) }));
+  const shape = (packing: boolean) =>
+    trainingShapes(
+      short,
+      parseTrainingConfig({ ...settings, data: { ...settings.data, packing } }, 'run.json'),
+    )(2, 64);
+  expect(shape(false)).toEqual({ rows: 2, time: 24, targets: 2 * 19 });
+  expect(shape(true)).toEqual({ rows: 2, time: 64, targets: 2 * 3 * 19 });
+});
+
+test('models of full size are billed in seconds', () => {
+  for (const model of [SMOLLM2_135M, QWEN25_05B]) {
+    const started = performance.now();
+    const need = training({}, model);
+    const bill = need.bill({ recompute: 'mlp', chunk: 32 }, need.given);
+    expect(bill.total).toBeGreaterThan(bill.bytes.weights);
+    expect(performance.now() - started).toBeLessThan(20_000);
+  }
+});

@@ -1,0 +1,320 @@
+// Makes a run fit the memory there is: micro-batch, recomputation and rows of logits at a time, or
+// else the nearest settings that would fit.
+
+import { layoutAdapter } from '../../adapters/layout.ts';
+import { type Allocation, siteDims, uniformAllocation } from '../../allocation/allocation.ts';
+import type { Gpu } from '../../gpu/device.ts';
+import type { SymbolicModel } from '../../model/load.ts';
+import { resolveAllocation } from '../../settings/resolve-allocation.ts';
+import type { RunConfig, SearchConfig, TrainingConfig } from '../../settings/run-config.ts';
+import { InputError } from '../../util/error.ts';
+import { chunkWithin, LAVISH, type Thrift } from '../batch.ts';
+import { POLICIES } from '../programs.ts';
+import type { ShapeFor } from '../run-rows.ts';
+import { searchLayout, searchOptions } from '../search/setup.ts';
+import { type Bill, searchBill, trainingBill } from './bill.ts';
+
+/**
+ * Activations and logits above this are saved on by recomputing where a run sets no memory of its
+ * own.
+ */
+const COMFORT = 2 * 2 ** 30;
+
+/** Rows of logits at a time, from fast to small. */
+const CHUNKS = [LAVISH.chunk, 32, 8];
+
+/** How a stage runs within its memory. */
+export interface Choice extends Thrift {
+  microBatch: number;
+}
+
+/** What there is. */
+export interface Limits {
+  /** Bytes of all buffers together (run.json's `memory`); null: not limited. */
+  memory: number | null;
+  /** Bytes of one binding, and of one buffer. */
+  maxBinding: number;
+}
+
+/** The limits of a run on a device. */
+export const limitsOf = ({ maxBinding }: Gpu, { memory }: RunConfig): Limits => ({
+  memory,
+  maxBinding,
+});
+
+/** Settings that can be made smaller, if need be. */
+interface Smaller {
+  maxLength: number;
+  experts: number;
+  rank: number;
+  microBatch: number;
+}
+
+/** A stage of a run, as far as its memory goes. */
+export interface Need {
+  stage: 'search' | 'training';
+  vocab: number;
+  given: Smaller;
+  /**
+   * Divisors of the batch up to the micro-batch that is set, largest first; whether one of them may
+   * be chosen unasked.
+   */
+  microBatches: readonly number[];
+  free: boolean;
+  /** Which of the settings a message may propose to lower. */
+  proposals: readonly (keyof Smaller)[];
+  bill(thrift: Thrift, settings: Smaller): Bill;
+}
+
+const divisors = (n: number): number[] =>
+  Array.from({ length: n }, (_, i) => n - i).filter((d) => n % d === 0);
+
+const shrunk = <C extends RunConfig>(config: C, { maxLength, experts, rank }: Smaller): C => ({
+  ...config,
+  data: { ...config.data, maxLength },
+  adapter: { ...config.adapter, experts, rank, topK: Math.min(config.adapter.topK, experts) },
+});
+
+const givenBy = ({ data, adapter }: RunConfig, microBatch: number): Smaller => ({
+  maxLength: data.maxLength,
+  experts: adapter.experts,
+  rank: adapter.rank,
+  microBatch,
+});
+
+/**
+ * The training of a run. Before its search has found an allocation, the largest one allowed stands
+ * in for it.
+ */
+export function trainingNeed(
+  model: SymbolicModel,
+  config: TrainingConfig,
+  shapeFor: ShapeFor,
+  allocation?: Allocation,
+): Need {
+  const { train, adapter } = config;
+  const { layers } = model.config;
+  const given = adapter.method === 'lora' ? undefined : allocation;
+  const named = adapter.method === 'lora' ? 'uniform' : config.allocation;
+  const adjustable =
+    !given && adapter.parameters === null && (named === 'uniform' || named === 'search');
+  const sizes: (keyof Smaller)[] = adapter.method === 'lora' ? ['rank'] : ['experts', 'rank'];
+  return {
+    stage: 'training',
+    vocab: model.config.vocab,
+    given: givenBy(config, train.microBatch),
+    microBatches: divisors(train.batch).filter((d) => d <= train.microBatch),
+    free: true,
+    proposals: ['microBatch', 'maxLength', ...(adjustable ? sizes : [])],
+    bill: (thrift, settings) => {
+      const changed = shrunk(config, settings);
+      const { targets, experts, rank } = changed.adapter;
+      const largest = () => uniformAllocation(layers, targets, experts, rank);
+      const found =
+        given ?? (named === 'search' ? largest() : resolveAllocation(changed, model.config));
+      const layout = layoutAdapter(
+        { ...changed.adapter, allocation: found },
+        layers,
+        siteDims(model.config),
+      );
+      return trainingBill(
+        model,
+        layout,
+        shapeFor(settings.microBatch, settings.maxLength),
+        adapter.dropout > 0,
+        thrift,
+      );
+    },
+  };
+}
+
+/** The search of a run. Its micro-batch is part of the method: it can be proposed, never chosen. */
+export function searchNeed(model: SymbolicModel, config: SearchConfig, shapeFor: ShapeFor): Need {
+  const { search } = config;
+  return {
+    stage: 'search',
+    vocab: model.config.vocab,
+    given: givenBy(config, search.microBatch),
+    microBatches: divisors(search.batch).filter((d) => d <= search.microBatch),
+    free: false,
+    proposals: ['microBatch', 'maxLength', 'experts', 'rank'],
+    bill: (thrift, settings) => {
+      const changed = shrunk(config, settings);
+      const shape = shapeFor(settings.microBatch, settings.maxLength);
+      return searchBill(model, searchLayout(changed, model.config), shape, {
+        ...searchOptions(changed),
+        thrift,
+      });
+    },
+  };
+}
+
+const within = (bill: Bill, { memory, maxBinding }: Limits): boolean =>
+  bill.total <= (memory ?? Number.POSITIVE_INFINITY) && bill.largest.bytes <= maxBinding;
+
+/**
+ * The fastest way to run a stage within the limits: the micro-batch as it is set while any other
+ * saving is enough, little recomputation before much, many rows of logits at a time before few, and
+ * never more than one binding holds. Without a limit of memory only recomputation is chosen, to
+ * stay below 2 GiB of activations.
+ * @param thrift is taken as it is, where given
+ * @throws InputError naming the nearest settings that fit, where none of this is enough
+ */
+export function fitWithin(need: Need, limits: Limits, thrift?: Thrift): Choice & { bill: Bill } {
+  const { given, bill } = need;
+  if (thrift) return { ...thrift, microBatch: given.microBatch, bill: bill(thrift, given) };
+  const choice = choose(need, limits);
+  if (choice) return choice;
+  throw tooLarge(need, limits);
+}
+
+/**
+ * Rows of logits at a time and micro-batches that may be chosen, from fast to small; without a
+ * limit of memory none is chosen smaller.
+ */
+function savings({ given, free, microBatches, vocab }: Need, { memory, maxBinding }: Limits) {
+  const chunks = CHUNKS.map((chunk) => chunkWithin(chunk, vocab, maxBinding));
+  return memory === null
+    ? { chunks: chunks.slice(0, 1), microBatches: [given.microBatch] }
+    : { chunks, microBatches: free ? microBatches : [given.microBatch] };
+}
+
+/** As `fitWithin`; null where nothing fits. */
+function choose(need: Need, limits: Limits): (Choice & { bill: Bill }) | null {
+  const { given, bill } = need;
+  const { chunks, microBatches } = savings(need, limits);
+  const good = (b: Bill) => within(b, limits) && (limits.memory !== null || comfortable(b));
+  for (const microBatch of microBatches) {
+    const settings = { ...given, microBatch };
+    const tried = (thrift: Thrift) => ({ ...thrift, microBatch, bill: bill(thrift, settings) });
+    const first = tried({ recompute: POLICIES[0], chunk: chunks[0] });
+    if (good(first.bill)) return first;
+    const least = smallest(need, settings, chunks[chunks.length - 1]);
+    if (!within(least.bill, limits)) continue;
+    for (const recompute of POLICIES) {
+      for (const chunk of chunks) {
+        const choice = tried({ recompute, chunk });
+        if (good(choice.bill)) return choice;
+      }
+    }
+    return { ...least, microBatch };
+  }
+  return null;
+}
+
+/** The recomputation that needs least: in most shapes the most, but not in all. */
+function smallest({ bill }: Need, settings: Smaller, chunk: number): Thrift & { bill: Bill } {
+  const made = POLICIES.map((recompute) => ({
+    recompute,
+    chunk,
+    bill: bill({ recompute, chunk }, settings),
+  }));
+  return made.reduce((best, one) => (one.bill.total < best.bill.total ? one : best));
+}
+
+const comfortable = ({ bytes }: Bill): boolean => bytes.activations + bytes.logits <= COMFORT;
+
+/**
+ * The largest of the sizes, which ascend, for which `ok`; where it holds for one, it holds for
+ * those before.
+ */
+function largest(sizes: readonly number[], ok: (size: number) => boolean): number | null {
+  let low = 0;
+  let high = sizes.length;
+  while (low < high) {
+    const middle = (low + high) >> 1;
+    if (ok(sizes[middle])) low = middle + 1;
+    else high = middle;
+  }
+  return low === 0 ? null : sizes[low - 1];
+}
+
+const range = (from: number, to: number, by = 1): number[] =>
+  Array.from({ length: Math.max(0, Math.ceil((to - from) / by)) }, (_, i) => from + i * by);
+
+/** Where a setting stands in run.json. */
+const pathOf = (key: keyof Smaller, stage: Need['stage']): string =>
+  key === 'microBatch'
+    ? `${stage === 'search' ? 'search' : 'train'}.${key}`
+    : `${key === 'maxLength' ? 'data' : 'adapter'}.${key}`;
+
+/** Bytes for a message. */
+export const mebibytes = (bytes: number): string =>
+  `${(bytes / 2 ** 20).toFixed(bytes < 100 * 2 ** 20 ? 1 : 0)} MiB`;
+
+/**
+ * Where a stage does not fit: its settings with the micro-batch that was tried last, the least
+ * there are, what settings come to, and those that fit, found one after the other as they are asked
+ * for: one of them made smaller, or else all.
+ */
+function nearest(need: Need, limits: Limits) {
+  const { given, microBatches, proposals: keys } = need;
+  const tried = savings(need, limits);
+  const lowest = { ...given, microBatch: tried.microBatches[tried.microBatches.length - 1] };
+  const billOf = (settings: Smaller) =>
+    smallest(need, settings, tried.chunks[tried.chunks.length - 1]).bill;
+  const steps: Record<keyof Smaller, number[]> = {
+    maxLength: range(8, given.maxLength, 8),
+    experts: range(1, given.experts),
+    rank: range(1, given.rank),
+    microBatch: microBatches.filter((d) => d < lowest.microBatch).reverse(),
+  };
+  const fits = (key: keyof Smaller, settings: Smaller) =>
+    largest(steps[key], (v) => within(billOf({ ...settings, [key]: v }), limits));
+  const least: Partial<Smaller> = Object.fromEntries(
+    keys.filter((k) => steps[k].length > 0).map((k) => [k, steps[k][0]]),
+  );
+  function* proposals(): Generator<Partial<Smaller>> {
+    if (!within(billOf({ ...lowest, ...least }), limits)) return;
+    let none = true;
+    for (const key of keys) {
+      const value = fits(key, lowest);
+      if (value === null) continue;
+      none = false;
+      yield { [key]: value };
+    }
+    // No single setting is enough: all others at their lowest, and the longest rows that then fit.
+    if (none)
+      yield { ...least, maxLength: fits('maxLength', { ...lowest, ...least }) ?? given.maxLength };
+  }
+  return { lowest, least, billOf, proposals };
+}
+
+const named = (changes: Partial<Smaller>, stage: Need['stage']): string =>
+  Object.entries(changes)
+    .map(([key, v]) => `${pathOf(key as keyof Smaller, stage)} ${v}`)
+    .join(' with ');
+
+/**
+ * Whether a stage fits as it is set (its bytes then), with the first smaller settings that are
+ * found, or not at all.
+ */
+export function judge(
+  need: Need,
+  limits: Limits,
+): { verdict: 'fits'; bytes: number } | { verdict: 'tight'; smaller: string } | { verdict: 'no' } {
+  const choice = choose(need, limits);
+  if (choice) return { verdict: 'fits', bytes: choice.bill.total };
+  const first = nearest(need, limits).proposals().next();
+  return first.done
+    ? { verdict: 'no' }
+    : { verdict: 'tight', smaller: named(first.value, need.stage) };
+}
+
+function tooLarge(need: Need, limits: Limits): InputError {
+  const { stage } = need;
+  const { lowest, billOf, proposals } = nearest(need, limits);
+  const bill = billOf(lowest);
+  const found = Array.from(proposals(), (changes) => {
+    return `${named(changes, stage)} (${mebibytes(billOf({ ...lowest, ...changes }).total)})`;
+  });
+  const why =
+    bill.largest.bytes > limits.maxBinding
+      ? `${bill.largest.name} needs ${mebibytes(bill.largest.bytes)} in one binding, and this GPU allows ${mebibytes(limits.maxBinding)}`
+      : `it needs ${mebibytes(bill.total)} at least, of which the weights are ${mebibytes(bill.bytes.weights)}, and memory is ${mebibytes(limits.memory ?? 0)}`;
+  const what =
+    found.length > 0
+      ? `It fits with ${found.join(', or ')}.`
+      : 'No smaller settings of this model fit: take a smaller model, or one in fewer bits.';
+  return new InputError('too-large', `The ${stage} does not fit: ${why}. ${what}`);
+}

@@ -1,0 +1,261 @@
+// What a search records (method §2–3): the passes of both levels, the copies and sums of the
+// bilevel step between them, and the updates.
+import type { Group } from '../../adapters/layout.ts';
+import { Recorder } from '../../graph/recorder.ts';
+import { type Tensor, tensor } from '../../graph/tensor.ts';
+import type { SymbolicModel } from '../../model/load.ts';
+import {
+  type CostState,
+  dualStep,
+  gsvGradients,
+  type Level,
+  parameterCost,
+  searchBalance,
+  writeSizes,
+} from '../../ops/gsv.ts';
+import { STATISTICS } from '../../ops/loss.ts';
+import { type AdamW, adamw, axpy, globalNorm } from '../../ops/optim.ts';
+import {
+  type BatchShape,
+  type BatchStates,
+  batchStates,
+  recordLoss,
+  type Thrift,
+} from '../batch.ts';
+import type { SearchBanks, SearchLayout } from './layout.ts';
+
+/** The upper level's AdamW (method §3). */
+export const UPPER_ADAMW: AdamW = { beta1: 0.5, beta2: 0.999, eps: 1e-8 };
+
+/** How the gradient of the GSVs is taken. */
+export type Order = 'first-order' | 'second-order';
+
+/** What a search's programs depend on. */
+export interface SearchOptions {
+  order: Order;
+  /** Whether sizes are the GSVs' argmax, or drawn from them for each pair. */
+  sizes: 'argmax' | 'sampled';
+  /**
+   * λ of the parameters' cost; with a budget (a share of params(E_max, R_max)) λ finds itself. Only
+   * with `survival`.
+   */
+  cost: number;
+  budget: number | null;
+  /** Whether the pair's lower micro-step records dropout; no other pass does. */
+  dropout: boolean;
+  /** Stream key of the drawn sizes, u32. */
+  seed: number;
+  thrift?: Thrift;
+  onProgress?: (done: number, of: number) => void;
+}
+
+/** States that a search's programs share. */
+export interface SearchStates {
+  batch: BatchStates;
+  sizes: Tensor;
+  /**
+   * Statistics of the upper pass that gives the upper loss, with the norm of the upper gradient.
+   */
+  noted: Tensor;
+  cost: CostState;
+}
+
+/**
+ * The programs by name; `slope` is ∇_w L(b1; w) of an upper step, `both` ∇_a and ∇_w L(b2; w′),
+ * `beside` ∇_a L(b1; w ± εv).
+ */
+export type SearchProgram =
+  | 'sizes'
+  | 'lower'
+  | 'lowerUpdate'
+  | 'upper'
+  | 'upperUpdate'
+  | 'save'
+  | 'slope'
+  | 'virtual'
+  | 'both'
+  | 'perturb'
+  | 'beside'
+  | 'across'
+  | 'finish';
+
+/** The programs of an upper step before its update, in order. */
+export const upperSteps = (order: Order): SearchProgram[] =>
+  order === 'first-order'
+    ? ['upper']
+    : ['save', 'slope', 'virtual', 'both', 'perturb', 'beside', 'across', 'beside', 'finish'];
+
+/**
+ * A search's programs, symbolic: the states that they share by name, all states there are, and what
+ * each program does.
+ */
+export interface SearchRecording {
+  states: SearchStates;
+  all: readonly Tensor[];
+  programs: ReadonlyMap<SearchProgram, Recorder>;
+}
+
+/** Records every program that the options need. Needs no GPU. */
+export function recordSearch(
+  model: SymbolicModel,
+  layout: SearchLayout,
+  shape: BatchShape,
+  options: SearchOptions,
+): SearchRecording {
+  const all: Tensor[] = [];
+  const state = (name: string, size: number, dtype: 'u32' | 'f32' = 'f32'): Tensor => {
+    const t = tensor(name, [size], { kind: 'state', dtype });
+    all.push(t);
+    return t;
+  };
+  const states: SearchStates = {
+    batch: batchStates(shape, layout.adapter.routedExperts),
+    sizes: state('sizes', layout.sites * (layout.experts + 1), 'u32'),
+    noted: state('noted statistics', STATISTICS.size),
+    cost: {
+      cost: state('cost', 2),
+      expected: state('expected parameters', layout.sites),
+      most: layout.most,
+    },
+  };
+  all.push(...Object.values(states.batch));
+  const made = new Map<SearchProgram, Recorder>();
+  const { store } = layout.adapter;
+  const [lower, upper] = [store.flat(), layout.upper.flat()];
+  const { halt } = states.batch;
+  const unused = state('unused statistics', STATISTICS.size);
+  const banksOf = (g: Group): SearchBanks => layout.banks.get(g)!;
+  const gradientsOf = (b: SearchBanks) => ({
+    experts: layout.upper.gradOf(b.experts),
+    ranks: layout.upper.gradOf(b.ranks),
+  });
+
+  const add = (name: SearchProgram, record: (rec: Recorder) => void, training = false) => {
+    const rec = new Recorder(model.variants, training);
+    record(rec);
+    made.set(name, rec);
+  };
+
+  /**
+   * Forward of the batch in the states, and a backward for each level: gradients of the lower
+   * level's parameters, or of the GSVs.
+   * @param statistics none: neither losses nor routing are wanted
+   */
+  const pass = (
+    rec: Recorder,
+    levels: readonly Level[],
+    statistics: Tensor | null,
+    dropout = false,
+  ) => {
+    const batch = { ...states.batch, statistics: statistics ?? unused };
+    const masks = new Map(
+      [...layout.banks].map(([g, b]) => [
+        g,
+        tensor('masks', [b.rowScale.shape[1] + g.layout.experts]),
+      ]),
+    );
+    const of = (g: Group) => {
+      const { group, rowScale } = banksOf(g);
+      return { group, rowScale, out: { rowScale: store.gradOf(rowScale), masks: masks.get(g)! } };
+    };
+    const { lengths, routing } = batch;
+    const { routedExperts } = layout.adapter;
+    const search = { sizes: states.sizes, of, level: levels[0], routing: statistics !== null };
+    const context = { store, lengths, routing, routedExperts, time: shape.time, dropout, search };
+    recordLoss(rec, model, shape, batch, { layout: layout.adapter, context }, options.thrift);
+    if (statistics)
+      searchBalance(rec, routing, states.sizes, layout.sites, layout.experts, statistics);
+    for (const level of levels) {
+      search.level = level;
+      rec.backward(true);
+      if (level === 'lower') continue;
+      for (const [g, b] of layout.banks)
+        gsvGradients(rec, b.group, masks.get(g)!, b, gradientsOf(b));
+    }
+  };
+
+  /**
+   * The expected parameters of all sites; with `addGradient` λ times their gradient goes to the
+   * upper one, where λ can be above 0.
+   */
+  const cost = (rec: Recorder, addGradient: boolean) => {
+    if (addGradient && options.cost === 0 && options.budget === null) return;
+    let first = 0;
+    for (const [g, b] of layout.banks) {
+      const dims = g.sites.map((s) => [s.inputs + s.outputs, s.inputs] as const);
+      parameterCost(rec, b.group, dims, first, b, gradientsOf(b), states.cost, addGradient);
+      first += g.sites.length;
+    }
+  };
+
+  add('sizes', (rec) => {
+    for (const b of layout.banks.values()) writeSizes(rec, b.group, b, states.sizes, options.sizes);
+  });
+  add('lower', (rec) => pass(rec, ['lower'], states.batch.statistics, options.dropout), true);
+  add('lowerUpdate', (rec) => adamw(rec, { ...lower, halt }, states.batch.statistics));
+  add('upperUpdate', (rec) => {
+    adamw(rec, { ...upper, halt }, states.noted, UPPER_ADAMW);
+    if (!layout.survival) return;
+    cost(rec, false);
+    dualStep(rec, states.cost, options.budget);
+  });
+  if (options.order === 'first-order') {
+    const record = (rec: Recorder) => {
+      rec.clear(states.noted);
+      pass(rec, ['upper'], states.noted);
+      cost(rec, true);
+    };
+    add('upper', record, true);
+    return { states, all, programs: made };
+  }
+
+  const kept = { w: state('kept w', store.size), grad: state('kept gradient', store.size) };
+  const [base, plus] = [
+    state('G at w′', layout.upper.size),
+    state('G at w + εv', layout.upper.size),
+  ];
+  add('slope', (rec) => pass(rec, ['lower'], unused), true);
+  add('beside', (rec) => pass(rec, ['upper'], null), true);
+  // ∇_a L(b2; w′) has no balance term anywhere on its way and v has: two backward passes of one
+  // forward.
+  const both = (rec: Recorder) => {
+    rec.clear(states.noted);
+    pass(rec, ['upper', 'lower'], states.noted);
+  };
+  add('both', both, true);
+  add('save', (rec) => {
+    rec.copy(lower.value, kept.w);
+    rec.copy(lower.grad, kept.grad);
+    rec.clear(lower.grad);
+  });
+  // w′ = w − ξ ∇L(b1; w), and room for v.
+  add('virtual', (rec) => {
+    axpy(rec, lower.grad, lower.value, -1, 'xi', states.noted);
+    rec.clear(lower.grad);
+  });
+  // v is in the lower gradient, ∇_a L(b2; w′) in the upper one: to w + εv.
+  add('perturb', (rec) => {
+    rec.copy(upper.grad, base);
+    rec.clear(upper.grad);
+    globalNorm(rec, lower.grad, states.noted, halt);
+    rec.copy(kept.w, lower.value);
+    axpy(rec, lower.grad, lower.value, 1, 'epsilon', states.noted);
+  });
+  // ∇_a L(b1; w + εv) is in the upper gradient: to w − εv.
+  add('across', (rec) => {
+    rec.copy(upper.grad, plus);
+    rec.clear(upper.grad);
+    rec.copy(kept.w, lower.value);
+    axpy(rec, lower.grad, lower.value, -1, 'epsilon', states.noted);
+  });
+  // G = base − ξ (plus − minus) / 2ε, and w and the accumulated gradient as they were, bit for bit.
+  add('finish', (rec) => {
+    axpy(rec, plus, base, -1, 'difference', states.noted);
+    axpy(rec, upper.grad, base, 1, 'difference', states.noted);
+    rec.copy(base, upper.grad);
+    cost(rec, true);
+    rec.copy(kept.w, lower.value);
+    rec.copy(kept.grad, lower.grad);
+  });
+  return { states, all, programs: made };
+}

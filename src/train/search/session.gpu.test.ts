@@ -1,0 +1,187 @@
+// A search as a session: pausing changes no bit, a seed decides, lower-only pairs leave the GSVs,
+// dropout, bad data, non-finite numbers, no buffers made on the way.
+import { expect, test } from 'vitest';
+import { loadModel } from '../../model/load.ts';
+import { parseRunConfig, type RunConfigInput, searches } from '../../settings/run-config.ts';
+import { goldenFolder } from '../../testing/golden.ts';
+import { testGpu } from '../../testing/gpu.ts';
+import { RunControl } from '../control.ts';
+import {
+  type LowerMetrics,
+  type SearchInput,
+  SearchSession,
+  type UpperMetrics,
+} from './session.ts';
+
+const search = {
+  steps: 6,
+  batch: 4,
+  microBatch: 2,
+  learningRate: 1e-2,
+  upperLearningRate: 0.1,
+} as const;
+const adapter = {
+  targets: ['q_proj', 'v_proj', 'down_proj'],
+  rank: 3,
+  experts: 4,
+  alpha: 6,
+  dropout: 0,
+} as const;
+
+async function inputOf(change: RunConfigInput = {}): Promise<SearchInput> {
+  const model = await loadModel(await testGpu(), await goldenFolder('train-moe'));
+  const settings = {
+    data: { validation: 0.2 },
+    ...change,
+    adapter: { ...adapter, targets: [...adapter.targets], ...change.adapter },
+    search: { ...search, ...(change.search || {}) },
+  };
+  const config = parseRunConfig(settings, 'test');
+  if (!searches(config)) throw new Error('the settings have a search');
+  const rows = Array.from({ length: 20 }, (_, r) => {
+    const ids = Array.from(
+      { length: 5 + (r % 7) },
+      (_, t) => (3 + 5 * r + 7 * t) % model.config.vocab,
+    );
+    return { ids, labels: ids };
+  });
+  return { model, rows, config };
+}
+
+async function run(input: SearchInput, hooks: SearchInput['hooks'] = {}) {
+  const upper: { metrics: UpperMetrics | null; values: Float32Array }[] = [];
+  const lower: LowerMetrics[] = [];
+  const phases: string[] = [];
+  const session = await SearchSession.create({
+    ...input,
+    hooks: {
+      onPhase: (phase) => phases.push(phase),
+      onUpper: (metrics, values, total) => {
+        upper.push({ metrics, values });
+        hooks.onUpper?.(metrics, values, total);
+      },
+      onLower: (m) => lower.push(m),
+    },
+  });
+  await session.run();
+  const state = await session.state();
+  const allocation = await session.selection();
+  session.destroy();
+  return { upper, lower, phases, state, allocation, done: session.done };
+}
+
+test.each([
+  ['argmax', {}],
+  [
+    'sampled, budget, closable, second-order',
+    { sizes: 'sampled', budget: 0.3, closable: true, order: 'second-order' },
+  ],
+] as const)(
+  '%s: pausing changes no bit, and another seed gives another search',
+  async (_, options) => {
+    const input = await inputOf({ search: options });
+    const whole = await run(input);
+    expect(whole.done).toBe(6);
+    expect(whole.upper.map((u) => u.metrics?.step ?? 0)).toEqual([0, 1, 2, 3, 4, 5, 6]);
+    expect(whole.lower.map((m) => m.step)).toEqual([1, 2, 3]);
+    expect(whole.upper[6].values).not.toEqual(whole.upper[0].values);
+    const control = new RunControl();
+    const paused = await run(
+      { ...input, control },
+      {
+        onUpper: (m) => {
+          if (m?.step !== 2) return;
+          control.pause();
+          setTimeout(() => control.resume(), 50);
+        },
+      },
+    );
+    expect(paused.phases).toContain('paused');
+    expect(paused.state).toEqual(whole.state);
+    paused.upper.forEach((u, i) => {
+      expect(u.values).toEqual(whole.upper[i].values);
+    });
+    expect(paused.allocation).toEqual(whole.allocation);
+    const other = await run({ ...input, config: { ...input.config, seed: 2 } });
+    expect(other.state.upper).not.toEqual(whole.state.upper);
+    input.model.memory.destroy();
+  },
+);
+
+test('stopped: what the GSVs say so far', async () => {
+  const input = await inputOf({ search: { steps: 500 } });
+  const control = new RunControl();
+  const { done, allocation } = await run(
+    { ...input, control },
+    { onUpper: (m) => m?.step === 3 && control.stop() },
+  );
+  expect(done).toBeGreaterThanOrEqual(3);
+  expect(done).toBeLessThan(20);
+  expect(Object.keys(allocation.experts).length).toBe(3 * input.model.config.layers);
+  input.model.memory.destroy();
+});
+
+test('lower-only pairs come first, train the lower level and leave the GSVs', async () => {
+  const input = await inputOf({ search: { lowerOnlySteps: 4, steps: 2 } });
+  const first = await run(input);
+  expect(first.lower.map((m) => m.step)).toEqual([1, 2, 3]);
+  expect(first.upper.length).toBe(3);
+  // With an upper learning rate of 0 nothing else moves them either.
+  const still = await run(
+    await inputOf({ search: { lowerOnlySteps: 4, steps: 2, upperLearningRate: 0 } }),
+  );
+  expect(still.upper[2].values).toEqual(still.upper[0].values);
+  expect(still.upper[0].values).toEqual(first.upper[0].values);
+  input.model.memory.destroy();
+});
+
+test('dropout acts in the lower level alone: the first upper loss is the same, the lower losses differ', async () => {
+  const plain = await run(await inputOf());
+  const dropped = await run(await inputOf({ adapter: { dropout: 0.5 } }));
+  expect(dropped.upper[1].metrics!.upper_loss).toBe(plain.upper[1].metrics!.upper_loss);
+  expect(dropped.lower[0].loss).not.toBe(plain.lower[0].loss);
+});
+
+test('a learning rate that blows up ends the search with an error that names it', async () => {
+  const input = await inputOf({ search: { learningRate: 1e20, clipNorm: null, steps: 20 } });
+  await expect(run(input)).rejects.toThrow(/search\.learningRate \(100000000000000000000\)/);
+  input.model.memory.destroy();
+});
+
+test('too few rows for both levels', async () => {
+  const input = await inputOf();
+  await expect(SearchSession.create({ ...input, rows: input.rows.slice(0, 3) })).rejects.toThrow(
+    /fewer than search\.microBatch 2/,
+  );
+  await expect(SearchSession.create({ ...input, rows: [] })).rejects.toThrow('no row to train on');
+  input.model.memory.destroy();
+});
+
+test('after the first step the device makes no buffer, rings of statistics aside', async () => {
+  const input = await inputOf({ search: { order: 'second-order' } });
+  const { device } = input.model.gpu;
+  const create = device.createBuffer.bind(device);
+  const made: string[] = [];
+  let begun = false;
+  device.createBuffer = (d: GPUBufferDescriptor) => {
+    if (begun) made.push(d.label ?? '');
+    return create(d);
+  };
+  try {
+    const session = await SearchSession.create({
+      ...input,
+      hooks: {
+        onUpper: (m) => {
+          begun ||= m?.step === 1;
+        },
+      },
+    });
+    await session.run();
+    begun = false;
+    expect(made).toEqual([]);
+    session.destroy();
+  } finally {
+    device.createBuffer = create;
+    input.model.memory.destroy();
+  }
+});

@@ -1,0 +1,370 @@
+// What the page and its workers say to each other: commands through comlink, events through one
+// port. Types only.
+import type { Allocation, Target } from '../../allocation/allocation.ts';
+import type { RunConfigInput, SearchConfig, TrainingConfig } from '../../settings/run-config.ts';
+import type {
+  ColumnsFound,
+  DataOptions,
+  DataSource,
+  DatasetReport,
+  ReadingProgress,
+  SplitReport,
+  SplitSettings,
+} from './data-report.ts';
+
+export type * from './data-report.ts';
+
+/** The device, for the check on the first screen. */
+export interface DeviceReport {
+  name: string;
+  software: boolean;
+  maxBindingBytes: number;
+  subgroups: string | null;
+  timestamps: boolean;
+}
+
+/** A loaded model. */
+export interface ModelReport {
+  name: string;
+  architecture: string;
+  parameters: number;
+  layers: number;
+  hidden: number;
+  heads: number;
+  kvHeads: number;
+  headDim: number;
+  feedForward: number;
+  vocab: number;
+  bytes: number;
+  dtype: string;
+  hasTokenizer: boolean;
+  hasTemplate: boolean;
+  maxPositions: number;
+}
+
+/**
+ * Where a model comes from: the built-in demo; files of a local Hugging Face folder, or one .gguf
+ * file; this browser's storage, by key.
+ */
+export type ModelSource =
+  | { kind: 'demo' }
+  | { kind: 'files'; name: string; files: File[] }
+  | { kind: 'stored'; key: string };
+
+/** The stages of loading a model, in order: the tasks of its progress events. */
+export type LoadingStage = 'Reading' | 'Uploading' | 'Compiling' | 'Warm-up';
+
+/** The base model alone, or with the adapter as it is now. */
+export type Which = 'base' | 'tuned';
+
+/** A question to a model. */
+export interface Question {
+  id: number;
+  prompt: string;
+  /** `tuned` needs a run that has begun. */
+  which: Which;
+  maxNewTokens: number;
+  temperature: number;
+  topP: number;
+  seed: number;
+  /** Goes before the prompt; null: nothing does. */
+  system: string | null;
+  /** The prompt as it stands, without the chat template. */
+  raw: boolean;
+}
+
+/** What a training has begun with. */
+export interface RunReport {
+  config: TrainingConfig;
+  /** Trainable parameters. */
+  parameters: number;
+  steps: number;
+  trainRows: number;
+  validationRows: number;
+  /**
+   * All adapted linears and their experts, in the order of the routing shares; none for plain LoRA.
+   */
+  routed: { path: string; experts: number }[];
+}
+
+/** An adapter that was opened from files. */
+export interface AdapterReport {
+  /** Of the folder or zip. */
+  name: string;
+  method: 'lora-moe' | 'lora';
+  parameters: number;
+  /** The base model that it says it was made for. */
+  base: string;
+  /** Share of the rows that its run set aside for validation, or the files that it did. */
+  validation: number | string[];
+}
+
+/** A linear of the search. */
+export interface SearchSite {
+  /** As in the base model, e.g. model.layers.0.self_attn.q_proj. */
+  path: string;
+  layer: number;
+  target: Target;
+  /** C and O. */
+  inputs: number;
+  outputs: number;
+}
+
+/** What a search has begun with. */
+export interface SearchReport {
+  config: SearchConfig;
+  /** In the order of the values: layer by layer, q k v o gate up down within. */
+  sites: SearchSite[];
+  /** E_max and R_max. */
+  experts: number;
+  rank: number;
+  topK: number;
+  /** A site may close: its expert GSV then has one entry more, index k meaning k experts. */
+  closable: boolean;
+  /** Upper steps; pairs before the first upper step are not counted. */
+  steps: number;
+  trainRows: number;
+  validationRows: number;
+  /** Trained by the search: A, B, routers and row scales. */
+  parameters: number;
+  /**
+   * Counted work of a search step (an upper step and its lower micro-step), in micro-steps of the
+   * search's lower level.
+   */
+  microSteps: number;
+}
+
+/**
+ * What the search has come to, for the review: experts and ranks by argmax, fitted to
+ * adapter.parameters where that is set.
+ */
+export interface ReviewReport {
+  found: Allocation;
+  /** Upper steps done, and whether these are all of them. */
+  step: number;
+  complete: boolean;
+  /** Why adapter.parameters could not be met, or null. */
+  problem: string | null;
+}
+
+/**
+ * Upper steps, one entry a step; step 0 is the start, whose loss is NaN. `values` has the GSVs of
+ * every step end to end: for each site g_E (experts, or one more where sites can close), then g_R
+ * of each of its experts (rank).
+ */
+export interface UpperSeries {
+  step: Float64Array;
+  loss: Float64Array;
+  /** λ, and E[params] as a share of the largest allocation; 0 without cost and budget. */
+  lambda: Float64Array;
+  share: Float64Array;
+  values: Float32Array<ArrayBuffer>;
+}
+
+/** Greedy answers to held-out prompts. */
+export interface HeldOutReport {
+  which: Which;
+  /** Optimizer steps that the adapter had seen; null for one that was opened from files. */
+  step: number | null;
+  rows: number;
+  exact: number;
+  /** The first rows, for the table. */
+  shown: {
+    prompt: string;
+    expected: string;
+    answer: string;
+    exact: boolean;
+    picked: { text: string; right: boolean } | null;
+  }[];
+  /**
+   * Of questions with choices: how many, and how many are right by the likeliest choice; null where
+   * there are none.
+   */
+  choices: { questions: number; right: number } | null;
+}
+
+/**
+ * Whether a model can be trained with the settings there are: its bytes then, or the settings that
+ * would have to be smaller; or why it cannot be loaded.
+ */
+export type ShapeVerdict =
+  | { verdict: 'fits'; bytes: number }
+  | { verdict: 'tight'; smaller: string }
+  | { verdict: 'no' }
+  | { verdict: 'refused'; why: string };
+
+/** A model that is not here yet: the text of its config.json, and the bytes of its weights. */
+export interface ModelToCome {
+  name: string;
+  config: string;
+  bytes: number;
+}
+
+/** What a stage of a run needs on the device, in bytes by category, and how it then runs. */
+export interface StageBill {
+  stage: 'search' | 'training';
+  bytes: Record<
+    'weights' | 'adapter' | 'optimizer' | 'activations' | 'logits' | 'cache' | 'other',
+    number
+  >;
+  total: number;
+  microBatch: number;
+  /** What is computed twice, to keep less. */
+  recompute: 'none' | 'mlp' | 'block';
+  /** Rows of logits at a time. */
+  chunk: number;
+}
+
+/** The memory of a run that has not begun. */
+export interface BillReport {
+  stages: StageBill[];
+  /** Why it cannot be, with the nearest settings that can; or null. */
+  problem: string | null;
+}
+
+/** A zip of the adapter, re-opened and compared. */
+export interface ExportReport {
+  name: string;
+  zip: Uint8Array<ArrayBuffer>;
+  files: { name: string; bytes: number }[];
+  /** Tensors that were read back equal, bit by bit. */
+  tensors: number;
+  /** Optimizer steps that the adapter has seen. */
+  step: number;
+}
+
+/** Commands of the trainer worker, which owns the device. */
+export interface TrainerApi {
+  /**
+   * Ports: `events` to the page, `data` to the data worker; `base`: where the page lies, for the
+   * built-in demo. Called first.
+   */
+  connect(events: MessagePort, data: MessagePort, base: string): void;
+  openDevice(): Promise<DeviceReport>;
+  /**
+   * Null: it was cancelled. The model before stays as it was then, as it does where this throws.
+   * Its stages come as progress events.
+   */
+  loadModel(source: ModelSource): Promise<ModelReport | null>;
+  /** Ends the loading that is going at its next chunk or kernel. */
+  cancelLoading(): void;
+  /**
+   * Counts the memory of a run with these settings on the data that the data worker holds;
+   * `reading` tells one dataset from another.
+   */
+  bill(config: RunConfigInput, reading: number): Promise<BillReport>;
+  /** Whether a model fits, one of a known shape by its name; counted, not loaded. */
+  judgeModel(model: string | ModelToCome, config: RunConfigInput): Promise<ShapeVerdict>;
+  /**
+   * Starts a run on the data that the data worker hands over; resolves once it has begun, or throws
+   * InputError for bad settings.
+   */
+  start(config: RunConfigInput): Promise<void>;
+  /**
+   * Ends the review: trains with exactly this allocation. Resolves once the training has begun; the
+   * review stays where it throws.
+   */
+  proceed(allocation: Allocation): Promise<void>;
+  /** Ends the review and with it the run, without training. */
+  discard(): void;
+  pause(): void;
+  resume(): void;
+  /**
+   * Ends the stage after the current step: a search goes to its review, a training keeps the
+   * adapter as it is.
+   */
+  stop(): void;
+  /**
+   * Opens an adapter (its folder's files, or one zip) as the tuned model. A run that has ended is
+   * given up with its adapter.
+   */
+  loadAdapter(files: File[]): Promise<AdapterReport>;
+  /** Answers one question; tokens come as events. While a run is going it must be paused. */
+  answer(question: Question): Promise<void>;
+  /**
+   * Greedy answers to held-out rows and how many equal the expected ones. While a run is going it
+   * must be paused.
+   */
+  checkHeldOut(which: Which): Promise<HeldOutReport>;
+  /** Ends answers and held-out checks that are going. */
+  stopAnswer(): void;
+  /**
+   * The adapter's files with the run's config.json and metrics.jsonl, re-opened and compared before
+   * they are returned.
+   */
+  exportAdapter(): Promise<ExportReport>;
+}
+
+/** Commands of the data worker. */
+export interface DataApi {
+  /** The port to the trainer, and where the page lies. Called first. */
+  connect(trainer: MessagePort, base: string): void;
+  /**
+   * Loads the model's tokenizer (none: only pre-tokenised data can be read). Forgets data read
+   * before.
+   */
+  openTokenizer(
+    source: ModelSource,
+    vocab: number,
+  ): Promise<{ tokenizer: boolean; template: boolean }>;
+  /**
+   * Null: it was cancelled, and there is no data now. `onProgress` is called a few times a second.
+   */
+  read(
+    source: DataSource,
+    options: DataOptions,
+    onProgress?: (progress: ReadingProgress) => void,
+  ): Promise<DatasetReport | ColumnsFound | null>;
+  /** What validation and the weights of files come to on the data that was read last. */
+  split(settings: SplitSettings, seed: number): SplitReport;
+  /** Ends the reading that is going. */
+  cancel(): void;
+}
+
+/** Phases of the trainer. */
+export type Phase =
+  | 'idle'
+  | 'loading'
+  | 'compiling'
+  | 'searching'
+  | 'review'
+  | 'training'
+  | 'evaluating'
+  | 'paused'
+  | 'finished'
+  | 'stopped'
+  | 'failed';
+
+/** Columns of equal length, one entry a step; in a search, a lower update. */
+export interface StepSeries {
+  step: Float64Array;
+  loss: Float64Array;
+  ce: Float64Array;
+  balance: Float64Array;
+  lr: Float64Array;
+  gradNorm: Float64Array;
+  tokens: Float64Array;
+  seconds: Float64Array;
+}
+
+/** Events of the trainer, batched to at most ten a second. */
+export type WorkerEvent =
+  | { type: 'phase'; phase: Phase }
+  | {
+      type: 'progress';
+      task: string;
+      done: number;
+      total: number;
+      unit: string;
+      secondsLeft?: number | null;
+    }
+  | { type: 'search-began'; report: SearchReport }
+  | { type: 'upper'; series: UpperSeries; total: number }
+  | { type: 'review'; report: ReviewReport }
+  | { type: 'training-began'; report: RunReport }
+  | { type: 'steps'; stage: 'search' | 'train'; series: StepSeries; total: number }
+  | { type: 'routing'; shares: Float32Array }
+  | { type: 'validation'; step: number; loss: number }
+  | { type: 'speed'; tokensPerSecond: number | null; secondsPerStep: number; secondsLeft: number }
+  | { type: 'answer'; id: number; which: Which; text: string; tokens: number; done: boolean }
+  | { type: 'failure'; code: string; message: string };

@@ -1,0 +1,122 @@
+// The memory that a run's settings come to on the data that is there, counted without recording
+// anything on the device.
+
+import { SHAPES } from '../../bench/shapes.ts';
+import type { Gpu } from '../../gpu/device.ts';
+import { bytesOf } from '../../graph/tensor.ts';
+import { parseModelConfig } from '../../model/config.ts';
+import type { LoadedModel, SymbolicModel } from '../../model/load.ts';
+import { symbolicWeights } from '../../model/weights.ts';
+import {
+  parseRunConfig,
+  type RunConfigInput,
+  searches,
+  trains,
+} from '../../settings/run-config.ts';
+import type { Row } from '../../train/batch.ts';
+import { fitWithin, judge, limitsOf, searchNeed, trainingNeed } from '../../train/memory/fit.ts';
+import { searchShapes, shapeOf, trainingShapes } from '../../train/run-rows.ts';
+import { isInputError } from '../../util/error.ts';
+import type { BillReport, ModelToCome, ShapeVerdict, StageBill } from '../protocol/api.ts';
+import type { HandOver } from '../protocol/hand-over.ts';
+import { rowsOf } from './rows.ts';
+
+/**
+ * The stages of a run with the memory of each, chosen as the run itself will choose. What cannot be
+ * is the report's `problem`.
+ */
+export function billOf(
+  model: LoadedModel,
+  rows: readonly Row[],
+  input: RunConfigInput,
+): BillReport {
+  const stages: StageBill[] = [];
+  try {
+    const config = parseRunConfig(input, 'settings');
+    const limits = limitsOf(model.gpu, config);
+    const add = (
+      stage: StageBill['stage'],
+      { bill, microBatch, recompute, chunk }: ReturnType<typeof fitWithin>,
+    ) => stages.push({ stage, bytes: bill.bytes, total: bill.total, microBatch, recompute, chunk });
+    if (searches(config))
+      add('search', fitWithin(searchNeed(model, config, searchShapes(rows, config)), limits));
+    if (trains(config))
+      add('training', fitWithin(trainingNeed(model, config, trainingShapes(rows, config)), limits));
+    return { stages, problem: null };
+  } catch (error) {
+    if (!isInputError(error)) throw error;
+    return { stages, problem: error.message };
+  }
+}
+
+/**
+ * Whether a run with these settings fits a model, its rows as long as data.maxLength and all of
+ * them trained: as it is set, with smaller settings, or not at all; or why it could not be loaded.
+ * The stage that needs most decides.
+ * @param what name of one of `SHAPES`, in 16 bits, or a model's config.json
+ */
+export function judgeModel(
+  gpu: Gpu,
+  what: string | ModelToCome,
+  input: RunConfigInput,
+): ShapeVerdict {
+  const config = parseRunConfig(input, 'settings');
+  const limits = limitsOf(gpu, config);
+  let model: SymbolicModel;
+  try {
+    model = symbolicModel(what, limits.maxBinding);
+  } catch (error) {
+    if (isInputError(error)) return { verdict: 'refused', why: error.message };
+    throw error;
+  }
+  const full = (rows: number, time: number) => {
+    const ids = new Int32Array(time).fill(1);
+    return shapeOf(Array<Row>(rows).fill({ ids, labels: ids }), rows);
+  };
+  const needs = [
+    searches(config) && searchNeed(model, config, full),
+    trains(config) && trainingNeed(model, config, full),
+  ];
+  const found = needs.filter((need) => need !== false).map((need) => judge(need, limits));
+  const worst = found.find((f) => f.verdict === 'no') ?? found.find((f) => f.verdict === 'tight');
+  return (
+    worst ?? {
+      verdict: 'fits',
+      bytes: Math.max(...found.map((f) => (f.verdict === 'fits' ? f.bytes : 0))),
+    }
+  );
+}
+
+/**
+ * A model as it will be loaded. Weights that take as many bytes as 32-bit ones would are taken for
+ * such.
+ */
+function symbolicModel(what: string | ModelToCome, maxBinding: number): SymbolicModel {
+  const where = typeof what === 'string' ? what : `${what.name}/config.json`;
+  const config = typeof what === 'string' ? SHAPES[what] : parseModelConfig(what.config, where);
+  const weights = (dtype: 'bf16' | 'f32') => symbolicWeights(config, () => dtype, maxBinding);
+  const half = weights('bf16');
+  const isHalf =
+    typeof what === 'string' || what.bytes < 1.5 * half.all.reduce((sum, t) => sum + bytesOf(t), 0);
+  return {
+    config,
+    weights: isHalf ? half : weights('f32'),
+    variants: { product: 'register', rows: 'thread' },
+  };
+}
+
+/** Counts bills; takes the rows from the data worker once for each dataset. */
+export class Biller {
+  #known: { reading: number; rows: Row[] } | null = null;
+
+  constructor(private readonly data: { examples(): Promise<HandOver> }) {}
+
+  /** @param reading number of the reading that the data comes from: another one means other rows */
+  async bill(model: LoadedModel, input: RunConfigInput, reading: number): Promise<BillReport> {
+    if (this.#known?.reading !== reading) {
+      const rows = rowsOf(await this.data.examples(), Number.POSITIVE_INFINITY);
+      this.#known = { reading, rows };
+    }
+    return billOf(model, this.#known.rows, input);
+  }
+}
