@@ -1,5 +1,6 @@
 // A run as commands do it: search and training, progress on stderr, files in the run's folder,
 // Ctrl-C.
+import { siteCost } from '../adapters/methods/methods.ts';
 import { type Allocation, parameterCount, siteDims } from '../allocation/allocation.ts';
 import { allocationFiles, gsvLine, SEARCH_FILES, searchStateFile } from '../files/search-files.ts';
 import { resolveAllocation } from '../settings/resolve-allocation.ts';
@@ -139,7 +140,7 @@ export async function searchRun(
       const seconds = (performance.now() - started) / 1000;
       const experts = Object.values(allocation.experts).reduce((a, b) => a + b, 0);
       progress.note(
-        `${stopped ? `Stopped after ${session.done} of` : 'Searched'} ${steps} steps in ${duration(seconds)}: ${experts} experts in ${searchSites(layout).length} linears, ${parameterCount(allocation, siteDims(input.model.config))} parameters`,
+        `${stopped ? `Stopped after ${session.done} of` : 'Searched'} ${steps} steps in ${duration(seconds)}: ${experts} experts in ${searchSites(layout).length} linears, ${parameterCount(allocation, siteCost(input.config.adapter.method, siteDims(input.model.config)))} parameters`,
       );
       return { allocation, steps: session.done, stopped, seconds };
     } finally {

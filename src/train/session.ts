@@ -3,6 +3,7 @@
 
 import { initialValues } from '../adapters/init.ts';
 import { type AdapterLayout, layoutAdapter } from '../adapters/layout.ts';
+import { methodOf } from '../adapters/methods/methods.ts';
 import { type Allocation, siteDims } from '../allocation/allocation.ts';
 import { BatchOrder } from '../data/batching/batches.ts';
 import type { LoadedModel } from '../model/load.ts';
@@ -205,7 +206,7 @@ export class Session {
       weightDecay: train.weightDecay,
       clipNorm: train.clipNorm ?? 0,
       inverseTokens: 1 / lossTokens,
-      balanceScale: adapter.method === 'lora-moe' ? adapter.balance / batches.length : 0,
+      balanceScale: adapter.balance / batches.length,
       dropout: adapter.dropout,
       seed: streamKey(seed, 'dropout'),
       number,
@@ -246,7 +247,7 @@ export class Session {
     }
     const ce = s[STATISTICS.crossEntropy] / want.lossTokens;
     const balance = s[STATISTICS.balance] / (train.batch / this.choice.microBatch);
-    const loss = ce + (adapter.method === 'lora-moe' ? adapter.balance * balance : 0);
+    const loss = ce + adapter.balance * balance;
     const grad_norm = s[STATISTICS.gradNorm];
     if (!Number.isFinite(loss) || !Number.isFinite(grad_norm)) {
       this.failure ??= new Error(
@@ -313,7 +314,8 @@ export class Session {
 }
 
 const allocationOf = ({ model, config, allocation }: RunInput): Allocation =>
-  (config.adapter.method === 'lora-moe' && allocation) || resolveAllocation(config, model.config);
+  (methodOf(config.adapter.method).allocated && allocation) ||
+  resolveAllocation(config, model.config);
 
 /**
  * Mean cross-entropy over all loss-carrying tokens of rows, in batches of the runtime's shape.

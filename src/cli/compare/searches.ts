@@ -1,8 +1,10 @@
 // The searches of a comparison: one a method and seed, whose allocation is kept in files and used
 // by all of its runs.
+
 import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { z } from 'zod';
+import { siteCost } from '../../adapters/methods/methods.ts';
 import {
   type Allocation,
   parameterCount,
@@ -125,19 +127,19 @@ export class SearchFolder {
       const metrics = last as UpperMetrics | null;
       if (control.stopped || !metrics) return null;
       const allocation = await session.selection();
-      const dims = siteDims(model.config);
+      const cost = siteCost(config.adapter.method, siteDims(model.config));
       const found: SearchRecord = {
         hash: key.hash,
         seed: key.seed,
         steps: session.steps,
         seconds: (performance.now() - started) / 1000,
-        parameters: parameterCount(allocation, dims),
+        parameters: parameterCount(allocation, cost),
         upperLoss: metrics.upper_loss,
         lambda: metrics.lambda,
         expectedParameters:
           config.search.estimator === 'paper'
             ? null
-            : metrics.share * parameterCount(session.layout.adapter.spec.allocation, dims),
+            : metrics.share * parameterCount(session.layout.adapter.spec.allocation, cost),
         device: model.gpu.name,
         kernels: { ...model.variants },
       };

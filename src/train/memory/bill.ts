@@ -140,7 +140,11 @@ export function searchBill(
   ledger.store(layout.adapter.store);
   ledger.store(layout.upper);
   ledger.tensors('other', all);
-  ledger.add('other', 'staging', Math.max(STATISTICS.size, states.sizes.shape[0]) * 4);
+  ledger.add(
+    'other',
+    'staging',
+    Math.max(STATISTICS.size, ...[...layout.banks.keys()].map((g) => g.experts.table.shape[0])) * 4,
+  );
   const rings = ringBytes([
     bytesOf(statistics),
     bytesOf(routing),

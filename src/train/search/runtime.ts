@@ -5,6 +5,7 @@ import { createStaging, readBuffer, writeBuffer } from '../../gpu/buffers.ts';
 import { Memory, Program } from '../../graph/program.ts';
 import type { Tensor } from '../../graph/tensor.ts';
 import type { LoadedModel } from '../../model/load.ts';
+import { EXPERT_WORDS, SITE_WORDS } from '../../ops/adapter.ts';
 import { DUAL_START } from '../../ops/gsv.ts';
 import { STATISTICS } from '../../ops/loss.ts';
 import type { AdamW } from '../../ops/optim.ts';
@@ -53,7 +54,7 @@ export class SearchRuntime {
     this.states = recording.states;
     this.staging = createStaging(
       model.gpu,
-      Math.max(STATISTICS.size, this.states.sizes.shape[0]) * 4,
+      Math.max(STATISTICS.size, ...this.tables.map((t) => t.shape[0])) * 4,
     );
   }
 
@@ -197,6 +198,10 @@ export class SearchRuntime {
     writeBuffer(this.model.gpu, this.memory.get(this.states.cost.cost), Float32Array.of(lambda));
   }
 
+  private get tables(): Tensor[] {
+    return [...this.layout.adapter.groups.values()].map((g) => g.experts.table);
+  }
+
   private async read(t: Tensor): Promise<ArrayBuffer> {
     const buffer = this.memory.get(t);
     return readBuffer(this.model.gpu, buffer, 0, buffer.size, this.staging);
@@ -220,9 +225,18 @@ export class SearchRuntime {
     return { lambda, share };
   }
 
-  /** The sizes as they stand: per site the open experts, then each expert's rank. */
+  /** The sizes as they stand: per site the open experts, then each expert's open rows. */
   async readSizes(): Promise<Uint32Array> {
-    return new Uint32Array(await this.read(this.states.sizes));
+    const sizes: number[] = [];
+    for (const { sites, experts } of this.layout.adapter.groups.values()) {
+      const words = new Uint32Array(await this.read(experts.table));
+      let expert = SITE_WORDS * sites.length + 2;
+      sites.forEach(({ ranks }, s) => {
+        sizes.push(words[SITE_WORDS * s + 2]);
+        for (let e = 0; e < ranks.length; e++, expert += EXPERT_WORDS) sizes.push(words[expert]);
+      });
+    }
+    return Uint32Array.from(sizes);
   }
 
   /** Zeroes the lower level's statistics. */
