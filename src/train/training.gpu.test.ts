@@ -17,13 +17,14 @@ import { goldenFolder, goldenJson } from '../testing/golden.ts';
 import { relativeError, testGpu } from '../testing/gpu.ts';
 import type { Row } from './batch.ts';
 import { RunControl } from './control.ts';
-import { type RunInput, Session, type StepMetrics, type ValidationMetrics } from './session.ts';
+import type { StageEvent, UpdateMetrics, ValidationMetrics } from './stage.ts';
+import { type TrainingInput, TrainingStage } from './training.ts';
 
 interface Fixture {
   model: LoadedModel;
   config: TrainingConfig;
   rows: Row[];
-  input: RunInput;
+  input: TrainingInput;
 }
 
 async function fixture(name: string, change: RunConfigInput = {}): Promise<Fixture> {
@@ -76,31 +77,33 @@ async function fixture(name: string, change: RunConfigInput = {}): Promise<Fixtu
   };
 }
 
-async function run(input: RunInput): Promise<{
-  session: Session;
-  steps: StepMetrics[];
+async function run(input: TrainingInput): Promise<{
+  stage: TrainingStage;
+  steps: UpdateMetrics[];
   validations: ValidationMetrics[];
   values: Float32Array<ArrayBuffer>;
 }> {
-  const steps: StepMetrics[] = [];
+  const steps: UpdateMetrics[] = [];
   const validations: ValidationMetrics[] = [];
-  const hooks = {
-    ...input.hooks,
-    onStep: (m: StepMetrics, total: number) => {
-      steps.push(m);
-      input.hooks?.onStep?.(m, total);
-    },
-    onValidation: (m: ValidationMetrics) => validations.push(m),
+  const emit = (event: StageEvent) => {
+    if (event.type === 'step') steps.push(event.metrics);
+    if (event.type === 'validation') validations.push(event.metrics);
+    input.emit?.(event);
   };
-  const session = await Session.create({ ...input, hooks });
-  await session.run();
-  return { session, steps, validations, values: await session.values() };
+  const stage = await TrainingStage.create({ ...input, emit });
+  await stage.run();
+  return { stage, steps, validations, values: await stage.values() };
 }
+
+/** Calls `act` with the number of each step that is reported. */
+const atStep = (act: (step: number) => void) => (event: StageEvent) => {
+  if (event.type === 'step') act(event.metrics.step);
+};
 
 for (const name of ['train-moe', 'train-lora']) {
   test(`${name}: 20 steps follow PyTorch (loss within 1e-3 at every step, tensors within 1e-2), twice with the same bits`, async () => {
     const { input, model } = await fixture(name);
-    const golden = await goldenJson<(StepMetrics & { tokens: number })[]>(name, 'run.golden.json');
+    const golden = await goldenJson<UpdateMetrics[]>(name, 'run.golden.json');
     const first = await run(input);
     expect(first.steps.length).toBe(20);
     first.steps.forEach((m, i) => {
@@ -116,15 +119,15 @@ for (const name of ['train-moe', 'train-lora']) {
     const { entries } = await openSafetensors(
       (await goldenFolder(name)).open('final.safetensors')!,
     );
-    for (const t of namedTensors(first.session.layout)) {
+    for (const t of namedTensors(first.stage.layout)) {
       const want = await readF32(entries.get(t.name)!);
       expect(relativeError(extract(t, first.values), want), t.name).toBeLessThan(1e-2);
     }
     const second = await run(input);
     expect(second.values).toEqual(first.values);
     expect(second.steps.map((s) => s.loss)).toEqual(first.steps.map((s) => s.loss));
-    first.session.destroy();
-    second.session.destroy();
+    first.stage.destroy();
+    second.stage.destroy();
     model.memory.destroy();
   });
 }
@@ -149,9 +152,9 @@ test('plain LoRA: logits equal PEFT within 1e-4, and a saved adapter loaded agai
   const got = await load(peft);
   expect(Math.max(...got.map((v, i) => Math.abs(v - want[i])))).toBeLessThan(1e-4);
   const trained = await run(input);
-  const before = await forwardLogits(model, trained.session.layout, ids);
+  const before = await forwardLogits(model, trained.stage.layout, ids);
   expect(before).not.toEqual(got);
-  const files = adapterFiles(trained.session.layout, trained.values, 'base');
+  const files = adapterFiles(trained.stage.layout, trained.values, 'base');
   const again = await readAdapter(
     folderOf(
       'saved',
@@ -176,21 +179,21 @@ test('a fresh adapter gives the base model’s logits bit for bit; LoRA-MoE file
     adapter: { experts: 4, rank: 3 },
   });
   const fresh = { ...input, allocation: undefined, init: undefined };
-  const session = await Session.create(fresh);
+  const stage = await TrainingStage.create(fresh);
   const ids = [
     [5, 9, 3, 3, 80, 41],
     [1, 2, 60, 4, 7, 12],
   ];
   const base = await forwardLogits(model, null, ids);
-  expect(await forwardLogits(model, session.layout, ids)).toEqual(base);
-  await session.run();
-  const tuned = await forwardLogits(model, session.layout, ids);
+  expect(await forwardLogits(model, stage.layout, ids)).toEqual(base);
+  await stage.run();
+  const tuned = await forwardLogits(model, stage.layout, ids);
   expect(tuned).not.toEqual(base);
   // A token's output does not depend on its batch mates.
-  expect((await forwardLogits(model, session.layout, [ids[1]])).slice()).toEqual(
+  expect((await forwardLogits(model, stage.layout, [ids[1]])).slice()).toEqual(
     tuned.slice(tuned.length / 2),
   );
-  const files = adapterFiles(session.layout, await session.values(), 'base');
+  const files = adapterFiles(stage.layout, await stage.values(), 'base');
   const again = await readAdapter(
     folderOf(
       'saved',
@@ -240,7 +243,7 @@ test('after the first step no GPU buffer is created; pausing and going on change
   const counts: number[] = [];
   const whole = await run({
     ...input,
-    hooks: { onStep: () => counts.push(model.gpu.created.buffers) },
+    emit: atStep(() => counts.push(model.gpu.created.buffers)),
   });
   expect(whole.validations.map((v) => v.step)).toEqual([2, 4, 6]);
   expect(new Set(counts).size).toBe(1);
@@ -249,14 +252,11 @@ test('after the first step no GPU buffer is created; pausing and going on change
   const paused = await run({
     ...input,
     control,
-    hooks: {
-      onPhase: (p) => {
-        phases.push(p);
-        if (p === 'paused') setTimeout(() => control.resume(), 20);
-      },
-      onStep: (m) => {
-        if (m.step === 2) control.pause();
-      },
+    emit: (event) => {
+      if (event.type === 'step' && event.metrics.step === 2) control.pause();
+      if (event.type !== 'phase') return;
+      phases.push(event.phase);
+      if (event.phase === 'paused') setTimeout(() => control.resume(), 20);
     },
   });
   expect(phases).toContain('paused');
@@ -266,10 +266,10 @@ test('after the first step no GPU buffer is created; pausing and going on change
     ...input,
     config: { ...config, train: { ...config.train, steps: 1000 } },
     control: stop,
-    hooks: { onStep: (m) => m.step === 3 && stop.stop() },
+    emit: atStep((step) => step === 3 && stop.stop()),
   });
-  expect(stopped.session.done).toBeGreaterThanOrEqual(3);
-  expect(stopped.session.done).toBeLessThan(10);
+  expect(stopped.stage.done).toBeGreaterThanOrEqual(3);
+  expect(stopped.stage.done).toBeLessThan(10);
 });
 
 test('a validation waits when paused and changes nothing by it; a stop ends it, and no other of that step is made', async () => {
@@ -281,21 +281,18 @@ test('a validation waits when paused and changes nothing by it; a stop ends it, 
     const control = new RunControl();
     const seen: number[] = [];
     const phases: string[] = [];
-    const onProgress = (task: string, done: number) => {
-      if (task !== 'Validating') return;
-      seen.push(done);
-      act(control, done);
+    const emit = (event: StageEvent) => {
+      if (event.type === 'phase') phases.push(event.phase);
+      if (event.type !== 'progress' || event.task !== 'Validating') return;
+      seen.push(event.done);
+      act(control, event.done);
     };
-    const { session, validations } = await run({
-      ...input,
-      control,
-      hooks: { onProgress, onPhase: (p) => phases.push(p) },
-    });
-    session.destroy();
+    const { stage, validations } = await run({ ...input, control, emit });
+    stage.destroy();
     return {
       seen,
       phases,
-      done: session.done,
+      done: stage.done,
       validations: validations.map((v) => [v.step, v.validation_loss]),
     };
   };
@@ -330,7 +327,7 @@ test('a run whose loss is not finite stops with the step named, before any updat
   const { input } = await fixture('train-moe', {
     train: { steps: 50, learningRate: 1e30, clipNorm: null },
   });
-  const session = await Session.create(input);
-  await expect(session.run()).rejects.toThrow(/Step \d+ gave a loss of/);
-  expect((await session.values()).every((v) => Number.isFinite(v))).toBe(true);
+  const stage = await TrainingStage.create(input);
+  await expect(stage.run()).rejects.toThrow(/Step \d+ gave a loss of/);
+  expect((await stage.values()).every((v) => Number.isFinite(v))).toBe(true);
 });
