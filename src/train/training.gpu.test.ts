@@ -331,3 +331,78 @@ test('a run whose loss is not finite stops with the step named, before any updat
   await expect(stage.run()).rejects.toThrow(/Step \d+ gave a loss of/);
   expect((await stage.values()).every((v) => Number.isFinite(v))).toBe(true);
 });
+
+/** Stops after so many turns of a stage's loop. */
+class StopAfter extends RunControl {
+  constructor(private turns: number) {
+    super();
+  }
+  override async gate(): Promise<boolean> {
+    return this.turns-- > 0;
+  }
+}
+
+/** Values, moments and losses of a training that goes through, or stops after `k` steps and goes on. */
+async function stopped(input: TrainingInput, k: number) {
+  const first = await run({ ...input, control: new StopAfter(k) });
+  expect(first.stage.done).toBe(k);
+  const state = structuredClone(await first.stage.state());
+  first.stage.destroy();
+  const steps: UpdateMetrics[] = [];
+  const emit = (event: StageEvent) => event.type === 'step' && steps.push(event.metrics);
+  const stage = await TrainingStage.create({ ...input, emit });
+  stage.restore(state);
+  await stage.run();
+  return { stage, state, steps: [...first.steps, ...steps] };
+}
+
+const figures = (steps: UpdateMetrics[]) => steps.map(({ seconds, ...others }) => others);
+
+test('stopped at any step and put into a fresh stage, a training ends with the same bits', async () => {
+  const { input, config } = await fixture('train-moe', {
+    train: { steps: 7, schedule: 'cosine', warmupSteps: 2 },
+    adapter: { dropout: 0.2 },
+    data: { shuffle: true },
+  });
+  expect(config.train.batch).toBeGreaterThan(config.train.microBatch);
+  const whole = await run(input);
+  const end = await whole.stage.state();
+  for (const k of [1, 4]) {
+    const again = await stopped(input, k);
+    expect(again.state.numbers).toMatchObject({ position: k, halt: 0 });
+    expect((await again.stage.state()).tensors).toEqual(end.tensors);
+    expect(figures(again.steps)).toEqual(figures(whole.steps));
+    const seconds = again.steps.map((m) => m.seconds);
+    expect(seconds).toEqual([...seconds].sort((a, b) => a - b));
+    again.stage.destroy();
+  }
+  whole.stage.destroy();
+  const fresh = await TrainingStage.create(input);
+  expect(() => fresh.restore({ ...end, tensors: {} })).toThrow('the state has no adapter.value');
+  fresh.destroy();
+});
+
+test('rows change at the given step, also for a stage that was stopped before it', async () => {
+  const { input, rows } = await fixture('train-moe', { train: { steps: 6 } });
+  const [first, second] = [rows.slice(0, 4), rows.slice(4, 9)];
+  const later = [{ from: 3, rows: second }];
+  const alone = await run({ ...input, rows: first });
+  const both = await run({ ...input, rows: first, later });
+  expect(figures(both.steps.slice(0, 3))).toEqual(figures(alone.steps.slice(0, 3)));
+  // From step 3 on the second rows come from their first one on.
+  const tokens = (from: Row[], step: number) => {
+    const { batch } = input.config.train;
+    const row = (i: number) => from[(step * batch + i) % from.length].ids.length;
+    return Array.from({ length: batch }, (_, i) => row(i)).reduce((a, b) => a + b);
+  };
+  const expected = [0, 1, 2].flatMap((s) => [tokens(first, s)]);
+  expected.push(...[0, 1, 2].map((s) => tokens(second, s)));
+  expect(both.steps.map((m) => m.tokens)).toEqual(expected);
+  const end = await both.stage.state();
+  for (const k of [2, 3, 5]) {
+    const again = await stopped({ ...input, rows: first, later }, k);
+    expect((await again.stage.state()).tensors).toEqual(end.tensors);
+    again.stage.destroy();
+  }
+  for (const { stage } of [alone, both]) stage.destroy();
+});

@@ -6,7 +6,7 @@ import { parseRunConfig, type RunConfigInput, searches } from '../../settings/ru
 import { goldenFolder } from '../../testing/golden.ts';
 import { testGpu } from '../../testing/gpu.ts';
 import { RunControl } from '../control.ts';
-import type { StageEvent, UpdateMetrics, UpperMetrics } from '../stage.ts';
+import type { StageEvent, StageState, UpdateMetrics, UpperMetrics } from '../stage.ts';
 import { type SearchInput, SearchStage } from './stage.ts';
 
 const search = {
@@ -165,3 +165,52 @@ test('after the first step the device makes no buffer, rings of statistics aside
     input.model.memory.destroy();
   }
 });
+
+/** Stops after so many pairs. */
+class StopAfter extends RunControl {
+  constructor(private pairs: number) {
+    super();
+  }
+  override async gate(): Promise<boolean> {
+    return this.pairs-- > 0;
+  }
+}
+
+test.each([
+  ['first order', { order: 'first-order' }],
+  ['first order, sampled, budget', { sizes: 'sampled', budget: 0.3, order: 'first-order' }],
+  [
+    'second order, sampled, budget, closable',
+    { sizes: 'sampled', budget: 0.3, closable: true, order: 'second-order' },
+  ],
+  ['second order after lower-only pairs', { order: 'second-order', lowerOnlySteps: 3 }],
+] as const)(
+  '%s: stopped at any pair and put into a fresh stage, a search ends with the same bits',
+  async (_, options) => {
+    const input = await inputOf({ search: options, adapter: { dropout: 0.2 } });
+    const go = async (at: Partial<SearchInput>, state?: StageState) => {
+      const events: StageEvent[] = [];
+      const emit = (event: StageEvent) => events.push(event);
+      const stage = await SearchStage.create({ ...input, ...at, emit });
+      if (state) stage.restore(state);
+      await stage.run();
+      const end = structuredClone(await stage.state());
+      stage.destroy();
+      const upper = events.flatMap((e) => (e.type === 'upper' ? [e.values] : []));
+      const losses = events.flatMap((e) => (e.type === 'step' ? [e.metrics.loss] : []));
+      return { end, upper, losses };
+    };
+    const whole = await go({});
+    for (const k of [2, 5]) {
+      const first = await go({ control: new StopAfter(k) });
+      expect(first.end.numbers.position).toBe(k);
+      const rest = await go({}, first.end);
+      const { seconds, ...numbers } = rest.end.numbers;
+      expect(whole.end.numbers).toMatchObject(numbers);
+      expect(rest.end.tensors).toEqual(whole.end.tensors);
+      expect([...first.upper, ...rest.upper]).toEqual(whole.upper);
+      expect([...first.losses, ...rest.losses]).toEqual(whole.losses);
+    }
+    input.model.memory.destroy();
+  },
+);
