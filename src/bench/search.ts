@@ -106,6 +106,7 @@ export async function timeSearch(
   const uniform = layoutAdapter({ ...spec, allocation }, config.layers, dims);
   gpu.device.queue.writeBuffer(uniform.store.allocate(gpu).value, 0, initialValues(uniform, 1));
   const plain = await Runtime.create(model, uniform, shape, { dropout: false });
+  plain.flopsPerSubmit = Number.POSITIVE_INFINITY;
   for (const estimator of ['survival', 'paper'] as const) {
     for (const order of ['first-order', 'second-order'] as const satisfies Order[]) {
       const layout = layoutSearch(spec, { estimator, closable: false }, config.layers, dims);
@@ -158,7 +159,7 @@ export async function timeSearch(
     await wait(gpu);
     return { wall: performance.now() - start, used: (cpu?.() ?? 0) - used };
   };
-  const micro = () => timed(() => plain.micro(batch, scalars, Number.POSITIVE_INFINITY));
+  const micro = () => timed(() => plain.micro(batch, scalars));
   const plains: number[] = [];
   for (let round = -1; round < rounds; round++) {
     let before = await micro();
@@ -183,7 +184,7 @@ export async function timeSearch(
       ratio: median(s.ratios),
       ratios: s.ratios,
       cpuRatio: cpu ? median(s.cpuRatios) : null,
-      flopRatio: s.flops / plain.flops.micro,
+      flopRatio: s.flops / plain.flopsOf('micro'),
     })),
   };
   for (const s of steps) s.free();

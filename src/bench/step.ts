@@ -183,7 +183,7 @@ export async function timeSteps(
       balanceScale: 0.001,
       number,
     };
-    runtime.micro(batch, scalars, 2e9);
+    runtime.micro(batch, scalars);
     runtime.update(scalars);
     return wait(gpu);
   };
@@ -196,8 +196,9 @@ export async function timeSteps(
   }
   gpu.check();
   const milliseconds = times.sort((a, b) => a - b)[Math.floor(times.length / 2)];
-  const flops = runtime.flops.micro + runtime.flops.update;
-  const rows = withProfile && gpu.timestamps ? await profile(gpu, runtime.compiled.micro!) : null;
+  const flops = runtime.flopsOf('micro', 'update');
+  const micro = runtime.programs.get('micro')!;
+  const rows = withProfile && gpu.timestamps ? await profile(gpu, micro) : null;
   const parameters = countParameters(layout);
   runtime.destroy();
   layout.store.destroy();

@@ -86,6 +86,13 @@ export class ParamStore {
     writeBuffer(gpu, this.buffers.value, values, bank.offset * 4);
   }
 
+  /** Writes one flat buffer, from its first bank on. */
+  writeAll(gpu: Gpu, which: keyof ParamBuffers, values: Float32Array): void {
+    invariant(this.buffers, 'parameters are not allocated');
+    invariant(values.length >= this.size, 'these are not all values of the store');
+    writeBuffer(gpu, this.buffers[which], values);
+  }
+
   /** Reads one flat buffer back; banks are at their offsets. */
   read(gpu: Gpu, which: keyof ParamBuffers): Promise<Float32Array<ArrayBuffer>> {
     invariant(this.buffers, 'parameters are not allocated');

@@ -23,6 +23,7 @@ import {
   recordLoss,
   type Thrift,
 } from '../batch.ts';
+import type { Recording } from '../program-set.ts';
 import type { SearchLayout } from './layout.ts';
 
 /** The upper level's AdamW (method §3). */
@@ -85,14 +86,10 @@ export const upperSteps = (order: Order): SearchProgram[] =>
     ? ['upper']
     : ['save', 'slope', 'virtual', 'both', 'perturb', 'beside', 'across', 'beside', 'finish'];
 
-/**
- * A search's programs, symbolic: the states that they share by name, all states there are, and what
- * each program does.
- */
-export interface SearchRecording {
-  states: SearchStates;
-  all: readonly Tensor[];
-  programs: ReadonlyMap<SearchProgram, Recorder>;
+/** A search's programs, symbolic. */
+export interface SearchRecording extends Recording<SearchProgram> {
+  layout: SearchLayout;
+  named: SearchStates;
 }
 
 /** Records every program that the options need. Needs no GPU. */
@@ -121,6 +118,19 @@ export function recordSearch(
   for (const g of layout.banks.keys()) all.push(g.experts.table);
   const made = new Map<SearchProgram, Recorder>();
   const { store } = layout.adapter;
+  const recording: SearchRecording = {
+    shape,
+    layout,
+    named: states,
+    stores: [store, layout.upper],
+    batch: states.batch,
+    states: all,
+    programs: made,
+    readback: Math.max(
+      STATISTICS.size,
+      ...[...layout.banks.keys()].map((g) => g.experts.table.shape[0]),
+    ),
+  };
   const [lower, upper] = [store.flat(), layout.upper.flat()];
   const { halt } = states.batch;
   const unused = state('unused statistics', STATISTICS.size);
@@ -201,7 +211,7 @@ export function recordSearch(
       cost(rec, true);
     };
     add('upper', record, true);
-    return { states, all, programs: made };
+    return recording;
   }
 
   const kept = { w: state('kept w', store.size), grad: state('kept gradient', store.size) };
@@ -252,5 +262,5 @@ export function recordSearch(
     rec.copy(kept.w, lower.value);
     rec.copy(kept.grad, lower.grad);
   });
-  return { states, all, programs: made };
+  return recording;
 }

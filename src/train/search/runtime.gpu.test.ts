@@ -206,7 +206,7 @@ test('the sources to copy from: statistics with the pair as sentinel, λ and sha
   expect(share).toBeLessThan(1);
   expect((await runtime.readStatistics())[STATISTICS.tokens]).toBe(0);
   runtime.lower(b1, scalars);
-  expect(runtime.lowerSources.length).toBe(2);
+  expect(runtime.statistics.length).toBe(2);
   expect((await runtime.readStatistics())[STATISTICS.tokens]).toBe(b1.lossTokens);
   const { lower, upper } = runtime.flops;
   expect(upper / lower).toBeGreaterThan(0.5);
