@@ -34,6 +34,11 @@ export interface Kernel {
 const BINDING =
   /@group\(0\)\s*@binding\((\d+)\)\s*var<\s*(storage|uniform)\s*(?:,\s*(read|read_write))?\s*>\s*(\w+)\s*:\s*([^;]+);/g;
 
+const made = new Map<string, Kernel>();
+
+/** Every kernel defined so far, by name: all static ones, and those generated when first used. */
+export const knownKernels: ReadonlyMap<string, Kernel> = made;
+
 /**
  * Reads a kernel's interface from its WGSL. Conventions: storage bindings are 0…n−1 in order;
  * `params: Params` (constants of the dispatch) and `step: Step` (scalars of the step,
@@ -75,7 +80,7 @@ export function defineKernel(
     name: m[1],
     type: m[2] as Param['type'],
   }));
-  return {
+  const kernel: Kernel = {
     name,
     entry,
     constants,
@@ -88,6 +93,8 @@ export function defineKernel(
       access: b.access === 'read_write' ? 'read_write' : 'read',
     })),
   };
+  made.set(name, kernel);
+  return kernel;
 }
 
 /** Identifies a compiled pipeline: kernels with equal keys share it. */
