@@ -6,7 +6,7 @@ import '@tensorflow/tfjs-backend-webgpu';
 import { SMOLLM2_135M } from '/src/bench/shapes.ts';
 import { PRODUCTS, randomModel, timeProduct, timeSteps } from '/src/bench/step.ts';
 import { createGpu } from '/src/gpu/device.ts';
-import { chooseVariants } from '/src/ops/linear/choose.ts';
+import { chooseVariants } from '/src/ops/product/choose.ts';
 
 const [M, N, K] = [512, 1536, 576];
 const left = Float32Array.from({ length: M * K }, (_, i) => ((i * 7) % 17) / 8 - 1);

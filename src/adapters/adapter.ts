@@ -8,7 +8,7 @@ import { type Tensor, tensor } from '../graph/tensor.ts';
 import { gate } from '../ops/adapter.ts';
 import { dropout } from '../ops/elementwise.ts';
 import { type Level, type MaskGradients, type SearchGroup, searchGate } from '../ops/gsv.ts';
-import { type Product, product } from '../ops/linear/product.ts';
+import { type Product, product } from '../ops/product/product.ts';
 import { invariant } from '../util/error.ts';
 import type { Group, Site } from './layout.ts';
 

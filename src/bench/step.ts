@@ -14,7 +14,7 @@ import { bytesOf, sizeOf, tensor } from '../graph/tensor.ts';
 import type { ModelConfig } from '../model/config.ts';
 import type { LoadedModel } from '../model/load.ts';
 import { symbolicWeights } from '../model/weights.ts';
-import { product } from '../ops/linear/product.ts';
+import { product } from '../ops/product/product.ts';
 import { type BatchShape, microBatch } from '../train/batch.ts';
 import { Runtime } from '../train/runtime.ts';
 import { Random } from '../util/random.ts';

@@ -14,7 +14,7 @@ import { productVariants, type Variants } from '../gpu/variants.ts';
 import type { ModelConfig } from '../model/config.ts';
 import { type LoadedModel, loadModel, openWeights, readModelConfig } from '../model/load.ts';
 import { checkpointWeights, type ModelWeights } from '../model/weights.ts';
-import { chooseVariants } from '../ops/linear/choose.ts';
+import { chooseVariants } from '../ops/product/choose.ts';
 import { resolveAllocation } from '../settings/resolve-allocation.ts';
 import { parseRunConfig, type RunConfig, searches, trains } from '../settings/run-config.ts';
 import type { Row } from '../train/batch.ts';

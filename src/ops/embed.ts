@@ -5,7 +5,7 @@ import { defineKernel, type Kernel } from '../gpu/kernel.ts';
 import type { Recorder } from '../graph/recorder.ts';
 import { sizeOf, type Tensor, tensor } from '../graph/tensor.ts';
 import { invariant } from '../util/error.ts';
-import { type Packing, weights4 } from './linear/packing.ts';
+import { type Packing, weights4 } from './product/packing.ts';
 
 const embedKernels = new Map<Packing, Kernel>();
 const gatherKernel = defineKernel('gather_rows', gatherCode);

@@ -1,8 +1,8 @@
 // Chunked head and cross-entropy against float64, and the reference against finite differences.
 import { expect, test } from 'vitest';
 import { tensor } from '../graph/tensor.ts';
-import { matmul } from '../reference/linear.ts';
 import { crossEntropy } from '../reference/loss.ts';
+import { matmul } from '../reference/product.ts';
 import { allVariants, expectClose, runOp, values } from '../testing/gpu.ts';
 import { expectGradient } from '../testing/gradient.ts';
 import { headCrossEntropy, NO_TARGET, STATISTICS } from './loss.ts';

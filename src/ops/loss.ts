@@ -5,8 +5,8 @@ import sumCode from '../../shaders/loss/sum_losses.wgsl?raw';
 import { defineKernel } from '../gpu/kernel.ts';
 import type { Recorder } from '../graph/recorder.ts';
 import { sizeOf, type Tensor, tensor } from '../graph/tensor.ts';
-import { headInputGradient, headLogits } from './linear/head.ts';
 import { launchRows } from './norm.ts';
+import { headInputGradient, headLogits } from './product/head.ts';
 
 const crossEntropy = {
   thread: defineKernel('cross_entropy (thread)', crossEntropyCode, 'thread_rows'),

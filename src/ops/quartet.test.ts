@@ -6,7 +6,7 @@ import { expect, test } from 'vitest';
 
 const root = new URL('../..', import.meta.url).pathname;
 const shaders = join(root, 'shaders');
-const families = [...new Set([...readdirSync(shaders), 'linear'])]
+const families = [...new Set([...readdirSync(shaders), 'product'])]
   .filter((f) => f !== 'lib')
   .sort();
 

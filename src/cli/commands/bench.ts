@@ -11,7 +11,7 @@ import {
   timeSteps,
 } from '../../bench/step.ts';
 import { productVariants } from '../../gpu/variants.ts';
-import { chooseVariants } from '../../ops/linear/choose.ts';
+import { chooseVariants } from '../../ops/product/choose.ts';
 import { command } from '../command.ts';
 import { shared } from '../inputs.ts';
 import { flag, whole } from '../options.ts';

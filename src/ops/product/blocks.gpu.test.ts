@@ -1,7 +1,7 @@
 // Products with GGUF's block types against float64: forward and input gradient, every variant,
 // sizes odd where a block allows it.
 import { expect, test } from 'vitest';
-import { matmul } from '../../reference/linear.ts';
+import { matmul } from '../../reference/product.ts';
 import { blockTypes, randomBlocks } from '../../testing/blocks.ts';
 import { allVariants, expectClose, runOp, values } from '../../testing/gpu.ts';
 import { blockFormats } from '../../util/blocks.ts';

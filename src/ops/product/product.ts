@@ -4,8 +4,8 @@ import type { Recorder } from '../../graph/recorder.ts';
 import { sizeOf, type Tensor } from '../../graph/tensor.ts';
 import { blockFormats, isBlockType } from '../../util/blocks.ts';
 import { invariant } from '../../util/error.ts';
-import type { Block } from './bodies.ts';
 import { type Form, productKernel, type Variant } from './generator.ts';
+import type { Block } from './unrolled/body.ts';
 
 /**
  * A matrix inside a tensor: first element and the distance between its stored rows, both in

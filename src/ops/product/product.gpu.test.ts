@@ -1,7 +1,7 @@
 // Products against float64: every variant, layout, packing and epilogue, at odd sizes.
 import { expect, test } from 'vitest';
 import { tensor } from '../../graph/tensor.ts';
-import { matmul } from '../../reference/linear.ts';
+import { matmul } from '../../reference/product.ts';
 import { allVariants, expectClose, runOp, values } from '../../testing/gpu.ts';
 import { bf16ArrayToF32, f16ArrayToF32, f32ArrayToBf16, f32ArrayToF16 } from '../../util/f16.ts';
 import type { Packing } from './packing.ts';
