@@ -5,13 +5,10 @@ import sumCode from '../../shaders/loss/sum_losses.wgsl?raw';
 import { defineKernel } from '../gpu/kernel.ts';
 import type { Recorder } from '../graph/recorder.ts';
 import { sizeOf, type Tensor, tensor } from '../graph/tensor.ts';
-import { launchRows } from './norm.ts';
+import { entries, launchRows } from './norm.ts';
 import { headInputGradient, headLogits } from './product/head.ts';
 
-const crossEntropy = {
-  thread: defineKernel('cross_entropy (thread)', crossEntropyCode, 'thread_rows'),
-  workgroup: defineKernel('cross_entropy (workgroup)', crossEntropyCode, 'workgroup_rows'),
-};
+const crossEntropy = entries('cross_entropy', crossEntropyCode, 16);
 const sumKernel = defineKernel('sum_losses', sumCode);
 
 /**

@@ -6,9 +6,9 @@ import { defineKernel, type Kernel } from '../gpu/kernel.ts';
 import type { Recorder } from '../graph/recorder.ts';
 import { sizeOf, type Tensor, tensor } from '../graph/tensor.ts';
 
-const entries = (name: string, code: string) => ({
-  thread: defineKernel(`${name} (thread)`, code, 'thread_rows'),
-  workgroup: defineKernel(`${name} (workgroup)`, code, 'workgroup_rows'),
+export const entries = (name: string, code: string, threads = 64) => ({
+  thread: defineKernel(`${name} (thread)`, code, { uses: ['rows/thread'], constants: { threads } }),
+  workgroup: defineKernel(`${name} (workgroup)`, code, { uses: ['rows/workgroup'] }),
 });
 const forward = entries('rms_norm', forwardCode);
 const backward = entries('rms_norm_backward', backwardCode);

@@ -114,7 +114,12 @@ export function productKernel(form: Form, variant: Variant, block: Block): Produ
       variant === 'tile'
         ? { rows: TILE, columns: TILE }
         : { rows: block.rows, columns: threads * block.columns };
-    known = { kernel: defineKernel(name, text), tile };
+    known = {
+      kernel: defineKernel(name, text, {
+        uses: isBlockType(form.packing) ? [`packing/${form.packing}`] : [],
+      }),
+      tile,
+    };
     made.set(name, known);
   }
   return known;

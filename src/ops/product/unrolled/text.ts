@@ -2,7 +2,7 @@
 // array indexed by a loop variable is slow.
 import { component, each, indented, vec4 } from '../../../gpu/wgsl.ts';
 import { isBlockType } from '../../../util/blocks.ts';
-import { type Packing, weights4 } from '../packing.ts';
+import type { Packing } from '../packing.ts';
 import { type Block, type Phase, scalarBody, vectorBody } from './body.ts';
 
 /**
@@ -48,7 +48,7 @@ alpha: f32, accumulate: u32,
 ${form.second ? `${params.join(', ')}, alpha2: f32,` : ''}
 }
 @group(0) @binding(${storage.length}) var<uniform> params: Params;
-${isBlockType(form.packing) ? weights4(form.packing, 'b') : ''}`;
+${isBlockType(form.packing) ? 'fn word(i: u32) -> u32 { return b[i]; }' : ''}`;
 }
 
 export const phasesOf = ({ left, right, packing, vector, second, vector2 }: Form): Phase[] => [
