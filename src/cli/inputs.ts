@@ -10,11 +10,12 @@ import { type Folder, folderOf, readAll } from '../data/source.ts';
 import { loadTokenizer, type Tokenizer } from '../data/text/tokenizer.ts';
 import { readAdapter } from '../files/adapter-files.ts';
 import { writeBuffer } from '../gpu/buffers.ts';
-import { productVariants, type Variants } from '../gpu/variants.ts';
+import type { Gpu } from '../gpu/device.ts';
+import { PORTABLE, type Variants } from '../gpu/variants.ts';
 import type { ModelConfig } from '../model/config.ts';
 import { type LoadedModel, loadModel, openWeights, readModelConfig } from '../model/load.ts';
 import { checkpointWeights, type ModelWeights } from '../model/weights.ts';
-import { chooseVariants } from '../ops/product/choose.ts';
+import { chooseVariants, parseChoice, withChoice } from '../ops/families.ts';
 import { resolveAllocation } from '../settings/resolve-allocation.ts';
 import { parseRunConfig, type RunConfig, searches, trains } from '../settings/run-config.ts';
 import type { Row } from '../train/batch.ts';
@@ -24,7 +25,7 @@ import { InputError, isInputError } from '../util/error.ts';
 import { decodeText, parseJson } from '../util/json.ts';
 import type { Context } from './command.ts';
 import { fileSource, folderSource } from './files.ts';
-import { choice, required, text, texts } from './options.ts';
+import { checked, required, text, texts } from './options.ts';
 
 /** Options that several commands share. */
 export const shared = {
@@ -41,9 +42,13 @@ export const shared = {
     'FILE',
     'datasets that are held out for validation, in place of data.validation',
   ),
-  kernels: choice(
-    ['subgroup', 'register', 'tile'],
-    'kind of matrix products; by default what suits the GPU',
+  kernels: checked(
+    'gpu|cpu|FAMILY=VARIANT,…',
+    'kernels to run, as `kernel` lists them; by default what suits the GPU',
+    (v, flag) => {
+      parseChoice(v, flag);
+      return v;
+    },
   ),
 };
 
@@ -68,20 +73,21 @@ export async function checkModel(path: string): Promise<CheckedModel> {
   return { folder, config, weights };
 }
 
+/** The kernels that --kernels names for a device, or that suit it. */
+export const kernelsOf = (gpu: Gpu, kernels: string | undefined): Promise<Variants> =>
+  kernels === undefined
+    ? chooseVariants(gpu)
+    : withChoice(gpu, parseChoice(kernels, '--kernels'), '--kernels');
+
 /** Opens the GPU and puts a model there. */
 export async function openModel(
   { io, progress }: Context,
   { folder }: CheckedModel,
-  kernels?: Variants['product'],
+  kernels?: string,
 ): Promise<LoadedModel> {
   const gpu = await io.openGpu();
   progress.note(`WebGPU: ${gpu.name}`);
-  const variants = { ...(await chooseVariants(gpu)), ...(kernels && { product: kernels }) };
-  if (kernels && !productVariants(gpu).includes(kernels))
-    throw new InputError(
-      'bad-option',
-      `--kernels ${kernels} needs a GPU with subgroups; ${gpu.name} has none.`,
-    );
+  const variants = await kernelsOf(gpu, kernels);
   const mebibytes = (bytes: number) => Math.ceil(bytes / 2 ** 20);
   return loadModel(gpu, folder, {
     variants,
@@ -237,11 +243,7 @@ export function checkMemory(
 ): void {
   const { memory } = config;
   if (memory === null) return;
-  const model = {
-    config: shape,
-    weights,
-    variants: { product: 'register', rows: 'thread' } as const,
-  };
+  const model = { config: shape, weights, variants: PORTABLE };
   const limits = { memory, maxBinding: Number.POSITIVE_INFINITY };
   if (searches(config)) fitWithin(searchNeed(model, config, searchShapes(rows, config)), limits);
   if (trains(config))

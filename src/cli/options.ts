@@ -33,6 +33,13 @@ function option<V>(
   };
 }
 
+/** Text that `check` returns, or refuses. */
+export const checked = (
+  placeholder: string,
+  about: string,
+  check: (text: string, flag: string) => string,
+): Option<string | undefined> => option(placeholder, about, check);
+
 /** Text that is not empty: a path, a prompt. */
 export const text = (placeholder: string, about: string): Option<string | undefined> =>
   option(placeholder, about, (v, flag) => {

@@ -6,7 +6,7 @@ import { siteDims } from '../../allocation/allocation.ts';
 import { SHAPES } from '../../bench/shapes.ts';
 import { randomModel } from '../../bench/step.ts';
 import { tooWide } from '../../gpu/buffers.ts';
-import { defaultVariants, type Variants } from '../../gpu/variants.ts';
+import { PORTABLE } from '../../gpu/variants.ts';
 import type { LoadedModel, SymbolicModel } from '../../model/load.ts';
 import { symbolicWeights } from '../../model/weights.ts';
 import { resolveAllocation } from '../../settings/resolve-allocation.ts';
@@ -34,6 +34,7 @@ import {
   type CheckedModel,
   checkBatches,
   checkModel,
+  kernelsOf,
   openData,
   openModel,
   readAllocation,
@@ -139,7 +140,7 @@ async function modelOf(
   name: string,
   binding: number,
 ): Promise<{ checked: CheckedModel | null; model: SymbolicModel }> {
-  const variants = { product: 'register', rows: 'thread' } as const;
+  const variants = PORTABLE;
   const config = SHAPES[name.toLowerCase()];
   if (config)
     return {
@@ -276,7 +277,7 @@ async function measureAll(
     model: SymbolicModel;
     config: TrainingConfig;
     rows: readonly Row[];
-    kernels: Variants['product'] | undefined;
+    kernels: string | undefined;
   },
   columns: Column[],
 ): Promise<void> {
@@ -284,10 +285,9 @@ async function measureAll(
     throw new InputError('bad-option', '--measure is for uniform allocations.');
   const gpu = await context.io.openGpu();
   const before = gpu.created.held;
-  const variants = { ...defaultVariants(gpu), ...(kernels && { product: kernels }) };
   const loaded = checked
     ? await openModel(context, checked, kernels)
-    : randomModel(gpu, model.config, variants, 'bf16');
+    : randomModel(gpu, model.config, await kernelsOf(gpu, kernels), 'bf16');
   for (const { bill } of columns)
     if (bill.largest.bytes > gpu.maxBinding)
       throw tooWide(bill.largest.name, bill.largest.bytes, gpu);

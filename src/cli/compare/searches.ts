@@ -139,7 +139,7 @@ export class SearchFolder {
             ? null
             : metrics.share * parameterCount(session.layout.adapter.spec.allocation, dims),
         device: model.gpu.name,
-        kernels: { ...model.variants },
+        kernels: { ...model.variants.names },
       };
       mkdirSync(this.folder, { recursive: true });
       const contents = { expert: allocation.experts, rank: allocation.ranks, search: found };
