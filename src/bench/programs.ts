@@ -1,6 +1,6 @@
 // The programs of a run on a model, recorded without a GPU, to be printed or compared.
 import { layoutAdapter } from '../adapters/layout.ts';
-import { siteDims } from '../allocation/allocation.ts';
+import { type Allocation, siteDims } from '../allocation/allocation.ts';
 import type { Recorder } from '../graph/recorder.ts';
 import { recordGeneration } from '../model/generate.ts';
 import type { SymbolicModel } from '../model/load.ts';
@@ -13,13 +13,15 @@ import { searchLayout, searchOptions } from '../train/search/setup.ts';
 
 /**
  * Every program that a run of these settings replays, by name: those of its search, of its
- * training, and of answers. A search leaves the allocation open; `uniform` stands in for it.
+ * training, and of answers.
  * @param time tokens of each row
+ * @param given the allocation; without, a uniform one stands for it
  */
 export function recordPrograms(
   model: SymbolicModel,
   config: RunConfig,
   time: number,
+  given?: Allocation,
 ): Map<string, Recorder> {
   const programs = new Map<string, Recorder>();
   const shapeOf = (rows: number): BatchShape => ({ rows, time, targets: rows * (time - 1) });
@@ -30,8 +32,8 @@ export function recordPrograms(
     for (const [name, rec] of search.programs) programs.set(`search ${name}`, rec);
   }
   if (trains(config)) {
-    const open = config.allocation === 'search' ? 'uniform' : config.allocation;
-    const allocation = resolveAllocation({ ...config, allocation: open }, model.config);
+    const uniform = { ...config, allocation: 'uniform' } as const;
+    const allocation = given ?? resolveAllocation(uniform, model.config);
     const spec = { ...config.adapter, allocation };
     const layout = layoutAdapter(spec, model.config.layers, siteDims(model.config));
     const shape = shapeOf(config.train.microBatch);

@@ -3,6 +3,7 @@
 import { basename, dirname, relative, resolve } from 'node:path';
 import type { AdapterLayout } from '../adapters/layout.ts';
 import { type Allocation, parseAllocation, siteDims } from '../allocation/allocation.ts';
+import { SHAPES } from '../bench/shapes.ts';
 import { BatchOrder } from '../data/batching/batches.ts';
 import type { Dataset } from '../data/dataset/dataset.ts';
 import { readDataset } from '../data/dataset/formats.ts';
@@ -11,10 +12,16 @@ import { loadTokenizer, type Tokenizer } from '../data/text/tokenizer.ts';
 import { readAdapter } from '../files/adapter-files.ts';
 import { writeBuffer } from '../gpu/buffers.ts';
 import type { Gpu } from '../gpu/device.ts';
-import { PORTABLE, type Variants } from '../gpu/variants.ts';
+import { imagined, type Variants } from '../gpu/variants.ts';
 import type { ModelConfig } from '../model/config.ts';
-import { type LoadedModel, loadModel, openWeights, readModelConfig } from '../model/load.ts';
-import { checkpointWeights, type ModelWeights } from '../model/weights.ts';
+import {
+  type LoadedModel,
+  loadModel,
+  openWeights,
+  readModelConfig,
+  type SymbolicModel,
+} from '../model/load.ts';
+import { checkpointWeights, type ModelWeights, symbolicWeights } from '../model/weights.ts';
 import { chooseVariants, parseChoice, withChoice } from '../ops/families.ts';
 import { resolveAllocation } from '../settings/resolve-allocation.ts';
 import { parseRunConfig, type RunConfig, searches, trains } from '../settings/run-config.ts';
@@ -32,6 +39,10 @@ export const shared = {
   model: text(
     'DIR|FILE',
     'model folder (config.json, tokenizer.json, model.safetensors or shards), or one .gguf file',
+  ),
+  shape: text(
+    'DIR|FILE|SHAPE',
+    `model folder, .gguf file, or a shape in bf16: ${Object.keys(SHAPES).join(', ')}`,
   ),
   adapter: text('DIR', 'adapter folder: adapter_config.json and adapter_model.safetensors'),
   config: text('FILE', 'run.json; settings left out have their defaults'),
@@ -78,6 +89,22 @@ export const kernelsOf = (gpu: Gpu, kernels: string | undefined): Promise<Varian
   kernels === undefined
     ? chooseVariants(gpu)
     : withChoice(gpu, parseChoice(kernels, '--kernels'), '--kernels');
+
+/** What recording a model needs: of a folder or file, which is checked, or of a named shape. */
+export async function symbolicModel(
+  name: string,
+  variants: Variants,
+  binding = Number.POSITIVE_INFINITY,
+): Promise<{ checked: CheckedModel | null; model: SymbolicModel }> {
+  const config = SHAPES[name.toLowerCase()];
+  if (config)
+    return {
+      checked: null,
+      model: { config, weights: symbolicWeights(config, () => 'bf16', binding), variants },
+    };
+  const checked = await checkModel(name);
+  return { checked, model: { config: checked.config, weights: checked.weights, variants } };
+}
 
 /** Opens the GPU and puts a model there. */
 export async function openModel(
@@ -243,7 +270,7 @@ export function checkMemory(
 ): void {
   const { memory } = config;
   if (memory === null) return;
-  const model = { config: shape, weights, variants: PORTABLE };
+  const model = { config: shape, weights, variants: imagined() };
   const limits = { memory, maxBinding: Number.POSITIVE_INFINITY };
   if (searches(config)) fitWithin(searchNeed(model, config, searchShapes(rows, config)), limits);
   if (trains(config))

@@ -11,8 +11,8 @@ export interface Variants {
   names: Choice;
 }
 
-/** What every device can run; for counting without one. */
-export const PORTABLE: Variants = {
-  device: { subgroup: null, workgroupBytes: 16384, f16: false },
-  names: {},
-};
+/** Variants by name on a device that can run all of them, to record without one. */
+export const imagined = (names: Choice = {}): Variants => ({
+  device: { subgroup: { min: 4, max: 4 }, workgroupBytes: 32768, f16: true },
+  names,
+});

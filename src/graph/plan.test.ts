@@ -1,7 +1,7 @@
 // The memory plan and the recorder's checks; no GPU.
 import { expect, test } from 'vitest';
 import { defineKernel } from '../gpu/kernel.ts';
-import { PORTABLE } from '../gpu/variants.ts';
+import { imagined } from '../gpu/variants.ts';
 import { plan } from './plan.ts';
 import { fold, Recorder } from './recorder.ts';
 import { bytesOf, type Tensor, tensor } from './tensor.ts';
@@ -16,7 +16,7 @@ const step = (rec: Recorder, x: Tensor, y: Tensor) =>
   rec.launch({ kernel: copy, tensors: { x, y }, workgroups: 1 });
 
 test('tensors whose lives do not meet share a slot; those that meet never do', () => {
-  const rec = new Recorder(PORTABLE, false);
+  const rec = new Recorder(imagined(), false);
   const chain = [1000, 10, 900, 20, 800].map((n, i) => tensor(`t${i}`, [n]));
   for (let i = 0; i + 1 < chain.length; i++) step(rec, chain[i], chain[i + 1]);
   const { slots, slotBytes, unplannedBytes } = plan(rec.commands);
@@ -29,7 +29,7 @@ test('tensors whose lives do not meet share a slot; those that meet never do', (
 });
 
 test('only activations are planned', () => {
-  const rec = new Recorder(PORTABLE, false);
+  const rec = new Recorder(imagined(), false);
   step(rec, tensor('w', [5], { kind: 'weight' }), tensor('s', [5], { kind: 'state' }));
   expect(plan(rec.commands).slotBytes).toEqual([]);
 });
@@ -39,7 +39,7 @@ test('16-bit tensors are rounded up to whole words', () => {
 });
 
 test('a launch is checked against its kernel: missing, unknown and read-only operands, and the grid', () => {
-  const rec = new Recorder(PORTABLE, false);
+  const rec = new Recorder(imagined(), false);
   const [x, y] = [tensor('x', [1]), tensor('y', [1])];
   expect(() => rec.launch({ kernel: copy, tensors: { x }, workgroups: 1 })).toThrow('binding y');
   expect(() => rec.launch({ kernel: copy, tensors: { x, y, z: x }, workgroups: 1 })).toThrow(
@@ -55,7 +55,7 @@ test('a launch is checked against its kernel: missing, unknown and read-only ope
 });
 
 test('the tape runs backwards, adds to gradients that exist, and repeats a checkpointed block', () => {
-  const rec = new Recorder(PORTABLE, true);
+  const rec = new Recorder(imagined(), true);
   const order: string[] = [];
   const x = tensor('x', [4], { requiresGrad: true });
   const block = () => {

@@ -2,13 +2,13 @@
 import { recordPrograms } from '../bench/programs.ts';
 import { DEMO_SHAPE } from '../bench/search.ts';
 import type { Kernel } from '../gpu/kernel.ts';
+import { imagined } from '../gpu/variants.ts';
 import type { Dtype } from '../graph/tensor.ts';
 import type { ModelConfig } from '../model/config.ts';
 import { symbolicWeights } from '../model/weights.ts';
 import { families } from '../ops/families.ts';
 import { parseRunConfig } from '../settings/run-config.ts';
 import { blockTypes } from './blocks.ts';
-import { recorded } from './variants.ts';
 
 const even: ModelConfig = {
   ...DEMO_SHAPE,
@@ -36,7 +36,7 @@ const settings = [
 
 /** Each variant of each family in turn. */
 const choices = families.flatMap(({ name, variants }) =>
-  variants.map((v) => recorded({ [name]: v.name })),
+  variants.map((v) => imagined({ [name]: v.name })),
 );
 
 /** The kernels of training, search and answers: in every variant, for every type of weights. */

@@ -2,7 +2,7 @@
 
 import { expect, test } from 'vitest';
 import { QWEN25_05B, SMOLLM2_135M } from '../../bench/shapes.ts';
-import { PORTABLE } from '../../gpu/variants.ts';
+import { imagined } from '../../gpu/variants.ts';
 import type { ModelConfig } from '../../model/config.ts';
 import { symbolicWeights } from '../../model/weights.ts';
 import {
@@ -28,7 +28,7 @@ const nano: ModelConfig = {
 const modelOf = (config: ModelConfig, maxBinding?: number) => ({
   config,
   weights: symbolicWeights(config, () => 'bf16', maxBinding),
-  variants: PORTABLE,
+  variants: imagined(),
 });
 const binding = 2 ** 31;
 

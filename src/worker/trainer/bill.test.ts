@@ -3,7 +3,7 @@
 
 import { expect, test, vi } from 'vitest';
 import { SHAPES, SMOLLM2_135M } from '../../bench/shapes.ts';
-import { PORTABLE } from '../../gpu/variants.ts';
+import { imagined } from '../../gpu/variants.ts';
 import { symbolicWeights } from '../../model/weights.ts';
 import type { RunConfigInput } from '../../settings/run-config.ts';
 import { SUGGESTIONS } from '../../ui/model/suggestions.ts';
@@ -22,7 +22,7 @@ const config = {
 const model = {
   config,
   weights: symbolicWeights(config, () => 'bf16'),
-  variants: PORTABLE,
+  variants: imagined(),
   gpu: { maxBinding: 2 ** 31, device: { limits: { maxBufferSize: 2 ** 31 } } },
 };
 const settings: RunConfigInput = {

@@ -3,10 +3,10 @@
 import { expect, test } from 'vitest';
 import { SHAPES } from '../../bench/shapes.ts';
 import { kernelKey } from '../../gpu/kernel.ts';
+import { imagined } from '../../gpu/variants.ts';
 import { recordGeneration } from '../../model/generate.ts';
 import { symbolicWeights } from '../../model/weights.ts';
 import { parseChoice } from '../../ops/families.ts';
-import { recorded } from '../../testing/variants.ts';
 import { answerKernels } from './loading.ts';
 
 const demo = {
@@ -27,7 +27,7 @@ const models = {
 
 for (const [name, config] of Object.entries(models)) {
   test.each(['gpu', 'cpu', 'register'])(`${name}: %s kernels`, (kernels) => {
-    const variants = recorded(parseChoice(kernels, 'kernels'));
+    const variants = imagined(parseChoice(kernels, 'kernels'));
     const model = { config, weights: symbolicWeights(config, () => 'f16'), variants };
     const ahead = answerKernels(model).map(kernelKey);
     expect(new Set(ahead).size).toBe(ahead.length);

@@ -4,7 +4,7 @@ import { unzipSync, zipSync } from 'fflate';
 import { expect, test } from 'vitest';
 import { layoutAdapter } from '../../adapters/layout.ts';
 import { siteDims, uniformAllocation } from '../../allocation/allocation.ts';
-import { PORTABLE } from '../../gpu/variants.ts';
+import { imagined } from '../../gpu/variants.ts';
 import { parseModelConfig } from '../../model/config.ts';
 import { parseRunConfig } from '../../settings/run-config.ts';
 import { openAdapter } from './open-adapter.ts';
@@ -38,7 +38,7 @@ const layout = layoutAdapter(
 );
 const values = Float32Array.from({ length: layout.store.size }, (_, i) => Math.sin(i));
 const { zip } = await packageAdapter({
-  model: { ...model, variants: PORTABLE },
+  model: { ...model, variants: imagined() },
   layout,
   values,
   config,
