@@ -19,7 +19,18 @@ interface Owned {
 export interface Adapted {
   model: LoadedModel;
   layout: AdapterLayout;
+  values: Float32Array<ArrayBuffer>;
   rows: Row[];
+}
+
+/** The rows of a golden data.jsonl. */
+export async function goldenRows(name: string): Promise<Row[]> {
+  const data = await readAll((await goldenFolder(name)).open('data.jsonl')!);
+  const lines = new TextDecoder().decode(data).trim().split('\n');
+  return lines.map((line) => {
+    const { input_ids, labels } = JSON.parse(line) as Record<string, number[]>;
+    return { ids: input_ids, labels };
+  });
 }
 
 export const test = base
@@ -61,15 +72,6 @@ export const test = base
       own(layout.store);
       const { value } = layout.store.allocate(model.gpu);
       model.gpu.device.queue.writeBuffer(value, 0, values);
-      const data = await readAll((await goldenFolder(name)).open('data.jsonl')!);
-      const rows = new TextDecoder()
-        .decode(data)
-        .trim()
-        .split('\n')
-        .map((line): Row => {
-          const { input_ids, labels } = JSON.parse(line) as Record<string, number[]>;
-          return { ids: input_ids, labels };
-        });
-      return { model, layout, rows };
+      return { model, layout, values, rows: await goldenRows(name) };
     };
   });
