@@ -13,10 +13,10 @@ import { generate } from '../../src/model/generate.ts';
 import { loadModel, readModelConfig } from '../../src/model/load.ts';
 import { resolveAllocation } from '../../src/settings/resolve-allocation.ts';
 import { parseTrainingConfig } from '../../src/settings/run-config.ts';
-import { answerText } from '../../src/train/evaluate.ts';
+import { answerText, meanLoss } from '../../src/train/evaluate.ts';
+import { run } from '../../src/train/run.ts';
 import { shapeOf } from '../../src/train/run-rows.ts';
 import { Runtime } from '../../src/train/runtime.ts';
-import { meanLoss, Session } from '../../src/train/session.ts';
 
 const sha = async (bytes) => {
   const digest = await crypto.subtle.digest('SHA-256', bytes);
@@ -103,12 +103,14 @@ async function training(model, folder, tokenizer, task, say) {
     examples.every((e, i) => same(e.ids, rows[i].input_ids) && same(e.labels, rows[i].labels));
   const initEqual = (await sha(await initialAdapter(folder, task))) === golden.init;
   const losses = [];
-  const onStep = ({ step, loss, seconds }) => {
-    losses.push(loss);
-    say(`step ${step}: loss ${loss.toFixed(6)}, ${seconds.toFixed(0)} s`);
-  };
-  const session = await Session.create({ model, rows: examples, config, hooks: { onStep } });
-  await session.run().finally(() => session.destroy());
+  for await (const event of run({ model, rows: examples, config })) {
+    if (event.type === 'step') {
+      const { step, loss, seconds } = event.metrics;
+      losses.push(loss);
+      say(`step ${step}: loss ${loss.toFixed(6)}, ${seconds.toFixed(0)} s`);
+    }
+    if (event.type === 'trained') event.stage.layout.store.destroy();
+  }
   const expected = golden.training.steps.map((s) => s.loss);
   return {
     rowsEqual,

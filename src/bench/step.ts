@@ -2,6 +2,7 @@
 
 import { initialValues } from '../adapters/init.ts';
 import { type AdapterSpec, countParameters, layoutAdapter } from '../adapters/layout.ts';
+import { defaultSettings, methodOf } from '../adapters/methods/methods.ts';
 import { siteDims, targetNames, uniformAllocation } from '../allocation/allocation.ts';
 import { bufferOf, idle } from '../gpu/buffers.ts';
 import type { Gpu } from '../gpu/device.ts';
@@ -80,15 +81,15 @@ export async function timeSteps(
   withProfile: boolean,
 ): Promise<StepResult> {
   const { config, gpu } = model;
-  const allocation = uniformAllocation(config.layers, targetNames, method === 'lora' ? 1 : 8, 8);
+  const experts = methodOf(method).allocated ? 8 : 1;
+  const allocation = uniformAllocation(config.layers, targetNames, experts, 8);
   const layout = layoutAdapter(
     {
+      ...defaultSettings(),
       method,
       targets: targetNames,
       rank: 8,
-      topK: 2,
       alpha: 16,
-      scale: 'constant',
       dropout: 0,
       allocation,
     },
@@ -109,7 +110,7 @@ export async function timeSteps(
       balanceScale: 0.001,
       number,
     };
-    runtime.micro(batch, scalars, 2e9);
+    runtime.micro(batch, scalars);
     runtime.update(scalars);
     return wait(gpu);
   };
@@ -122,8 +123,9 @@ export async function timeSteps(
   }
   gpu.check();
   const milliseconds = times.sort((a, b) => a - b)[Math.floor(times.length / 2)];
-  const flops = runtime.flops.micro + runtime.flops.update;
-  const rows = withProfile && gpu.timestamps ? await profile(gpu, runtime.compiled.micro!) : null;
+  const flops = runtime.flopsOf('micro', 'update');
+  const micro = runtime.programs.get('micro')!;
+  const rows = withProfile && gpu.timestamps ? await profile(gpu, micro) : null;
   const parameters = countParameters(layout);
   runtime.destroy();
   layout.store.destroy();

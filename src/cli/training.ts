@@ -1,186 +1,167 @@
-// A run as commands do it: search and training, progress on stderr, files in the run's folder,
-// Ctrl-C.
+// A run as commands do it: progress on stderr, files in the run's folder, Ctrl-C.
+import { siteCost } from '../adapters/methods/methods.ts';
 import { type Allocation, parameterCount, siteDims } from '../allocation/allocation.ts';
 import { allocationFiles, gsvLine, SEARCH_FILES, searchStateFile } from '../files/search-files.ts';
 import { resolveAllocation } from '../settings/resolve-allocation.ts';
-import { type RunConfig, searches, trains } from '../settings/run-config.ts';
+import { trains } from '../settings/run-config.ts';
 import { RunControl } from '../train/control.ts';
 import { mebibytes } from '../train/memory/fit.ts';
+import { type RunEvent, type RunInput, run } from '../train/run.ts';
 import { namedVectors } from '../train/search/layout.ts';
-import { type SearchInput, SearchSession } from '../train/search/session.ts';
+import type { SearchStage } from '../train/search/stage.ts';
 import { searchSites } from '../train/search/values.ts';
-import { type RunInput, Session } from '../train/session.ts';
+import type { TrainingStage } from '../train/training.ts';
 import type { Context } from './command.ts';
 import type { RunFolder } from './outputs.ts';
 import { duration } from './progress.ts';
 
 const METRICS = 'metrics.jsonl';
 
-/** Does `work` with a control that Ctrl-C stops. */
-async function interruptible<T>(
-  { io, progress }: Context,
-  what: string,
-  work: (control: RunControl) => Promise<T>,
-): Promise<T> {
-  const control = new RunControl();
-  const release = io.onInterrupt(() => {
-    progress.note(`Stopping after this step; ${what} is kept. Ctrl-C again quits at once.`);
-    control.stop();
-  });
-  try {
-    return await work(control);
-  } finally {
-    release();
-  }
-}
-
-/**
- * Trains to the end or until Ctrl-C, and writes the run's files where there is a folder for them.
- * The adapter stays on the device.
- */
-export async function trainRun(
-  context: Context,
-  input: RunInput,
-  folder: RunFolder | null,
-): Promise<{ session: Session; stopped: boolean; seconds: number }> {
-  const { progress } = context;
-  const started = performance.now();
-  return interruptible(context, 'what was trained', async (control) => {
-    let tokens = 0;
-    const session = await Session.create({
-      ...input,
-      control,
-      hooks: {
-        onProgress: (task, done, total) => progress.update(task, done, total),
-        onStep: (m, total) => {
-          folder?.log(METRICS, JSON.stringify(m));
-          tokens += m.tokens;
-          const speed = Math.round(tokens / m.seconds);
-          progress.update(
-            'Training: step',
-            m.step,
-            total,
-            `loss ${m.loss.toFixed(4)} · ${speed} tokens/s`,
-          );
-        },
-        onValidation: (m) => {
-          folder?.log(METRICS, JSON.stringify(m));
-          progress.note(`Step ${m.step}: validation loss ${m.validation_loss.toFixed(4)}`);
-        },
-      },
-    });
-    const { choice, layout, steps } = session;
-    folder?.describe({ config: input.config, steps, layout, choice });
-    if (input.config.memory !== null)
-      progress.note(
-        `Memory: ${mebibytes(choice.bill.total)} with micro-batch ${choice.microBatch}, recomputation "${choice.recompute}", ${choice.chunk} rows of logits at a time`,
-      );
-    await session.run();
-    folder?.save(session.layout, await session.values(), input.model.name);
-    const stopped = control.stopped && session.done < session.steps;
-    const seconds = (performance.now() - started) / 1000;
-    progress.note(
-      `${stopped ? `Stopped after ${session.done} of` : 'Trained'} ${session.steps} steps in ${duration(seconds)}`,
-    );
-    return { session, stopped, seconds };
-  });
-}
-
-/** What a search found, by its GSVs as they stood at its end. */
-export interface Found {
-  allocation: Allocation;
-  steps: number;
+/** What came of a run. */
+export interface Outcome {
+  /** Upper steps of the search; null without one. */
+  searchSteps: number | null;
+  /** The training, its adapter still on the device; null where none came to its end. */
+  training: TrainingStage | null;
+  /** Ctrl-C ended it before its end. */
   stopped: boolean;
-  seconds: number;
 }
 
 /**
- * Searches to the end or until Ctrl-C, writes the search's files where there is a folder for them,
- * and frees the search.
- */
-export async function searchRun(
-  context: Context,
-  input: SearchInput,
-  folder: RunFolder | null,
-): Promise<Found> {
-  const { progress } = context;
-  const started = performance.now();
-  return interruptible(context, 'the allocation found so far', async (control) => {
-    let tell: (step: number, loss: number | null, values: Float32Array) => void = () => undefined;
-    const session = await SearchSession.create({
-      ...input,
-      control,
-      hooks: {
-        onProgress: (task, done, total) => progress.update(task, done, total),
-        onLower: (m) => folder?.log(METRICS, JSON.stringify(m)),
-        onUpper: (m, values, total) => {
-          tell(m?.step ?? 0, m?.upper_loss ?? null, values);
-          if (m)
-            progress.update(
-              'Searching: step',
-              m.step,
-              total,
-              `upper loss ${m.upper_loss.toFixed(4)}`,
-            );
-        },
-      },
-    });
-    try {
-      const { layout, steps } = session;
-      const vectors = namedVectors(layout).upper;
-      tell = (step, loss, values) =>
-        folder?.log(SEARCH_FILES.history, gsvLine(vectors, step, loss, values));
-      await session.run();
-      const allocation = await session.selection();
-      for (const [name, contents] of Object.entries(allocationFiles(allocation)))
-        folder?.write(name, contents);
-      folder?.write(SEARCH_FILES.state, searchStateFile(layout, await session.state()));
-      const stopped = control.stopped && session.done < steps;
-      const seconds = (performance.now() - started) / 1000;
-      const experts = Object.values(allocation.experts).reduce((a, b) => a + b, 0);
-      progress.note(
-        `${stopped ? `Stopped after ${session.done} of` : 'Searched'} ${steps} steps in ${duration(seconds)}: ${experts} experts in ${searchSites(layout).length} linears, ${parameterCount(allocation, siteDims(input.model.config))} parameters`,
-      );
-      return { allocation, steps: session.done, stopped, seconds };
-    } finally {
-      session.destroy();
-    }
-  });
-}
-
-/** Where the stages of a run start, where not from the seed. */
-export interface Start {
-  search?: SearchInput['init'];
-  train?: RunInput['init'];
-}
-
-/**
- * Search, allocation, training: those stages that the settings ask for. Without a search the
- * allocation is given.
+ * Goes through a run to its end or until Ctrl-C, and writes its files where there is a folder for
+ * them. What was found or trained until then is kept.
  */
 export async function wholeRun(
   context: Context,
-  { model, rows, config }: Pick<RunInput, 'model' | 'rows'> & { config: RunConfig },
-  given: Allocation | null,
+  input: Omit<RunInput, 'control' | 'review'>,
   folder: RunFolder | null,
-  start: Start = {},
-): Promise<{ found: Found | null; session: Session | null; stopped: boolean }> {
-  try {
-    const found = searches(config)
-      ? await searchRun(context, { model, rows, config, init: start.search }, folder)
-      : null;
-    if (found?.stopped || !trains(config))
-      return { found, session: null, stopped: found?.stopped ?? false };
-    const allocation = found
-      ? resolveAllocation(config, model.config, found.allocation)
-      : (given ?? undefined);
-    const { session, stopped } = await trainRun(
-      context,
-      { model, rows, config, allocation, init: start.train },
-      folder,
+): Promise<Outcome> {
+  const { config, model } = input;
+  const control = new RunControl();
+  const log = new RunLog(context, input, folder, control);
+  const release = context.io.onInterrupt(() => {
+    context.progress.note(
+      `Stopping after this step; ${log.kept} is kept. Ctrl-C again quits at once.`,
     );
-    return { found, session, stopped };
+    control.stop();
+  });
+  const review = (found: Allocation, error?: unknown) => {
+    if (error) throw error;
+    return control.stopped || !trains(config)
+      ? null
+      : resolveAllocation(config, model.config, found);
+  };
+  try {
+    for await (const event of run({ ...input, control, review })) await log.on(event);
+    const { outcome } = log;
+    outcome.stopped ||= control.stopped && trains(config) && !outcome.training;
+    return outcome;
   } finally {
+    release();
     folder?.close();
+  }
+}
+
+/** What a run's events do to terminal and files. */
+class RunLog {
+  readonly outcome: Outcome = { searchSteps: null, training: null, stopped: false };
+  /** What Ctrl-C leaves of the stage. */
+  kept = 'what was trained';
+  private started = performance.now();
+  private tokens = 0;
+  private vectors: Parameters<typeof gsvLine>[0] = [];
+
+  constructor(
+    private readonly context: Context,
+    private readonly input: Omit<RunInput, 'control' | 'review'>,
+    private readonly folder: RunFolder | null,
+    private readonly control: RunControl,
+  ) {}
+
+  async on(event: RunEvent): Promise<void> {
+    const { folder } = this;
+    const { progress } = this.context;
+    switch (event.type) {
+      case 'phase':
+        if (event.phase === 'compiling') this.started = performance.now();
+        break;
+      case 'progress':
+        progress.update(event.task, event.done, event.total);
+        break;
+      case 'search-began':
+        this.kept = 'the allocation found so far';
+        this.vectors = namedVectors(event.stage.layout).upper;
+        break;
+      case 'upper': {
+        const { metrics, values, total } = event;
+        const [step, loss] = metrics ? [metrics.step, metrics.upper_loss] : [0, null];
+        folder?.log(SEARCH_FILES.history, gsvLine(this.vectors, step, loss, values));
+        if (loss !== null)
+          progress.update('Searching: step', step, total, `upper loss ${loss.toFixed(4)}`);
+        break;
+      }
+      case 'found':
+        await this.found(event.stage, event.allocation);
+        break;
+      case 'training-began':
+        this.kept = 'what was trained';
+        this.began(event.stage);
+        break;
+      case 'step': {
+        const { metrics: m, total } = event;
+        folder?.log(METRICS, JSON.stringify(m));
+        if (m.stage === 'search') break;
+        this.tokens += m.tokens;
+        const speed = Math.round(this.tokens / m.seconds);
+        const what = `loss ${m.loss.toFixed(4)} · ${speed} tokens/s`;
+        progress.update('Training: step', m.step, total, what);
+        break;
+      }
+      case 'validation': {
+        const { step, validation_loss: loss } = event.metrics;
+        folder?.log(METRICS, JSON.stringify(event.metrics));
+        progress.note(`Step ${step}: validation loss ${loss.toFixed(4)}`);
+        break;
+      }
+      case 'trained':
+        folder?.save(event.stage.layout, await event.stage.values(), this.input.model.name);
+        this.over(event.stage, 'Trained');
+        this.outcome.training = event.stage;
+    }
+  }
+
+  private async found(stage: SearchStage, allocation: Allocation): Promise<void> {
+    const { folder } = this;
+    for (const [name, contents] of Object.entries(allocationFiles(allocation)))
+      folder?.write(name, contents);
+    folder?.write(SEARCH_FILES.state, searchStateFile(stage.layout, await stage.values()));
+    const experts = Object.values(allocation.experts).reduce((a, b) => a + b, 0);
+    const parameters = parameterCount(
+      allocation,
+      siteCost(this.input.config.adapter.method, siteDims(this.input.model.config)),
+    );
+    const linears = searchSites(stage.layout).length;
+    this.over(
+      stage,
+      'Searched',
+      `: ${experts} experts in ${linears} linears, ${parameters} parameters`,
+    );
+    this.outcome.searchSteps = stage.done;
+  }
+
+  private began({ config, choice, layout, steps }: TrainingStage): void {
+    this.folder?.describe({ config, steps, layout, choice });
+    if (config.memory !== null)
+      this.context.progress.note(
+        `Memory: ${mebibytes(choice.bill.total)} with micro-batch ${choice.microBatch}, recomputation "${choice.recompute}", ${choice.chunk} rows of logits at a time`,
+      );
+  }
+
+  private over({ done, steps }: SearchStage | TrainingStage, did: string, what = ''): void {
+    this.outcome.stopped = this.control.stopped && done < steps;
+    const seconds = (performance.now() - this.started) / 1000;
+    this.context.progress.note(
+      `${this.outcome.stopped ? `Stopped after ${done} of` : did} ${steps} steps in ${duration(seconds)}${what}`,
+    );
   }
 }

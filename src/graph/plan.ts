@@ -27,8 +27,6 @@ export function fitSlots<S extends { size: number }>(
 export interface Plan {
   slots: Map<Tensor, number>;
   slotBytes: number[];
-  /** Sum over activations, as if nothing were shared. */
-  unplannedBytes: number;
 }
 
 interface Life {
@@ -57,8 +55,7 @@ function lives(commands: readonly Command[]): Life[] {
  * @param share false gives each tensor its own buffer, to bisect aliasing bugs
  */
 export function plan(commands: readonly Command[], share = true): Plan {
-  const all = lives(commands);
-  const order = [...all].sort((a, b) => b.bytes - a.bytes || a.first - b.first);
+  const order = lives(commands).sort((a, b) => b.bytes - a.bytes || a.first - b.first);
   const slots = new Map<Tensor, number>();
   const slotBytes: number[] = [];
   const occupants: Life[][] = [];
@@ -71,7 +68,7 @@ export function plan(commands: readonly Command[], share = true): Plan {
     slotBytes[slot] = Math.max(slotBytes[slot] ?? 0, life.bytes);
     slots.set(life.tensor, slot);
   }
-  return { slots, slotBytes, unplannedBytes: all.reduce((sum, l) => sum + l.bytes, 0) };
+  return { slots, slotBytes };
 }
 
 /** Bytes of the widest activation. */

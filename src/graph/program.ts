@@ -95,6 +95,9 @@ const CAUTIOUS_FLOPS = 2e9;
 
 /** A program that can be replayed. */
 export class Program {
+  /** Flops of one replay. */
+  readonly flops: number;
+
   private constructor(
     private readonly gpu: Gpu,
     readonly commands: readonly Command[],
@@ -103,11 +106,8 @@ export class Program {
     private readonly own: readonly GPUBuffer[],
     /** Resolves a tensor of this program to its buffer, activations included. */
     readonly bufferOf: (t: Tensor) => GPUBuffer,
-  ) {}
-
-  /** Flops of one replay. */
-  get flops(): number {
-    return this.commands.reduce((sum, c) => sum + (c.type === 'dispatch' ? c.flops : 0), 0);
+  ) {
+    this.flops = commands.reduce((sum, c) => sum + (c.type === 'dispatch' ? c.flops : 0), 0);
   }
 
   /**

@@ -1,7 +1,7 @@
 // Pause, resume and stop of a run: asked from outside, obeyed by the step loop between steps; and
 // the time that a run has worked.
 
-/** Handed to a run; the loop calls `gate` between steps. */
+/** Handed to a run; the loop of each stage calls `gate` between steps. */
 export class RunControl {
   private release: (() => void) | null = null;
   private waiting: Promise<void> | null = null;
@@ -38,36 +38,39 @@ export class RunControl {
     this.resume();
   }
 
-  /**
-   * Waits while paused. Resolves with false once stopped. `onPause` is told when a wait begins and
-   * ends.
-   */
-  async gate(onPause?: (paused: boolean) => void): Promise<boolean> {
+  /** Forgets stops: what they ended is over, and another stage begins. */
+  begin(): void {
+    this.stops = 0;
+  }
+
+  /** Waits while paused. Resolves with false once stopped. `onPause` is told as a wait begins and ends. */
+  async gate(onPause: (paused: boolean) => void | Promise<void>): Promise<boolean> {
     while (this.waiting && !this.stopped) {
-      onPause?.(true);
+      await onPause(true);
       await this.waiting;
-      onPause?.(false);
+      await onPause(false);
     }
     return !this.stopped;
   }
 }
 
-/** Seconds of work since a run began, pauses left out. */
+/** Seconds of work, pauses left out. */
 export class Clock {
-  private started = performance.now();
-  private pausedSince = 0;
+  private since: number | null = null;
 
-  start(): void {
-    this.started = performance.now();
-  }
+  /** @param before seconds counted already */
+  constructor(private before = 0) {}
 
   get seconds(): number {
-    return (performance.now() - this.started) / 1000;
+    return this.before + (this.since === null ? 0 : (performance.now() - this.since) / 1000);
   }
 
-  /** Leaves out what lies between paused(true) and paused(false). */
-  paused(begins: boolean): void {
-    if (begins) this.pausedSince = performance.now();
-    else this.started += performance.now() - this.pausedSince;
+  start(): void {
+    this.since = performance.now();
+  }
+
+  stop(): void {
+    this.before = this.seconds;
+    this.since = null;
   }
 }

@@ -7,12 +7,12 @@ import { tooWide } from '../gpu/buffers.ts';
 import { widest } from '../graph/plan.ts';
 import { generate } from '../model/generate.ts';
 import type { LoadedModel } from '../model/load.ts';
-import { InputError } from '../util/error.ts';
+import { STATISTICS } from '../ops/loss.ts';
+import { InputError, invariant } from '../util/error.ts';
 import { batchStates, LAVISH, microBatch as layOut, lossTokens, type Row } from './batch.ts';
 import { recordEvaluation } from './programs.ts';
 import { shapeOf } from './run-rows.ts';
 import { Runtime } from './runtime.ts';
-import { meanLoss } from './session.ts';
 
 /** The figures of an evaluation. */
 export interface Evaluation {
@@ -103,6 +103,31 @@ export async function exactMatches(
     onProgress?.(Math.min(order.length, at + size), order.length);
   }
   return results;
+}
+
+/**
+ * Mean cross-entropy over all loss-carrying tokens of rows, in batches of the runtime's shape.
+ * @param onProgress may throw to stop
+ */
+export async function meanLoss(
+  runtime: Runtime,
+  rows: readonly Row[],
+  onProgress?: (done: number, of: number) => void | Promise<void>,
+): Promise<number> {
+  const size = runtime.shape.rows;
+  await onProgress?.(0, rows.length);
+  let sum = 0;
+  let tokens = 0;
+  for (let at = 0; at < rows.length; at += size) {
+    const batch = layOut(rows.slice(at, at + size), runtime.shape);
+    runtime.evaluate(batch);
+    const s = await runtime.readStatistics();
+    invariant(s[STATISTICS.tokens] === batch.lossTokens, 'the GPU did not finish an evaluation');
+    sum += s[STATISTICS.crossEntropy];
+    tokens += batch.lossTokens;
+    await onProgress?.(Math.min(rows.length, at + size), rows.length);
+  }
+  return sum / tokens;
 }
 
 /**

@@ -8,25 +8,27 @@ import { goldenRows, test } from '../testing/fixtures.ts';
 import { goldenFolder, goldenJson } from '../testing/golden.ts';
 import { relativeError } from '../testing/gpu.ts';
 import { namedVectors } from './search/layout.ts';
-import { SearchSession } from './search/session.ts';
 import { searchGradients, searchLayout } from './search/setup.ts';
-import { Session } from './session.ts';
+import { SearchStage } from './search/stage.ts';
+import { TrainingStage } from './training.ts';
 
 test('gpu kernels: 20 training steps follow PyTorch', async ({ adapted, own }) => {
   const { model, layout, values, rows } = await adapted('train-moe', 'gpu');
   const config = parseTrainingConfig(await goldenJson('train-moe', 'run.json'), 'run.json');
   const golden = await goldenJson<{ loss: number }[]>('train-moe', 'run.golden.json');
   const losses: number[] = [];
-  const session = await Session.create({
+  const stage = await TrainingStage.create({
     model,
     rows,
     config,
     allocation: layout.spec.allocation,
     init: async () => values,
-    hooks: { onStep: ({ loss }) => losses.push(loss) },
+    emit: (event) => {
+      if (event.type === 'step') losses.push(event.metrics.loss);
+    },
   });
-  own(session);
-  await session.run();
+  own(stage);
+  await stage.run();
   expect(losses).toHaveLength(20);
   losses.forEach((loss, i) => {
     expect(Math.abs(loss - golden[i].loss), `step ${i + 1}`).toBeLessThan(1e-3);
@@ -68,12 +70,12 @@ test('gpu kernels: a search ends with the GSVs of the device’s own kernels (1e
       const ids = Array.from({ length: 5 + (r % 7) }, (_, t) => (3 + 5 * r + 7 * t) % 100);
       return { ids, labels: ids };
     });
-    const session = await SearchSession.create({ model, rows, config });
+    const stage = await SearchStage.create({ model, rows, config });
     try {
-      await session.run();
-      ends.push((await session.state()).upper);
+      await stage.run();
+      ends.push((await stage.values()).upper);
     } finally {
-      session.destroy();
+      stage.destroy();
     }
   }
   expect(relativeError(ends[0], ends[1])).toBeLessThan(1e-3);

@@ -2,11 +2,20 @@
 // when all of them are in flight.
 import { idle } from '../gpu/buffers.ts';
 import type { Gpu } from '../gpu/device.ts';
-import { STATISTICS } from '../ops/loss.ts';
-import { invariant } from '../util/error.ts';
 
 /** Copies on their way at once. */
 export const RING_SLOTS = 3;
+
+/** What the host knows of a step whose statistics are on their way. */
+export interface PendingStep {
+  step: number;
+  /** What the device leaves as the step's number. */
+  sentinel: number;
+  /** Loss-carrying tokens, and tokens without padding, of the batch. */
+  lossTokens: number;
+  tokens: number;
+  lr: number;
+}
 
 interface Slot {
   buffer: GPUBuffer;
@@ -24,7 +33,7 @@ export class StatisticsRing {
   constructor(
     private readonly gpu: Gpu,
     private readonly sources: readonly GPUBuffer[],
-    private readonly deliver: (values: Float32Array[], tag: number) => void,
+    private readonly deliver: (values: Float32Array[], step: PendingStep) => void,
     slots = RING_SLOTS,
   ) {
     this.sizes = sources.map((s) => s.size);
@@ -40,7 +49,7 @@ export class StatisticsRing {
    * Queues a copy of the sources as they will be after the work submitted so far, then zeroes the
    * first of them.
    */
-  async push(tag: number): Promise<void> {
+  async push(step: PendingStep): Promise<void> {
     const slot = this.slots[this.next];
     this.next = (this.next + 1) % this.slots.length;
     await slot.pending;
@@ -62,7 +71,7 @@ export class StatisticsRing {
         return new Float32Array(all, at - size, size / 4);
       });
       await before; // the waits for several slots may end in any order
-      this.deliver(values, tag);
+      this.deliver(values, step);
     });
     this.delivered = slot.pending;
     // A failure is reported where it is awaited; this keeps it from being unhandled meanwhile.
@@ -77,40 +86,5 @@ export class StatisticsRing {
 
   destroy(): void {
     for (const s of this.slots) s.buffer.destroy();
-  }
-}
-
-/** What the host knows of a step whose statistics are on their way. */
-export interface Expected {
-  sentinel: number;
-  /** Loss-carrying tokens, and tokens without padding, of the batch. */
-  lossTokens: number;
-  tokens: number;
-  lr: number;
-}
-
-/** Steps whose statistics are on their way. */
-export class Expectations {
-  private readonly steps = new Map<number, Expected>();
-
-  constructor(private readonly what: string) {}
-
-  add(step: number, expected: Expected): void {
-    this.steps.set(step, expected);
-  }
-
-  /**
-   * What was expected of a step that has arrived with statistics `s`, or the error if the device
-   * did not finish it.
-   */
-  take(step: number, s: Float32Array): Expected | Error {
-    const want = this.steps.get(step);
-    invariant(want, `statistics of ${this.what} ${step} came twice`);
-    this.steps.delete(step);
-    const { sentinel, tokens } = STATISTICS;
-    if (s[sentinel] === want.sentinel && s[tokens] === want.lossTokens) return want;
-    return new Error(
-      `The GPU did not finish ${this.what} ${step}: it counted ${s[tokens]} loss-carrying tokens of ${want.lossTokens} and left step number ${s[sentinel]}.`,
-    );
   }
 }

@@ -1,164 +1,113 @@
-// A model with an adapter on a device: the states that programs share, and the programs of a
-// training run.
+// A model with an adapter on a device: the programs of a training, or of an evaluation.
 import type { AdapterLayout } from '../adapters/layout.ts';
-import { createStaging, readBuffer, writeBuffer } from '../gpu/buffers.ts';
-import { Memory, Program } from '../graph/program.ts';
 import type { Recorder } from '../graph/recorder.ts';
 import type { Tensor } from '../graph/tensor.ts';
-import type { LoadedModel } from '../model/load.ts';
+import type { LoadedModel, SymbolicModel } from '../model/load.ts';
 import { STATISTICS } from '../ops/loss.ts';
 import {
   type BatchShape,
-  type BatchStates,
   batchStates,
   LAVISH,
   type MicroBatch,
   type StepScalars,
-  stepBytes,
   type Thrift,
-  writeBatch,
 } from './batch.ts';
+import { ProgramSet, type Recording } from './program-set.ts';
 import { recordEvaluation, recordMicro, recordUpdate } from './programs.ts';
 
-/** Options of a runtime. */
-export interface RuntimeOptions {
+/** What the programs of a training depend on. */
+export interface TrainingOptions {
   dropout: boolean;
   /** By default memory is not saved on. It changes no bit. */
   thrift?: Thrift;
   /** No `micro` and no `update`. */
   evaluateOnly?: boolean;
+}
+
+/** Options of a runtime. */
+export interface RuntimeOptions extends TrainingOptions {
   /** false gives every activation a buffer of its own, to bisect aliasing. */
   share?: boolean;
   onProgress?: (done: number, of: number) => void;
 }
 
-/** A model, an adapter (or none) and the programs of one batch shape. */
-export class Runtime {
-  readonly memory: Memory;
-  private readonly states: BatchStates;
-  private readonly staging: GPUBuffer;
-  /** Cross-entropy of each target of the last evaluation. */
-  private losses: Tensor;
-  private programs: { micro: Program | null; update: Program | null; evaluate: Program };
+type TrainingProgram = 'micro' | 'update' | 'evaluate';
 
+/** A training, symbolic. */
+export interface TrainingRecording extends Recording<TrainingProgram> {
+  layout: AdapterLayout | null;
+  /** Cross-entropy of each target of the last evaluation. */
+  losses: Tensor;
+}
+
+/** Records `micro` and `update` where there is an adapter to train, and `evaluate`. Needs no GPU. */
+export function recordTraining(
+  model: SymbolicModel,
+  layout: AdapterLayout | null,
+  shape: BatchShape,
+  { dropout, thrift = LAVISH, evaluateOnly = false }: TrainingOptions,
+): TrainingRecording {
+  const batch = batchStates(shape, layout?.routedExperts ?? 0);
+  const passes = { model, layout, shape, states: batch };
+  const programs = new Map<TrainingProgram, Recorder>();
+  if (layout && !evaluateOnly) {
+    programs.set('micro', recordMicro(passes, dropout, thrift));
+    programs.set('update', recordUpdate(model.variants, layout, batch));
+  }
+  const { rec, losses } = recordEvaluation(passes, thrift);
+  programs.set('evaluate', rec);
+  return {
+    shape,
+    layout,
+    losses,
+    stores: layout ? [layout.store] : [],
+    batch,
+    states: Object.values(batch),
+    programs,
+    readback: Math.max(STATISTICS.size, shape.targets),
+  };
+}
+
+/** A model, an adapter (or none) and the programs of one batch shape. */
+export class Runtime extends ProgramSet<TrainingProgram> {
   private constructor(
-    readonly model: LoadedModel,
-    readonly layout: AdapterLayout | null,
-    readonly shape: BatchShape,
+    model: LoadedModel,
+    private readonly recording: TrainingRecording,
   ) {
-    this.memory = new Memory(model.gpu, layout ? [layout.store] : []);
-    for (const t of model.weights.all) this.memory.share(t, model.memory.get(t));
-    this.states = batchStates(shape, layout?.routedExperts ?? 0);
-    for (const t of Object.values(this.states)) this.memory.allocate(t);
-    this.staging = createStaging(model.gpu, Math.max(STATISTICS.size, shape.targets) * 4);
-    this.programs = { micro: null, update: null, evaluate: null as unknown as Program };
-    this.losses = this.states.targets;
+    super(model, recording);
   }
 
-  /**
-   * Records and compiles: `micro` and `update` where there is an adapter, and `evaluate`.
-   * Parameters must be allocated.
-   */
+  /** Records and compiles. Parameters must be allocated. */
   static async create(
     model: LoadedModel,
     layout: AdapterLayout | null,
     shape: BatchShape,
     options: RuntimeOptions,
   ): Promise<Runtime> {
-    const runtime = new Runtime(model, layout, shape);
-    const passes = { model, layout, shape, states: runtime.states };
-    const thrift = options.thrift ?? LAVISH;
-    const compile = (rec: Recorder) =>
-      Program.compile(rec, runtime.memory, {
-        share: options.share,
-        onProgress: options.onProgress,
-      });
-    if (layout && !options.evaluateOnly) {
-      runtime.programs.micro = await compile(recordMicro(passes, options.dropout, thrift));
-      runtime.programs.update = await compile(recordUpdate(model.variants, layout, runtime.states));
-    }
-    const { rec, losses } = recordEvaluation(passes, thrift);
-    runtime.losses = losses;
-    runtime.programs.evaluate = await compile(rec);
+    const recording = recordTraining(model, layout, shape, options);
+    const runtime = new Runtime(model, recording);
+    await runtime.compile(recording, options);
     return runtime;
   }
 
-  /** Flops of a micro-step (forward and backward), of an update, and of an evaluation. */
-  get flops(): { micro: number; update: number; evaluate: number } {
-    const { micro, update, evaluate } = this.programs;
-    return { micro: micro?.flops ?? 0, update: update?.flops ?? 0, evaluate: evaluate.flops };
-  }
-
-  /** The compiled programs, for the profiler. */
-  get compiled(): Readonly<Record<'micro' | 'update', Program | null>> & { evaluate: Program } {
-    return this.programs;
-  }
-
-  /** Writes the step uniform; scalars left out are 0. */
-  writeStep(s: StepScalars): void {
-    this.model.gpu.device.queue.writeBuffer(this.memory.step, 0, stepBytes(s));
-  }
-
-  /** Writes a micro-batch's inputs. */
-  writeBatch(batch: MicroBatch): void {
-    writeBatch(this.memory, this.states, batch);
-  }
-
   /** Forward and backward of a micro-batch; adds into the gradients and the statistics. */
-  micro(batch: MicroBatch, scalars: StepScalars, flopsPerSubmit?: number): void {
-    this.writeBatch(batch);
-    this.writeStep(scalars);
-    this.programs.micro!.replay({ flopsPerSubmit });
+  micro(batch: MicroBatch, scalars: StepScalars): void {
+    this.replay('micro', batch, scalars);
   }
 
   /** Clip and AdamW; zeroes the gradients. */
   update(scalars: StepScalars): void {
-    this.writeStep(scalars);
-    this.programs.update!.replay();
+    this.replay('update', null, scalars);
   }
 
   /** Forward only; adds into the statistics. */
-  evaluate(batch: MicroBatch, flopsPerSubmit?: number): void {
-    this.writeBatch(batch);
-    this.writeStep({});
-    this.programs.evaluate.replay({ flopsPerSubmit });
-  }
-
-  /** The buffers of statistics and routing, to copy from. */
-  get statistics(): { statistics: GPUBuffer; routing: GPUBuffer } {
-    return {
-      statistics: this.memory.get(this.states.statistics),
-      routing: this.memory.get(this.states.routing),
-    };
-  }
-
-  /** Reads the statistics and zeroes them. Waits for the work before. */
-  async readStatistics(): Promise<Float32Array> {
-    const { statistics } = this.statistics;
-    const values = new Float32Array(
-      await readBuffer(this.model.gpu, statistics, 0, statistics.size, this.staging),
-    );
-    this.clearStatistics();
-    return values;
+  evaluate(batch: MicroBatch): void {
+    this.replay('evaluate', batch);
   }
 
   /** Cross-entropy (targets) of an evaluation that nothing has followed. Waits for it. */
   async readLosses(): Promise<Float32Array> {
-    const buffer = this.programs.evaluate.bufferOf(this.losses);
-    return new Float32Array(
-      await readBuffer(this.model.gpu, buffer, 0, this.shape.targets * 4, this.staging),
-    );
-  }
-
-  /** Zeroes the statistics. */
-  clearStatistics(): void {
-    writeBuffer(this.model.gpu, this.statistics.statistics, new Float32Array(STATISTICS.size));
-  }
-
-  /** Frees the runtime's own buffers; weights and parameters stay. */
-  destroy(): void {
-    for (const p of Object.values(this.programs)) p?.destroy();
-    this.memory.destroy();
-    this.staging.destroy();
+    const buffer = this.programs.get('evaluate')!.bufferOf(this.recording.losses);
+    return new Float32Array(await this.read(buffer, this.shape.targets * 4));
   }
 }

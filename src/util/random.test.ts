@@ -49,15 +49,6 @@ describe('Random', () => {
     expect(r.int(1)).toBe(0);
   });
 
-  test('a restored stream continues bit for bit, also in the middle of a pair of normals', () => {
-    const r = new Random(5, 'resume');
-    r.normal();
-    const copy = Random.restore(JSON.parse(JSON.stringify(r.state())));
-    expect(Array.from({ length: 5 }, () => copy.normal())).toEqual(
-      Array.from({ length: 5 }, () => r.normal()),
-    );
-  });
-
   test('permutation holds every index once and differs by seed', () => {
     const p = permutation(100, 1);
     expect([...p].sort((a, b) => a - b)).toEqual(Array.from({ length: 100 }, (_, i) => i));

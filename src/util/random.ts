@@ -29,7 +29,7 @@ export const streamKey = (seed: number, purpose: string): number =>
  * independent streams.
  */
 export class Random {
-  #rng: JumpableRandomGenerator;
+  readonly #rng: JumpableRandomGenerator;
   #spare: number | null = null;
 
   constructor(seed: number, purpose: string) {
@@ -66,19 +66,6 @@ export class Random {
       [values[i], values[j]] = [values[j], values[i]];
     }
     return values;
-  }
-
-  /** Numbers that name where the stream stands; `restore` continues from there, bit for bit. */
-  state(): number[] {
-    return [...this.#rng.getState(), ...(this.#spare === null ? [] : [this.#spare])];
-  }
-
-  /** A stream that continues where `state` was taken. */
-  static restore(state: readonly number[]): Random {
-    const random = new Random(0, '');
-    random.#rng = xoroshiro128plusFromState(state.slice(0, 4));
-    random.#spare = state[4] ?? null;
-    return random;
   }
 }
 

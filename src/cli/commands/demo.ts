@@ -65,14 +65,13 @@ by the base model and by the tuned one, and the time of the whole command; with 
     };
     const before = await answers('Before', null);
     folder?.begin(config, '.', loaded);
-    const { session, found, stopped } = await wholeRun(
+    const { training, searchSteps, stopped } = await wholeRun(
       context,
       { model: loaded, rows, config },
-      null,
       folder,
     );
-    if (stopped || !session) return 130;
-    const after = await answers('After', session.layout);
+    if (stopped || !training) return 130;
+    const after = await answers('After', training.layout);
     if (!o.json) {
       for (const example of heldOut.slice(0, SHOWN)) {
         const prompt = tokenizer
@@ -86,12 +85,12 @@ by the base model and by the tuned one, and the time of the whole command; with 
       }
     }
     const seconds = (performance.now() - started) / 1000;
-    const search = found && {
-      searchSteps: found.steps,
-      parameters: countParameters(session.layout),
+    const search = searchSteps !== null && {
+      searchSteps,
+      parameters: countParameters(training.layout),
     };
     io.out(
-      `${JSON.stringify({ exactMatchBefore: before.share, exactMatchAfter: after.share, ...search, steps: session.done, seconds })}\n`,
+      `${JSON.stringify({ exactMatchBefore: before.share, exactMatchAfter: after.share, ...search, steps: training.done, seconds })}\n`,
     );
     return 0;
   },

@@ -8,6 +8,7 @@ import { storeValues } from '../../files/adapter-files.ts';
 import { searchStateValues } from '../../files/search-files.ts';
 import type { ModelConfig } from '../../model/config.ts';
 import { type RunConfig, searches } from '../../settings/run-config.ts';
+import type { RunInput } from '../../train/run.ts';
 import { searchLayout } from '../../train/search/setup.ts';
 import { invariant } from '../../util/error.ts';
 import { command } from '../command.ts';
@@ -25,7 +26,7 @@ import {
 } from '../inputs.ts';
 import { flag, required, text } from '../options.ts';
 import { RunFolder } from '../outputs.ts';
-import { type Start, wholeRun } from '../training.ts';
+import { wholeRun } from '../training.ts';
 
 export const train = command({
   name: 'train',
@@ -54,22 +55,23 @@ docs/run.schema.json lists the settings of run.json.`,
     const allocation = searches(config)
       ? null
       : await readAllocation(config, o.config, model.config);
-    const start =
-      o.init === undefined ? {} : await initialTensors(o.init, config, model.config, allocation);
+    const init =
+      o.init === undefined
+        ? undefined
+        : await initialTensors(o.init, config, model.config, allocation);
     const { dataset } = await openData(context, model, paths, config.data);
     checkBatches(dataset.examples, config);
     checkMemory(model, dataset.examples, config, allocation);
     const loaded = await openModel(context, model, o.kernels);
     folder.begin(config, o.config === undefined ? '.' : dirname(o.config), loaded);
-    const { session, stopped } = await wholeRun(
+    const input = { model: loaded, rows: dataset.examples, config, init };
+    const { training, stopped } = await wholeRun(
       context,
-      { model: loaded, rows: dataset.examples, config },
-      allocation,
+      { ...input, allocation: allocation ?? undefined },
       folder,
-      start,
     );
     context.progress.note(
-      `Written: ${o.out}/${session ? 'adapter, ' : ''}${searches(config) ? 'allocation, ' : ''}config.json and metrics.jsonl`,
+      `Written: ${o.out}/${training ? 'adapter, ' : ''}${searches(config) ? 'allocation, ' : ''}config.json and metrics.jsonl`,
     );
     return stopped ? 130 : 0;
   },
@@ -84,7 +86,7 @@ async function initialTensors(
   config: RunConfig,
   model: ModelConfig,
   allocation: Allocation | null,
-): Promise<Start> {
+): Promise<RunInput['init']> {
   const { entries } = await openSafetensors(fileSource(path));
   if (searches(config)) {
     const values = await searchStateValues(searchLayout(config, model), entries, path);

@@ -9,7 +9,7 @@ import { parseTrainingConfig, searches } from '../../settings/run-config.ts';
 import { goldenFolder } from '../../testing/golden.ts';
 import { testGpu } from '../../testing/gpu.ts';
 import { RunControl } from '../../train/control.ts';
-import { SearchSession } from '../../train/search/session.ts';
+import { SearchStage } from '../../train/search/stage.ts';
 import { type RunOnce, runOnce } from './run-once.ts';
 
 /** Counts the bytes of buffers that are created and not destroyed from now on. */
@@ -88,7 +88,7 @@ test('runs and searches free what they put on the device; the same run again giv
   expect(bytes()).toBe(0);
 
   if (!searches(config)) throw new Error('the settings have a search');
-  const search = await SearchSession.create({ model, rows: examples, config });
+  const search = await SearchStage.create({ model, rows: examples, config });
   expect(bytes()).toBeGreaterThan(0);
   await search.run();
   const found = resolveAllocation(config, model.config, await search.selection());

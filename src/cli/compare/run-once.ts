@@ -8,8 +8,9 @@ import type { Tokenizer } from '../../data/text/tokenizer.ts';
 import type { LoadedModel } from '../../model/load.ts';
 import type { TrainingConfig } from '../../settings/run-config.ts';
 import type { RunControl } from '../../train/control.ts';
-import { evaluateExamples } from '../../train/evaluate.ts';
-import { Session } from '../../train/session.ts';
+import { type Evaluation, evaluateExamples } from '../../train/evaluate.ts';
+import { run } from '../../train/run.ts';
+import type { TrainingStage } from '../../train/training.ts';
 
 /** What one run needs. */
 export interface RunOnce {
@@ -48,37 +49,29 @@ export async function runOnce({
   onStep,
 }: RunOnce): Promise<Figures | null> {
   let validationLoss: number | null = null;
+  let found: Evaluation | null = null;
+  let stage: TrainingStage | null = null;
   const marks = [performance.now()];
-  const since = () => {
-    marks.push(performance.now());
-    return (marks[marks.length - 1] - marks[marks.length - 2]) / 1000;
-  };
-  const session = await Session.create({
-    model,
-    rows,
-    config,
-    allocation,
-    control,
-    hooks: {
-      onStep: (m, total) => onStep(m.step, total, m.loss),
-      onValidation: (m) => {
-        validationLoss = m.validation_loss;
-      },
-    },
-  });
+  const mark = () => marks.push(performance.now());
+  const alone = { ...config, search: false as const };
   try {
-    const prepare = since();
-    await session.run();
-    const train = since();
-    const { steps, layout } = session;
-    const found =
-      heldOut && !control.stopped
-        ? await evaluateExamples(model, layout, heldOut.examples, heldOut.tokenizer, {
-            microBatch: EVALUATED,
-          })
-        : null;
-    const evaluate = since();
+    for await (const event of run({ model, rows, config: alone, allocation, control })) {
+      if (event.type === 'training-began') {
+        stage = event.stage;
+        mark();
+      } else if (event.type === 'step') onStep(event.metrics.step, event.total, event.metrics.loss);
+      else if (event.type === 'validation') validationLoss = event.metrics.validation_loss;
+    }
+    mark();
+    if (!stage || control.stopped) return null;
+    const { layout, steps } = stage;
+    if (heldOut)
+      found = await evaluateExamples(model, layout, heldOut.examples, heldOut.tokenizer, {
+        microBatch: EVALUATED,
+      });
+    mark();
     if (control.stopped) return null;
+    const [prepare, train, evaluate] = marks.slice(1).map((at, i) => (at - marks[i]) / 1000);
     return {
       parameters: countParameters(layout),
       steps,
@@ -88,6 +81,6 @@ export async function runOnce({
       seconds: { prepare, train, evaluate },
     };
   } finally {
-    session.destroy();
+    stage?.layout.store.destroy();
   }
 }

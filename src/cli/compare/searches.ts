@@ -1,8 +1,10 @@
 // The searches of a comparison: one a method and seed, whose allocation is kept in files and used
 // by all of its runs.
+
 import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { z } from 'zod';
+import { siteCost } from '../../adapters/methods/methods.ts';
 import {
   type Allocation,
   parameterCount,
@@ -14,7 +16,8 @@ import type { LoadedModel } from '../../model/load.ts';
 import type { SearchConfig } from '../../settings/run-config.ts';
 import type { Row } from '../../train/batch.ts';
 import type { RunControl } from '../../train/control.ts';
-import { SearchSession, type UpperMetrics } from '../../train/search/session.ts';
+import { run } from '../../train/run.ts';
+import type { UpperMetrics } from '../../train/stage.ts';
 import { InputError } from '../../util/error.ts';
 import { readJson } from '../inputs.ts';
 
@@ -107,37 +110,26 @@ export class SearchFolder {
     const started = performance.now();
     const { model } = this;
     let last: UpperMetrics | null = null;
-    const session = await SearchSession.create({
-      model,
-      rows,
-      config,
-      control,
-      hooks: {
-        onUpper: (m, _, total) => {
-          if (!m) return;
-          last = m;
-          onStep(m.step, total, m.upper_loss);
-        },
-      },
-    });
-    try {
-      await session.run();
-      const metrics = last as UpperMetrics | null;
-      if (control.stopped || !metrics) return null;
-      const allocation = await session.selection();
-      const dims = siteDims(model.config);
+    for await (const event of run({ model, rows, config: { ...config, train: false }, control })) {
+      if (event.type === 'upper' && event.metrics) {
+        last = event.metrics;
+        onStep(last.step, event.total, last.upper_loss);
+      }
+      if (event.type !== 'found' || control.stopped || !last) continue;
+      const { stage, allocation } = event;
+      const cost = siteCost(config.adapter.method, siteDims(model.config));
       const found: SearchRecord = {
         hash: key.hash,
         seed: key.seed,
-        steps: session.steps,
+        steps: stage.steps,
         seconds: (performance.now() - started) / 1000,
-        parameters: parameterCount(allocation, dims),
-        upperLoss: metrics.upper_loss,
-        lambda: metrics.lambda,
+        parameters: parameterCount(allocation, cost),
+        upperLoss: last.upper_loss,
+        lambda: last.lambda,
         expectedParameters:
           config.search.estimator === 'paper'
             ? null
-            : metrics.share * parameterCount(session.layout.adapter.spec.allocation, dims),
+            : last.share * parameterCount(stage.layout.adapter.spec.allocation, cost),
         device: model.gpu.name,
         kernels: { ...model.variants.names },
       };
@@ -146,9 +138,8 @@ export class SearchFolder {
       for (const what of ['expert', 'rank', 'search'] as const)
         writeFileSync(this.path(key, what), `${JSON.stringify(contents[what], null, 2)}\n`);
       return { allocation, record: found };
-    } finally {
-      session.destroy();
     }
+    return null;
   }
 }
 

@@ -49,7 +49,5 @@ test('a row: ids and labels end to end, positions from 0, where each segment beg
     ids: Int32Array.of(6, 7, 8, 9, 1, 2, 3, 4, 5),
     labels: Int32Array.of(-100, -100, 8, 9, -100, -100, 3, -100, 5),
     positions: Int32Array.of(0, 1, 2, 3, 0, 1, 2, 0, 1),
-    starts: Int32Array.of(0, 0, 0, 0, 4, 4, 4, 7, 7),
-    examples: [2, 0, 1],
   });
 });

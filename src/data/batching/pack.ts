@@ -1,5 +1,5 @@
-// Packing: examples end to end in rows of maxLength, so that little is padding; where each begins,
-// so that none sees another.
+// Packing: examples end to end in rows of maxLength, so that little is padding; with positions, so
+// that none sees another.
 import { IGNORE } from '../dataset/example.ts';
 
 /** What is packed: token ids with labels aligned as in Hugging Face. */
@@ -15,12 +15,6 @@ export interface PackedRow {
   labels: Int32Array<ArrayBuffer>;
   /** Place of each token in its own example, from 0. */
   positions: Int32Array<ArrayBuffer>;
-  /**
-   * For each token, where its example begins in the row: it attends to tokens from there to itself.
-   */
-  starts: Int32Array<ArrayBuffer>;
-  /** The examples in it, by number, in the row's order. */
-  examples: readonly number[];
 }
 
 /**
@@ -80,21 +74,17 @@ export function packRow(
 ): PackedRow {
   const lengths = numbers.map((n) => Math.min(examples[n].ids.length, maxLength));
   const total = lengths.reduce((sum, n) => sum + n, 0);
-  const [ids, labels, positions, starts] = [
-    new Int32Array(total),
-    new Int32Array(total),
-    new Int32Array(total),
-    new Int32Array(total),
-  ];
+  const ids = new Int32Array(total);
+  const labels = new Int32Array(total);
+  const positions = new Int32Array(total);
   let at = 0;
   for (const [i, n] of numbers.entries()) {
     for (let t = 0; t < lengths[i]; t++) {
       ids[at + t] = examples[n].ids[t];
       labels[at + t] = t === 0 ? IGNORE : examples[n].labels[t];
       positions[at + t] = t;
-      starts[at + t] = at;
     }
     at += lengths[i];
   }
-  return { ids, labels, positions, starts, examples: numbers };
+  return { ids, labels, positions };
 }

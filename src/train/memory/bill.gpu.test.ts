@@ -19,8 +19,9 @@ import { Random } from '../../util/random.ts';
 import type { Row, Thrift } from '../batch.ts';
 import { evaluateExamples } from '../evaluate.ts';
 import { searchShapes, trainingShapes } from '../run-rows.ts';
-import { SearchSession } from '../search/session.ts';
-import { Session, type StepMetrics } from '../session.ts';
+import { SearchStage } from '../search/stage.ts';
+import type { StageEvent } from '../stage.ts';
+import { TrainingStage } from '../training.ts';
 import { generationBill } from './bill.ts';
 import { type Need, searchNeed, trainingNeed } from './fit.ts';
 
@@ -62,15 +63,14 @@ function needOf(model: Parameters<typeof searchNeed>[0], config: RunConfig): Nee
 
 /** A whole run; what it trained. */
 async function run(model: LoadedModel, config: RunConfig, thrift: Thrift): Promise<Float32Array> {
-  const session = searches(config)
-    ? await SearchSession.create({ model, rows, config, thrift })
-    : trains(config) && (await Session.create({ model, rows, config, thrift }));
-  if (!session) throw new Error('nothing to do');
-  await session.run();
-  const values =
-    session instanceof Session ? await session.values() : (await session.state()).upper;
-  session.destroy();
-  return values;
+  const stage = searches(config)
+    ? await SearchStage.create({ model, rows, config, thrift })
+    : trains(config) && (await TrainingStage.create({ model, rows, config, thrift }));
+  if (!stage) throw new Error('nothing to do');
+  await stage.run();
+  const values = await stage.values();
+  stage.destroy();
+  return values instanceof Float32Array ? values : values.upper;
 }
 
 const base: RunConfigInput = {
@@ -141,14 +141,16 @@ test('a small binding: fewer rows of logits at a time, the head in shards; losse
   if (!trains(config)) throw new Error('trains');
   const trained = async (of: LoadedModel, thrift?: Thrift) => {
     const losses: number[][] = [];
-    const hooks = {
-      onStep: ({ ce, balance, grad_norm }: StepMetrics) => losses.push([ce, balance, grad_norm]),
+    const emit = (event: StageEvent) => {
+      if (event.type !== 'step') return;
+      const { ce, balance, grad_norm } = event.metrics;
+      losses.push([ce, balance, grad_norm]);
     };
-    const session = await Session.create({ model: of, rows, config, thrift, hooks });
-    await session.run();
-    const { chunk, bill } = session.choice;
-    const found = { losses, values: await session.values() };
-    session.destroy();
+    const stage = await TrainingStage.create({ model: of, rows, config, thrift, emit });
+    await stage.run();
+    const { chunk, bill } = stage.choice;
+    const found = { losses, values: await stage.values() };
+    stage.destroy();
     return { chunk, largest: bill.largest.bytes, found };
   };
   const forced = await trained(model);

@@ -135,17 +135,15 @@ export function searchBill(
   options: SearchOptions,
 ): Bill {
   const ledger = new Ledger(model);
-  const { states, all, programs } = recordSearch(model, layout, shape, options);
-  const { statistics, routing } = states.batch;
+  const { named, states, programs, readback } = recordSearch(model, layout, shape, options);
   ledger.store(layout.adapter.store);
   ledger.store(layout.upper);
-  ledger.tensors('other', all);
-  ledger.add('other', 'staging', Math.max(STATISTICS.size, states.sizes.shape[0]) * 4);
+  ledger.tensors('other', states);
+  ledger.add('other', 'staging', readback * 4);
   const rings = ringBytes([
-    bytesOf(statistics),
-    bytesOf(routing),
-    bytesOf(states.noted),
-    bytesOf(states.cost.cost),
+    bytesOf(named.batch.statistics),
+    bytesOf(named.noted),
+    bytesOf(named.cost.cost),
     layout.upper.bytes,
   ]);
   ledger.add('other', 'staging', Math.max(rings, layout.adapter.store.bytes, layout.upper.bytes));

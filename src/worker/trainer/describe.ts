@@ -4,9 +4,8 @@ import type { Tokenizer } from '../../data/text/tokenizer.ts';
 import type { Gpu } from '../../gpu/device.ts';
 import { bytesOf, sizeOf, type Tensor } from '../../graph/tensor.ts';
 import type { LoadedModel } from '../../model/load.ts';
-import type { SearchConfig, TrainingConfig } from '../../settings/run-config.ts';
-import type { SearchSession } from '../../train/search/session.ts';
-import type { Session } from '../../train/session.ts';
+import type { SearchStage } from '../../train/search/stage.ts';
+import type { TrainingStage } from '../../train/training.ts';
 import type { DeviceReport, ModelReport, RunReport, SearchReport } from '../protocol/api.ts';
 
 export const describeDevice = ({
@@ -68,8 +67,7 @@ interface Split {
 
 /** A search is counted with its row scales; its cost in micro-steps is by counted operations. */
 export function describeSearch(
-  config: SearchConfig,
-  { layout, steps, cost }: SearchSession,
+  { config, layout, steps, cost }: SearchStage,
   split: Split,
 ): SearchReport {
   const { experts, adapter, sites, closable } = layout;
@@ -96,8 +94,7 @@ export function describeSearch(
 }
 
 export const describeTraining = (
-  config: TrainingConfig,
-  { layout, steps }: Session,
+  { config, layout, steps }: TrainingStage,
   split: Split,
 ): RunReport => ({
   config,
@@ -105,13 +102,9 @@ export const describeTraining = (
   steps,
   trainRows: split.train.length,
   validationRows: split.validation.length,
-  routed:
-    layout.spec.method === 'lora'
-      ? []
-      : Object.entries(layout.spec.allocation.experts).map(([path, experts]) => ({
-          path,
-          experts,
-        })),
+  routed: layout.method.routed
+    ? Object.entries(layout.spec.allocation.experts).map(([path, experts]) => ({ path, experts }))
+    : [],
 });
 
 const sitesOf = ({ groups }: AdapterLayout) => [...groups.values()].flatMap((g) => g.sites);

@@ -1,24 +1,20 @@
-// One run, from its settings to the adapter: a search and the review of what it found, where there
-// is one, and the training.
+// A run in the worker: its events told to the page, a person's review of what a search found, and
+// what is kept for the export.
 import { type Allocation, parseAllocation } from '../../allocation/allocation.ts';
 import { epochOf, filesOf } from '../../data/batching/split.ts';
 import { gsvLine } from '../../files/search-files.ts';
 import type { LoadedModel } from '../../model/load.ts';
 import { resolveAllocation } from '../../settings/resolve-allocation.ts';
-import {
-  type RunConfig,
-  type SearchConfig,
-  searches,
-  type TrainingConfig,
-  trains,
-} from '../../settings/run-config.ts';
+import { type RunConfig, trains } from '../../settings/run-config.ts';
 import type { Row } from '../../train/batch.ts';
 import { RunControl } from '../../train/control.ts';
+import { type RunEvent, run } from '../../train/run.ts';
 import { namedVectors } from '../../train/search/layout.ts';
-import { type LowerMetrics, SearchSession } from '../../train/search/session.ts';
-import { Session, type StepMetrics, type ValidationMetrics } from '../../train/session.ts';
+import type { SearchStage } from '../../train/search/stage.ts';
+import type { UpdateMetrics, UpperMetrics, ValidationMetrics } from '../../train/stage.ts';
+import type { TrainingStage } from '../../train/training.ts';
 import { InputError, isInputError } from '../../util/error.ts';
-import type { ReviewReport } from '../protocol/api.ts';
+import type { ReviewReport, WorkerEvent } from '../protocol/api.ts';
 import type { EventSender } from '../protocol/events.ts';
 import { describeSearch, describeTraining } from './describe.ts';
 import { Speed, timeLeft } from './speed.ts';
@@ -29,15 +25,31 @@ export interface RunInput {
   rows: readonly Row[];
   config: RunConfig;
   events: EventSender;
-  /** Told of what ends the run, other than a person. */
+  /** Called when the run ends by an error. */
   fail(error: unknown): void;
+}
+
+/** Something that others wait for. */
+class Signal {
+  isDone = false;
+  #resolve!: () => void;
+  fail!: (error: unknown) => void;
+  readonly promise = new Promise<void>((resolve, reject) => {
+    this.#resolve = resolve;
+    this.fail = reject;
+  });
+
+  done(): void {
+    this.isDone = true;
+    this.#resolve();
+  }
 }
 
 /** A run; one of its stages at a time holds the device. */
 export class Run {
-  readonly metrics: (LowerMetrics | StepMetrics | ValidationMetrics)[] = [];
+  readonly metrics: (UpdateMetrics | ValidationMetrics)[] = [];
   /** The training, once it has begun. */
-  session: Session | null = null;
+  stage: TrainingStage | null = null;
   /**
    * What was searched for and is trained with; null without a search, and until the review ends.
    */
@@ -46,9 +58,16 @@ export class Run {
   open = true;
   #history: { step: number; loss: number | null; values: Float32Array }[] = [];
   #vectors: readonly { name: string; count: number }[] = [];
-  #reviewing = false;
+  /** The answer to the review, while there is one. */
+  #answer: ((allocation: Allocation | null) => void) | null = null;
   #broken = false;
-  #control = new RunControl();
+  readonly #control = new RunControl();
+  /** That the stage which is being prepared has begun. */
+  #begun = new Signal();
+  /** That the run holds still: it has paused, is reviewed, or is over. */
+  #still = new Signal();
+  #speed = new Speed();
+  #taskBegan: number | null = null;
 
   private constructor(private readonly input: RunInput) {}
 
@@ -57,11 +76,10 @@ export class Run {
    * @throws InputError for settings or data that cannot be used
    */
   static async start(input: RunInput): Promise<Run> {
-    const run = new Run(input);
-    const { config } = input;
-    if (searches(config)) await run.#beginSearch(config);
-    else if (trains(config)) await run.#beginTraining(config);
-    return run;
+    const it = new Run(input);
+    void it.#go();
+    await it.#begun.promise;
+    return it;
   }
 
   get config(): RunConfig {
@@ -70,21 +88,18 @@ export class Run {
 
   /** True while the run leaves the device to others. */
   get idle(): boolean {
-    return !this.open || this.#reviewing || this.#control.paused;
-  }
-
-  /** Steps of the training whose figures have come. */
-  get figures(): number {
-    return this.metrics.filter((m) => m.stage === 'train' && 'loss' in m).length;
+    return !this.open || this.#answer !== null || this.#control.paused;
   }
 
   /**
-   * Optimizer steps that the adapter has seen; a run that failed stopped updating it at the first
-   * step without figures.
+   * Optimizer steps applied to the adapter. After a failure this is the last step whose metrics
+   * arrived.
    */
   get step(): number {
-    const done = this.session?.done ?? 0;
-    return this.#broken ? Math.min(this.figures, done) : done;
+    const done = this.stage?.done ?? 0;
+    if (!this.#broken) return done;
+    const reported = this.metrics.findLast((m) => m.stage === 'train' && 'loss' in m);
+    return Math.min(reported?.step ?? 0, done);
   }
 
   /** Row numbers of training and validation. */
@@ -101,69 +116,134 @@ export class Run {
       .join('');
   }
 
-  async #beginSearch(config: SearchConfig): Promise<void> {
-    const { model, rows, events } = this.input;
-    const speed = new Speed();
-    events.send({ type: 'phase', phase: 'compiling' });
-    const search = await SearchSession.create({
-      model,
-      rows,
-      config,
-      control: this.#control,
-      hooks: {
-        onPhase: (phase) => events.send({ type: 'phase', phase }),
-        onProgress: progressOf(events),
-        onLower: (m, total) => {
-          this.metrics.push(m);
-          events.step('search', figuresOf(m), total);
-        },
-        onUpper: (m, values, total) => {
-          const loss = m?.upper_loss ?? null;
-          this.#history.push({ step: m?.step ?? 0, loss, values });
-          events.upper(
-            {
-              step: m?.step ?? 0,
-              loss: loss ?? Number.NaN,
-              lambda: m?.lambda ?? 0,
-              share: m?.share ?? 0,
-              values,
-            },
-            total,
-          );
-          if (m) events.send({ type: 'speed', ...speed.add({ ...m, tokens: 0 }, total) });
-        },
-      },
-    });
-    this.#vectors = namedVectors(search.layout).upper;
-    events.send({ type: 'search-began', report: describeSearch(config, search, this.split) });
-    void this.#goSearch(config, search);
+  /** Resolves once an idle run holds still, with the figures of every step done. */
+  settled(): Promise<void> {
+    return this.#still.promise;
   }
 
-  /** Goes through the search, to its review; never rejects: what goes wrong is an event. */
-  async #goSearch(config: SearchConfig, search: SearchSession): Promise<void> {
-    const { events } = this.input;
+  /** Goes through the run; never rejects: what goes wrong once it has begun is an event. */
+  async #go(): Promise<void> {
+    const { model, rows, config, events, fail } = this.input;
+    const review = (_: Allocation, error?: unknown) => this.#review(error);
     try {
-      await search.run();
-      const report = this.#review(config, await search.selection(), search.done, search.steps);
-      this.#reviewing = true;
-      events.send({ type: 'review', report });
-      events.send({ type: 'phase', phase: 'review' });
+      for await (const event of run({ model, rows, config, control: this.#control, review }))
+        this.#on(event);
+      if (this.open) this.#end(this.#control.stopped ? 'stopped' : 'finished');
     } catch (error) {
-      this.#failed(error);
+      if (this.#begun.isDone) {
+        this.#broken = true;
+        fail(error);
+        this.#end('failed');
+      } else this.#begun.fail(error);
     } finally {
-      search.destroy();
       events.flush();
     }
   }
 
-  #review(config: SearchConfig, found: Allocation, step: number, steps: number): ReviewReport {
+  #end(phase: 'finished' | 'stopped' | 'failed'): void {
+    this.open = false;
+    this.input.events.send({ type: 'phase', phase });
+    this.#still.done();
+  }
+
+  #on(event: RunEvent): void {
+    const { events } = this.input;
+    switch (event.type) {
+      case 'phase':
+        events.send(event);
+        if (event.phase === 'paused') this.#still.done();
+        else if (this.#still.isDone) this.#still = new Signal();
+        break;
+      case 'progress': {
+        const { task, done, total } = event;
+        if (done === 0) this.#taskBegan = performance.now();
+        const began = this.#taskBegan;
+        const secondsLeft = began === null ? null : timeLeft(began, done, total);
+        const unit = task === 'Validating' ? 'rows' : 'kernels';
+        events.send({ ...event, unit, secondsLeft });
+        break;
+      }
+      case 'search-began':
+        this.#vectors = namedVectors(event.stage.layout).upper;
+        this.#begin({
+          type: 'search-began',
+          report: describeSearch(event.stage, this.split),
+        });
+        break;
+      case 'training-began':
+        this.stage = event.stage;
+        this.#begin({
+          type: 'training-began',
+          report: describeTraining(event.stage, this.split),
+        });
+        break;
+      case 'step': {
+        const { metrics, total } = event;
+        const { stage, grad_norm: gradNorm, ...figures } = metrics;
+        this.metrics.push(metrics);
+        events.step(stage, { ...figures, gradNorm }, total);
+        if (stage === 'train') events.send({ type: 'speed', ...this.#speed.add(metrics, total) });
+        break;
+      }
+      case 'upper':
+        this.#onUpper(event.metrics, event.values, event.total);
+        break;
+      case 'routing':
+        if (event.shares.length > 0) events.send(event);
+        break;
+      case 'validation': {
+        const { step, validation_loss: loss } = event.metrics;
+        this.metrics.push(event.metrics);
+        events.send({ type: 'validation', step, loss });
+        break;
+      }
+      case 'found':
+        events.send({ type: 'review', report: this.#report(event.allocation, event.stage) });
+    }
+  }
+
+  #begin(event: WorkerEvent): void {
+    this.#speed = new Speed();
+    this.#taskBegan = null;
+    this.input.events.send(event);
+    this.#begun.done();
+  }
+
+  #onUpper(metrics: UpperMetrics | null, values: Float32Array, total: number): void {
+    const { events } = this.input;
+    const start = { step: 0, upper_loss: Number.NaN, lambda: 0, share: 0 };
+    const { step, upper_loss: loss, lambda, share } = metrics ?? start;
+    this.#history.push({ step, loss: metrics && loss, values });
+    events.upper({ step, loss, lambda, share, values }, total);
+    if (metrics)
+      events.send({ type: 'speed', ...this.#speed.add({ ...metrics, tokens: 0 }, total) });
+  }
+
+  #report(found: Allocation, { done: step, steps }: SearchStage): ReviewReport {
     const report = { found, step, complete: step === steps, problem: null };
     try {
-      return { ...report, found: resolveAllocation(config, this.input.model.config, found) };
+      return { ...report, found: resolveAllocation(this.config, this.input.model.config, found) };
     } catch (error) {
       if (isInputError(error)) return { ...report, problem: error.message };
       throw error;
     }
+  }
+
+  /** Waits for a person's answer. `error`: why no training could begin with the one before. */
+  #review(error?: unknown): Promise<Allocation | null> {
+    return new Promise((resolve) => {
+      this.#answer = resolve;
+      this.#still.done();
+      this.input.events.send({ type: 'phase', phase: 'review' });
+      this.input.events.flush();
+      if (error) this.#begun.fail(error);
+    });
+  }
+
+  /** What answers the review. @throws InputError where there is none */
+  #reviewed(): (allocation: Allocation | null) => void {
+    if (this.#answer) return this.#answer;
+    throw new InputError('bad-option', 'There is no search to review.');
   }
 
   /**
@@ -172,95 +252,33 @@ export class Run {
    */
   async proceed({ experts, ranks }: Allocation): Promise<void> {
     const { config, model } = this.input;
-    if (!this.#reviewing) throw new InputError('bad-option', 'There is no search to review.');
+    const answer = this.#reviewed();
     if (!trains(config))
       throw new InputError(
         'bad-config',
         'These settings end with the search: no training follows.',
       );
     const { targets, experts: maxExperts, rank: maxRank } = config.adapter;
-    const allocation = parseAllocation(experts, ranks, {
-      layers: model.config.layers,
-      targets,
-      maxExperts,
-      maxRank,
-    });
-    this.#control = new RunControl();
-    this.#reviewing = false;
-    try {
-      await this.#beginTraining(config, allocation);
-    } catch (error) {
-      this.#reviewing = true;
-      this.input.events.send({ type: 'phase', phase: 'review' });
-      throw error;
-    }
+    const { layers } = model.config;
+    const limits = { layers, targets, maxExperts, maxRank };
+    const allocation = parseAllocation(experts, ranks, limits);
+    this.#answer = null;
+    this.#begun = new Signal();
+    answer(allocation);
+    await this.#begun.promise;
     this.allocation = allocation;
-  }
-
-  async #beginTraining(config: TrainingConfig, allocation?: Allocation): Promise<void> {
-    const { model, rows, events } = this.input;
-    const speed = new Speed();
-    events.send({ type: 'phase', phase: 'compiling' });
-    const session = await Session.create({
-      model,
-      rows,
-      config,
-      allocation,
-      control: this.#control,
-      hooks: {
-        onPhase: (phase) => events.send({ type: 'phase', phase }),
-        onProgress: progressOf(events),
-        onStep: (m, total) => {
-          this.metrics.push(m);
-          events.step('train', figuresOf(m), total);
-          events.send({ type: 'speed', ...speed.add(m, total) });
-        },
-        onValidation: (m) => {
-          this.metrics.push(m);
-          events.send({ type: 'validation', step: m.step, loss: m.validation_loss });
-        },
-        onRouting: (shares) => {
-          if (shares.length > 0) events.send({ type: 'routing', shares });
-        },
-      },
-    });
-    this.session = session;
-    events.send({ type: 'training-began', report: describeTraining(config, session, this.split) });
-    void this.#goTraining(session);
-  }
-
-  /** Goes through the training; never rejects: what goes wrong is an event. */
-  async #goTraining(session: Session): Promise<void> {
-    const { events } = this.input;
-    try {
-      await session.run();
-      this.open = false;
-      events.send({ type: 'phase', phase: this.#control.stopped ? 'stopped' : 'finished' });
-    } catch (error) {
-      this.#failed(error);
-    } finally {
-      session.destroy(true);
-      events.flush();
-    }
-  }
-
-  #failed(error: unknown): void {
-    this.open = false;
-    this.#broken = true;
-    this.input.fail(error);
-    this.input.events.send({ type: 'phase', phase: 'failed' });
   }
 
   /** Ends the review, and the run with it. */
   discard(): void {
-    if (!this.#reviewing) throw new InputError('bad-option', 'There is no search to review.');
-    this.#reviewing = false;
-    this.open = false;
-    this.input.events.send({ type: 'phase', phase: trains(this.config) ? 'stopped' : 'finished' });
+    const answer = this.#reviewed();
+    this.#answer = null;
+    this.#end(trains(this.config) ? 'stopped' : 'finished');
+    answer(null);
   }
 
   pause(): void {
-    if (this.open && !this.#reviewing) this.#control.pause();
+    if (this.open && !this.#answer) this.#control.pause();
   }
 
   resume(): void {
@@ -269,50 +287,13 @@ export class Run {
 
   /** Ends the stage after the current step. */
   stop(): void {
-    if (this.#reviewing) this.discard();
+    if (this.#answer) this.discard();
     else this.#control.stop();
   }
 
   /** Frees the adapter; the run must have ended. */
   destroy(): void {
-    this.session?.layout.store.destroy();
-    this.session = null;
+    this.stage?.layout.store.destroy();
+    this.stage = null;
   }
-}
-
-const figuresOf = ({
-  step,
-  loss,
-  ce,
-  balance,
-  lr,
-  grad_norm,
-  tokens,
-  seconds,
-}: StepMetrics | LowerMetrics) => ({
-  step,
-  loss,
-  ce,
-  balance,
-  lr,
-  gradNorm: grad_norm,
-  tokens,
-  seconds,
-});
-
-/** Tells the progress of a session's tasks; with the time left of those that begin at 0. */
-function progressOf(events: EventSender): (task: string, done: number, total: number) => void {
-  let begun: number | null = null;
-  return (task, done, total) => {
-    if (done === 0) begun = performance.now();
-    const secondsLeft = begun === null ? null : timeLeft(begun, done, total);
-    events.send({
-      type: 'progress',
-      task,
-      done,
-      total,
-      unit: task === 'Validating' ? 'rows' : 'kernels',
-      secondsLeft,
-    });
-  };
 }

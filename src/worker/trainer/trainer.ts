@@ -229,10 +229,10 @@ export class Trainer {
 
   #tuned(): Tuned {
     if (this.#opened) return { layout: this.#opened.layout, step: null };
-    const session = this.#run?.session;
-    if (!session || session.done === 0)
+    const stage = this.#run?.stage;
+    if (!stage || stage.done === 0)
       throw new InputError('bad-option', 'There is no adapter yet: train first.');
-    return { layout: session.layout, step: this.#run!.step };
+    return { layout: stage.layout, step: this.#run!.step };
   }
 
   answer({ id, prompt, which, system, raw, ...options }: Question): Promise<void> {
@@ -324,12 +324,8 @@ export class Trainer {
       const model = this.#needModel();
       const run = this.#needRun();
       const { layout } = this.#tuned();
-      const session = run.session!;
-      const values = await session.values();
-      // Figures of the last steps may still be on their way from the device; those of a failed step
-      // never come.
-      for (let i = 0; run.open && i < 100 && run.figures < session.done; i++)
-        await new Promise((resolve) => setTimeout(resolve, 20));
+      await run.settled();
+      const values = await run.stage!.values();
       const { config, metrics, step, allocation, history } = run;
       return packageAdapter({ model, layout, values, config, metrics, step, allocation, history });
     });

@@ -1,7 +1,6 @@
 // Whole runs: 20 steps against PyTorch, bit-equal repeats, no GPU buffer after the first step,
 // pause, stop, and failures that stop a run.
 import { expect, test } from 'vitest';
-import { namedTensors } from '../adapters/layout.ts';
 import { parseAllocation, siteDims } from '../allocation/allocation.ts';
 import { bytesSource, folderOf, readAll } from '../data/source.ts';
 import { openSafetensors, readF32 } from '../data/weights/safetensors.ts';
@@ -17,13 +16,14 @@ import { goldenFolder, goldenJson } from '../testing/golden.ts';
 import { relativeError, testGpu } from '../testing/gpu.ts';
 import type { Row } from './batch.ts';
 import { RunControl } from './control.ts';
-import { type RunInput, Session, type StepMetrics, type ValidationMetrics } from './session.ts';
+import type { StageEvent, UpdateMetrics, ValidationMetrics } from './stage.ts';
+import { type TrainingInput, TrainingStage } from './training.ts';
 
 interface Fixture {
   model: LoadedModel;
   config: TrainingConfig;
   rows: Row[];
-  input: RunInput;
+  input: TrainingInput;
 }
 
 async function fixture(name: string, change: RunConfigInput = {}): Promise<Fixture> {
@@ -76,31 +76,33 @@ async function fixture(name: string, change: RunConfigInput = {}): Promise<Fixtu
   };
 }
 
-async function run(input: RunInput): Promise<{
-  session: Session;
-  steps: StepMetrics[];
+async function run(input: TrainingInput): Promise<{
+  stage: TrainingStage;
+  steps: UpdateMetrics[];
   validations: ValidationMetrics[];
   values: Float32Array<ArrayBuffer>;
 }> {
-  const steps: StepMetrics[] = [];
+  const steps: UpdateMetrics[] = [];
   const validations: ValidationMetrics[] = [];
-  const hooks = {
-    ...input.hooks,
-    onStep: (m: StepMetrics, total: number) => {
-      steps.push(m);
-      input.hooks?.onStep?.(m, total);
-    },
-    onValidation: (m: ValidationMetrics) => validations.push(m),
+  const emit = (event: StageEvent) => {
+    if (event.type === 'step') steps.push(event.metrics);
+    if (event.type === 'validation') validations.push(event.metrics);
+    input.emit?.(event);
   };
-  const session = await Session.create({ ...input, hooks });
-  await session.run();
-  return { session, steps, validations, values: await session.values() };
+  const stage = await TrainingStage.create({ ...input, emit });
+  await stage.run();
+  return { stage, steps, validations, values: await stage.values() };
 }
+
+/** Calls `act` with the number of each step that is reported. */
+const atStep = (act: (step: number) => void) => (event: StageEvent) => {
+  if (event.type === 'step') act(event.metrics.step);
+};
 
 for (const name of ['train-moe', 'train-lora']) {
   test(`${name}: 20 steps follow PyTorch (loss within 1e-3 at every step, tensors within 1e-2), twice with the same bits`, async () => {
     const { input, model } = await fixture(name);
-    const golden = await goldenJson<(StepMetrics & { tokens: number })[]>(name, 'run.golden.json');
+    const golden = await goldenJson<UpdateMetrics[]>(name, 'run.golden.json');
     const first = await run(input);
     expect(first.steps.length).toBe(20);
     first.steps.forEach((m, i) => {
@@ -116,15 +118,15 @@ for (const name of ['train-moe', 'train-lora']) {
     const { entries } = await openSafetensors(
       (await goldenFolder(name)).open('final.safetensors')!,
     );
-    for (const t of namedTensors(first.session.layout)) {
+    for (const t of first.stage.layout.tensors) {
       const want = await readF32(entries.get(t.name)!);
       expect(relativeError(extract(t, first.values), want), t.name).toBeLessThan(1e-2);
     }
     const second = await run(input);
     expect(second.values).toEqual(first.values);
     expect(second.steps.map((s) => s.loss)).toEqual(first.steps.map((s) => s.loss));
-    first.session.destroy();
-    second.session.destroy();
+    first.stage.destroy();
+    second.stage.destroy();
     model.memory.destroy();
   });
 }
@@ -149,9 +151,9 @@ test('plain LoRA: logits equal PEFT within 1e-4, and a saved adapter loaded agai
   const got = await load(peft);
   expect(Math.max(...got.map((v, i) => Math.abs(v - want[i])))).toBeLessThan(1e-4);
   const trained = await run(input);
-  const before = await forwardLogits(model, trained.session.layout, ids);
+  const before = await forwardLogits(model, trained.stage.layout, ids);
   expect(before).not.toEqual(got);
-  const files = adapterFiles(trained.session.layout, trained.values, 'base');
+  const files = adapterFiles(trained.stage.layout, trained.values, 'base');
   const again = await readAdapter(
     folderOf(
       'saved',
@@ -176,21 +178,21 @@ test('a fresh adapter gives the base model’s logits bit for bit; LoRA-MoE file
     adapter: { experts: 4, rank: 3 },
   });
   const fresh = { ...input, allocation: undefined, init: undefined };
-  const session = await Session.create(fresh);
+  const stage = await TrainingStage.create(fresh);
   const ids = [
     [5, 9, 3, 3, 80, 41],
     [1, 2, 60, 4, 7, 12],
   ];
   const base = await forwardLogits(model, null, ids);
-  expect(await forwardLogits(model, session.layout, ids)).toEqual(base);
-  await session.run();
-  const tuned = await forwardLogits(model, session.layout, ids);
+  expect(await forwardLogits(model, stage.layout, ids)).toEqual(base);
+  await stage.run();
+  const tuned = await forwardLogits(model, stage.layout, ids);
   expect(tuned).not.toEqual(base);
   // A token's output does not depend on its batch mates.
-  expect((await forwardLogits(model, session.layout, [ids[1]])).slice()).toEqual(
+  expect((await forwardLogits(model, stage.layout, [ids[1]])).slice()).toEqual(
     tuned.slice(tuned.length / 2),
   );
-  const files = adapterFiles(session.layout, await session.values(), 'base');
+  const files = adapterFiles(stage.layout, await stage.values(), 'base');
   const again = await readAdapter(
     folderOf(
       'saved',
@@ -240,7 +242,7 @@ test('after the first step no GPU buffer is created; pausing and going on change
   const counts: number[] = [];
   const whole = await run({
     ...input,
-    hooks: { onStep: () => counts.push(model.gpu.created.buffers) },
+    emit: atStep(() => counts.push(model.gpu.created.buffers)),
   });
   expect(whole.validations.map((v) => v.step)).toEqual([2, 4, 6]);
   expect(new Set(counts).size).toBe(1);
@@ -249,14 +251,11 @@ test('after the first step no GPU buffer is created; pausing and going on change
   const paused = await run({
     ...input,
     control,
-    hooks: {
-      onPhase: (p) => {
-        phases.push(p);
-        if (p === 'paused') setTimeout(() => control.resume(), 20);
-      },
-      onStep: (m) => {
-        if (m.step === 2) control.pause();
-      },
+    emit: (event) => {
+      if (event.type === 'step' && event.metrics.step === 2) control.pause();
+      if (event.type !== 'phase') return;
+      phases.push(event.phase);
+      if (event.phase === 'paused') setTimeout(() => control.resume(), 20);
     },
   });
   expect(phases).toContain('paused');
@@ -266,10 +265,10 @@ test('after the first step no GPU buffer is created; pausing and going on change
     ...input,
     config: { ...config, train: { ...config.train, steps: 1000 } },
     control: stop,
-    hooks: { onStep: (m) => m.step === 3 && stop.stop() },
+    emit: atStep((step) => step === 3 && stop.stop()),
   });
-  expect(stopped.session.done).toBeGreaterThanOrEqual(3);
-  expect(stopped.session.done).toBeLessThan(10);
+  expect(stopped.stage.done).toBeGreaterThanOrEqual(3);
+  expect(stopped.stage.done).toBeLessThan(10);
 });
 
 test('a validation waits when paused and changes nothing by it; a stop ends it, and no other of that step is made', async () => {
@@ -281,21 +280,18 @@ test('a validation waits when paused and changes nothing by it; a stop ends it, 
     const control = new RunControl();
     const seen: number[] = [];
     const phases: string[] = [];
-    const onProgress = (task: string, done: number) => {
-      if (task !== 'Validating') return;
-      seen.push(done);
-      act(control, done);
+    const emit = (event: StageEvent) => {
+      if (event.type === 'phase') phases.push(event.phase);
+      if (event.type !== 'progress' || event.task !== 'Validating') return;
+      seen.push(event.done);
+      act(control, event.done);
     };
-    const { session, validations } = await run({
-      ...input,
-      control,
-      hooks: { onProgress, onPhase: (p) => phases.push(p) },
-    });
-    session.destroy();
+    const { stage, validations } = await run({ ...input, control, emit });
+    stage.destroy();
     return {
       seen,
       phases,
-      done: session.done,
+      done: stage.done,
       validations: validations.map((v) => [v.step, v.validation_loss]),
     };
   };
@@ -330,7 +326,82 @@ test('a run whose loss is not finite stops with the step named, before any updat
   const { input } = await fixture('train-moe', {
     train: { steps: 50, learningRate: 1e30, clipNorm: null },
   });
-  const session = await Session.create(input);
-  await expect(session.run()).rejects.toThrow(/Step \d+ gave a loss of/);
-  expect((await session.values()).every((v) => Number.isFinite(v))).toBe(true);
+  const stage = await TrainingStage.create(input);
+  await expect(stage.run()).rejects.toThrow(/Step \d+ gave a loss of/);
+  expect((await stage.values()).every((v) => Number.isFinite(v))).toBe(true);
+});
+
+/** Stops after so many turns of a stage's loop. */
+class StopAfter extends RunControl {
+  constructor(private turns: number) {
+    super();
+  }
+  override async gate(): Promise<boolean> {
+    return this.turns-- > 0;
+  }
+}
+
+/** Values, moments and losses of a training that goes through, or stops after `k` steps and goes on. */
+async function stopped(input: TrainingInput, k: number) {
+  const first = await run({ ...input, control: new StopAfter(k) });
+  expect(first.stage.done).toBe(k);
+  const state = structuredClone(await first.stage.state());
+  first.stage.destroy();
+  const steps: UpdateMetrics[] = [];
+  const emit = (event: StageEvent) => event.type === 'step' && steps.push(event.metrics);
+  const stage = await TrainingStage.create({ ...input, emit });
+  stage.restore(state);
+  await stage.run();
+  return { stage, state, steps: [...first.steps, ...steps] };
+}
+
+const figures = (steps: UpdateMetrics[]) => steps.map(({ seconds, ...others }) => others);
+
+test('stopped at any step and put into a fresh stage, a training ends with the same bits', async () => {
+  const { input, config } = await fixture('train-moe', {
+    train: { steps: 7, schedule: 'cosine', warmupSteps: 2 },
+    adapter: { dropout: 0.2 },
+    data: { shuffle: true },
+  });
+  expect(config.train.batch).toBeGreaterThan(config.train.microBatch);
+  const whole = await run(input);
+  const end = await whole.stage.state();
+  for (const k of [1, 4]) {
+    const again = await stopped(input, k);
+    expect(again.state.numbers).toMatchObject({ position: k, halt: 0 });
+    expect((await again.stage.state()).tensors).toEqual(end.tensors);
+    expect(figures(again.steps)).toEqual(figures(whole.steps));
+    const seconds = again.steps.map((m) => m.seconds);
+    expect(seconds).toEqual([...seconds].sort((a, b) => a - b));
+    again.stage.destroy();
+  }
+  whole.stage.destroy();
+  const fresh = await TrainingStage.create(input);
+  expect(() => fresh.restore({ ...end, tensors: {} })).toThrow('the state has no adapter.value');
+  fresh.destroy();
+});
+
+test('rows change at the given step, also for a stage that was stopped before it', async () => {
+  const { input, rows } = await fixture('train-moe', { train: { steps: 6 } });
+  const [first, second] = [rows.slice(0, 4), rows.slice(4, 9)];
+  const later = [{ from: 3, rows: second }];
+  const alone = await run({ ...input, rows: first });
+  const both = await run({ ...input, rows: first, later });
+  expect(figures(both.steps.slice(0, 3))).toEqual(figures(alone.steps.slice(0, 3)));
+  // From step 3 on the second rows come from their first one on.
+  const tokens = (from: Row[], step: number) => {
+    const { batch } = input.config.train;
+    const row = (i: number) => from[(step * batch + i) % from.length].ids.length;
+    return Array.from({ length: batch }, (_, i) => row(i)).reduce((a, b) => a + b);
+  };
+  const expected = [0, 1, 2].flatMap((s) => [tokens(first, s)]);
+  expected.push(...[0, 1, 2].map((s) => tokens(second, s)));
+  expect(both.steps.map((m) => m.tokens)).toEqual(expected);
+  const end = await both.stage.state();
+  for (const k of [2, 3, 5]) {
+    const again = await stopped({ ...input, rows: first, later }, k);
+    expect((await again.stage.state()).tensors).toEqual(end.tensors);
+    again.stage.destroy();
+  }
+  for (const { stage } of [alone, both]) stage.destroy();
 });

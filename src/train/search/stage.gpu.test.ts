@@ -6,12 +6,8 @@ import { parseRunConfig, type RunConfigInput, searches } from '../../settings/ru
 import { goldenFolder } from '../../testing/golden.ts';
 import { testGpu } from '../../testing/gpu.ts';
 import { RunControl } from '../control.ts';
-import {
-  type LowerMetrics,
-  type SearchInput,
-  SearchSession,
-  type UpperMetrics,
-} from './session.ts';
+import type { StageEvent, StageState, UpdateMetrics, UpperMetrics } from '../stage.ts';
+import { type SearchInput, SearchStage } from './stage.ts';
 
 const search = {
   steps: 6,
@@ -48,26 +44,23 @@ async function inputOf(change: RunConfigInput = {}): Promise<SearchInput> {
   return { model, rows, config };
 }
 
-async function run(input: SearchInput, hooks: SearchInput['hooks'] = {}) {
+async function run(input: SearchInput, onUpper: (step: number) => void = () => undefined) {
   const upper: { metrics: UpperMetrics | null; values: Float32Array }[] = [];
-  const lower: LowerMetrics[] = [];
+  const lower: UpdateMetrics[] = [];
   const phases: string[] = [];
-  const session = await SearchSession.create({
-    ...input,
-    hooks: {
-      onPhase: (phase) => phases.push(phase),
-      onUpper: (metrics, values, total) => {
-        upper.push({ metrics, values });
-        hooks.onUpper?.(metrics, values, total);
-      },
-      onLower: (m) => lower.push(m),
-    },
-  });
-  await session.run();
-  const state = await session.state();
-  const allocation = await session.selection();
-  session.destroy();
-  return { upper, lower, phases, state, allocation, done: session.done };
+  const emit = (event: StageEvent) => {
+    if (event.type === 'phase') phases.push(event.phase);
+    if (event.type === 'step') lower.push(event.metrics);
+    if (event.type !== 'upper') return;
+    upper.push(event);
+    onUpper(event.metrics?.step ?? 0);
+  };
+  const stage = await SearchStage.create({ ...input, emit });
+  await stage.run();
+  const values = await stage.values();
+  const allocation = await stage.selection();
+  stage.destroy();
+  return { upper, lower, phases, values, allocation, done: stage.done };
 }
 
 test.each([
@@ -86,24 +79,19 @@ test.each([
     expect(whole.lower.map((m) => m.step)).toEqual([1, 2, 3]);
     expect(whole.upper[6].values).not.toEqual(whole.upper[0].values);
     const control = new RunControl();
-    const paused = await run(
-      { ...input, control },
-      {
-        onUpper: (m) => {
-          if (m?.step !== 2) return;
-          control.pause();
-          setTimeout(() => control.resume(), 50);
-        },
-      },
-    );
+    const paused = await run({ ...input, control }, (step) => {
+      if (step !== 2) return;
+      control.pause();
+      setTimeout(() => control.resume(), 50);
+    });
     expect(paused.phases).toContain('paused');
-    expect(paused.state).toEqual(whole.state);
+    expect(paused.values).toEqual(whole.values);
     paused.upper.forEach((u, i) => {
       expect(u.values).toEqual(whole.upper[i].values);
     });
     expect(paused.allocation).toEqual(whole.allocation);
     const other = await run({ ...input, config: { ...input.config, seed: 2 } });
-    expect(other.state.upper).not.toEqual(whole.state.upper);
+    expect(other.values.upper).not.toEqual(whole.values.upper);
     input.model.memory.destroy();
   },
 );
@@ -113,7 +101,7 @@ test('stopped: what the GSVs say so far', async () => {
   const control = new RunControl();
   const { done, allocation } = await run(
     { ...input, control },
-    { onUpper: (m) => m?.step === 3 && control.stop() },
+    (step) => step === 3 && control.stop(),
   );
   expect(done).toBeGreaterThanOrEqual(3);
   expect(done).toBeLessThan(20);
@@ -150,10 +138,10 @@ test('a learning rate that blows up ends the search with an error that names it'
 
 test('too few rows for both levels', async () => {
   const input = await inputOf();
-  await expect(SearchSession.create({ ...input, rows: input.rows.slice(0, 3) })).rejects.toThrow(
+  await expect(SearchStage.create({ ...input, rows: input.rows.slice(0, 3) })).rejects.toThrow(
     /fewer than search\.microBatch 2/,
   );
-  await expect(SearchSession.create({ ...input, rows: [] })).rejects.toThrow('no row to train on');
+  await expect(SearchStage.create({ ...input, rows: [] })).rejects.toThrow('no row to train on');
   input.model.memory.destroy();
 });
 
@@ -168,20 +156,61 @@ test('after the first step the device makes no buffer, rings of statistics aside
     return create(d);
   };
   try {
-    const session = await SearchSession.create({
-      ...input,
-      hooks: {
-        onUpper: (m) => {
-          begun ||= m?.step === 1;
-        },
-      },
+    await run(input, (step) => {
+      begun = step > 0 && step < 6;
     });
-    await session.run();
-    begun = false;
     expect(made).toEqual([]);
-    session.destroy();
   } finally {
     device.createBuffer = create;
     input.model.memory.destroy();
   }
 });
+
+/** Stops after so many pairs. */
+class StopAfter extends RunControl {
+  constructor(private pairs: number) {
+    super();
+  }
+  override async gate(): Promise<boolean> {
+    return this.pairs-- > 0;
+  }
+}
+
+test.each([
+  ['first order', { order: 'first-order' }],
+  ['first order, sampled, budget', { sizes: 'sampled', budget: 0.3, order: 'first-order' }],
+  [
+    'second order, sampled, budget, closable',
+    { sizes: 'sampled', budget: 0.3, closable: true, order: 'second-order' },
+  ],
+  ['second order after lower-only pairs', { order: 'second-order', lowerOnlySteps: 3 }],
+] as const)(
+  '%s: stopped at any pair and put into a fresh stage, a search ends with the same bits',
+  async (_, options) => {
+    const input = await inputOf({ search: options, adapter: { dropout: 0.2 } });
+    const go = async (at: Partial<SearchInput>, state?: StageState) => {
+      const events: StageEvent[] = [];
+      const emit = (event: StageEvent) => events.push(event);
+      const stage = await SearchStage.create({ ...input, ...at, emit });
+      if (state) stage.restore(state);
+      await stage.run();
+      const end = structuredClone(await stage.state());
+      stage.destroy();
+      const upper = events.flatMap((e) => (e.type === 'upper' ? [e.values] : []));
+      const losses = events.flatMap((e) => (e.type === 'step' ? [e.metrics.loss] : []));
+      return { end, upper, losses };
+    };
+    const whole = await go({});
+    for (const k of [2, 5]) {
+      const first = await go({ control: new StopAfter(k) });
+      expect(first.end.numbers.position).toBe(k);
+      const rest = await go({}, first.end);
+      const { seconds, ...numbers } = rest.end.numbers;
+      expect(whole.end.numbers).toMatchObject(numbers);
+      expect(rest.end.tensors).toEqual(whole.end.tensors);
+      expect([...first.upper, ...rest.upper]).toEqual(whole.upper);
+      expect([...first.losses, ...rest.losses]).toEqual(whole.losses);
+    }
+    input.model.memory.destroy();
+  },
+);

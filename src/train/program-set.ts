@@ -1,0 +1,132 @@
+// Programs over one batch shape on a device: the memory that they share, the states of a batch, and
+// their replays.
+import { createStaging, readBuffer, writeBuffer } from '../gpu/buffers.ts';
+import type { ParamStore } from '../graph/params.ts';
+import { Memory, Program } from '../graph/program.ts';
+import type { Recorder } from '../graph/recorder.ts';
+import type { Tensor } from '../graph/tensor.ts';
+import type { LoadedModel } from '../model/load.ts';
+import { STATISTICS } from '../ops/loss.ts';
+import type { AdamW } from '../ops/optim.ts';
+import { invariant } from '../util/error.ts';
+import {
+  type BatchShape,
+  type BatchStates,
+  type MicroBatch,
+  type StepScalars,
+  stepBytes,
+  writeBatch,
+} from './batch.ts';
+
+/** What a set of programs does, symbolic. */
+export interface Recording<Name extends string> {
+  shape: BatchShape;
+  /** Parameters that the programs use; they are allocated by whoever owns them. */
+  stores: readonly ParamStore[];
+  /** The states of a batch; and all states there are, these among them. */
+  batch: BatchStates;
+  states: readonly Tensor[];
+  /** In the order in which they are compiled. */
+  programs: ReadonlyMap<Name, Recorder>;
+  /** Elements that are read back at once, at most. */
+  readback: number;
+}
+
+/** Compiled programs with their states. */
+export class ProgramSet<Name extends string> {
+  readonly memory: Memory;
+  readonly shape: BatchShape;
+  readonly programs = new Map<Name, Program>();
+  /** Flops of a submit at most, once a speed is known. */
+  flopsPerSubmit: number | undefined;
+  /** Flops replayed so far. */
+  work = 0;
+  private readonly batch: BatchStates;
+  private readonly staging: GPUBuffer;
+
+  protected constructor(
+    readonly model: LoadedModel,
+    { shape, stores, batch, states, readback }: Recording<Name>,
+  ) {
+    this.shape = shape;
+    this.batch = batch;
+    this.memory = new Memory(model.gpu, stores);
+    for (const t of model.weights.all) this.memory.share(t, model.memory.get(t));
+    for (const t of states) this.memory.allocate(t);
+    this.staging = createStaging(model.gpu, readback * 4);
+  }
+
+  /** Compiles what was recorded. `share` false gives every activation a buffer of its own. */
+  protected async compile(
+    { programs }: Recording<Name>,
+    options: { share?: boolean; onProgress?: (done: number, of: number) => void },
+  ): Promise<void> {
+    for (const [name, recorder] of programs)
+      this.programs.set(name, await Program.compile(recorder, this.memory, options));
+  }
+
+  /** Writes a micro-batch, where there is one, and the step's scalars, and replays a program. */
+  protected replay(
+    name: Name,
+    batch: MicroBatch | null = null,
+    scalars: StepScalars = {},
+    optimizer?: AdamW,
+  ): void {
+    const program = this.programs.get(name);
+    invariant(program, `there is no program ${name}`);
+    if (batch) writeBatch(this.memory, this.batch, batch);
+    const { queue } = this.model.gpu.device;
+    queue.writeBuffer(this.memory.step, 0, stepBytes(scalars, optimizer));
+    program.replay({ flopsPerSubmit: this.flopsPerSubmit });
+    this.work += program.flops;
+  }
+
+  /** Flops of a replay of each of these programs, together. */
+  flopsOf(...names: Name[]): number {
+    return names.reduce((sum, name) => sum + (this.programs.get(name)?.flops ?? 0), 0);
+  }
+
+  /** The statistics, and routing, of the batches since they were cleared; to copy from. */
+  get statistics(): [statistics: GPUBuffer, routing: GPUBuffer] {
+    return [this.memory.get(this.batch.statistics), this.memory.get(this.batch.routing)];
+  }
+
+  /** Reads `bytes` of a buffer, all by default, through the staging kept. Waits for the work before. */
+  protected read(buffer: GPUBuffer, bytes = buffer.size): Promise<ArrayBuffer> {
+    return readBuffer(this.model.gpu, buffer, 0, bytes, this.staging);
+  }
+
+  /** Reads the statistics and zeroes them. Waits for the work before. */
+  async readStatistics(): Promise<Float32Array<ArrayBuffer>> {
+    const values = new Float32Array(await this.read(this.statistics[0]));
+    this.clearStatistics();
+    return values;
+  }
+
+  /** Sets the statistics. */
+  writeStatistics(values: Float32Array): void {
+    writeBuffer(this.model.gpu, this.statistics[0], values);
+  }
+
+  /** Zeroes the statistics. */
+  clearStatistics(): void {
+    this.writeStatistics(new Float32Array(STATISTICS.size));
+  }
+
+  /** Whether a gradient that is not finite has ended all updates: 0 or 1. */
+  async readHalt(): Promise<number> {
+    return new Uint32Array(await this.read(this.memory.get(this.batch.halt)))[0];
+  }
+
+  /** Sets what `readHalt` reads. */
+  writeHalt(halt: number): void {
+    writeBuffer(this.model.gpu, this.memory.get(this.batch.halt), Uint32Array.of(halt));
+  }
+
+  /** Frees programs and states; weights and parameters stay. */
+  destroy(): void {
+    for (const p of this.programs.values()) p.destroy();
+    this.memory.destroy();
+    this.staging.destroy();
+  }
+}

@@ -1,0 +1,215 @@
+// The training of an adapter: order of rows, micro-batches and accumulation, schedule, validation
+// (method §1 "Training, exactly").
+import { initialValues } from '../adapters/init.ts';
+import { type AdapterLayout, layoutAdapter } from '../adapters/layout.ts';
+import { methodOf } from '../adapters/methods/methods.ts';
+import { type Allocation, siteDims } from '../allocation/allocation.ts';
+import { BatchOrder } from '../data/batching/batches.ts';
+import type { LoadedModel } from '../model/load.ts';
+import { resolveAllocation } from '../settings/resolve-allocation.ts';
+import type { TrainingConfig } from '../settings/run-config.ts';
+import { InputError } from '../util/error.ts';
+import { streamKey } from '../util/random.ts';
+import { microBatch, type Row, type Thrift } from './batch.ts';
+import { meanLoss } from './evaluate.ts';
+import type { Bill } from './memory/bill.ts';
+import { type Choice, fitWithin, limitsOf, trainingNeed } from './memory/fit.ts';
+import type { StatisticsRing } from './ring.ts';
+import { runRows, shapeOf, trainingShapes } from './run-rows.ts';
+import { Runtime } from './runtime.ts';
+import { learningRate, totalSteps } from './schedule.ts';
+import { Stage, type StageLinks } from './stage.ts';
+
+/** Everything that a training starts from. */
+export interface TrainingInput extends StageLinks {
+  model: LoadedModel;
+  rows: readonly Row[];
+  /** Rows that take the place of those before from a step (counted from 0) on, ascending. */
+  later?: readonly { from: number; rows: readonly Row[] }[];
+  config: TrainingConfig;
+  /**
+   * Experts and ranks, where the method has an allocation; by default what config comes to, which then names no
+   * files.
+   */
+  allocation?: Allocation;
+  /**
+   * Starting values of the store (--init); by default the standard initialisation from the seed.
+   */
+  init?: (layout: AdapterLayout) => Promise<Float32Array<ArrayBuffer>>;
+  /** How memory is saved on; by default what fits. */
+  thrift?: Thrift;
+}
+
+/** Rows from a step on: those trained on in their order, and those held out. */
+interface Lesson {
+  from: number;
+  train: readonly Row[];
+  validation: readonly Row[];
+  order: BatchOrder;
+}
+
+const DROPPED = new Error('the validation was stopped');
+
+/** A training that has been set up: its adapter is on the device and can be used while it waits. */
+export class TrainingStage extends Stage {
+  /** Step whose validation was stopped. */
+  private dropped = -1;
+  private statistics!: StatisticsRing;
+
+  private constructor(
+    private readonly input: TrainingInput,
+    readonly layout: AdapterLayout,
+    private readonly runtime: Runtime,
+    private readonly lessons: readonly Lesson[],
+    readonly steps: number,
+    /** How the training fits the memory there is. */
+    readonly choice: Choice & { bill: Bill },
+  ) {
+    super(input.model, { adapter: layout.store }, runtime, 'training', steps, input);
+  }
+
+  /**
+   * Lays out the adapter, initialises it and compiles.
+   * @throws InputError when the data cannot fill a batch, or the training does not fit
+   */
+  static async create(input: TrainingInput): Promise<TrainingStage> {
+    const { model, config, rows, later = [], emit } = input;
+    const { train, data, seed } = config;
+    emit?.({ type: 'phase', phase: 'compiling' });
+    if (rows.length === 0) throw new InputError('bad-data', 'The dataset has no row to train on.');
+    const lessons = [{ from: 0, rows }, ...later].map((part): Lesson => {
+      const split = runRows(part.rows, config);
+      const order = new BatchOrder(split.train.length, train.batch, data.shuffle, seed);
+      return { from: part.from, ...split, order };
+    });
+    const steps = totalSteps(train, data.shuffle, lessons[0].train.length);
+    const layout = layoutAdapter(
+      { ...config.adapter, allocation: allocationOf(input) },
+      model.config.layers,
+      siteDims(model.config),
+    );
+    if (layout.store.size === 0)
+      throw new InputError(
+        'bad-config',
+        'The allocation gives no site an expert: there is nothing to train.',
+      );
+    const all = [...rows, ...later.flatMap((part) => part.rows)];
+    const need = trainingNeed(model, config, trainingShapes(all, config), input.allocation);
+    const choice = fitWithin(need, limitsOf(model.gpu, config), input.thrift);
+    const values = input.init ? await input.init(layout) : initialValues(layout, seed);
+    layout.store.allocate(model.gpu);
+    layout.store.writeAll(model.gpu, 'value', values);
+    const shape = shapeOf(
+      lessons.flatMap((part) => [...part.train, ...part.validation]),
+      choice.microBatch,
+    );
+    const runtime = await Runtime.create(model, layout, shape, {
+      thrift: choice,
+      dropout: config.adapter.dropout > 0,
+      onProgress: (done, total) =>
+        emit?.({ type: 'progress', task: 'Compiling kernels', done, total }),
+    });
+    return new TrainingStage(input, layout, runtime, lessons, steps, choice);
+  }
+
+  get config(): TrainingConfig {
+    return this.input.config;
+  }
+
+  get done(): number {
+    return this.position;
+  }
+
+  /** Micro-batches of an update. */
+  private get parts(): number {
+    return this.config.train.batch / this.choice.microBatch;
+  }
+
+  protected begin(): void {
+    const { learningRate: rate } = this.config.train;
+    this.runtime.clearStatistics();
+    this.statistics = this.ring('step', this.runtime.statistics, (step, s, routing) => {
+      this.reportUpdate(step, s, {
+        stage: 'train',
+        what: `Step ${step.step}`,
+        setting: `train.learningRate (${rate})`,
+        parts: this.parts,
+        balance: this.config.adapter.balance,
+        total: this.steps,
+      });
+      this.emit({ type: 'routing', shares: routing.slice(0, this.layout.routedExperts) });
+    });
+  }
+
+  private lesson(step: number): Lesson {
+    return this.lessons.findLast(({ from }) => from <= step)!;
+  }
+
+  protected async turn(step: number): Promise<void> {
+    const { train, adapter, seed } = this.config;
+    const { microBatch: size } = this.choice;
+    const { from, train: rows, order } = this.lesson(step);
+    const numbers = Array.from(order.rows(step - from));
+    const batches = Array.from({ length: numbers.length / size }, (_, i) =>
+      microBatch(
+        numbers.slice(i * size, (i + 1) * size).map((n) => rows[n]),
+        this.runtime.shape,
+      ),
+    );
+    const sum = (of: 'lossTokens' | 'tokens') => batches.reduce((total, b) => total + b[of], 0);
+    const [lossTokens, tokens] = [sum('lossTokens'), sum('tokens')];
+    const lr = learningRate(train, step, this.steps);
+    const number = step + 1;
+    const scalars = {
+      learningRate: lr,
+      weightDecay: train.weightDecay,
+      clipNorm: train.clipNorm ?? 0,
+      inverseTokens: 1 / lossTokens,
+      balanceScale: this.config.adapter.balance / this.parts,
+      dropout: adapter.dropout,
+      seed: streamKey(seed, 'dropout'),
+      number,
+    };
+    batches.forEach((b, micro) => {
+      this.runtime.micro(b, { ...scalars, micro });
+    });
+    this.runtime.update(scalars);
+    await this.statistics.push({ step: number, sentinel: number, lossTokens, tokens, lr });
+  }
+
+  /** Validates where it is time. A stop drops it, and with it any other after the same step. */
+  protected override async between(over: boolean): Promise<void> {
+    const { evaluateEvery } = this.config.train;
+    if (!over && !(evaluateEvery && this.done % evaluateEvery === 0)) return;
+    const { validation } = this.lesson(Math.max(0, this.done - 1));
+    if (validation.length === 0 || this.dropped === this.done) return;
+    await this.settle();
+    this.emit({ type: 'phase', phase: 'evaluating' });
+    const { stops } = this.control;
+    try {
+      const validation_loss = await meanLoss(this.runtime, validation, async (done, total) => {
+        this.emit({ type: 'progress', task: 'Validating', done, total });
+        await this.pausable('evaluating');
+        if (this.control.stops > stops) throw DROPPED;
+      });
+      const { seconds } = this.clock;
+      this.emit({
+        type: 'validation',
+        metrics: { stage: 'train', step: this.done, validation_loss, seconds },
+      });
+    } catch (error) {
+      if (error !== DROPPED) throw error;
+      this.dropped = this.done;
+    }
+    this.emit({ type: 'phase', phase: 'training' });
+  }
+
+  /** The adapter's values as they are now. */
+  values(): Promise<Float32Array<ArrayBuffer>> {
+    return this.layout.store.read(this.model.gpu, 'value');
+  }
+}
+
+const allocationOf = ({ model, config, allocation }: TrainingInput): Allocation =>
+  (methodOf(config.adapter.method).allocated && allocation) ||
+  resolveAllocation(config, model.config);
