@@ -16,7 +16,7 @@ fn main(grid: Grid) {
   let end = select(0u, params.vocab, row < params.rows);
   var top = -3.4e38;
   for (var i = lane; i < end; i += LANES) { top = max(top, logits[start + i]); }
-  top = row_max(lane, top);
+  top = row_max(grid, top);
   // In blocks: one running sum would round the many small terms of a large vocabulary away.
   var sum = 0.0;
   for (var block = lane; block < end; block += TERMS * LANES) {
@@ -26,7 +26,7 @@ fn main(grid: Grid) {
     }
     sum += part;
   }
-  sum = row_sum(lane, sum);
+  sum = row_sum(grid, sum);
   if (row >= params.rows) { return; }
   let id = targets[params.first + row];
   let carries = id < params.vocab;

@@ -15,7 +15,7 @@ fn main(grid: Grid) {
   let end = select(0u, params.width, row < params.rows);
   var sum = 0.0;
   for (var c = lane; c < end; c += LANES) { sum += x[start + c] * x[start + c]; }
-  sum = row_sum(lane, sum);
+  sum = row_sum(grid, sum);
   let inverse = 1.0 / sqrt(sum / f32(params.width) + params.eps);
   for (var c = lane; c < end; c += LANES) { y[start + c] = x[start + c] * inverse * weight[c]; }
   if (lane == 0u && row < params.rows) { inverse_rms[row] = inverse; }

@@ -16,7 +16,7 @@ fn main(grid: Grid) {
   let end = select(0u, params.width, row < params.rows);
   var sum = 0.0;
   for (var c = lane; c < end; c += LANES) { sum += weight[c] * dy[start + c] * x[start + c]; }
-  sum = row_sum(lane, sum);
+  sum = row_sum(grid, sum);
   let inverse = inverse_rms[row];
   let scale = sum * inverse * inverse / f32(params.width);
   for (var c = lane; c < end; c += LANES) {

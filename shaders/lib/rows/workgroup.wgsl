@@ -6,5 +6,5 @@ const TERMS = 32u;             // of one lane, before they are added to its sum
 
 fn row_of(grid: Grid) -> u32 { return flat_group(grid); }
 fn lane_of(grid: Grid) -> u32 { return grid.thread; }
-fn row_sum(lane: u32, value: f32) -> f32 { return workgroup_sum(lane, value); }
-fn row_max(lane: u32, value: f32) -> f32 { return workgroup_max(lane, value); }
+fn row_sum(grid: Grid, value: f32) -> f32 { return workgroup_sum(grid.thread, value); }
+fn row_max(grid: Grid, value: f32) -> f32 { return workgroup_max(grid.thread, value); }

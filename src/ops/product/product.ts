@@ -22,7 +22,11 @@ const BENCH = [
 
 export const products: Family<Product> = {
   name: 'product',
-  variants: [tile, unrolled('register', false), unrolled('subgroup', true)],
+  variants: [
+    tile,
+    unrolled('register', false),
+    unrolled('subgroup', true), // rows shared by quads
+  ],
   bench: () =>
     BENCH.map(([name, m, n, k, left, right]) => {
       const matrix = (label: string, order: 'row' | 'col', outer: number) => {

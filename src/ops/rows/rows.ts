@@ -7,11 +7,11 @@ import { defineKernel, kernelNamed } from '../../gpu/kernel.ts';
 import { blank, type Family, sample, type Variant } from '../../graph/family.ts';
 import { type Tensor, tensor } from '../../graph/tensor.ts';
 
+/** The kernels, and the threads of a workgroup at least. */
 const reductions = {
   rms_norm: { code: normCode, threads: 64 },
   rms_norm_backward: { code: normBackwardCode, threads: 64 },
-  // Rows of logits are few and long.
-  cross_entropy: { code: crossEntropyCode, threads: 16 },
+  cross_entropy: { code: crossEntropyCode, threads: 16 }, // rows of logits are few and long
 };
 
 /** One reduction of `rows` rows. */
@@ -25,21 +25,18 @@ export interface RowReduction {
 
 /**
  * @param name the module of shaders/lib/rows
- * @param shape threads of a workgroup and rows that it reduces, for a kernel that asks for as many
+ * @param lanes threads that share a row, as the module says
  */
-const variant = (
-  name: string,
-  shape: (threads: number) => { threads: number; rows: number },
-): Variant<RowReduction> => ({
+const variant = (name: string, lanes: number): Variant<RowReduction> => ({
   name,
   can: () => true,
   record: (rec, { kernel: of, rows, tensors, params, flops }) => {
-    const { code, threads: asked } = reductions[of];
-    const { threads, rows: perGroup } = shape(asked);
+    const { code } = reductions[of];
+    const threads = Math.max(lanes, reductions[of].threads);
     const kernel = kernelNamed(`${of} (${name})`, () =>
       defineKernel(`${of} (${name})`, code, { uses: [`rows/${name}`], constants: { threads } }),
     );
-    const workgroups = Math.ceil(rows / perGroup);
+    const workgroups = Math.ceil((rows * lanes) / threads);
     rec.launch({ kernel, tensors, params: { rows, ...params }, workgroups, flops });
   },
 });
@@ -47,58 +44,42 @@ const variant = (
 export const rowReductions: Family<RowReduction> = {
   name: 'rows',
   variants: [
-    variant('thread', (threads) => ({ threads, rows: threads })),
-    variant('workgroup', () => ({ threads: 64, rows: 1 })),
+    variant('thread', 1),
+    variant('workgroup', 64), // in a tree
   ],
   bench: () => {
-    const [rows, width, vocab] = [512, 576, 16384];
-    const [x, dy, weight] = [
-      sample('x', rows, width),
-      sample('dy', rows, width),
-      sample('w', width),
-    ];
-    const [y, dx] = [blank('y', rows, width), blank('dx', rows, width)];
-    const inverse_rms = sample('1/rms', rows);
-    const logits = sample('logits', 64, vocab);
-    const data = Uint32Array.from({ length: 64 }, (_, i) => i);
+    const [x, dy, y] = ['x', 'dy', 'y'].map((name) => sample(name, 512, 576));
+    const [weight, inverse_rms] = [sample('weight', 576), sample('1/rms', 512)];
+    const [logits, losses] = [sample('logits', 64, 16384), blank('losses', 64)];
+    const data = new Uint32Array(64).fill(5);
     const targets = tensor('targets', [64], { kind: 'state', dtype: 'u32', data });
-    const losses = blank('losses', 64);
-    const of = (kernel: RowReduction['kernel'], c: Omit<RowReduction, 'kernel'>, out: Tensor) => ({
+    const bench = (
+      kernel: RowReduction['kernel'],
+      out: Tensor,
+      c: Omit<RowReduction, 'kernel'>,
+    ) => ({
       name: kernel,
       c: { kernel, ...c },
       out: [out],
     });
+    const wide = { rows: 512, flops: 8 * 512 * 576 };
     return [
-      of(
-        'rms_norm',
-        {
-          rows,
-          tensors: { x, weight, y, inverse_rms: blank('inverse', rows) },
-          params: { width, eps: 1e-5 },
-          flops: 4 * rows * width,
-        },
-        y,
-      ),
-      of(
-        'rms_norm_backward',
-        {
-          rows,
-          tensors: { x, weight, inverse_rms, dy, dx },
-          params: { width, accumulate: 0 },
-          flops: 8 * rows * width,
-        },
-        dx,
-      ),
-      of(
-        'cross_entropy',
-        {
-          rows: 64,
-          tensors: { targets, logits, losses },
-          params: { vocab, first: 0, write_gradient: 0 },
-          flops: 6 * 64 * vocab,
-        },
-        losses,
-      ),
+      bench('rms_norm', y, {
+        ...wide,
+        tensors: { x, weight, y, inverse_rms },
+        params: { width: 576, eps: 1e-5 },
+      }),
+      bench('rms_norm_backward', y, {
+        ...wide,
+        tensors: { x, weight, inverse_rms, dy, dx: y },
+        params: { width: 576, accumulate: 0 },
+      }),
+      bench('cross_entropy', losses, {
+        rows: 64,
+        flops: 6 * 64 * 16384,
+        tensors: { targets, logits, losses },
+        params: { vocab: 16384, first: 0, write_gradient: 0 },
+      }),
     ];
   },
   key: ({ kernel }) => kernel,
