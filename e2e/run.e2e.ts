@@ -87,21 +87,17 @@ test('a local model: settings, start, pause, resume, stop, held-out rows, export
 
   await startButton.click();
   await waitForStep(page, 2);
-  const early = await textOf(stat('Loss'));
   await waitForStep(page, 12);
-  expect(await textOf(stat('Loss'))).not.toBe(early);
 
   await page.locator('h1').click(); // takes the focus off the controls
   await page.keyboard.press(' ');
   await waitForPhase(page, 'paused');
-  await page.waitForTimeout(500); // figures of the last steps arrive
   const at = await page.getByTestId('live').getAttribute('data-step');
-  await page.waitForTimeout(1000);
-  expect(await page.getByTestId('live').getAttribute('data-step')).toBe(at);
 
   await page.getByRole('button', { name: 'Check held-out rows' }).click();
   await page.getByTestId('exact').waitFor({ timeout: 120_000 });
   expect(await page.getByTestId('held-out').locator('tbody tr').count()).toBe(2);
+  expect(await page.getByTestId('live').getAttribute('data-step')).toBe(at);
 
   await page.getByRole('button', { name: 'Resume' }).click();
   await waitForStep(page, Number(at) + 3);
@@ -119,6 +115,7 @@ test('a local model: settings, start, pause, resume, stop, held-out rows, export
   expect(first.config.train).toMatchObject({ steps: 5000, batch: 2, learningRate: 3e-3 });
   const steps = first.metrics.filter((m) => m.loss !== undefined);
   expect(steps.map((m) => m.step)).toEqual(steps.map((_, i) => i + 1));
+  expect(new Set(steps.map((m) => m.loss)).size).toBeGreaterThan(steps.length / 2);
   expect(steps.length).toBe(first.config.stepsDone);
   expect(first.metrics.filter((m) => m.validation_loss !== undefined)).toHaveLength(1);
   // layers · linears · (experts · (A, B) + router)
@@ -127,7 +124,7 @@ test('a local model: settings, start, pause, resume, stop, held-out rows, export
   expect((await readF32(ups[0])).some((v) => v !== 0)).toBe(true); // B starts at 0: it has learnt
 
   // Plain LoRA, to its end.
-  await page.locator('#train > div:last-child > details > summary').click();
+  await page.getByTestId('settings').locator('> summary').click();
   await page.locator('label', { hasText: /^Plain LoRA$/ }).click();
   await fill(page, { Length: '6' });
   await page.getByRole('button', { name: 'Start a new run' }).click();
@@ -182,8 +179,12 @@ test('questions with choices, validated on a file of its own: the likeliest choi
   for (const [i, column] of [2, 3].entries()) {
     const picks = await page
       .getByTestId('held-out')
-      .locator(`tbody td:nth-child(${column + 1}) p`)
-      .allTextContents();
+      .locator('tbody tr')
+      .evaluateAll(
+        (rows, cell) =>
+          rows.map((row) => (row as HTMLTableRowElement).cells[cell].querySelector('p')!.innerText),
+        column,
+      );
     expect(picks).toHaveLength(2);
     for (const pick of picks) expect(pick).toMatch(/^Picks: (red|blue|green) \((right|wrong)\)$/);
     const right = picks.filter((pick) => pick.endsWith('(right)')).length;
@@ -217,8 +218,8 @@ test('the demo: from the button to answers of both models and the adapter', asyn
   const { page, errors } = open;
   await waitForDevice(page);
   await page.getByRole('button', { name: 'Try the demo' }).click();
-  await waitForStep(page, 3);
-  expect(Number(await textOf(stat('Loss')))).toBeGreaterThan(0);
+  await waitForStep(page, 16);
+  expect(await textOf(stat('Loss'))).toMatch(/^\d+\.\d+$/);
   expect(await page.getByTestId('chart').locator('canvas').count()).toBe(1);
   expect(await textOf(page.getByTestId('sample'))).toContain('<|end|>');
   await page.getByRole('button', { name: 'Stop' }).click();
@@ -236,8 +237,8 @@ test('the demo: from the button to answers of both models and the adapter', asyn
   const { adapter, tensors, metrics } = await unzip(await download(page));
   expect(adapter).toMatchObject({ peft_type: 'GUILOMO', base_model_name_or_path: 'demo' });
   expect(tensors.size).toBe(4 * 7 * (8 * 2 + 1));
-  expect(metrics[0].loss).toBeGreaterThan(
-    metrics[metrics.findLastIndex((m) => m.loss !== undefined)].loss * 0.5,
-  );
+  // It learns: the loss of the 16th step is far below that of the first.
+  const losses = metrics.filter((m) => m.loss !== undefined).map((m) => m.loss);
+  expect(losses[15]).toBeLessThan(0.6 * losses[0]);
   expect(errors).toEqual([]);
 });

@@ -60,9 +60,11 @@ const startSearch = (page: Page) => page.getByRole('button', { name: 'Start the 
 
 /** What the cells of a grid say, by linear ("Layer 0, q_proj"). */
 async function cells(page: Page, grid: RegExp): Promise<Map<string, string>> {
-  await page.waitForTimeout(1500); // labels follow the picture at some distance
-  const labels = await page
-    .getByRole('grid', { name: grid })
+  const found = page.locator('[data-labels=current]', {
+    has: page.getByRole('grid', { name: grid }),
+  });
+  await found.waitFor();
+  const labels = await found
     .getByRole('gridcell')
     .evaluateAll((all) => all.map((cell) => cell.getAttribute('aria-label') ?? ''));
   return new Map(
@@ -101,9 +103,8 @@ test('search, review with an edited and a locked cell, training with exactly tha
   await waitForSearchStep(page, 4);
   await page.getByRole('button', { name: 'Pause' }).click();
   await waitForPhase(page, 'paused');
-  const early = await cells(page, /^Experts/);
   const at = await page.getByTestId('live').getAttribute('data-search-step');
-  await page.waitForTimeout(1000);
+  const early = await cells(page, /^Experts/);
   expect(await page.getByTestId('live').getAttribute('data-search-step')).toBe(at);
   expect(early.size).toBe(14);
   await page.getByRole('button', { name: 'Resume' }).click();
@@ -292,9 +293,7 @@ test('a search that is stopped goes to its review, which says so and can be disc
   expect(await page.getByRole('button', { name: /^Prepare/ }).count()).toBe(0);
 
   // The search alone: its review has an allocation to take home, and no training.
-  await page
-    .locator('#train > div:last-child > details > summary', { hasText: 'Settings' })
-    .click();
+  await page.getByTestId('settings').locator('> summary').click();
   await fill(page, { 'Search length': '12' });
   await page.getByText('Train after the search', { exact: true }).click();
   await startSearch(page);
@@ -310,15 +309,15 @@ test('an untouched review goes on by itself, with what was found; one that is as
   open = await openApp();
   const { page, errors } = open;
   await prepare(page, { 'Search length': '12', Length: '6' });
+  await page.clock.install();
   await startSearch(page);
   await waitForPhase(page, 'review');
   const countdown = page.getByTestId('countdown');
   expect(await textOf(countdown)).toMatch(/Training follows in \d+ s/);
+  await page.clock.fastForward('00:30');
   await waitForPhase(page, 'finished', 90_000);
 
-  await page
-    .locator('#train > div:last-child > details > summary', { hasText: 'Settings' })
-    .click();
+  await page.getByTestId('settings').locator('> summary').click();
   await page.getByRole('button', { name: 'Start a new run' }).click();
   await waitForPhase(page, 'review');
   const wait = page.getByRole('button', { name: 'Wait', exact: true });
@@ -328,7 +327,7 @@ test('an untouched review goes on by itself, with what was found; one that is as
   expect(await page.evaluate(() => document.activeElement?.textContent)).toBe(
     'Train with this allocation',
   );
-  await page.waitForTimeout(22_000);
+  await page.clock.fastForward('01:00');
   expect(await page.getByTestId('live').getAttribute('data-phase')).toBe('review');
   await page.keyboard.press('Enter');
   await waitForPhase(page, 'finished');
@@ -342,11 +341,12 @@ for (const colorScheme of ['light', 'dark'] as const) {
     const check = async (where: string) => {
       expect(await violations(page), where).toEqual([]);
       await page.setViewportSize({ width: 360, height: 740 });
-      await page.waitForTimeout(300);
-      expect(
-        await page.evaluate(() => document.documentElement.scrollWidth - window.innerWidth),
-        where,
-      ).toBeLessThanOrEqual(0);
+      await expect
+        .poll(() => page.evaluate(() => document.documentElement.scrollWidth - window.innerWidth), {
+          message: where,
+          timeout: 5000,
+        })
+        .toBeLessThanOrEqual(0);
       await page.setViewportSize({ width: 1280, height: 800 });
     };
     await prepare(page, { 'Search length': '5000', Length: '6', Budget: '2' }, [

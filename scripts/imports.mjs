@@ -8,14 +8,16 @@ import { root } from './setup.mjs';
 // Folder of src/ → what it may import besides itself: folders, or single modules.
 const engine = ['gpu', 'graph', 'ops', 'adapters', 'model', 'train'];
 const settings = ['allocation', 'settings'];
+// What a method is, apart from its mathematics, which lies beside it in mix.ts.
+const shapes = ['methods', 'registry', 'shape'].map((name) => `adapters/methods/${name}`);
 const below = (folder) => ['util', ...engine.slice(0, engine.indexOf(folder))];
 const all = ['util', ...settings, ...engine, 'data', 'files'];
 // What the page sees of the rest.
-const seen = ['util', ...settings, 'worker/protocol', 'data/dataset/roles'];
+const seen = ['util', ...settings, ...shapes, 'worker/protocol', 'data/dataset/roles'];
 export const rules = {
   util: [],
   allocation: ['util'],
-  settings: ['util', 'allocation', 'data/dataset/roles'],
+  settings: ['util', 'allocation', ...shapes, 'data/dataset/roles'],
   data: ['util'],
   reference: ['util'],
   gpu: [...below('gpu'), 'shaders/lib/step.wgsl'], // the uniform that every program's host side writes
@@ -32,10 +34,13 @@ export const rules = {
   ui: [...seen, 'state'],
   '': ['ui', 'state', ...seen], // entry files directly in src/
 };
+const isShape = (module) =>
+  /^adapters\/methods\/([\w-]+\/shape|methods|registry|shape)$/.test(module);
+const pureShape = ['util', 'allocation', 'adapters/methods'];
 // Modules that the page loads without the engine: these folders, modules and packages alone.
 export const pure = {
   allocation: ['util', 'allocation'],
-  settings: ['util', 'allocation', 'settings', 'data/dataset/roles'],
+  settings: ['util', 'allocation', 'settings', ...shapes, 'data/dataset/roles'],
   'data/dataset/roles': [],
 };
 const purePackages = ['zod'];
@@ -79,7 +84,7 @@ export function violations(files, exists) {
     const targets = [];
     const module = moduleOf(path);
     const purely = placesOf(path)
-      .map((place) => pure[place])
+      .map((place) => (isShape(place) ? pureShape : pure[place]))
       .find(Boolean);
     for (const specifier of specifiers(source)) {
       if (!specifier.startsWith('.')) {
@@ -96,7 +101,9 @@ export function violations(files, exists) {
       if (!isGlob) targets.push(target);
       if (isTest(path)) continue;
       const to = folderOf(target);
-      if (isTest(target)) found.push(`${path}: imports ${target}, which is for tests only`);
+      if (/\/methods\/[\w-]+\/mix\.ts$/.test(target))
+        found.push(`${path}: ${target} is reached by adapters/method.ts alone`);
+      else if (isTest(target)) found.push(`${path}: imports ${target}, which is for tests only`);
       else if (target.startsWith('shaders/') || target.startsWith('src/')) {
         const allowed = purely ?? rules[from];
         if (!allowed) found.push(`${path}: the folder ${from} has no rule in scripts/imports.mjs`);

@@ -1,12 +1,13 @@
 // Routing statistics of a group, padding left out: f_e = share of kept (token, slot) pairs, and P_e
-// = mean p_e (Fedus et al. 2022, eq. 5–6). routing: f at start + e, P at `total` + start + e, and
-// the number of real tokens at 2·total. A workgroup takes 8 experts, 8 tokens at a time.
+// = mean p_e (Fedus et al. 2022, eq. 5–6). routing: f at first + e, P at `total` + first + e, the
+// site's open experts at 2·total + first + e, and the number of real tokens at 3·total. A workgroup
+// takes 8 experts, 8 tokens at a time.
 @group(0) @binding(0) var<storage, read> p: array<f32>;
 @group(0) @binding(1) var<storage, read> w: array<f32>;
 @group(0) @binding(2) var<storage, read> table: array<u32>;
 @group(0) @binding(3) var<storage, read> lengths: array<u32>;
 @group(0) @binding(4) var<storage, read_write> routing: array<f32>;
-struct Params { tokens: u32, time: u32, sites: u32, experts: u32, start: u32, total: u32 }
+struct Params { tokens: u32, time: u32, sites: u32, experts: u32, first: u32, total: u32 }
 @group(0) @binding(5) var<uniform> params: Params;
 
 var<workgroup> sums: array<vec2<f32>, 64>;
@@ -32,12 +33,13 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
   for (var row = 0u; row < params.tokens / params.time; row++) {
     seen += min(lengths[row], params.time);
   }
-  var kept = 1u;
-  for (var s = 0u; s < params.sites; s++) {
-    if (e >= table[3u * s] && e < table[3u * s] + table[3u * s + 1u]) { kept = table[3u * s + 2u]; }
-  }
+  var site = 0u;
+  while (table[site] + table[site + 1u] <= e) { site += 4u; }
+  let open = table[site + 2u];
   let tokens = f32(max(seen, 1u));
-  routing[params.start + e] = sum.x / (tokens * f32(kept));
-  routing[params.total + params.start + e] = sum.y / tokens;
-  if (e == 0u) { routing[2u * params.total] = f32(seen); }
+  let at = params.first + e;
+  routing[at] = sum.x / (tokens * f32(max(1u, min(table[site + 3u], open))));
+  routing[params.total + at] = sum.y / tokens;
+  routing[2u * params.total + at] = f32(open);
+  if (e == 0u) { routing[3u * params.total] = f32(seen); }
 }

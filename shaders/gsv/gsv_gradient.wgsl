@@ -8,7 +8,6 @@
 struct Params {
   count: u32,
   length: u32,
-  start: u32,
   first_free: u32,
   closable: u32,
   survival: u32,
@@ -28,7 +27,7 @@ fn main(
   if (vector >= params.count) { return; }
   let at = vector * params.length;
   let sizes = params.length - params.closable;
-  let d = params.start + vector * sizes;
+  let d = vector * sizes;
   var best = 0u;
   for (var k = 1u; k < params.length; k++) { if (g[at + k] > g[at + best]) { best = k; } }
   if (params.survival == 0u) {
@@ -54,7 +53,9 @@ fn main(
   }
   for (var k = 0u; k < params.length; k++) {
     var own = 0.0;
-    for (var j = params.first_free; j < sizes; j++) { if (k >= j + params.closable) { own += d_masks[d + j]; } }
+    for (var j = params.first_free; j < sizes; j++) {
+      if (k >= j + params.closable) { own += d_masks[d + j]; }
+    }
     grad[at + k] += exp(g[at + k] - g[at + best]) / total * (own - mean);
   }
 }

@@ -1,10 +1,11 @@
 // Sizes of a bank of GSVs (method §2), by argmax (ties to the lower index) or, with `sampled`,
 // drawn from π = softmax(g) by a counter-based hash of (seed, pair, place). Index k means the size
-// max(floor, k + 1), or k where sites can close. sizes: per site the open experts, then each
-// expert's rank; a bank has `each` vectors a site, `first` after the site's own place. One thread a
-// vector.
+// max(floor, k + 1), or k where sites can close. Sizes go to the table of adapter/route.wgsl: that of
+// vector v to `slot` + `stride`·v. Their places, which the draws are told apart by, count per site
+// the open experts and then each expert's rank: a bank has `each` vectors a site, the first at
+// `first`. One thread a vector.
 @group(0) @binding(0) var<storage, read> g: array<f32>;
-@group(0) @binding(1) var<storage, read_write> sizes: array<u32>;
+@group(0) @binding(1) var<storage, read_write> table: array<u32>;
 struct Params {
   count: u32,
   length: u32,
@@ -15,6 +16,8 @@ struct Params {
   floor: u32,
   closable: u32,
   sampled: u32,
+  slot: u32,
+  stride: u32,
 }
 @group(0) @binding(2) var<uniform> params: Params;
 @group(0) @binding(3) var<uniform> step: Step;
@@ -35,7 +38,8 @@ fn main(
   let vector = (group.x + group.y * groups.x) * 64u + thread;
   if (vector >= params.count) { return; }
   let at = vector * params.length;
-  let place = params.start + (vector / params.each) * (params.experts + 1u) + params.first + vector % params.each;
+  let site = params.start + (vector / params.each) * (params.experts + 1u);
+  let place = site + params.first + vector % params.each;
   var chosen = 0u;
   for (var k = 1u; k < params.length; k++) { if (g[at + k] > g[at + chosen]) { chosen = k; } }
   if (params.sampled != 0u) {
@@ -51,5 +55,6 @@ fn main(
       sum += exp(g[at + chosen] - top);
     }
   }
-  sizes[place] = select(max(params.floor, chosen + 1u), chosen, params.closable != 0u);
+  let size = select(max(params.floor, chosen + 1u), chosen, params.closable != 0u);
+  table[params.slot + params.stride * vector] = size;
 }

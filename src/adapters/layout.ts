@@ -1,6 +1,5 @@
-// Where every site's experts lie: groups of sites that share an input, their banks in the parameter
-// store, and their named tensors.
-
+// Where an adapter's numbers lie: groups of sites that share an input, their banks in the parameter
+// store, and the tensors that files name.
 import {
   type Allocation,
   type SiteDims,
@@ -9,18 +8,18 @@ import {
   type Target,
 } from '../allocation/allocation.ts';
 import { ParamStore } from '../graph/params.ts';
-import type { Tensor } from '../graph/tensor.ts';
-import { type GateLayout, gateLayout } from '../ops/adapter.ts';
+import { type Tensor, tensor } from '../graph/tensor.ts';
+import { type Experts, expertsOf } from '../ops/adapter.ts';
+import { type Method, type MethodName, type MethodSettings, methodOf } from './methods/methods.ts';
+import type { Extra, Rows, Stored } from './methods/shape.ts';
 
 /** What an adapter is, apart from its numbers. */
-export interface AdapterSpec {
-  method: 'lora-moe' | 'lora';
+export interface AdapterSpec extends MethodSettings {
+  method: MethodName;
   targets: readonly Target[];
   /** r_max: the configured rank. */
   rank: number;
-  topK: number;
   alpha: number;
-  scale: 'constant' | 'per-expert';
   dropout: number;
   allocation: Allocation;
 }
@@ -32,27 +31,31 @@ export interface Site {
   /** C and O. */
   inputs: number;
   outputs: number;
-  /** First of the site's ΣR columns in its group, and how many. */
+  /** The rank and the scale s_i of each expert. */
+  ranks: readonly number[];
+  scales: readonly number[];
+  /** First of the site's columns in what `mix` gives, and how many; Bᵀ (columns, O). */
   column: number;
   columns: number;
-  experts: readonly { rank: number; scale: number }[];
-  /** First expert within the group. */
-  firstExpert: number;
-  /** Bᵀ (ΣR, O). */
   up: Tensor;
 }
 
 /** Sites that read the same input. */
 export interface Group {
-  /** A of all experts (ΣR, C), then the routers (ΣE, C); plain LoRA has no routers. */
+  key: string;
+  /** Rows of all sites (·, C): `dropped` ones that see dropout(x), then those that see x. */
   down: Tensor;
+  dropped: number;
   sites: readonly Site[];
-  layout: GateLayout;
-  routed: boolean;
+  /** Matrices beside the banks, by their key in a file. */
+  extra: ReadonlyMap<string, { bank: Tensor; start: Extra['start'] }>;
+  /** The sites' experts, and s_i of each of their columns (ΣR). */
+  experts: Experts;
+  factor: Tensor;
   /** Number of the input: the dropout stream. */
   input: number;
   /** First expert in the routing statistics of the whole model. */
-  routingStart: number;
+  firstExpert: number;
 }
 
 /** The linears of a layer by the input that they share. */
@@ -63,91 +66,7 @@ export const INPUT_GROUPS: readonly (readonly Target[])[] = [
   ['down_proj'],
 ];
 
-/** An adapter's banks. */
-export interface AdapterLayout {
-  spec: AdapterSpec;
-  store: ParamStore;
-  /** Key: layer and first target of an input group. */
-  groups: ReadonlyMap<string, Group>;
-  /** Experts with a router in all. */
-  routedExperts: number;
-  /** Each routed expert's site's expert count: the factors of the balance loss. */
-  balanceFactors: readonly number[];
-}
-
-/**
- * s_i of an expert: α / r_max (`constant`), α / R_i (`per-expert`), and α / R for plain LoRA
- * (method §1).
- */
-const scaleOf = (spec: AdapterSpec, rank: number): number =>
-  spec.alpha / (spec.method === 'lora' || spec.scale === 'per-expert' ? rank : spec.rank);
-
-/**
- * Lays out an adapter for a decoder of `layers` layers. Sites without experts stay plain linears.
- */
-export function layoutAdapter(spec: AdapterSpec, layers: number, dims: SiteDims): AdapterLayout {
-  const store = new ParamStore();
-  const groups = new Map<string, Group>();
-  const balanceFactors: number[] = [];
-  const routed = spec.method === 'lora-moe';
-  for (let layer = 0; layer < layers; layer++) {
-    INPUT_GROUPS.forEach((targets, number) => {
-      const present = targets.filter(
-        (t) => spec.targets.includes(t) && spec.allocation.experts[sitePath(layer, t)] > 0,
-      );
-      if (present.length === 0) return;
-      const ranks = present.map((t) => siteRanks(spec.allocation, sitePath(layer, t)));
-      const experts = ranks.map((r) => r.map((rank) => ({ rank, scale: scaleOf(spec, rank) })));
-      const layout = gateLayout(
-        experts.map((e) => ({ experts: e, kept: Math.min(spec.topK, e.length) })),
-      );
-      const key = groupKey(layer, targets[0]);
-      const down = store.add(`${key} down`, [
-        layout.columns + (routed ? layout.experts : 0),
-        dims[present[0]].inputs,
-      ]);
-      let column = 0;
-      let firstExpert = 0;
-      const sites = present.map((target, i): Site => {
-        const columns = ranks[i].reduce((a, r) => a + r, 0);
-        const path = sitePath(layer, target);
-        const up = store.add(`${path} up`, [columns, dims[target].outputs]);
-        const site = {
-          path,
-          target,
-          ...dims[target],
-          column,
-          columns,
-          experts: experts[i],
-          firstExpert,
-          up,
-        };
-        column += columns;
-        firstExpert += experts[i].length;
-        return site;
-      });
-      groups.set(key, {
-        down,
-        sites,
-        layout,
-        routed,
-        input: layer * INPUT_GROUPS.length + number,
-        routingStart: balanceFactors.length,
-      });
-      if (routed)
-        for (const e of experts) for (let i = 0; i < e.length; i++) balanceFactors.push(e.length);
-    });
-  }
-  return { spec, store, groups, routedExperts: balanceFactors.length, balanceFactors };
-}
-
-/** The key of an input group. */
-export const groupKey = (layer: number, firstTarget: Target): string => `${layer} ${firstTarget}`;
-
-/**
- * A tensor of an adapter file and where its values lie: `rows` rows of a bank, as they are or
- * transposed.
- */
+/** A tensor of an adapter file and where its values lie: rows of a bank, or these transposed. */
 export interface NamedTensor {
   name: string;
   /** As in the file: A (R, C), B (O, R), router (E, C). */
@@ -158,48 +77,123 @@ export interface NamedTensor {
   transposed: boolean;
 }
 
-/** Every tensor of an adapter under its key (method §5), in a fixed order. */
-export function namedTensors(layout: AdapterLayout): NamedTensor[] {
-  const out: NamedTensor[] = [];
-  for (const g of layout.groups.values()) {
-    for (const s of g.sites) {
-      const prefix = `base_model.model.${s.path}`;
-      let row = 0;
-      s.experts.forEach(({ rank }, i) => {
-        const expert = g.routed ? `${prefix}.experts.${i}` : prefix;
-        out.push({
-          name: `${expert}.lora_A.weight`,
-          shape: [rank, s.inputs],
-          bank: g.down,
-          row: s.column + row,
-          rows: rank,
-          transposed: false,
-        });
-        out.push({
-          name: `${expert}.lora_B.weight`,
-          shape: [s.outputs, rank],
-          bank: s.up,
-          row,
-          rows: rank,
-          transposed: true,
-        });
-        row += rank;
-      });
-      if (!g.routed) continue;
-      const start = g.layout.columns + s.firstExpert;
-      out.push({
-        name: `${prefix}.router.weight`,
-        shape: [s.experts.length, s.inputs],
-        bank: g.down,
-        row: start,
-        rows: s.experts.length,
-        transposed: false,
-      });
-    }
+/** An adapter's banks. */
+export interface AdapterLayout {
+  spec: AdapterSpec;
+  method: Method;
+  store: ParamStore;
+  /** Key: layer and first target of an input group. */
+  groups: ReadonlyMap<string, Group>;
+  /** Every tensor under its key (method §5), in a fixed order. */
+  tensors: readonly NamedTensor[];
+  /** Experts with a router in all. */
+  routedExperts: number;
+}
+
+/** The key of an input group. */
+export const groupKey = (layer: number, firstTarget: Target): string => `${layer} ${firstTarget}`;
+
+const rowsOf = (list: readonly Rows[]): number => list.reduce((sum, r) => sum + r.rows, 0);
+
+/**
+ * Lays out an adapter for a decoder of `layers` layers. Sites without experts stay plain linears.
+ * @param kind whether the tables of experts are constants, or states that a search writes
+ */
+export function layoutAdapter(
+  spec: AdapterSpec,
+  layers: number,
+  dims: SiteDims,
+  kind: 'constant' | 'state' = 'constant',
+): AdapterLayout {
+  const method = methodOf(spec.method);
+  const store = new ParamStore();
+  const groups = new Map<string, Group>();
+  const tensors: NamedTensor[] = [];
+  let firstExpert = 0;
+  for (let layer = 0; layer < layers; layer++) {
+    INPUT_GROUPS.forEach((targets, number) => {
+      const present = targets.filter(
+        (t) => spec.targets.includes(t) && spec.allocation.experts[sitePath(layer, t)] > 0,
+      );
+      if (present.length === 0) return;
+      const plans = present.map((t) => planSite(method, spec, sitePath(layer, t), t, dims));
+      const key = groupKey(layer, targets[0]);
+      const group = layoutGroup(store, key, plans, spec.topK, kind, tensors);
+      groups.set(key, { ...group, input: layer * INPUT_GROUPS.length + number, firstExpert });
+      if (method.routed) firstExpert += group.experts.experts;
+    });
   }
-  return out;
+  return { spec, method, store, groups, tensors, routedExperts: firstExpert };
+}
+
+type Plan = Omit<Site, 'column' | 'columns' | 'up'> & { stored: Stored };
+
+function planSite(
+  method: Method,
+  spec: AdapterSpec,
+  path: string,
+  target: Target,
+  dims: SiteDims,
+): Plan {
+  const ranks = siteRanks(spec.allocation, path);
+  const stored = method.stored({ ...dims[target], ranks });
+  const scales = ranks.map((rank) => method.scale(rank, spec));
+  return { path, target, ...dims[target], ranks, scales, stored };
+}
+
+/** Adds the banks of a group to the store, and its tensors to the list. */
+function layoutGroup(
+  store: ParamStore,
+  key: string,
+  plans: readonly Plan[],
+  topK: number,
+  kind: 'constant' | 'state',
+  tensors: NamedTensor[],
+): Omit<Group, 'input' | 'firstExpert'> {
+  const dropped = plans.reduce((sum, p) => sum + rowsOf(p.stored.dropped), 0);
+  const plain = plans.reduce((sum, p) => sum + rowsOf(p.stored.plain), 0);
+  const down = store.add(`${key} down`, [dropped + plain, plans[0].inputs]);
+  const extra = new Map<string, { bank: Tensor; start: Extra['start'] }>();
+  let [column, row, plainRow] = [0, 0, dropped];
+  const sites = plans.map(({ stored, ...site }): Site => {
+    const { path, inputs, outputs } = site;
+    const columns = rowsOf(stored.up);
+    const up = store.add(`${path} up`, [columns, outputs]);
+    const named = (rows: readonly Rows[], bank: Tensor, first: number) => {
+      let at = first;
+      return rows.map(({ key, rows }): NamedTensor => {
+        const shape: [number, number] = bank === up ? [outputs, rows] : [rows, inputs];
+        at += rows;
+        const name = `base_model.model.${path}.${key}`;
+        return { name, shape, bank, row: at - rows, rows, transposed: bank === up };
+      });
+    };
+    const [downs, ups] = [named(stored.dropped, down, row), named(stored.up, up, 0)];
+    const pairs = Math.max(downs.length, ups.length);
+    for (let i = 0; i < pairs; i++) tensors.push(...[downs[i], ups[i]].filter(Boolean));
+    tensors.push(...named(stored.plain, down, plainRow));
+    for (const { key, shape, start } of stored.extra ?? []) {
+      const name = `base_model.model.${path}.${key}`;
+      const bank = store.add(name, shape);
+      extra.set(name, { bank, start });
+      tensors.push({ name, shape: [...shape], bank, row: 0, rows: shape[0], transposed: false });
+    }
+    column += columns;
+    row += rowsOf(stored.dropped);
+    plainRow += rowsOf(stored.plain);
+    return { ...site, column: column - columns, columns, up };
+  });
+  const experts = expertsOf(
+    sites.map(({ ranks }) => ({ ranks, topK })),
+    kind,
+  );
+  const data = Float32Array.from(
+    sites.flatMap((s) => s.ranks.flatMap((rank, i) => Array<number>(rank).fill(s.scales[i]))),
+  );
+  const factor = tensor('scales', [data.length], { kind: 'constant', data });
+  return { key, down, dropped, sites, extra, experts, factor };
 }
 
 /** Trainable parameters, without padding. */
-export const countParameters = (layout: AdapterLayout): number =>
-  namedTensors(layout).reduce((a, t) => a + t.shape[0] * t.shape[1], 0);
+export const countParameters = ({ tensors }: AdapterLayout): number =>
+  tensors.reduce((sum, t) => sum + t.shape[0] * t.shape[1], 0);

@@ -1,6 +1,8 @@
 // Allocations: paths, files and their mistakes, and the parameter counts of the method's section 4
 // E (v).
 import { describe, expect, test } from 'vitest';
+import { siteCost } from '../adapters/methods/methods.ts';
+import type { SiteDims } from '../allocation/allocation.ts';
 import { InputError } from '../util/error.ts';
 import {
   parameterCount,
@@ -11,6 +13,8 @@ import {
   targetNames,
   uniformAllocation,
 } from './allocation.ts';
+
+const moe = (dims: SiteDims) => siteCost('lora-moe', dims);
 
 const llama7b = siteDims({
   hidden: 4096,
@@ -31,8 +35,8 @@ test('module paths, layer by layer, in the order of a layer whatever order is as
 });
 
 test('LLaMA-2-7B: 105,635,840 parameters for 5555 at rank 8, 169,017,344 for 8888 (method 4 E v)', () => {
-  expect(parameterCount(uniformAllocation(32, targetNames, 5, 8), llama7b)).toBe(105_635_840);
-  expect(parameterCount(uniformAllocation(32, targetNames, 8, 8), llama7b)).toBe(169_017_344);
+  expect(parameterCount(uniformAllocation(32, targetNames, 5, 8), moe(llama7b))).toBe(105_635_840);
+  expect(parameterCount(uniformAllocation(32, targetNames, 8, 8), moe(llama7b))).toBe(169_017_344);
 });
 
 test('unequal ranks and a closed site count as Σ R_i (C + O) + E·C', () => {
@@ -45,7 +49,7 @@ test('unequal ranks and a closed site count as Σ R_i (C + O) + E·C', () => {
     },
     { layers: 1, targets: ['k_proj', 'down_proj'], maxExperts: 2, maxRank: 3 },
   );
-  expect(parameterCount(allocation, dims)).toBe(4 * (10 + 6) + 2 * 10);
+  expect(parameterCount(allocation, moe(dims))).toBe(4 * (10 + 6) + 2 * 10);
   expect(siteRanks(allocation, 'model.layers.0.self_attn.k_proj')).toEqual([3, 1]);
   expect(siteRanks(allocation, 'model.layers.0.mlp.down_proj')).toEqual([]);
 });

@@ -176,16 +176,12 @@ export function siteDims(m: {
   };
 }
 
-/**
- * Trainable parameters of a LoRA-MoE adapter: Σ over sites of Σ_i R_i (C + O) + E·C (method,
- * section 1).
- */
-export function parameterCount(allocation: Allocation, dims: SiteDims): number {
-  let total = 0;
-  for (const [path, count] of Object.entries(allocation.experts)) {
-    const { inputs, outputs } = dims[targetOf(path)];
-    const ranks = siteRanks(allocation, path).reduce((a, b) => a + b, 0);
-    total += ranks * (inputs + outputs) + count * inputs;
-  }
-  return total;
-}
+/** Trainable parameters of the site at a path whose experts have these ranks. */
+export type SiteCost = (path: string, ranks: readonly number[]) => number;
+
+/** Trainable parameters of an allocation: the sum over its sites with experts. */
+export const parameterCount = (allocation: Allocation, cost: SiteCost): number =>
+  Object.entries(allocation.experts).reduce(
+    (sum, [path, count]) => sum + (count > 0 ? cost(path, siteRanks(allocation, path)) : 0),
+    0,
+  );

@@ -1,6 +1,8 @@
 // Built-in allocations at any depth, their mistakes, the random one's distribution, and fitting to
 // a number of parameters.
 import { describe, expect, test } from 'vitest';
+import { siteCost } from '../adapters/methods/methods.ts';
+import type { SiteDims } from '../allocation/allocation.ts';
 import { InputError } from '../util/error.ts';
 import {
   type Allocation,
@@ -18,6 +20,8 @@ import {
   presetAllocation,
   presetNames,
 } from './presets.ts';
+
+const moe = (dims: SiteDims) => siteCost('lora-moe', dims);
 
 const options = { layers: 8, targets: targetNames, maxExperts: 8, maxRank: 8, topK: 2, seed: 1 };
 const llama7b = siteDims({
@@ -84,9 +88,9 @@ describe('presets', () => {
   test('mola-5555 and mola-8888 are the uniform ones; LLaMA-2-7B counts of the method 4 E v', () => {
     const deep = { ...options, layers: 32 };
     expect(presetAllocation('mola-5555', deep)).toEqual(uniformAllocation(32, targetNames, 5, 8));
-    expect(parameterCount(presetAllocation('mola-5555', deep), llama7b)).toBe(105_635_840);
-    expect(parameterCount(presetAllocation('mola-2468', deep), llama7b)).toBe(105_635_840);
-    expect(parameterCount(presetAllocation('mola-8888', deep), llama7b)).toBe(169_017_344);
+    expect(parameterCount(presetAllocation('mola-5555', deep), moe(llama7b))).toBe(105_635_840);
+    expect(parameterCount(presetAllocation('mola-2468', deep), moe(llama7b))).toBe(105_635_840);
+    expect(parameterCount(presetAllocation('mola-8888', deep), moe(llama7b))).toBe(169_017_344);
   });
 
   test.each(presetNames)(
@@ -158,14 +162,14 @@ describe('fitToParameters', () => {
     '%s: within half a percent of N, counts kept, the order of ranks kept',
     (name) => {
       const allocation = named(name);
-      const own = parameterCount(allocation, small);
+      const own = parameterCount(allocation, moe(small));
       for (const share of [0.3, 0.5, 0.61, 0.75, 0.9]) {
         const wanted = Math.round(own * share);
-        const fitted = fitToParameters(allocation, small, wanted, limits);
+        const fitted = fitToParameters(allocation, moe(small), wanted, limits);
         within(fitted);
         expect(fitted.experts).toEqual(allocation.experts);
         expect(Object.keys(fitted.ranks)).toEqual(Object.keys(allocation.ranks));
-        expect(Math.abs(parameterCount(fitted, small) / wanted - 1)).toBeLessThan(0.005);
+        expect(Math.abs(parameterCount(fitted, moe(small)) / wanted - 1)).toBeLessThan(0.005);
         const pairs = Object.keys(fitted.ranks).map((key) => [
           allocation.ranks[key],
           fitted.ranks[key],
@@ -185,16 +189,19 @@ describe('fitToParameters', () => {
   test.each(names)('%s: fitted to its own count it stays what it is', (name) => {
     for (const dims of [small, llama7b]) {
       const allocation = named(name);
-      expect(fitToParameters(allocation, dims, parameterCount(allocation, dims), limits)).toEqual(
-        allocation,
-      );
+      expect(
+        fitToParameters(allocation, moe(dims), parameterCount(allocation, moe(dims)), limits),
+      ).toEqual(allocation);
     }
   });
 
   test('all presets come to the same budget', () => {
-    const budget = parameterCount(named('mola-2882'), small) / 2;
+    const budget = parameterCount(named('mola-2882'), moe(small)) / 2;
     for (const name of names) {
-      const got = parameterCount(fitToParameters(named(name), small, budget, limits), small);
+      const got = parameterCount(
+        fitToParameters(named(name), moe(small), budget, limits),
+        moe(small),
+      );
       expect(Math.abs(got / budget - 1), name).toBeLessThan(0.005);
     }
   });
@@ -205,19 +212,19 @@ describe('fitToParameters', () => {
       ...allocation,
       ranks: Object.fromEntries(Object.keys(allocation.ranks).map((key) => [key, 1])),
     };
-    const wanted = Math.round(parameterCount(ones, small) / 2);
-    const fitted = fitToParameters(allocation, small, wanted, limits);
+    const wanted = Math.round(parameterCount(ones, moe(small)) / 2);
+    const fitted = fitToParameters(allocation, moe(small), wanted, limits);
     within(fitted);
     expect(new Set(Object.values(fitted.ranks))).toEqual(new Set([1]));
-    expect(Math.abs(parameterCount(fitted, small) / wanted - 1)).toBeLessThan(0.01);
+    expect(Math.abs(parameterCount(fitted, moe(small)) / wanted - 1)).toBeLessThan(0.01);
     expect(layerCounts(fitted, 8)).toEqual([1, 1, 2, 2, 3, 3, 4, 4]);
   });
 
   test('above the largest ranks the counts grow, up to the maximum', () => {
-    const wanted = Math.round(parameterCount(named('mola-2468'), small) * 1.3);
-    const fitted = fitToParameters(named('mola-2468'), small, wanted, limits);
+    const wanted = Math.round(parameterCount(named('mola-2468'), moe(small)) * 1.3);
+    const fitted = fitToParameters(named('mola-2468'), moe(small), wanted, limits);
     within(fitted);
-    expect(Math.abs(parameterCount(fitted, small) / wanted - 1)).toBeLessThan(0.01);
+    expect(Math.abs(parameterCount(fitted, moe(small)) / wanted - 1)).toBeLessThan(0.01);
     expect(new Set(Object.values(fitted.ranks))).toEqual(new Set([8]));
     for (const [path, n] of Object.entries(named('mola-2468').experts))
       expect(fitted.experts[path]).toBeGreaterThanOrEqual(n);
@@ -226,9 +233,9 @@ describe('fitToParameters', () => {
   test('extra rows go to first experts first, spread over the layers', () => {
     const uniform = uniformAllocation(8, ['q_proj'], 4, 4);
     const row = small.q_proj.inputs + small.q_proj.outputs;
-    const wanted = parameterCount(uniformAllocation(8, ['q_proj'], 4, 2), small) + 4 * row;
-    const fitted = fitToParameters(uniform, small, wanted, limits);
-    expect(parameterCount(fitted, small)).toBe(wanted);
+    const wanted = parameterCount(uniformAllocation(8, ['q_proj'], 4, 2), moe(small)) + 4 * row;
+    const fitted = fitToParameters(uniform, moe(small), wanted, limits);
+    expect(parameterCount(fitted, moe(small))).toBe(wanted);
     const raised = Object.keys(fitted.ranks).filter((key) => fitted.ranks[key] === 3);
     // the four lowest multiples of the golden ratio, modulo 1
     expect(raised.map((key) => Number(key.split('.')[2]))).toEqual([1, 3, 4, 6]);
@@ -244,7 +251,12 @@ describe('fitToParameters', () => {
       },
     };
     const { inputs, outputs } = small.v_proj;
-    const fitted = fitToParameters(allocation, small, 6 * (inputs + outputs) + 2 * inputs, limits);
+    const fitted = fitToParameters(
+      allocation,
+      moe(small),
+      6 * (inputs + outputs) + 2 * inputs,
+      limits,
+    );
     expect(fitted).toEqual({
       experts: allocation.experts,
       ranks: {
@@ -256,15 +268,15 @@ describe('fitToParameters', () => {
 
   test('a number out of reach is refused with what can be had', () => {
     const uniform = named('uniform');
-    const least = parameterCount(uniformAllocation(8, targetNames, 1, 1), small);
-    const most = parameterCount(uniform, small);
+    const least = parameterCount(uniformAllocation(8, targetNames, 1, 1), moe(small));
+    const most = parameterCount(uniform, moe(small));
     const message = `this allocation can have ${least} to ${most} trainable parameters`;
     for (const n of [1, Math.round(0.9 * least), Math.round(1.1 * most)]) {
-      expect(() => fitToParameters(uniform, small, n, limits)).toThrow(InputError);
-      expect(() => fitToParameters(uniform, small, n, limits)).toThrow(message);
+      expect(() => fitToParameters(uniform, moe(small), n, limits)).toThrow(InputError);
+      expect(() => fitToParameters(uniform, moe(small), n, limits)).toThrow(message);
     }
-    expect(fitToParameters(uniform, small, Math.round(1.02 * most), limits)).toEqual(uniform);
-    expect(fitToParameters(uniform, small, Math.round(0.98 * least), limits)).toEqual(
+    expect(fitToParameters(uniform, moe(small), Math.round(1.02 * most), limits)).toEqual(uniform);
+    expect(fitToParameters(uniform, moe(small), Math.round(0.98 * least), limits)).toEqual(
       uniformAllocation(8, targetNames, 1, 1),
     );
   });

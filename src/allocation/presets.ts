@@ -5,11 +5,10 @@ import { Random } from '../util/random.ts';
 import {
   type Allocation,
   rankKey,
-  type SiteDims,
+  type SiteCost,
   sitePaths,
   siteRanks,
   type Target,
-  targetOf,
 } from './allocation.ts';
 
 /** Built-in allocations besides the uniform one. */
@@ -100,13 +99,12 @@ export function presetAllocation(name: PresetName, options: PresetOptions): Allo
   return allocation;
 }
 
-/** Something of a whole size that grows in proportion to its weight. */
+/** An integer size that is scaled in proportion to its weight: a rank, or a count of experts. */
 interface Item {
+  site: number;
   weight: number;
   min: number;
   max: number;
-  /** Parameters of one unit. */
-  cost: number;
   /** Of items that round at the same factor, the one with the lower turn grows first. */
   turn: number;
 }
@@ -115,28 +113,44 @@ interface Item {
  * Sizes clamp(round(t · weight), min, max) for the one factor t whose total cost comes nearest to
  * `budget` (the lower where two are equally near). Items that round up at the same t do so one
  * after the other, by turn. At t = 1 whole weights are themselves.
+ * @param cost parameters of a site, given the sizes of all items
  */
-function proportional(items: readonly Item[], budget: number): number[] {
+function proportional(
+  items: readonly Item[],
+  sites: number,
+  budget: number,
+  cost: (site: number, sizes: readonly number[]) => number,
+): number[] {
   const at = (t: number) =>
     items.map((i) => Math.min(i.max, Math.max(i.min, Math.floor(t * i.weight + 0.5))));
-  const cost = (sizes: number[]) => sizes.reduce((sum, n, i) => sum + n * items[i].cost, 0);
+  const total = (sizes: readonly number[]) => {
+    let sum = 0;
+    for (let site = 0; site < sites; site++) sum += cost(site, sizes);
+    return sum;
+  };
   let low = 0;
   let high = Math.max(0, ...items.map((i) => (i.max + 1) / i.weight));
-  if (cost(at(low)) >= budget) return at(low);
-  if (cost(at(high)) <= budget) return at(high);
+  if (total(at(low)) >= budget) return at(low);
+  if (total(at(high)) <= budget) return at(high);
   for (let halvings = 0; halvings < 100; halvings++) {
     const middle = (low + high) / 2;
-    if (cost(at(middle)) <= budget) low = middle;
+    if (total(at(middle)) <= budget) low = middle;
     else high = middle;
   }
   const sizes = at(low);
   const next = at(high);
   const growing = items.map((_, i) => i).filter((i) => next[i] > sizes[i]);
-  let left = budget - cost(sizes);
+  let left = budget - total(sizes);
   for (const i of growing.sort((a, b) => items[a].turn - items[b].turn)) {
-    if (2 * left <= items[i].cost) break;
+    const { site } = items[i];
+    const before = cost(site, sizes);
     sizes[i]++;
-    left -= items[i].cost;
+    const more = cost(site, sizes) - before;
+    if (2 * left <= more) {
+      sizes[i]--;
+      break;
+    }
+    left -= more;
   }
   return sizes;
 }
@@ -144,46 +158,38 @@ function proportional(items: readonly Item[], budget: number): number[] {
 /** Turns that spread a site's neighbours apart: multiples of the golden ratio, modulo 1. */
 const spread = (site: number): number => ((site + 1) * 0.6180339887498949) % 1;
 
+const filled = (count: number, rank: number): number[] => Array<number>(count).fill(rank);
+
 /**
- * Scales an allocation to come as near as possible to a number of trainable parameters (method §1:
- * Σ R_i (C + O) + E·C), by a rule that draws nothing and keeps its shape:
- * 1. Counts stay, and every rank is multiplied by one common factor and rounded, within 1 …
- * maxRank. Experts that round up at the
- *    same factor do so one at a time, a site's first expert first, over sites spread evenly, until
- * the total is nearest. 2. Where ranks of 1 are still too many, ranks are 1 and the counts shrink
- * by the same rule, not below 1. 3. Where ranks of maxRank are still too few, ranks are maxRank and
- * the counts grow by the same rule, up to maxExperts. Sites without experts stay so. Fitted to its
- * own count an allocation stays what it is, and of two experts the one of the larger rank never
- * gets the smaller. The error is half a row of one expert at most (1), or half an expert (2, 3).
+ * Scales an allocation to come as near as possible to a number of trainable parameters, by a rule
+ * that draws nothing and keeps its shape:
+ * 1. Counts stay, and every rank is multiplied by one common factor and rounded, within 1 … maxRank.
+ *    Experts that round up at the same factor do so one at a time, a site's first expert first, over
+ *    sites spread evenly, until the total is nearest.
+ * 2. Where ranks of 1 are still too many, ranks are 1 and the counts shrink by the same rule, not
+ *    below 1.
+ * 3. Where ranks of maxRank are still too few, ranks are maxRank and the counts grow by the same
+ *    rule, up to maxExperts.
+ * Sites without experts stay so. Fitted to its own count an allocation stays what it is, and of two
+ * experts the one of the larger rank never gets the smaller. The error is half a row of one expert
+ * at most (1), or half an expert (2, 3).
  * @throws InputError('bad-config') naming adapter.parameters where the number is more than 5 %
  *   beyond what rules 2 and 3 can reach
  */
 export function fitToParameters(
   allocation: Allocation,
-  dims: SiteDims,
+  cost: SiteCost,
   parameters: number,
   limits: { maxExperts: number; maxRank: number },
 ): Allocation {
   const { maxExperts, maxRank } = limits;
-  const sites = Object.entries(allocation.experts).flatMap(([path, count], index) => {
-    const { inputs, outputs } = dims[targetOf(path)];
-    return count > 0
-      ? [
-          {
-            path,
-            count,
-            ranks: siteRanks(allocation, path),
-            inputs,
-            row: inputs + outputs,
-            turn: spread(index),
-          },
-        ]
-      : [];
-  });
-  const total = (count: (s: (typeof sites)[number]) => number, rank: number) =>
-    sites.reduce((sum, s) => sum + count(s) * (rank * s.row + s.inputs), 0);
-  const least = total(() => 1, 1);
-  const most = total(() => maxExperts, maxRank);
+  const sites = Object.entries(allocation.experts).flatMap(([path, count], index) =>
+    count > 0 ? [{ path, count, ranks: siteRanks(allocation, path), turn: spread(index) }] : [],
+  );
+  const total = (ranks: (s: (typeof sites)[number]) => number[]) =>
+    sites.reduce((sum, s) => sum + cost(s.path, ranks(s)), 0);
+  const least = total(() => [1]);
+  const most = total(() => filled(maxExperts, maxRank));
   if (parameters < 0.95 * least || parameters > 1.05 * most)
     throw new InputError(
       'bad-config',
@@ -192,29 +198,38 @@ export function fitToParameters(
 
   const fitted: Allocation = { experts: { ...allocation.experts }, ranks: {} };
   const setCounts = (rank: number, range: (count: number) => { min: number; max: number }) => {
-    const items = sites.map((s) => ({
+    const items = sites.map((s, site) => ({
+      site,
       weight: s.count,
       ...range(s.count),
-      cost: rank * s.row + s.inputs,
       turn: s.turn,
     }));
-    proportional(items, parameters).forEach((count, i) => {
+    const counts = proportional(items, sites.length, parameters, (site, sizes) =>
+      cost(sites[site].path, filled(sizes[site], rank)),
+    );
+    counts.forEach((count, i) => {
       fitted.experts[sites[i].path] = count;
       for (let e = 0; e < count; e++) fitted.ranks[rankKey(sites[i].path, e)] = rank;
     });
     return fitted;
   };
-  if (parameters < total((s) => s.count, 1))
+  if (parameters < total((s) => filled(s.count, 1)))
     return setCounts(1, (count) => ({ min: 1, max: count }));
-  if (parameters > total((s) => s.count, maxRank))
+  if (parameters > total((s) => filled(s.count, maxRank)))
     return setCounts(maxRank, (count) => ({ min: count, max: maxExperts }));
-  const routers = sites.reduce((sum, s) => sum + s.count * s.inputs, 0);
-  const items = sites.flatMap((s) =>
-    s.ranks.map((weight, i) => ({ weight, min: 1, max: maxRank, cost: s.row, turn: i + s.turn })),
+  const items = sites.flatMap((s, site) =>
+    s.ranks.map((weight, i) => ({ site, weight, min: 1, max: maxRank, turn: i + s.turn })),
   );
-  const ranks = proportional(items, parameters - routers);
-  let at = 0;
-  for (const s of sites)
-    for (let i = 0; i < s.count; i++) fitted.ranks[rankKey(s.path, i)] = ranks[at++];
+  const firsts = sites.map((_, site) => items.findIndex((item) => item.site === site));
+  const own = (site: number, sizes: readonly number[]) =>
+    sizes.slice(firsts[site], firsts[site] + sites[site].count);
+  const ranks = proportional(items, sites.length, parameters, (site, sizes) =>
+    cost(sites[site].path, own(site, sizes)),
+  );
+  sites.forEach((s, site) => {
+    own(site, ranks).forEach((rank, i) => {
+      fitted.ranks[rankKey(s.path, i)] = rank;
+    });
+  });
   return fitted;
 }

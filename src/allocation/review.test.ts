@@ -1,6 +1,8 @@
 // Changing an allocation by hand: edits, locks that hold whatever is done, exact totals.
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
+import { siteCost } from '../adapters/methods/methods.ts';
+import type { SiteDims } from '../allocation/allocation.ts';
 import {
   type Allocation,
   parameterCount,
@@ -21,6 +23,8 @@ import {
   withRank,
   withSite,
 } from './review.ts';
+
+const moe = (dims: SiteDims) => siteCost('lora-moe', dims);
 
 const dims = siteDims({ hidden: 32, heads: 4, kvHeads: 2, headDim: 8, feedForward: 64 });
 const limits: Limits = { maxExperts: 8, maxRank: 8 };
@@ -112,16 +116,18 @@ describe('locks', () => {
           const least = fixed + free.reduce((sum, path) => sum + size(path, 1, 1), 0);
           const most = fixed + free.reduce((sum, path) => sum + size(path, 8, 8), 0);
           const wanted = Math.round(least + share * (most - least));
-          const fitted = fitUnlocked(start, locked, dims, wanted, limits);
+          const fitted = fitUnlocked(start, locked, moe(dims), wanted, limits);
           for (const path of locked)
             expect(siteRanks(fitted, path)).toEqual(siteRanks(start, path));
           for (const path of closed) expect(fitted.experts[path]).toBe(0);
-          expect(parameterCount(fitted, dims)).toBe(plain(fitted));
-          expect(Math.abs(parameterCount(fitted, dims) - wanted)).toBeLessThanOrEqual(largest / 2);
-          expect(() => fitUnlocked(start, locked, dims, most + 1, limits)).toThrow(
+          expect(parameterCount(fitted, moe(dims))).toBe(plain(fitted));
+          expect(Math.abs(parameterCount(fitted, moe(dims)) - wanted)).toBeLessThanOrEqual(
+            largest / 2,
+          );
+          expect(() => fitUnlocked(start, locked, moe(dims), most + 1, limits)).toThrow(
             `it can be ${least} to ${most}`,
           );
-          expect(() => fitUnlocked(start, locked, dims, least - 1, limits)).toThrow(
+          expect(() => fitUnlocked(start, locked, moe(dims), least - 1, limits)).toThrow(
             /cannot be reached/,
           );
         },
@@ -131,7 +137,7 @@ describe('locks', () => {
   });
 
   test('fitting with everything locked is refused', () => {
-    expect(() => fitUnlocked(found, new Set(paths), dims, 5000, limits)).toThrow(
+    expect(() => fitUnlocked(found, new Set(paths), moe(dims), 5000, limits)).toThrow(
       /Every linear with experts is locked/,
     );
   });

@@ -5,7 +5,7 @@ import {
   type Allocation,
   parameterCount,
   rankKey,
-  type SiteDims,
+  type SiteCost,
   siteRanks,
   uniformAllocation,
 } from './allocation.ts';
@@ -90,7 +90,7 @@ export function swapIn(allocation: Allocation, other: Allocation, locked: Locks)
 export function fitUnlocked(
   allocation: Allocation,
   locked: Locks,
-  dims: SiteDims,
+  cost: SiteCost,
   parameters: number,
   limits: Limits,
 ): Allocation {
@@ -108,20 +108,20 @@ export function fitUnlocked(
     );
   const fixed = parameterCount(
     part((path) => locked.has(path)),
-    dims,
+    cost,
   );
   const range = [
     assemble(free, (site) => (free.experts[site] > 0 ? [1] : [])),
     assemble(free, (site) =>
       free.experts[site] > 0 ? Array<number>(limits.maxExperts).fill(limits.maxRank) : [],
     ),
-  ].map((end) => fixed + parameterCount(end, dims));
+  ].map((end) => fixed + parameterCount(end, cost));
   if (!Number.isInteger(parameters) || parameters < range[0] || parameters > range[1])
     throw new InputError(
       'bad-config',
       `${parameters} trainable parameters cannot be reached: with the locked linears (${fixed} parameters) it can be ${range[0]} to ${range[1]}.`,
     );
-  return swapIn(allocation, fitToParameters(free, dims, parameters - fixed, limits), locked);
+  return swapIn(allocation, fitToParameters(free, cost, parameters - fixed, limits), locked);
 }
 
 /**

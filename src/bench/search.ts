@@ -3,6 +3,7 @@
 
 import { initialValues } from '../adapters/init.ts';
 import { layoutAdapter } from '../adapters/layout.ts';
+import { defaultSettings, methods } from '../adapters/methods/methods.ts';
 import { siteDims, targetNames, uniformAllocation } from '../allocation/allocation.ts';
 import { idle } from '../gpu/buffers.ts';
 import type { Gpu } from '../gpu/device.ts';
@@ -76,7 +77,14 @@ export async function timeSearch(
 ): Promise<SearchCosts> {
   const { gpu, config } = model;
   const dims = siteDims(config);
-  const spec = { targets: targetNames, rank: 8, topK: 2, alpha: 16, dropout: 0 };
+  const spec = {
+    ...defaultSettings(),
+    method: methods[0].name,
+    targets: targetNames,
+    rank: 8,
+    alpha: 16,
+    dropout: 0,
+  };
   const shape: BatchShape = { rows: 8, time: 32, targets: 64 };
   const rows = Array.from({ length: shape.rows }, (_, r) => {
     const ids = Array.from({ length: shape.time }, (_, t) => (r * 97 + t * 7919) % config.vocab);
@@ -95,17 +103,13 @@ export async function timeSearch(
   }[] = [];
 
   const allocation = uniformAllocation(config.layers, targetNames, 8, 8);
-  const uniform = layoutAdapter(
-    { ...spec, method: 'lora-moe', scale: 'constant', allocation },
-    config.layers,
-    dims,
-  );
+  const uniform = layoutAdapter({ ...spec, allocation }, config.layers, dims);
   gpu.device.queue.writeBuffer(uniform.store.allocate(gpu).value, 0, initialValues(uniform, 1));
   const plain = await Runtime.create(model, uniform, shape, { dropout: false });
   plain.flopsPerSubmit = Number.POSITIVE_INFINITY;
   for (const estimator of ['survival', 'paper'] as const) {
     for (const order of ['first-order', 'second-order'] as const satisfies Order[]) {
-      const layout = layoutSearch(spec, 8, { estimator, closable: false }, config.layers, dims);
+      const layout = layoutSearch(spec, { estimator, closable: false }, config.layers, dims);
       const random = new Random(1, 'search cost');
       const normal = (n: number, scale: number) =>
         Float32Array.from({ length: n }, () => scale * random.normal());

@@ -3,6 +3,7 @@
 
 import { initialValues } from '../adapters/init.ts';
 import { type AdapterSpec, countParameters, layoutAdapter } from '../adapters/layout.ts';
+import { defaultSettings, methodOf } from '../adapters/methods/methods.ts';
 import { siteDims, targetNames, uniformAllocation } from '../allocation/allocation.ts';
 import { bufferOf, createBuffer, idle } from '../gpu/buffers.ts';
 import type { Gpu } from '../gpu/device.ts';
@@ -153,15 +154,15 @@ export async function timeSteps(
   withProfile: boolean,
 ): Promise<StepResult> {
   const { config, gpu } = model;
-  const allocation = uniformAllocation(config.layers, targetNames, method === 'lora' ? 1 : 8, 8);
+  const experts = methodOf(method).allocated ? 8 : 1;
+  const allocation = uniformAllocation(config.layers, targetNames, experts, 8);
   const layout = layoutAdapter(
     {
+      ...defaultSettings(),
       method,
       targets: targetNames,
       rank: 8,
-      topK: 2,
       alpha: 16,
-      scale: 'constant',
       dropout: 0,
       allocation,
     },

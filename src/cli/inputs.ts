@@ -1,7 +1,9 @@
 // What commands read: models, adapters, run.json with its allocation, datasets. All of it is
 // checked before a GPU is opened.
+
 import { basename, dirname, relative, resolve } from 'node:path';
 import type { AdapterLayout } from '../adapters/layout.ts';
+import { methodOf } from '../adapters/methods/methods.ts';
 import { type Allocation, parseAllocation, siteDims } from '../allocation/allocation.ts';
 import { BatchOrder } from '../data/batching/batches.ts';
 import type { Dataset } from '../data/dataset/dataset.ts';
@@ -128,7 +130,7 @@ export async function readAllocation(
   path: string | undefined,
   model: ModelConfig,
 ): Promise<Allocation> {
-  if (typeof config.allocation === 'string' || config.adapter.method === 'lora')
+  if (typeof config.allocation === 'string' || !methodOf(config.adapter.method).allocated)
     return resolveAllocation(config, model);
   const { experts, ranks } = config.allocation;
   const beside = (name: string) => resolve(path === undefined ? '.' : dirname(path), name);

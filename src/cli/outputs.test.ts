@@ -4,11 +4,15 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, expect, test } from 'vitest';
 import { layoutAdapter } from '../adapters/layout.ts';
+import { siteCost } from '../adapters/methods/methods.ts';
+import type { SiteDims } from '../allocation/allocation.ts';
 import { parameterCount, siteDims } from '../allocation/allocation.ts';
 import type { LoadedModel } from '../model/load.ts';
 import { resolveAllocation } from '../settings/resolve-allocation.ts';
 import { parseTrainingConfig } from '../settings/run-config.ts';
 import { RunFolder } from './outputs.ts';
+
+const moe = (dims: SiteDims) => siteCost('lora-moe', dims);
 
 const dir = mkdtempSync(join(tmpdir(), 'outputs-'));
 afterAll(() => rmSync(dir, { recursive: true }));
@@ -54,7 +58,7 @@ test('a preset by name, with its experts, ranks and exact parameters', () => {
   expect(settings.experts).toEqual(allocation.experts);
   expect(settings.experts['model.layers.3.mlp.down_proj']).toBe(8);
   expect(settings.ranks).toEqual(allocation.ranks);
-  expect(settings.parameters).toBe(parameterCount(allocation, dims));
+  expect(settings.parameters).toBe(parameterCount(allocation, moe(dims)));
   expect(Math.abs(settings.parameters / 60_000 - 1)).toBeLessThan(0.01);
 });
 

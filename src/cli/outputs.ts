@@ -95,7 +95,7 @@ export class RunFolder {
       recompute: choice.recompute,
       logitsAtATime: choice.chunk,
       parameters: countParameters(layout),
-      ...(config.adapter.method === 'lora-moe' && layout.spec.allocation),
+      ...(layout.method.allocated && layout.spec.allocation),
     };
     this.write('config.json', `${JSON.stringify({ ...this.settings, ...found }, null, 2)}\n`);
   }

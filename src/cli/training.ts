@@ -1,4 +1,5 @@
 // A run as commands do it: progress on stderr, files in the run's folder, Ctrl-C.
+import { siteCost } from '../adapters/methods/methods.ts';
 import { type Allocation, parameterCount, siteDims } from '../allocation/allocation.ts';
 import { allocationFiles, gsvLine, SEARCH_FILES, searchStateFile } from '../files/search-files.ts';
 import { resolveAllocation } from '../settings/resolve-allocation.ts';
@@ -135,7 +136,10 @@ class RunLog {
       folder?.write(name, contents);
     folder?.write(SEARCH_FILES.state, searchStateFile(stage.layout, await stage.values()));
     const experts = Object.values(allocation.experts).reduce((a, b) => a + b, 0);
-    const parameters = parameterCount(allocation, siteDims(this.input.model.config));
+    const parameters = parameterCount(
+      allocation,
+      siteCost(this.input.config.adapter.method, siteDims(this.input.model.config)),
+    );
     const linears = searchSites(stage.layout).length;
     this.over(
       stage,

@@ -6,8 +6,14 @@ import {
   type AdapterSpec,
   layoutAdapter,
   type NamedTensor,
-  namedTensors,
 } from '../adapters/layout.ts';
+import {
+  defaultSettings,
+  type Method,
+  type MethodSettings,
+  methodSettings,
+  methods,
+} from '../adapters/methods/methods.ts';
 import {
   parseAllocation,
   type SiteDims,
@@ -63,7 +69,7 @@ export interface FileTensor {
 
 /** Every tensor of a flat store (values, or gradients) under its own key. */
 export const storeTensors = (layout: AdapterLayout, store: Float32Array): FileTensor[] =>
-  namedTensors(layout).map((t) => ({ name: t.name, shape: [...t.shape], data: extract(t, store) }));
+  layout.tensors.map((t) => ({ name: t.name, shape: [...t.shape], data: extract(t, store) }));
 
 /** A safetensors file of f32 tensors; `scalars` come first. */
 export function tensorFile(
@@ -123,7 +129,7 @@ export async function readTensors(
 
 /** The tensors that a file of a layout holds; their values go into `store`. */
 export const expectedTensors = (layout: AdapterLayout, store: Float32Array): ExpectedTensor[] =>
-  namedTensors(layout).map((t) => ({
+  layout.tensors.map((t) => ({
     name: t.name,
     shape: t.shape,
     take: (values) => insert(t, values, store),
@@ -140,34 +146,35 @@ export async function storeValues(
   return store;
 }
 
+/** A setting's name in adapter_config.json. */
+const snakeCase = (key: string): string => key.replace(/[A-Z]/g, (c) => `_${c.toLowerCase()}`);
+
 /** The adapter_config.json of a layout. */
-export function adapterConfig({ spec }: AdapterLayout, base: string): Json {
+export function adapterConfig({ spec, method }: AdapterLayout, base: string): Json {
   const { allocation } = spec;
-  if (spec.method === 'lora-moe') {
+  const common = {
+    task_type: 'CAUSAL_LM',
+    base_model_name_or_path: base,
+    revision: null,
+    lora_alpha: spec.alpha,
+    lora_dropout: spec.dropout,
+  };
+  if (method.file.type === 'GUILOMO')
     return {
-      peft_type: 'GUILOMO',
-      task_type: 'CAUSAL_LM',
-      base_model_name_or_path: base,
-      revision: null,
-      lora_alpha: spec.alpha,
-      lora_dropout: spec.dropout,
-      top_k: spec.topK,
-      scale: spec.scale,
+      peft_type: method.file.type,
+      ...(method !== methods[0] && { method: method.name }),
+      ...common,
+      ...Object.fromEntries(method.file.settings.map((key) => [snakeCase(key), spec[key]])),
       r_max: spec.rank,
       target_modules: [...spec.targets],
       experts: allocation.experts,
       ranks: allocation.ranks,
     };
-  }
   return {
-    peft_type: 'LORA',
-    task_type: 'CAUSAL_LM',
-    base_model_name_or_path: base,
-    revision: null,
+    peft_type: method.file.type,
+    ...common,
     inference_mode: true,
     r: spec.rank,
-    lora_alpha: spec.alpha,
-    lora_dropout: spec.dropout,
     target_modules: [...spec.targets].sort(),
     bias: 'none',
     fan_in_fan_out: false,
@@ -237,6 +244,54 @@ function targetsOf(json: Json, where: string): Target[] {
   return targetNames.filter((t) => list.includes(t));
 }
 
+/** Refuses what PEFT can do and this program cannot. */
+function checkPeft(json: Json, where: string): void {
+  const refuse = (key: string, what: string) =>
+    new InputError('bad-adapter', `${where}: "${key}" is ${what}, which is not supported.`);
+  for (const [key, plain] of Object.entries(PEFT_PLAIN))
+    if (json[key] !== undefined && !plain.includes(json[key]))
+      throw refuse(key, JSON.stringify(json[key]));
+  for (const key of ['rank_pattern', 'alpha_pattern'])
+    if (Object.keys((json[key] as object | undefined) ?? {}).length > 0)
+      throw refuse(key, 'not empty');
+}
+
+/** The method that a file is of: PEFT's own, or the one it names (none: the first). */
+function methodIn(json: Json, where: string): Method {
+  const type = json.peft_type;
+  const of = methods.filter((m) => m.file.type === type);
+  if (of.length === 0)
+    throw new InputError(
+      'bad-adapter',
+      `${where}: "peft_type" is ${JSON.stringify(type)}; LORA and GUILOMO can be read.`,
+    );
+  const named = json.method === undefined ? of[0] : of.find((m) => m.name === json.method);
+  if (named) return named;
+  throw new InputError(
+    'bad-adapter',
+    `${where}: "method" is ${JSON.stringify(json.method)}; known are ${of.map((m) => m.name).join(', ')}.`,
+  );
+}
+
+/** A method's own settings as a file holds them; the others stand at their defaults. */
+function ownSettings({ file }: Method, json: Json, where: string): MethodSettings {
+  const settings: Json = { ...defaultSettings() };
+  for (const key of file.type === 'GUILOMO' ? file.settings : []) {
+    const name = snakeCase(key);
+    const read = methodSettings[key].safeParse(json[name]);
+    if (json[name] === undefined || !read.success)
+      throw new InputError(
+        'bad-adapter',
+        `${where}: "${name}" is ${JSON.stringify(json[name])}: ${read.error?.issues[0].message ?? 'it must be given'}.`,
+      );
+    settings[key] = read.data;
+  }
+  return settings as MethodSettings;
+}
+
+/** Experts that a file may have at a site. */
+const MOST_EXPERTS = 1024;
+
 /**
  * Reads adapter_config.json into a spec for a decoder of `layers` layers.
  * @throws InputError naming file, key and value.
@@ -246,62 +301,20 @@ export function parseAdapterConfig(json: Json, layers: number, where: string): A
   const alpha = number(json, 'lora_alpha', where, false, 0);
   const dropout =
     json.lora_dropout === undefined ? 0 : number(json, 'lora_dropout', where, false, 0);
-  if (json.peft_type === 'LORA') {
-    for (const [key, plain] of Object.entries(PEFT_PLAIN)) {
-      if (json[key] !== undefined && !plain.includes(json[key]))
-        throw new InputError(
-          'bad-adapter',
-          `${where}: "${key}" is ${JSON.stringify(json[key])}, which is not supported.`,
-        );
-    }
-    for (const key of ['rank_pattern', 'alpha_pattern']) {
-      if (Object.keys((json[key] as object | undefined) ?? {}).length > 0)
-        throw new InputError(
-          'bad-adapter',
-          `${where}: "${key}" is not empty, which is not supported.`,
-        );
-    }
-    const rank = number(json, 'r', where, true, 1);
-    return {
-      method: 'lora',
-      targets,
-      rank,
-      topK: 1,
-      alpha,
-      scale: 'constant',
-      dropout,
-      allocation: uniformAllocation(layers, targets, 1, rank),
-    };
-  }
-  if (json.peft_type !== 'GUILOMO')
-    throw new InputError(
-      'bad-adapter',
-      `${where}: "peft_type" is ${JSON.stringify(json.peft_type)}; LORA and GUILOMO can be read.`,
-    );
-  const scale = json.scale;
-  if (scale !== 'constant' && scale !== 'per-expert')
-    throw new InputError(
-      'bad-adapter',
-      `${where}: "scale" is ${JSON.stringify(scale)}, not "constant" or "per-expert".`,
-    );
-  const rank = number(json, 'r_max', where, true, 1);
-  const allocation = parseAllocation(json.experts, json.ranks, {
-    layers,
-    targets,
-    maxExperts: 1024,
-    maxRank: rank,
-    files: { experts: `${where} "experts"`, ranks: `${where} "ranks"` },
-  });
-  return {
-    method: 'lora-moe',
-    targets,
-    rank,
-    topK: number(json, 'top_k', where, true, 1),
-    alpha,
-    scale,
-    dropout,
-    allocation,
-  };
+  const method = methodIn(json, where);
+  if (method.file.type === 'LORA') checkPeft(json, where);
+  const rank = number(json, method.file.type === 'LORA' ? 'r' : 'r_max', where, true, 1);
+  const allocation = method.allocated
+    ? parseAllocation(json.experts, json.ranks, {
+        layers,
+        targets,
+        maxExperts: MOST_EXPERTS,
+        maxRank: rank,
+        files: { experts: `${where} "experts"`, ranks: `${where} "ranks"` },
+      })
+    : uniformAllocation(layers, targets, 1, rank);
+  const own = ownSettings(method, json, where);
+  return { ...own, method: method.name, targets, rank, alpha, dropout, allocation };
 }
 
 /** Opens an adapter folder for a decoder: its layout, and the values of its store. */

@@ -20,19 +20,22 @@ export class ParamStore {
   /** Floats in all, padding included. */
   size = 0;
   readonly banks = new Map<string, Tensor>();
-  private readonly gradViews = new Map<Tensor, Tensor>();
   private readonly views = new Map<Tensor, keyof ParamBuffers>();
   buffers: ParamBuffers | null = null;
 
-  /** Adds a bank of the given shape; its gradient view comes with it. */
+  /** Adds a bank of the given shape, with the view of its gradient. */
   add(name: string, shape: readonly number[]): Tensor {
     invariant(!this.banks.has(name), `bank ${name} exists`);
-    const bank = tensor(name, shape, { kind: 'param', requiresGrad: true, offset: this.size });
+    const gradient = tensor(`d ${name}`, shape, { kind: 'grad', offset: this.size });
+    const bank = tensor(name, shape, {
+      kind: 'param',
+      requiresGrad: true,
+      offset: this.size,
+      gradient,
+    });
     this.banks.set(name, bank);
-    const grad = tensor(`d ${name}`, shape, { kind: 'grad', offset: this.size });
-    this.gradViews.set(bank, grad);
     this.views.set(bank, 'value');
-    this.views.set(grad, 'grad');
+    this.views.set(gradient, 'grad');
     const floats = shape.reduce((a, b) => a * b, 1);
     this.size += Math.ceil(floats / ALIGN) * ALIGN;
     return bank;
@@ -43,11 +46,9 @@ export class ParamStore {
     return Math.max(this.size, ALIGN) * 4;
   }
 
-  /** The gradient view of a bank. */
-  gradOf(bank: Tensor): Tensor {
-    const view = this.gradViews.get(bank);
-    invariant(view, `no gradient view of ${bank.name}`);
-    return view;
+  /** Whether a bank is of this store. */
+  has(bank: Tensor): boolean {
+    return this.banks.get(bank.name) === bank;
   }
 
   /** Whole-buffer views, for the optimizer. The store is complete by then. */

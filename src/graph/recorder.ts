@@ -3,6 +3,7 @@
 import type { Kernel } from '../gpu/kernel.ts';
 import type { Variants } from '../gpu/variants.ts';
 import { invariant } from '../util/error.ts';
+import type { ParamStore } from './params.ts';
 import { sizeOf, type Tensor, tensor } from './tensor.ts';
 
 /** One kernel launch with symbolic operands. */
@@ -50,6 +51,16 @@ export interface Launch {
   label?: string;
 }
 
+/** What a backward pass is for. */
+export interface BackwardPass {
+  /** The stores whose parameters get gradients; null: all of them. */
+  into: readonly ParamStore[] | null;
+  /** Whether losses beside the model's own, such as the balance loss, take part. */
+  auxiliary: boolean;
+}
+
+const EVERYTHING: BackwardPass = { into: null, auxiliary: true };
+
 const MAX_WORKGROUPS = 65535;
 
 /**
@@ -67,6 +78,11 @@ export class Recorder {
   readonly commands: Command[] = [];
   private tape: (() => void)[] = [];
   private grads = new Map<Tensor, Tensor>();
+  /** The gradients that the forward pass left; each backward pass begins from them. */
+  private before: Map<Tensor, Tensor> | null = null;
+  /** Columns of gradients that have been written, by tensor and first column. */
+  private readonly columns = new Set<string>();
+  private pass: BackwardPass = EVERYTHING;
   private replays = 0;
 
   /**
@@ -131,6 +147,17 @@ export class Recorder {
     if (this.training) this.tape.push(fn);
   }
 
+  /** Whether the backward pass that is being recorded wants ∂L/∂t. */
+  wants(t: Tensor): boolean {
+    const { into } = this.pass;
+    return t.kind === 'param' ? !into || into.some((store) => store.has(t)) : t.requiresGrad;
+  }
+
+  /** Whether the backward pass that is being recorded takes the auxiliary losses along. */
+  get auxiliary(): boolean {
+    return this.pass.auxiliary;
+  }
+
   /** The gradient recorded so far for an activation, if any. */
   gradOf(t: Tensor): Tensor | undefined {
     return this.grads.get(t);
@@ -138,11 +165,24 @@ export class Recorder {
 
   /** The tensor into which an op's backward writes ∂L/∂t, and whether to add to what is there. */
   gradTarget(t: Tensor): { grad: Tensor; accumulate: 0 | 1 } {
+    if (t.gradient) return { grad: t.gradient, accumulate: 1 };
     const known = this.grads.get(t);
     if (known) return { grad: known, accumulate: 1 };
     const grad = tensor(`d ${t.name}`, t.shape);
     this.grads.set(t, grad);
     return { grad, accumulate: 0 };
+  }
+
+  /**
+   * As `gradTarget`, of the columns from `start`, whose gradient is written apart from the others'.
+   * The ranges that ops ask for are equal or apart, and together they are all columns.
+   */
+  gradColumns(t: Tensor, start: number): { grad: Tensor; accumulate: 0 | 1 } {
+    const { grad } = this.gradTarget(t);
+    const key = `${t.id} ${start}`;
+    const accumulate = this.columns.has(key) ? 1 : 0;
+    this.columns.add(key);
+    return { grad, accumulate };
   }
 
   /**
@@ -157,27 +197,20 @@ export class Recorder {
   }
 
   /**
-   * Gives ∂L/∂t as an op has laid it out itself, with columns of its own; its readers go by the
-   * stride.
+   * Records a backward pass of everything on the tape. The tape and the gradients from before stay
+   * as they were, so that another pass can follow from the same forward one.
    */
-  provideGrad(t: Tensor, grad: Tensor): void {
-    invariant(!this.grads.has(t), `${t.name} has a gradient already`);
-    this.grads.set(t, grad);
+  backward(pass: Partial<BackwardPass> = {}): void {
+    this.before ??= new Map(this.grads);
+    this.grads = new Map(this.before);
+    this.columns.clear();
+    this.pass = { ...EVERYTHING, ...pass };
+    this.unwind(this.tape);
+    this.pass = EVERYTHING;
   }
 
-  /**
-   * Records the backward pass of everything on the tape.
-   * @param keep leaves tape and gradients as they were, so that another backward pass can follow
-   *   from the same forward one
-   */
-  backward(keep = false): void {
-    const tape = this.tape;
-    const grads = new Map(this.grads);
-    this.tape = [];
+  private unwind(tape: readonly (() => void)[]): void {
     for (let i = tape.length - 1; i >= 0; i--) tape[i]();
-    if (!keep) return;
-    this.tape = tape;
-    this.grads = grads;
   }
 
   /**
@@ -195,10 +228,13 @@ export class Recorder {
       const grad = this.grads.get(out);
       if (!grad) return;
       this.replays++;
-      const again = block();
-      this.grads.set(again, grad);
+      const { tape } = this;
+      this.tape = [];
+      this.grads.set(block(), grad);
+      const inner = this.tape;
+      this.tape = tape;
       this.replays--;
-      this.backward();
+      this.unwind(inner);
     });
     return out;
   }

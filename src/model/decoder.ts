@@ -1,7 +1,7 @@
 // The Llama-family decoder as a function that records: embedding, blocks, and where the head's rows
 // come from.
-import { type AdapterContext, adaptedLinears, type Linear } from '../adapters/adapter.ts';
-import { type AdapterLayout, groupKey } from '../adapters/layout.ts';
+import { groupKey } from '../adapters/layout.ts';
+import { type Adapter, adaptedLinears, type Linear } from '../adapters/project.ts';
 import type { Target } from '../allocation/allocation.ts';
 import type { Recorder } from '../graph/recorder.ts';
 import { type Tensor, tensor } from '../graph/tensor.ts';
@@ -33,7 +33,7 @@ export interface DecoderInput {
   ids: Tensor;
   span: Span;
   tables: RopeTables;
-  adapter: { layout: AdapterLayout; context: AdapterContext } | null;
+  adapter: Adapter | null;
   caches?: readonly LayerCache[];
   recompute?: Recompute;
 }
@@ -79,13 +79,8 @@ export function decoder(rec: Recorder, input: DecoderInput): Tensor {
   weights.layers.forEach((layer, number) => {
     const linear: LinearFn = (targets, value) => {
       const bases: Linear[] = targets.map((t) => layer.linears[t]);
-      return adaptedLinears(
-        rec,
-        bases,
-        value,
-        adapter?.layout.groups.get(groupKey(number, targets[0])),
-        adapter?.context ?? null,
-      );
+      const group = adapter?.layout.groups.get(groupKey(number, targets[0]));
+      return adaptedLinears(rec, bases, value, group, adapter);
     };
     const start = x;
     const attended = () => attentionBlock(rec, input, layer, linear, start, input.caches?.[number]);

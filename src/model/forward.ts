@@ -1,10 +1,12 @@
 // Logits of every position of equal-length sequences: what `logits` writes and what comparisons are
 // made with.
 import type { AdapterLayout } from '../adapters/layout.ts';
+import { adapterOf } from '../adapters/project.ts';
 import { bufferOf, readF32 } from '../gpu/buffers.ts';
 import { Memory, Program } from '../graph/program.ts';
 import { Recorder } from '../graph/recorder.ts';
 import { tensor } from '../graph/tensor.ts';
+import { routingSize } from '../ops/adapter.ts';
 import { InputError } from '../util/error.ts';
 import { decoder, decoderLogits, ropeConstants } from './decoder.ts';
 import type { LoadedModel } from './load.ts';
@@ -60,11 +62,8 @@ export async function forwardLogits(
   };
   const rows = ids.length;
   const lengths = state('lengths', [rows], new Uint32Array(rows).fill(time));
-  const routing = state(
-    'routing',
-    [2 * (layout?.routedExperts ?? 0) + 1],
-    new Float32Array(2 * (layout?.routedExperts ?? 0) + 1),
-  );
+  const routed = routingSize(layout?.routedExperts ?? 0);
+  const routing = state('routing', [routed], new Float32Array(routed));
   const rec = new Recorder(model.variants, false);
   const x = decoder(rec, {
     config,
@@ -80,17 +79,7 @@ export async function forwardLogits(
       ),
     },
     tables: ropeConstants(ropeTables(config, time), config.headDim),
-    adapter: layout && {
-      layout,
-      context: {
-        store: layout.store,
-        lengths,
-        routing,
-        routedExperts: layout.routedExperts,
-        time,
-        dropout: false,
-      },
-    },
+    adapter: layout && adapterOf(layout, { state: routing, lengths, time }),
   });
   const logits = tensor('logits', [tokens, config.vocab]);
   decoderLogits(rec, x, model, logits);

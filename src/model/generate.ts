@@ -1,10 +1,12 @@
 // Generation with a key–value cache: one program reads the prompts, one adds a token to every row.
 import type { AdapterLayout } from '../adapters/layout.ts';
+import { adapterOf } from '../adapters/project.ts';
 import { createStaging, readBuffer, tooWide, writeBuffer } from '../gpu/buffers.ts';
 import { widest } from '../graph/plan.ts';
 import { Memory, Program } from '../graph/program.ts';
 import { Recorder } from '../graph/recorder.ts';
 import { bytesOf, type Tensor, tensor } from '../graph/tensor.ts';
+import { routingSize } from '../ops/adapter.ts';
 import { gatherRows } from '../ops/embed.ts';
 import { InputError } from '../util/error.ts';
 import { Random } from '../util/random.ts';
@@ -79,7 +81,7 @@ export function recordGeneration(
     return t;
   };
   const [index, lengths] = [state('index', [rows]), state('lengths', [rows])];
-  const routing = state('routing', [2 * (layout?.routedExperts ?? 0) + 1], 'f32');
+  const routing = state('routing', [routingSize(layout?.routedExperts ?? 0)], 'f32');
   const logits = state('logits', [rows, config.vocab], 'f32');
   const data = ropeTables(config, capacity);
   const table = (name: 'cosines' | 'sines') =>
@@ -96,17 +98,8 @@ export function recordGeneration(
       state(`ids ${steps}`, [rows * steps]),
       state(`positions ${steps}`, [rows * steps]),
     ];
-    const adapter = layout && {
-      layout,
-      context: {
-        store: layout.store,
-        lengths,
-        routing,
-        routedExperts: layout.routedExperts,
-        time: steps,
-        dropout: false,
-      },
-    };
+    const adapter =
+      layout && adapterOf(layout, { state: routing, lengths, time: steps }, { counted: false });
     const x = decoder(rec, {
       config,
       weights,

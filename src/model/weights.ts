@@ -1,7 +1,7 @@
 // A decoder's frozen weights: which tensors a configuration has, and their upload, packed as they
 // are stored.
 
-import type { Linear } from '../adapters/adapter.ts';
+import type { Linear } from '../adapters/project.ts';
 import { siteDims, sitePath, type Target, targetNames } from '../allocation/allocation.ts';
 import { blockTypeOf } from '../data/weights/gguf.ts';
 import { asF32, type TensorEntry } from '../data/weights/safetensors.ts';

@@ -1,145 +1,203 @@
-// The gate of a group of adapted linears that share an input, its routing statistics and its
-// balance loss.
+// Between an adapter's down-projections and the columns that B reads: routing to experts, mixing
+// their columns, routing statistics and the balance loss.
 import balanceCode from '../../shaders/adapter/balance.wgsl?raw';
-import gateCode from '../../shaders/adapter/gate.wgsl?raw';
-import backwardCode from '../../shaders/adapter/gate_backward.wgsl?raw';
+import factorCode from '../../shaders/adapter/factor_gradient.wgsl?raw';
+import mixCode from '../../shaders/adapter/mix.wgsl?raw';
+import mixBackwardCode from '../../shaders/adapter/mix_backward.wgsl?raw';
+import routeCode from '../../shaders/adapter/route.wgsl?raw';
+import routeBackwardCode from '../../shaders/adapter/route_backward.wgsl?raw';
 import routingCode from '../../shaders/adapter/routing.wgsl?raw';
 import { defineKernel } from '../gpu/kernel.ts';
 import type { Recorder } from '../graph/recorder.ts';
-import { type Tensor, tensor } from '../graph/tensor.ts';
+import { sizeOf, type Tensor, tensor } from '../graph/tensor.ts';
 import { invariant } from '../util/error.ts';
 
-const gateKernel = defineKernel('gate', gateCode);
-const backwardKernel = defineKernel('gate_backward', backwardCode);
+const routeKernel = defineKernel('route', routeCode);
+const routeBackwardKernel = defineKernel('route_backward', routeBackwardCode);
+const mixKernel = defineKernel('mix', mixCode);
+const mixBackwardKernel = defineKernel('mix_backward', mixBackwardCode);
+const factorKernel = defineKernel('factor_gradient', factorCode);
 const routingKernel = defineKernel('routing', routingCode);
 const balanceKernel = defineKernel('balance', balanceCode);
 
 /** One site of a group, as the gate sees it. */
 export interface GateSite {
-  /** Rank and scale s_i of each expert. */
-  experts: readonly { rank: number; scale: number }[];
-  /** Experts kept: min(K, number of experts). */
-  kept: number;
+  /** Columns of each expert. */
+  ranks: readonly number[];
+  /** K: experts kept at most. */
+  topK: number;
 }
 
-/** The columns of a group: ΣR down-projections, then ΣE router logits. */
-export interface GateLayout {
-  sites: readonly GateSite[];
-  columns: number;
+/** The experts of a group of sites, and the columns that each of them has. */
+export interface Experts {
+  sites: number;
   experts: number;
+  columns: number;
+  /**
+   * u32, per site first expert, experts, open ones, K; then per expert first column, end column,
+   * open rows. A constant, or a state that a search writes open experts and rows into.
+   */
+  table: Tensor;
 }
 
-/** Sums up a group's columns. */
-export function gateLayout(sites: readonly GateSite[]): GateLayout {
-  const experts = sites.flatMap((s) => s.experts);
-  return { sites, columns: experts.reduce((n, e) => n + e.rank, 0), experts: experts.length };
-}
+/** Words of the table before its experts: `SITE_WORDS` a site. */
+export const SITE_WORDS = 4;
+/** Words of an expert in the table. */
+export const EXPERT_WORDS = 3;
 
-/**
- * The gate's table: per site first expert, experts, kept; per expert first column, end column and
- * scale bits.
- */
-export function gateTable(layout: GateLayout): Uint32Array<ArrayBuffer> {
-  const table: number[] = [];
+/** The experts of a group with all of them, and all of their rows, open. */
+export function expertsOf(sites: readonly GateSite[], kind: 'constant' | 'state'): Experts {
+  const ranks = sites.flatMap((s) => s.ranks);
+  const words: number[] = [];
   let expert = 0;
-  for (const s of layout.sites) {
-    table.push(expert, s.experts.length, s.kept);
-    expert += s.experts.length;
+  for (const { ranks: own, topK } of sites) {
+    words.push(expert, own.length, own.length, topK);
+    expert += own.length;
   }
-  let column = 0;
-  for (const e of layout.sites.flatMap((s) => s.experts)) {
-    table.push(column, column + e.rank, new Uint32Array(new Float32Array([e.scale]).buffer)[0]);
-    column += e.rank;
+  let columns = 0;
+  for (const rank of ranks) {
+    words.push(columns, columns + rank, rank);
+    columns += rank;
   }
-  return Uint32Array.from(table);
+  const data = Uint32Array.from(words);
+  const table = tensor('experts', [data.length], { kind, dtype: 'u32', data });
+  return { sites: sites.length, experts: ranks.length, columns, table };
 }
 
-/** Where a run keeps f and P of all experts: state of 2·total + 1 floats. */
+/** f, P and n of all routed experts of a model, and the real tokens they are counted over. */
 export interface Routing {
+  /** 3·total + 1 floats. */
   state: Tensor;
   total: number;
-  /** First expert of this group. */
-  start: number;
   /** Real tokens of each row (rows), u32. */
   lengths: Tensor;
+  /** Tokens a row. */
   time: number;
 }
 
+/** Floats of the routing state of `experts` experts. */
+export const routingSize = (experts: number): number => 3 * experts + 1;
+
+/** Router logits: the columns of h (N, width) from `start`, one an expert. */
+export interface Logits {
+  h: Tensor;
+  start: number;
+}
+
+/** What routing gives every token: p and w of all experts, each (N, ΣE). */
+export interface Gates {
+  p: Tensor;
+  w: Tensor;
+}
+
 /**
- * p, w and u of a group of sites (method §1): softmax, top-k, renormalise, and scale each expert's
- * columns.
- * @param h (N, ΣR + ΣE) down-projections and router logits; its gradient is complete after this
- *   op's backward
- * @returns u (N, ΣR)
+ * Softmax over a site's open experts, the K largest of them, renormalised (method §1).
+ * @param first the group's first expert in the routing statistics
+ * @param counted whether f and P are counted, which the balance loss needs
  */
-export function gate(rec: Recorder, h: Tensor, layout: GateLayout, routing: Routing): Tensor {
-  const tokens = h.shape[0];
-  const { columns, experts } = layout;
-  const sites = layout.sites.length;
-  invariant(h.shape[1] === columns + experts, 'gate: columns do not match the layout');
-  const data = gateTable(layout);
-  const table = tensor('gate table', [data.length], { kind: 'constant', dtype: 'u32', data });
-  const p = tensor('gate p', [tokens, experts]);
-  const w = tensor('gate w', [tokens, experts]);
-  const u = tensor(`gated ${h.name}`, [tokens, columns], { requiresGrad: true });
-  const shape = { tokens, sites, width: columns + experts, router_start: columns, experts };
+export function route(
+  rec: Recorder,
+  logits: Logits,
+  experts: Experts,
+  routing: Routing,
+  first: number,
+  counted: boolean,
+): Gates {
+  const { h, start } = logits;
+  const { table, sites, experts: count } = experts;
+  const [tokens, width] = h.shape;
+  const gates = {
+    p: tensor('p', [tokens, count]),
+    w: tensor('w', [tokens, count], { requiresGrad: true }),
+  };
+  const shape = { tokens, sites, experts: count };
   const workgroups = Math.ceil((tokens * sites) / 64);
   rec.launch({
-    kernel: gateKernel,
-    tensors: { h, table, p, w, u },
-    params: shape,
+    kernel: routeKernel,
+    tensors: { h, table, ...gates },
+    params: { ...shape, width, start },
     workgroups,
-    flops: 2 * tokens * columns,
   });
-  if (!rec.recomputing) {
+  const { state, lengths, time, total } = routing;
+  const place = { time, first, total };
+  if (counted && !rec.recomputing)
     rec.launch({
       kernel: routingKernel,
-      tensors: { p, w, table, lengths: routing.lengths, routing: routing.state },
-      params: {
-        tokens,
-        time: routing.time,
-        sites,
-        experts,
-        start: routing.start,
-        total: routing.total,
-      },
-      workgroups: [Math.ceil(experts / 8), 1, 1],
+      tensors: { ...gates, table, lengths, routing: state },
+      params: { ...shape, ...place },
+      workgroups: [Math.ceil(count / 8), 1, 1],
     });
-  }
+  rec.onBackward(() => {
+    const dw = rec.gradOf(gates.w);
+    if (!dw) return;
+    invariant(counted || !rec.auxiliary, 'the balance loss needs routing statistics');
+    const { grad: dh, accumulate } = rec.gradColumns(h, start);
+    invariant(!accumulate, 'routing is the only reader of its logits');
+    rec.launch({
+      kernel: routeBackwardKernel,
+      tensors: { ...gates, dw, table, routing: state, lengths, dh },
+      params: { ...shape, ...place, width, start, balanced: rec.auxiliary ? 1 : 0 },
+      workgroups,
+    });
+  });
+  return gates;
+}
+
+/**
+ * u_c = w_i factor_c h_c for the columns of each expert (method §1).
+ * @param h (N, width), its first ΣR columns; their gradient is complete after this op's backward
+ * @param factor (ΣR); where it requires a gradient, that is summed over tokens
+ * @param gates null: every w_i is 1
+ * @returns u (N, ΣR)
+ */
+export function mix(
+  rec: Recorder,
+  h: Tensor,
+  experts: Experts,
+  factor: Tensor,
+  gates: Gates | null,
+): Tensor {
+  const { table, sites, experts: count, columns } = experts;
+  const [tokens, width] = h.shape;
+  invariant(sizeOf(factor) === columns && width >= columns, 'mix: columns do not match');
+  const u = tensor(`mixed ${h.name}`, [tokens, columns], { requiresGrad: true });
+  const w = gates?.w ?? factor; // bound, not read
+  const params = { tokens, sites, experts: count, width, columns, gated: gates ? 1 : 0 };
+  const workgroups = Math.ceil((tokens * count) / 64);
+  const flops = 2 * tokens * columns;
+  rec.launch({ kernel: mixKernel, tensors: { h, w, factor, table, u }, params, workgroups, flops });
   rec.onBackward(() => {
     const du = rec.gradOf(u);
     if (!du) return;
-    const { grad: dh, accumulate } = rec.gradTarget(h);
-    invariant(!accumulate, 'the gate is the only reader of its columns');
+    const { grad: dh, accumulate } = rec.gradColumns(h, 0);
+    invariant(!accumulate, 'mix is the only reader of its columns');
+    const dw = gates ? rec.gradTarget(gates.w).grad : tensor('unused dw', [tokens, count]);
     rec.launch({
-      kernel: backwardKernel,
-      tensors: { h, table, p, w, du, routing: routing.state, lengths: routing.lengths, dh },
-      params: {
-        ...shape,
-        time: routing.time,
-        routing_start: routing.start,
-        routing_tokens: 2 * routing.total,
-      },
+      kernel: mixBackwardKernel,
+      tensors: { h, w, factor, table, du, dh, dw },
+      params,
       workgroups,
-      flops: 4 * tokens * columns,
+      flops: 2 * flops,
+    });
+    if (!rec.wants(factor)) return;
+    const { grad: d_factor, accumulate: add } = rec.gradTarget(factor);
+    rec.launch({
+      kernel: factorKernel,
+      tensors: { h, w, table, du, d_factor },
+      params: { ...params, accumulate: add },
+      workgroups: Math.ceil(columns / 8),
+      flops: 3 * tokens * columns,
     });
   });
   return u;
 }
 
-/** Adds Σ over sites of L_bal to the statistics. `factors`: each expert's site's expert count. */
-export function balance(
-  rec: Recorder,
-  routing: Tensor,
-  factors: readonly number[],
-  statistics: Tensor,
-): void {
-  const data = Float32Array.from(factors);
-  const table = tensor('balance factors', [data.length], { kind: 'constant', data });
+/** Adds Σ over sites of L_bal to the statistics (method §1). */
+export function balance(rec: Recorder, { state, total }: Routing, statistics: Tensor): void {
   rec.launch({
     kernel: balanceKernel,
-    tensors: { routing, factors: table, statistics },
-    params: { total: data.length },
+    tensors: { routing: state, statistics },
+    params: { total },
     workgroups: 1,
   });
 }

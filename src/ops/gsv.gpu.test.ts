@@ -19,16 +19,45 @@ import {
 import { expectClose, relativeError, runOp, values } from '../testing/gpu.ts';
 import { expectGradient, inner } from '../testing/gradient.ts';
 import {
+  balance,
+  EXPERT_WORDS,
+  expertsOf,
+  mix,
+  route,
+  routingSize,
+  SITE_WORDS,
+} from './adapter.ts';
+import {
+  columnFactors,
   dualStep,
-  gsvGradients,
-  type Level,
+  learnCounts,
   parameterCost,
   type SearchGroup,
-  searchBalance,
-  searchGate,
   writeSizes,
 } from './gsv.ts';
 import { STATISTICS } from './loss.ts';
+
+/** The level whose parameters get gradients in a pass. */
+type Level = 'lower' | 'upper';
+
+/** A group's experts as a search lays them out. */
+const searchExperts = ({ sites, experts, rank, topK }: SearchGroup) =>
+  expertsOf(
+    Array.from({ length: sites }, () => ({ ranks: Array<number>(experts).fill(rank), topK })),
+    'constant',
+  );
+
+/** Sizes in a table of experts: per site the open ones, then each one's open rows. */
+function sizesIn(table: Float32Array, { sites, experts }: SearchGroup): number[] {
+  const words = new Uint32Array(table.buffer);
+  return Array.from({ length: sites }, (_, s) => [
+    words[SITE_WORDS * s + 2],
+    ...Array.from(
+      { length: experts },
+      (_, e) => words[SITE_WORDS * sites + EXPERT_WORDS * (s * experts + e) + 2],
+    ),
+  ]).flat();
+}
 
 const slice = (x: ArrayLike<number>, from: number, count: number): number[] =>
   Array.from({ length: count }, (_, i) => x[from + i]);
@@ -68,12 +97,13 @@ for (const estimator of ['paper', 'survival'] as const) {
         sites,
         experts,
         rank,
-        kept,
+        topK: kept,
         scale: 1.5,
         estimator,
         closable,
         start: 0,
       };
+      const { table } = searchExperts(group);
       const h = values(1, tokens * width, 2);
       const du = values(2, tokens * columns);
       const rowScale = values(3, columns).map((v) => 1 + v / 2);
@@ -82,50 +112,55 @@ for (const estimator of ['paper', 'survival'] as const) {
       expertGsv[length] = 2;
       const rankGsv = values(5, all * rank);
       const before = values(6, columns);
-      const run = (level: Level) =>
-        runOp({
+      const run = (level: Level) => {
+        const upper = level === 'upper';
+        const zeros = (n: number) => new Float32Array(n);
+        return runOp({
           training: true,
           inputs: {
             h: { shape: [tokens, width], data: h },
             du: { shape: [tokens, columns], data: du },
-            rowScale: { shape: [columns], data: rowScale },
-            expertGsv: { shape: [sites, length], data: expertGsv },
-            rankGsv: { shape: [all, rank], data: rankGsv },
-            dRow: { shape: [columns], data: before },
-            dExperts: { shape: [sites, length], data: new Float32Array(sites * length) },
-            dRanks: { shape: [all, rank], data: new Float32Array(all * rank) },
+            rowScale: { shape: [columns], data: rowScale, gradient: before, grad: !upper },
+            table: { shape: [...table.shape], data: table.data! },
+            expertGsv: {
+              shape: [sites, length],
+              data: expertGsv,
+              gradient: zeros(sites * length),
+              grad: upper,
+            },
+            rankGsv: {
+              shape: [all, rank],
+              data: rankGsv,
+              gradient: zeros(all * rank),
+              grad: upper,
+            },
             lengths: { shape: [rows], data: Uint32Array.from([time, time]) },
           },
           record: (rec, t) => {
-            const sizes = tensor('sizes', [sites * (experts + 1)], { dtype: 'u32' });
-            const routing = tensor('routing', [2 * all + 1]);
-            const masks = tensor('masks', [width]);
-            rec.clear(routing);
-            writeSizes(rec, group, { experts: t.expertGsv, ranks: t.rankGsv }, sizes, 'argmax');
-            const state = { state: routing, total: all, start: 0, lengths: t.lengths, time };
+            const open = { ...searchExperts(group), table: t.table };
+            const state = tensor('routing', [routingSize(all)]);
             const statistics = tensor('statistics', [STATISTICS.size]);
+            rec.clear(state);
             rec.clear(statistics);
-            const pass = { level, routing: true };
-            const { u, gates } = searchGate(rec, t.h, t.rowScale, sizes, group, state, pass, {
-              rowScale: t.dRow,
-              masks,
-            });
-            searchBalance(rec, routing, sizes, sites, experts, statistics);
+            writeSizes(rec, group, { experts: t.expertGsv, ranks: t.rankGsv }, open, 'argmax');
+            const routing = { state, total: all, lengths: t.lengths, time };
+            const logits = { h: t.h, start: columns };
+            const factor = columnFactors(rec, group, open, t.rowScale, t.rankGsv);
+            const gates = route(rec, logits, open, routing, 0, true);
+            learnCounts(rec, group, open, logits, gates, t.expertGsv);
+            const u = mix(rec, t.h, open, factor, gates);
+            balance(rec, routing, statistics);
             rec.aliasGrad(u, t.du);
-            rec.backward();
-            const dh = rec.gradOf(t.h)!;
-            const common = { u, gates, dh, routing, statistics, dRow: t.dRow };
-            if (level === 'lower') return common;
-            gsvGradients(
-              rec,
-              group,
-              masks,
-              { experts: t.expertGsv, ranks: t.rankGsv },
-              { experts: t.dExperts, ranks: t.dRanks },
-            );
-            return { ...common, masks, dExperts: t.dExperts, dRanks: t.dRanks };
+            rec.backward({ auxiliary: !upper });
+            const gradients = {
+              dRow: t.rowScale.gradient!,
+              dExperts: t.expertGsv.gradient!,
+              dRanks: t.rankGsv.gradient!,
+            };
+            return { u, w: gates.w, dh: rec.gradOf(t.h)!, statistics, ...gradients };
           },
         });
+      };
       const [lower, out] = [await run('lower'), await run('upper')];
       const floor = closable ? 0 : kept;
       const closed = estimator === 'paper' ? 1e-4 : 0;
@@ -170,9 +205,9 @@ for (const estimator of ['paper', 'survival'] as const) {
           want.w.push(...forward.w);
           want.dh.push(...back.dh);
           want.dz.push(...back.dz);
-          const at = n * (columns + 2 * all);
+          const at = n * width;
           got.u.push(...slice(out.u, n * columns + s * per, per));
-          got.w.push(...slice(out.gates, n * 2 * all + all + s * experts, experts));
+          got.w.push(...slice(out.w, n * all + s * experts, experts));
           got.dh.push(...slice(out.dh, at + s * per, per));
           got.dz.push(...slice(out.dh, at + columns + s * experts, experts));
           below.dh.push(...slice(lower.dh, n * width + s * per, per));
@@ -195,16 +230,16 @@ for (const estimator of ['paper', 'survival'] as const) {
       expect(below.dh).toEqual(got.dh);
       expect(below.dz).toEqual(got.dz);
       expect(out.dRow).toEqual(before);
-      const balance = list.reduce((sum, site, s) => {
+      for (const v of [...lower.dExperts, ...lower.dRanks]) expect(v).toBe(0);
+      const balanced = list.reduce((sum, site, s) => {
         if (site.open === 0) return sum;
         const among = Array.from({ length: tokens }, (_, n) =>
           gateOf(slice(h, n * width + columns + s * experts, site.open), Math.min(kept, site.open)),
         );
         return sum + balanceOf(among, Math.min(kept, site.open)).loss;
       }, 0);
-      expect(out.statistics[STATISTICS.balance]).toBeCloseTo(balance, 4);
+      expect(out.statistics[STATISTICS.balance]).toBeCloseTo(balanced, 4);
       expectClose(lower.dRow, dRow, 3e-6, 'row scales');
-      expectClose(out.masks, masks, 1e-5, 'masks');
       list.forEach((site, s) => {
         const g = slice(expertGsv, s * length, length);
         const d = slice(masks, columns + s * experts, experts);
@@ -243,7 +278,7 @@ for (const closable of [false, true]) {
     sites,
     experts,
     rank,
-    kept,
+    topK: kept,
     scale: 1,
     estimator: 'survival',
     closable,
@@ -262,13 +297,14 @@ for (const closable of [false, true]) {
       [5, 2],
       [0xfffffff0, 77],
     ]) {
-      const { sizes } = await runOp({
-        inputs,
+      const { table } = searchExperts(group);
+      const out = await runOp({
+        inputs: { ...inputs, table: { shape: [...table.shape], data: table.data! } },
         step: { seed, number },
         record: (rec, t) => {
-          const drawn = tensor('sizes', [sites * (experts + 1)], { dtype: 'u32' });
-          writeSizes(rec, group, { experts: t.experts, ranks: t.ranks }, drawn, 'sampled');
-          return { sizes: drawn };
+          const open = { ...searchExperts(group), table: t.table };
+          writeSizes(rec, group, { experts: t.experts, ranks: t.ranks }, open, 'sampled');
+          return { table: t.table };
         },
       });
       const want: number[] = [];
@@ -282,7 +318,7 @@ for (const closable of [false, true]) {
               1,
           );
       }
-      expect(Array.from(new Uint32Array(sizes.buffer))).toEqual(want);
+      expect(sizesIn(out.table, group)).toEqual(want);
     }
   });
 
@@ -296,21 +332,18 @@ for (const closable of [false, true]) {
     const [before, beforeRanks] = [values(13, sites * length), values(14, all * rank)];
     const out = await runOp({
       inputs: {
-        ...inputs,
-        dExperts: { shape: [sites, length], data: before },
-        dRanks: { shape: [all, rank], data: beforeRanks },
+        experts: { ...inputs.experts, gradient: before },
+        ranks: { ...inputs.ranks, gradient: beforeRanks },
         cost: { shape: [2], data: Float32Array.of(0.7, 0) },
       },
       record: (rec, t) => {
         const state = { cost: t.cost, expected: tensor('expected', [sites]), most };
-        const [gsv, grad] = [
-          { experts: t.experts, ranks: t.ranks },
-          { experts: t.dExperts, ranks: t.dRanks },
-        ];
-        parameterCost(rec, group, dims, 0, gsv, grad, state, true);
-        parameterCost(rec, group, dims, 0, gsv, grad, state, false);
+        const gsvs = { experts: t.experts, ranks: t.ranks };
+        parameterCost(rec, group, dims, 0, gsvs, state, true);
+        parameterCost(rec, group, dims, 0, gsvs, state, false);
         dualStep(rec, state, 0.9);
-        return { expected: state.expected, cost: t.cost, dExperts: t.dExperts, dRanks: t.dRanks };
+        const gradients = { dExperts: t.experts.gradient!, dRanks: t.ranks.gradient! };
+        return { expected: state.expected, cost: t.cost, ...gradients };
       },
     });
     const floor = closable ? 0 : kept;
@@ -364,11 +397,23 @@ test('λ never falls below 0', async () => {
 });
 
 test.each(['paper', 'survival'] as const)(
-  'the balance term gives the masks exactly nothing, and the router something: %s',
+  'the balance term gives the GSVs exactly nothing, and the router something: %s',
   async (estimator) => {
-    const [rows, time, sites, experts, rank, kept] = [1, 7, 2, 4, 2, 2];
-    const columns = sites * experts * rank;
-    const width = columns + sites * experts;
+    const [rows, time, sites, experts, rank, topK] = [1, 7, 2, 4, 2, 2];
+    const all = sites * experts;
+    const columns = all * rank;
+    const width = columns + all;
+    const group: SearchGroup = {
+      sites,
+      experts,
+      rank,
+      topK,
+      scale: 1,
+      estimator,
+      closable: false,
+      start: 0,
+    };
+    const { table } = searchExperts(group);
     const at = async (level: Level, balance_scale: number) =>
       runOp({
         training: true,
@@ -376,49 +421,38 @@ test.each(['paper', 'survival'] as const)(
         inputs: {
           h: { shape: [time, width], data: values(1, time * width, 2) },
           du: { shape: [time, columns], data: values(2, time * columns) },
-          rowScale: { shape: [columns], data: values(3, columns) },
-          dRow: { shape: [columns], data: new Float32Array(columns) },
-          sizes: {
-            shape: [sites * (experts + 1)],
-            data: Uint32Array.from([3, 1, 2, 1, 2, 4, 2, 2, 1, 1]),
+          rowScale: { shape: [columns], data: values(3, columns), grad: false },
+          experts: {
+            shape: [sites, experts],
+            data: Float32Array.of(0, 0, 1, 0, 0, 0, 0, 1), // 3 and 4 experts
+            gradient: new Float32Array(all),
           },
+          ranks: {
+            shape: [all, rank],
+            data: values(5, columns),
+            gradient: new Float32Array(columns),
+          },
+          table: { shape: [...table.shape], data: table.data! },
           lengths: { shape: [rows], data: Uint32Array.from([time]) },
         },
         record: (rec, t) => {
-          const group: SearchGroup = {
-            sites,
-            experts,
-            rank,
-            kept,
-            scale: 1,
-            estimator,
-            closable: false,
-            start: 0,
-          };
-          const [routing, masks] = [
-            tensor('routing', [2 * sites * experts + 1]),
-            tensor('masks', [width]),
-          ];
-          const state = {
-            state: routing,
-            total: sites * experts,
-            start: 0,
-            lengths: t.lengths,
-            time,
-          };
-          const pass = { level, routing: true };
-          const { u } = searchGate(rec, t.h, t.rowScale, t.sizes, group, state, pass, {
-            rowScale: t.dRow,
-            masks,
-          });
+          const open = { ...searchExperts(group), table: t.table };
+          writeSizes(rec, group, { experts: t.experts, ranks: t.ranks }, open, 'argmax');
+          const state = tensor('routing', [routingSize(all)]);
+          const routing = { state, total: all, lengths: t.lengths, time };
+          const logits = { h: t.h, start: columns };
+          const factor = columnFactors(rec, group, open, t.rowScale, t.ranks);
+          const gates = route(rec, logits, open, routing, 0, true);
+          learnCounts(rec, group, open, logits, gates, t.experts);
+          const u = mix(rec, t.h, open, factor, gates);
           rec.aliasGrad(u, t.du);
-          rec.backward();
-          return { dh: rec.gradOf(t.h)!, ...(level === 'upper' && { masks }) };
+          rec.backward({ auxiliary: level === 'lower' });
+          const gradients = { dExperts: t.experts.gradient!, dRanks: t.ranks.gradient! };
+          return { dh: rec.gradOf(t.h)!, ...gradients };
         },
       });
     const [without, strong] = [await at('upper', 0), await at('upper', 10)];
-    expect(strong.masks).toEqual(without.masks);
-    expect(strong.dh).toEqual(without.dh);
+    expect(strong).toEqual(without);
     expect(relativeError((await at('lower', 10)).dh, (await at('lower', 0)).dh)).toBeGreaterThan(
       0.01,
     );

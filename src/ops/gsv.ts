@@ -1,33 +1,30 @@
-// The gate during the search, with its masks, and the gradients of the GuidedSelection Vectors by
-// either estimator.
+// The search's own ops: sizes from GuidedSelection Vectors, what they make of each expert's columns,
+// and the gradients of the vectors by either estimator (method §2).
+import factorsCode from '../../shaders/gsv/column_factors.wgsl?raw';
+import factorsBackwardCode from '../../shaders/gsv/column_factors_backward.wgsl?raw';
 import dualCode from '../../shaders/gsv/dual_step.wgsl?raw';
+import masksCode from '../../shaders/gsv/expert_masks.wgsl?raw';
 import gradientCode from '../../shaders/gsv/gsv_gradient.wgsl?raw';
-import sumsCode from '../../shaders/gsv/mask_sums.wgsl?raw';
 import costCode from '../../shaders/gsv/parameter_cost.wgsl?raw';
-import balanceCode from '../../shaders/gsv/search_balance.wgsl?raw';
-import gateCode from '../../shaders/gsv/search_gate.wgsl?raw';
-import backwardCode from '../../shaders/gsv/search_gate_backward.wgsl?raw';
-import routingCode from '../../shaders/gsv/search_routing.wgsl?raw';
 import sizesCode from '../../shaders/gsv/sizes.wgsl?raw';
+import sumsCode from '../../shaders/gsv/token_sums.wgsl?raw';
 import { defineKernel } from '../gpu/kernel.ts';
 import type { Recorder } from '../graph/recorder.ts';
-import { sizeOf, type Tensor, tensor } from '../graph/tensor.ts';
-import { invariant } from '../util/error.ts';
-import type { Routing } from './adapter.ts';
+import { type Tensor, tensor } from '../graph/tensor.ts';
+import { EXPERT_WORDS, type Experts, type Gates, type Logits, SITE_WORDS } from './adapter.ts';
 
 const sizesKernel = defineKernel('gsv_sizes', sizesCode);
-const gateKernel = defineKernel('search_gate', gateCode);
-const backwardKernel = defineKernel('search_gate_backward', backwardCode);
-const sumsKernel = defineKernel('mask_sums', sumsCode);
-const routingKernel = defineKernel('search_routing', routingCode);
-const balanceKernel = defineKernel('search_balance', balanceCode);
+const factorsKernel = defineKernel('column_factors', factorsCode);
+const factorsBackwardKernel = defineKernel('column_factors_backward', factorsBackwardCode);
+const masksKernel = defineKernel('expert_masks', masksCode);
+const sumsKernel = defineKernel('token_sums', sumsCode);
 const gradientKernel = defineKernel('gsv_gradient', gradientCode);
 const costKernel = defineKernel('parameter_cost', costCode);
 const dualKernel = defineKernel('dual_step', dualCode);
 
 /**
  * The GSVs of a group: experts (sites, E_max, or E_max + 1 where sites can close) and ranks
- * (sites·E_max, R_max). Also their gradients.
+ * (sites·E_max, R_max).
  */
 export interface Gsvs {
   experts: Tensor;
@@ -39,12 +36,12 @@ export interface SearchGroup {
   sites: number;
   experts: number; // E_max
   rank: number; // R_max
-  kept: number; // K
+  topK: number; // K
   /** s = α / R_max. */
   scale: number;
   estimator: 'paper' | 'survival';
   closable: boolean;
-  /** Where the group's sizes start: per site the open experts, then each expert's rank. */
+  /** The group's first place among all sizes: per site the open experts, then each rank. */
   start: number;
 }
 
@@ -53,39 +50,36 @@ export const DUAL_START = 0.1;
 export const DUAL_RATE = 0.05;
 
 const closedOf = (g: SearchGroup): number => (g.estimator === 'paper' ? 1e-4 : 0);
-const floorOf = (g: SearchGroup): number => (g.closable ? 0 : g.kept);
+const floorOf = (g: SearchGroup): number => (g.closable ? 0 : g.topK);
+const flag = (on: boolean): 0 | 1 => (on ? 1 : 0);
 
 /**
- * Writes a group's sizes (u32): by argmax, or drawn from softmax(g) by a hash of the step's seed
- * and number, of which each is a pure function (method §2).
+ * Writes a group's sizes into its experts' table: by argmax, or drawn from softmax(g) by a hash of
+ * the step's seed and number, of which each is a pure function (method §2).
  */
 export function writeSizes(
   rec: Recorder,
   group: SearchGroup,
   gsvs: Gsvs,
-  sizes: Tensor,
+  { table }: Experts,
   mode: 'argmax' | 'sampled',
 ): void {
   const { sites, experts, rank, start } = group;
-  const sampled = mode === 'sampled' ? 1 : 0;
-  const closable = group.closable ? 1 : 0;
-  const launch = (
-    g: Tensor,
-    count: number,
-    params: { length: number; each: number; first: number; floor: number; closable: number },
-  ) =>
+  const launch = (g: Tensor, count: number, params: Record<string, number>) =>
     rec.launch({
       kernel: sizesKernel,
-      tensors: { g, sizes },
-      params: { count, experts, start, sampled, ...params },
+      tensors: { g, table },
+      params: { count, experts, start, sampled: flag(mode === 'sampled'), ...params },
       workgroups: Math.ceil(count / 64),
     });
   launch(gsvs.experts, sites, {
-    length: experts + closable,
+    length: experts + flag(group.closable),
     each: 1,
     first: 0,
     floor: floorOf(group),
-    closable,
+    closable: flag(group.closable),
+    slot: 2,
+    stride: SITE_WORDS,
   });
   launch(gsvs.ranks, sites * experts, {
     length: rank,
@@ -93,176 +87,119 @@ export function writeSizes(
     first: 1,
     floor: 1,
     closable: 0,
+    slot: SITE_WORDS * sites + 2,
+    stride: EXPERT_WORDS,
   });
 }
 
 /**
- * The level whose gradients a backward pass is for: the lower level's parameters, or the masks
- * alone.
+ * What the columns of a group are multiplied by: s m_c e_c (method §2). Its backward adds to the
+ * gradients of the row scales e, and through the row masks m to those of the rank GSVs.
+ * @param rowScale e (ΣER)
+ * @param ranks the rank GSVs
+ * @returns (ΣER)
  */
-export type Level = 'lower' | 'upper';
-
-/**
- * Where a gate's gradients go: those of the row scales (ΣER, added to) and those of the masks (ΣER
- * rows, then ΣE experts; written).
- */
-export interface MaskGradients {
-  rowScale: Tensor;
-  masks: Tensor;
-}
-
-/**
- * u of a group during the search (method §2). In an upper backward pass its gradient with respect
- * to h has ΣE more columns a row, which hold the expert masks per token; the product that reads it
- * goes by the stride.
- * @param h (N, ΣER + ΣE) @param rowScale e (ΣER) @param sizes u32, by `writeSizes`
- * @param pass `level` is asked when a backward pass is recorded, an upper one having no balance
- *   term; `routing`: whether f and P are counted
- * @returns u (N, ΣER), and gates (N, 2·ΣE): p, then w
- */
-export function searchGate(
+export function columnFactors(
   rec: Recorder,
-  h: Tensor,
-  rowScale: Tensor,
-  sizes: Tensor,
   group: SearchGroup,
-  routing: Routing,
-  pass: { level: Level; routing: boolean },
-  out: MaskGradients,
-) {
-  const { sites, experts, rank, kept, scale, start } = group;
-  const [tokens, width] = h.shape;
-  const all = sites * experts;
-  const columns = all * rank;
-  invariant(
-    width === columns + all && sizeOf(rowScale) === columns,
-    'search gate: columns do not match the group',
-  );
-  const gates = tensor('search gates', [tokens, 2 * all]);
-  const u = tensor(`masked ${h.name}`, [tokens, columns], { requiresGrad: true });
-  const closed = closedOf(group);
-  const workgroups = Math.ceil((tokens * sites) / 64);
+  { table, columns }: Experts,
+  rowScale: Tensor,
+  ranks: Tensor,
+): Tensor {
+  const { sites, rank, scale } = group;
+  const factor = tensor('column factors', [columns], { requiresGrad: true });
+  const params = { columns, experts: SITE_WORDS * sites, rank, scale, closed: closedOf(group) };
+  const workgroups = Math.ceil(columns / 64);
   rec.launch({
-    kernel: gateKernel,
-    tensors: { h, sizes, row_scale: rowScale, gates, u },
-    params: { tokens, sites, experts, rank, kept, start, scale, closed },
+    kernel: factorsKernel,
+    tensors: { table, row_scale: rowScale, factor },
+    params,
     workgroups,
-    flops: 3 * tokens * columns,
   });
-  if (pass.routing && !rec.recomputing) {
-    rec.launch({
-      kernel: routingKernel,
-      tensors: { gates, sizes, lengths: routing.lengths, routing: routing.state },
-      params: {
-        tokens,
-        time: routing.time,
-        experts,
-        all,
-        kept,
-        sizes_start: start,
-        start: routing.start,
-        total: routing.total,
-      },
-      workgroups: [Math.ceil(all / 8), 1, 1],
-    });
-  }
   rec.onBackward(() => {
-    const du = rec.gradOf(u);
-    if (!du) return;
-    const upper = pass.level === 'upper' ? 1 : 0;
-    invariant(upper || pass.routing, 'the balance term needs routing');
-    const dh = tensor(`d ${h.name}`, [tokens, width + all * upper]);
-    rec.provideGrad(h, dh);
+    const d_factor = rec.gradOf(factor);
+    if (!d_factor) return;
+    const launch = (out: Tensor, masks: 0 | 1) =>
+      rec.launch({
+        kernel: factorsBackwardKernel,
+        tensors: { table, row_scale: rowScale, d_factor, out },
+        params: { ...params, masks },
+        workgroups,
+      });
+    if (rec.wants(rowScale)) launch(rec.gradTarget(rowScale).grad, 0);
+    if (!rec.wants(ranks)) return;
+    const masks = tensor('row masks', [columns]);
+    launch(masks, 1);
+    addGsvGradient(rec, group, 'ranks', ranks, masks);
+  });
+  return factor;
+}
+
+/**
+ * The counts of open experts as something to learn: their GSVs get the estimator's gradient, from
+ * ∂L/∂w of the gates (method §2). Recorded after `route` and before `mix`.
+ */
+export function learnCounts(
+  rec: Recorder,
+  group: SearchGroup,
+  { table, experts }: Experts,
+  { h, start }: Logits,
+  { w }: Gates,
+  gsv: Tensor,
+): void {
+  const { sites } = group;
+  const [tokens, width] = h.shape;
+  rec.onBackward(() => {
+    const dw = rec.gradOf(w);
+    if (!dw || !rec.wants(gsv)) return;
+    const masks = tensor('expert masks', [tokens, experts]);
     rec.launch({
-      kernel: backwardKernel,
-      tensors: {
-        h,
-        sizes,
-        row_scale: rowScale,
-        gates,
-        du,
-        routing: routing.state,
-        lengths: routing.lengths,
-        dh,
-      },
+      kernel: masksKernel,
+      tensors: { h, table, w, dw, masks },
       params: {
         tokens,
-        time: routing.time,
         sites,
         experts,
-        rank,
-        kept,
+        width,
         start,
-        scale,
-        closed,
-        upper,
-        survival: group.estimator === 'survival' ? 1 : 0,
+        survival: flag(group.estimator === 'survival'),
         first_free: floorOf(group),
-        routing_start: routing.start,
-        routing_tokens: 2 * routing.total,
       },
-      workgroups,
-      flops: 6 * tokens * columns,
+      workgroups: Math.ceil((tokens * sites) / 64),
     });
+    const out = tensor('expert mask sums', [experts]);
     rec.launch({
       kernel: sumsKernel,
-      tensors: {
-        h,
-        sizes,
-        row_scale: rowScale,
-        gates,
-        du,
-        dh,
-        out: upper ? out.masks : out.rowScale,
-      },
-      params: { tokens, sites, experts, rank, start, upper, scale, closed },
-      workgroups: Math.ceil((columns + all * upper) / 8),
-      flops: 3 * tokens * columns,
+      tensors: { x: masks, out },
+      params: { tokens, columns: experts },
+      workgroups: [Math.ceil(experts / 8), 1, 1],
     });
+    addGsvGradient(rec, group, 'experts', gsv, out);
   });
-  return { u, gates };
 }
 
-/**
- * Adds ∂L/∂g of a group's expert and rank GSVs to their gradients, from the mask gradients of one
- * backward pass (method §2).
- */
-export function gsvGradients(
+/** Adds ∂L/∂g of a bank of GSVs to its gradient, from those of its masks (method §2). */
+function addGsvGradient(
   rec: Recorder,
   group: SearchGroup,
-  masks: Tensor,
-  gsv: Gsvs,
-  grad: Gsvs,
+  bank: keyof Gsvs,
+  g: Tensor,
+  d_masks: Tensor,
 ): void {
-  const { sites, experts, rank } = group;
-  const survival = group.estimator === 'survival' ? 1 : 0;
-  const closable = group.closable ? 1 : 0;
-  const all = sites * experts;
-  const launch = (
-    g: Tensor,
-    d: Tensor,
-    count: number,
-    params: { length: number; start: number; first_free: number; closable: number; closed: number },
-  ) =>
-    rec.launch({
-      kernel: gradientKernel,
-      tensors: { g, d_masks: masks, grad: d },
-      params: { count, survival, ...params },
-      workgroups: Math.ceil(count / 64),
-    });
-  launch(gsv.experts, grad.experts, sites, {
-    length: experts + closable,
-    start: all * rank,
-    first_free: floorOf(group),
-    closable,
-    closed: 0,
-  });
-  launch(gsv.ranks, grad.ranks, all, {
-    length: rank,
-    start: 0,
-    first_free: 0,
-    closable: 0,
-    closed: closedOf(group),
+  const [count, length] = g.shape;
+  const experts = bank === 'experts';
+  rec.launch({
+    kernel: gradientKernel,
+    tensors: { g, d_masks, grad: rec.gradTarget(g).grad },
+    params: {
+      count,
+      length,
+      survival: flag(group.estimator === 'survival'),
+      first_free: experts ? floorOf(group) : 0,
+      closable: flag(experts && group.closable),
+      closed: experts ? 0 : closedOf(group),
+    },
+    workgroups: Math.ceil(count / 64),
   });
 }
 
@@ -287,7 +224,6 @@ export function parameterCost(
   dims: readonly (readonly [number, number])[],
   first: number,
   gsv: Gsvs,
-  grad: Gsvs,
   state: CostState,
   addGradient: boolean,
 ): void {
@@ -301,8 +237,8 @@ export function parameterCost(
       dims: tensor('site dims', [sites, 2], { kind: 'constant', data }),
       cost: state.cost,
       expected: state.expected,
-      d_experts: grad.experts,
-      d_ranks: grad.ranks,
+      d_experts: rec.gradTarget(gsv.experts).grad,
+      d_ranks: rec.gradTarget(gsv.ranks).grad,
     },
     params: {
       sites,
@@ -335,26 +271,6 @@ export function dualStep(
       rate: budget === null ? 0 : DUAL_RATE,
       budget: budget ?? 0,
     },
-    workgroups: 1,
-  });
-}
-
-/**
- * Adds Σ over all sites of L_bal to the statistics: the search counts open experts only (method
- * §2). `sizes` starts at 0.
- */
-export function searchBalance(
-  rec: Recorder,
-  routing: Tensor,
-  sizes: Tensor,
-  sites: number,
-  experts: number,
-  statistics: Tensor,
-): void {
-  rec.launch({
-    kernel: balanceKernel,
-    tensors: { routing, sizes, statistics },
-    params: { sites, experts },
     workgroups: 1,
   });
 }

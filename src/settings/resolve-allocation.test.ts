@@ -2,6 +2,8 @@
 // plain LoRA.
 import { describe, expect, test } from 'vitest';
 import { layoutAdapter } from '../adapters/layout.ts';
+import { siteCost } from '../adapters/methods/methods.ts';
+import type { SiteDims } from '../allocation/allocation.ts';
 import {
   parameterCount,
   siteDims,
@@ -13,6 +15,8 @@ import { presetAllocation, presetNames } from '../allocation/presets.ts';
 import { adapterConfig } from '../files/adapter-files.ts';
 import { resolveAllocation } from './resolve-allocation.ts';
 import { parseRunConfig } from './run-config.ts';
+
+const moe = (dims: SiteDims) => siteCost('lora-moe', dims);
 
 const model = { layers: 6, hidden: 32, heads: 4, kvHeads: 2, headDim: 8, feedForward: 48 };
 const dims = siteDims(model);
@@ -44,10 +48,10 @@ test('adapter.parameters: presets and files are fitted, within the maxima', () =
   const adapter = {
     experts: 8,
     rank: 8,
-    parameters: parameterCount(uniformAllocation(6, targetNames, 5, 4), dims),
+    parameters: parameterCount(uniformAllocation(6, targetNames, 5, 4), moe(dims)),
   };
   for (const allocation of ['uniform', ...presetNames]) {
-    const got = parameterCount(resolve({ adapter, allocation }), dims);
+    const got = parameterCount(resolve({ adapter, allocation }), moe(dims));
     expect(Math.abs(got / adapter.parameters - 1), allocation).toBeLessThan(0.01);
   }
   const config = parse({ adapter, allocation: { experts: 'e.json', ranks: 'r.json' } });
@@ -87,7 +91,7 @@ test('adapter_config.json and the tensors have what was resolved; counts below t
   const [group] = [...layoutAdapter({ ...config.adapter, allocation: one }, 6, dims).groups].filter(
     ([key]) => key === '2 q_proj',
   );
-  expect(group[1].sites.map((s) => [s.target, s.experts.length])).toEqual([
+  expect(group[1].sites.map((s) => [s.target, s.ranks.length])).toEqual([
     ['q_proj', 1],
     ['v_proj', allocation.experts['model.layers.2.self_attn.v_proj']],
   ]);

@@ -1,4 +1,5 @@
 // The allocation that a run's settings come to on a model.
+import { methodOf, siteCost } from '../adapters/methods/methods.ts';
 import { type Allocation, siteDims, uniformAllocation } from '../allocation/allocation.ts';
 import { fitToParameters, presetAllocation } from '../allocation/presets.ts';
 import { invariant } from '../util/error.ts';
@@ -17,7 +18,7 @@ export function resolveAllocation(
 ): Allocation {
   const { method, targets, experts: maxExperts, rank: maxRank, topK, parameters } = adapter;
   const { layers } = model;
-  if (method === 'lora') return uniformAllocation(layers, targets, 1, maxRank);
+  if (!methodOf(method).allocated) return uniformAllocation(layers, targets, 1, maxRank);
   const named = (): Allocation => {
     if (allocation === 'uniform') return uniformAllocation(layers, targets, maxExperts, maxRank);
     if (typeof allocation === 'string' && allocation !== 'search')
@@ -27,5 +28,8 @@ export function resolveAllocation(
   };
   return parameters === null
     ? named()
-    : fitToParameters(named(), siteDims(model), parameters, { maxExperts, maxRank });
+    : fitToParameters(named(), siteCost(method, siteDims(model)), parameters, {
+        maxExperts,
+        maxRank,
+      });
 }

@@ -1,5 +1,13 @@
 // run.json: every setting of a run with its default, checked; unknown keys are errors.
 import { z } from 'zod';
+import {
+  foreignSettings,
+  type MethodName,
+  methodNames,
+  methodOf,
+  methodSettings,
+  methods,
+} from '../adapters/methods/methods.ts';
 import { targetNames } from '../allocation/allocation.ts';
 import { presetNames, presetNeeds } from '../allocation/presets.ts';
 import { type Columns, formatRoles } from '../data/dataset/roles.ts';
@@ -91,24 +99,16 @@ const data = z.strictObject({
 });
 
 const adapter = z.strictObject({
-  method: z.enum(['lora-moe', 'lora']).default('lora-moe'),
+  method: z.enum(methodNames).default(methodNames[0]),
   targets: z
     .array(z.enum(targetNames))
     .min(1)
     .default([...targetNames])
     .describe('The linears of every layer that are adapted'),
   rank: count(1024).default(8).describe('Rank of every expert (uniform), or the largest allowed'),
-  experts: count(64)
-    .default(8)
-    .describe('Experts of every linear (uniform), or the largest number allowed'),
-  topK: count(64).default(2).describe('Experts kept for a token'),
   alpha: z.number().positive().default(16),
   dropout: z.number().min(0).lt(1).default(0.05).describe("Dropout of the experts' input"),
-  scale: z
-    .enum(['constant', 'per-expert'])
-    .default('constant')
-    .describe('alpha / rank, or alpha / the rank of each expert'),
-  balance: z.number().min(0).default(0.001).describe('Coefficient of the balance loss'),
+  ...methodSettings,
   parameters: count(Number.MAX_SAFE_INTEGER)
     .nullable()
     .default(null)
@@ -221,11 +221,14 @@ type Fail = (path: string[], message: string) => void;
 /** What a search cannot be combined with. */
 function checkSearch(
   s: z.output<typeof search>,
-  method: 'lora-moe' | 'lora',
+  method: MethodName,
   given: z.output<typeof allocation> | undefined,
   fail: Fail,
 ): void {
-  if (method === 'lora') fail(['search'], 'needs adapter.method "lora-moe"');
+  if (!methodOf(method).allocated) {
+    const able = methods.filter((m) => m.allocated).map((m) => `"${m.name}"`);
+    fail(['search'], `needs adapter.method ${able.join(' or ')}`);
+  }
   if (given !== undefined && given !== 'search')
     fail(['allocation'], 'is what the search finds: leave it out, or set search to false');
   if (s.budget !== null && s.cost > 0)
@@ -303,12 +306,9 @@ export type SearchConfig = RunConfig & { search: SearchSettings };
 /** What run.json may hold: every key is optional. */
 export type RunConfigInput = z.input<typeof runConfig>;
 
-/** Keys of `adapter` that plain LoRA has no use for. */
-const moeKeys = ['experts', 'topK', 'scale', 'balance', 'parameters'] as const;
-
 /**
- * Checks the parsed contents of run.json and fills in the defaults. With method "lora" the keys of
- * LoRA-MoE are ignored and stand at their defaults in the result. Throws InputError('bad-config')
+ * Checks the parsed contents of run.json and fills in the defaults. Keys of `adapter` that
+ * belong to other methods are ignored and stand at their defaults in the result. Throws InputError('bad-config')
  * that lists every mistake by path and value.
  */
 export function parseRunConfig(json: unknown, where: string): RunConfig {
@@ -367,12 +367,15 @@ const isRecord = (v: unknown): v is Record<string, unknown> =>
   typeof v === 'object' && v !== null && !Array.isArray(v);
 
 function withoutUnused(json: unknown): unknown {
-  if (!isRecord(json) || !isRecord(json.adapter) || json.adapter.method !== 'lora') return json;
-  const { allocation: _, ...rest } = json;
-  const used = Object.entries(json.adapter).filter(
-    ([key]) => !(moeKeys as readonly string[]).includes(key),
-  );
-  return { ...rest, adapter: Object.fromEntries(used) };
+  if (!isRecord(json) || !isRecord(json.adapter)) return json;
+  const name = json.adapter.method ?? methodNames[0];
+  const method = methods.find((m) => m.name === name);
+  if (!method) return json;
+  const foreign = foreignSettings(method);
+  const used = Object.entries(json.adapter).filter(([key]) => !foreign.includes(key));
+  const { allocation, ...rest } = json;
+  const given = method.allocated && allocation !== undefined && { allocation };
+  return { ...rest, ...given, adapter: Object.fromEntries(used) };
 }
 
 /**

@@ -1,11 +1,12 @@
 // The settings form's fields: what stands in each, where it goes in run.json, what is said about
 // it, and when it has a use.
+import { type MethodName, methodOf } from '../adapters/methods/methods.ts';
 import type { DataOptions } from '../worker/protocol/api.ts';
 import { type FileUses, heldOut } from './files.ts';
 
 /** What stands in the fields; numbers as they were typed. */
 export interface Form {
-  method: 'lora-moe' | 'lora';
+  method: MethodName;
   steps: string;
   epochs: string;
   learningRate: string;
@@ -274,10 +275,10 @@ export const fields: Record<TextField, FieldInfo> = {
 };
 
 /** Whether these settings begin with a search: only a mixture of experts has sizes to search. */
-export const searching = (form: Form): boolean => form.search && form.method === 'lora-moe';
+export const searching = (form: Form): boolean => form.search && methodOf(form.method).allocated;
 
 const met: Record<Need, (form: Form) => boolean> = {
-  mixture: (form) => form.method === 'lora-moe',
+  mixture: (form) => methodOf(form.method).routed,
   search: searching,
   survival: (form) => searching(form) && form.estimator === 'survival',
   training: (form) => !searching(form) || form.thenTrain,

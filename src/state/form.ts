@@ -1,4 +1,5 @@
 // How the settings form becomes run.json and back, its mistakes, and what it comes to on a model.
+import { methodOf, siteCost } from '../adapters/methods/methods.ts';
 import { parameterCount, siteDims, uniformAllocation } from '../allocation/allocation.ts';
 import {
   defaultRunConfig,
@@ -227,14 +228,12 @@ export function trainableParameters(form: Form, model: ModelReport): Trainable |
   const dims = siteDims(model);
   const targets = defaultRunConfig().adapter.targets;
   const [experts, rank] = [Number(form.experts), Number(form.rank)];
-  if (form.method === 'lora')
-    return {
-      search: null,
-      adapter:
-        model.layers *
-        targets.reduce((sum, t) => sum + rank * (dims[t].inputs + dims[t].outputs), 0),
-    };
-  const uniform = parameterCount(uniformAllocation(model.layers, targets, experts, rank), dims);
+  const { allocated } = methodOf(form.method);
+  const uniform = parameterCount(
+    uniformAllocation(model.layers, targets, allocated ? experts : 1, rank),
+    siteCost(form.method, dims),
+  );
+  if (!allocated) return { search: null, adapter: uniform };
   const wanted = form.parameters.trim() === '' ? null : Number(form.parameters);
   if (!searching(form)) return { search: null, adapter: wanted ?? uniform };
   return {

@@ -1,5 +1,7 @@
 // The search's history against plain computation: decoding, settling, totals, thinning.
 import { describe, expect, test } from 'vitest';
+import { siteCost } from '../adapters/methods/methods.ts';
+import type { SiteDims } from '../allocation/allocation.ts';
 import {
   type Allocation,
   parameterCount,
@@ -12,6 +14,8 @@ import {
 import { parseRunConfig, searches } from '../settings/run-config.ts';
 import type { SearchReport, UpperSeries } from '../worker/protocol/api.ts';
 import { distribution, SearchHistory } from './search-history.ts';
+
+const moe = (dims: SiteDims) => siteCost('lora-moe', dims);
 
 const targets = ['q_proj', 'k_proj', 'gate_proj'] as const;
 const dims = siteDims({ hidden: 24, heads: 4, kvHeads: 2, headDim: 6, feedForward: 40 });
@@ -117,13 +121,13 @@ describe.each([false, true])('a frame, closable %s', (closable) => {
           expect(found.ranks[1][k]).toBeCloseTo(p, 6);
         });
         const own = { experts: { [path]: count }, ranks: allocation.ranks };
-        expect(history.siteParameters(frame, s)).toBe(parameterCount(own, dims));
+        expect(history.siteParameters(frame, s)).toBe(parameterCount(own, moe(dims)));
       });
       expect(frame.totals.experts).toBe(expertSum);
       expect(frame.totals.meanRank).toBeCloseTo(expertSum === 0 ? 0 : rankSum / expertSum, 10);
-      expect(frame.totals.parameters).toBe(parameterCount(allocation, dims));
+      expect(frame.totals.parameters).toBe(parameterCount(allocation, moe(dims)));
       expect(frame.totals.uniform).toBe(
-        parameterCount(uniformAllocation(layers, targets, experts, rank), dims),
+        parameterCount(uniformAllocation(layers, targets, experts, rank), moe(dims)),
       );
       expect(frame.step).toBe(step);
       expect(frame.share).toBe(step / 100);

@@ -1,5 +1,6 @@
 // A search as it was recorded: the GSVs of every upper step, decoded into counts, ranks and how
 // sure they are when a step is looked at.
+import { siteSize } from '../adapters/methods/methods.ts';
 import { invariant } from '../util/error.ts';
 import type { SearchReport, UpperSeries } from '../worker/protocol/api.ts';
 
@@ -131,7 +132,7 @@ export class SearchHistory {
     this.entries = experts + (report.closable ? 1 : 0);
     this.stride = this.entries + experts * rank;
     this.uniformParameters = sites.reduce(
-      (sum, s) => sum + experts * (rank * (s.inputs + s.outputs) + s.inputs),
+      (sum, _, s) => sum + this.#size(s, Array<number>(experts).fill(rank)),
       0,
     );
     this.#cap = cap;
@@ -262,9 +263,8 @@ export class SearchHistory {
         ranks[s * experts + i] = bestRank;
         if (i < count) open += bestRank;
       }
-      const { inputs, outputs } = sites[s];
       totals.experts += count;
-      totals.parameters += open * (inputs + outputs) + count * inputs;
+      totals.parameters += this.#size(s, ranks.subarray(s * experts, s * experts + count));
       totals.settled += settled[s];
       rankSum += open;
     }
@@ -322,9 +322,13 @@ export class SearchHistory {
 
   /** Parameters of one site in a frame. */
   siteParameters(frame: SearchFrame, site: number): number {
-    const { sites, experts } = this.report;
-    const { inputs, outputs } = sites[site];
-    const open = frame.ranks.subarray(site * experts, site * experts + frame.counts[site]);
-    return open.reduce((a, b) => a + b, 0) * (inputs + outputs) + frame.counts[site] * inputs;
+    const first = site * this.report.experts;
+    return this.#size(site, frame.ranks.subarray(first, first + frame.counts[site]));
+  }
+
+  #size(site: number, ranks: ArrayLike<number>): number {
+    const { config, sites } = this.report;
+    if (ranks.length === 0) return 0;
+    return siteSize(config.adapter.method, { ...sites[site], ranks: Array.from(ranks) });
   }
 }

@@ -54,6 +54,8 @@ export type Inputs = Record<
     data: Float32Array<ArrayBuffer> | Uint32Array<ArrayBuffer>;
     dtype?: Tensor['dtype'];
     grad?: boolean;
+    /** Where its gradient starts, which backward passes add to (`t.x.gradient`). */
+    gradient?: Float32Array<ArrayBuffer>;
   }
 >;
 
@@ -80,7 +82,10 @@ export async function runOp({
   const tensors = Object.fromEntries(
     Object.entries(inputs).map(([name, i]) => {
       const dtype = i.dtype ?? (i.data instanceof Uint32Array ? 'u32' : 'f32');
-      const t = tensor(name, i.shape, { kind: 'state', dtype, requiresGrad: i.grad ?? true });
+      const gradient = i.gradient && tensor(`d ${name}`, i.shape, { kind: 'state' });
+      if (gradient) memory.bind(gradient, bufferOf(gpu, gradient.name, i.gradient!));
+      const requiresGrad = i.grad ?? true;
+      const t = tensor(name, i.shape, { kind: 'state', dtype, requiresGrad, gradient });
       memory.bind(t, bufferOf(gpu, name, i.data));
       return [name, t];
     }),

@@ -1,7 +1,6 @@
 // A batch on its way to the device: its shape, its layout on the host, the states that hold it, the
 // step's scalars, and the recorded loss.
-import type { AdapterContext } from '../adapters/adapter.ts';
-import type { AdapterLayout } from '../adapters/layout.ts';
+import type { Adapter } from '../adapters/project.ts';
 import { writeBuffer } from '../gpu/buffers.ts';
 import type { Memory } from '../graph/program.ts';
 import type { Recorder } from '../graph/recorder.ts';
@@ -9,6 +8,7 @@ import { type Tensor, tensor } from '../graph/tensor.ts';
 import { decoder, type Recompute, ropeConstants } from '../model/decoder.ts';
 import type { SymbolicModel } from '../model/load.ts';
 import { ropeTables } from '../model/rope.ts';
+import { routingSize } from '../ops/adapter.ts';
 import { gatherRows, NO_ROW } from '../ops/embed.ts';
 import { headCrossEntropy, NO_TARGET, STATISTICS } from '../ops/loss.ts';
 import { rmsNorm } from '../ops/norm.ts';
@@ -151,7 +151,7 @@ export function batchStates(shape: BatchShape, experts: number): BatchStates {
     index: state('index', shape.targets, 'u32'),
     targets: state('targets', shape.targets, 'u32'),
     statistics: state('statistics', STATISTICS.size, 'f32'),
-    routing: state('routing', 2 * experts + 1, 'f32'),
+    routing: state('routing', routingSize(experts), 'f32'),
     halt: state('halt', 1, 'u32'),
   };
 }
@@ -187,7 +187,7 @@ export function recordLoss(
   model: SymbolicModel,
   shape: BatchShape,
   states: BatchStates,
-  adapter: { layout: AdapterLayout; context: AdapterContext } | null,
+  adapter: Adapter | null,
   { recompute, chunk }: Thrift = LAVISH,
 ): Tensor {
   const { config, weights } = model;

@@ -1,12 +1,12 @@
 // What a training run records: the passes over a micro-batch, and the optimizer's update. Needs no
 // GPU.
 import type { AdapterLayout } from '../adapters/layout.ts';
+import { type Adapter, adapterOf, auxiliaryLosses } from '../adapters/project.ts';
 import type { Variants } from '../gpu/variants.ts';
 import { Recorder } from '../graph/recorder.ts';
 import type { Tensor } from '../graph/tensor.ts';
 import type { Recompute } from '../model/decoder.ts';
 import type { SymbolicModel } from '../model/load.ts';
-import { balance } from '../ops/adapter.ts';
 import { adamw } from '../ops/optim.ts';
 import { type BatchShape, type BatchStates, recordLoss, type Thrift } from './batch.ts';
 
@@ -21,26 +21,11 @@ export interface Passes {
   states: BatchStates;
 }
 
-function forward(
-  rec: Recorder,
-  { model, layout, shape, states }: Passes,
-  dropout: boolean,
-  thrift: Thrift,
-): Tensor {
-  const { lengths, routing } = states;
-  const adapter = layout && {
-    layout,
-    context: {
-      store: layout.store,
-      lengths,
-      routing,
-      routedExperts: layout.routedExperts,
-      time: shape.time,
-      dropout,
-    },
-  };
-  return recordLoss(rec, model, shape, states, adapter, thrift);
-}
+/** An adapter as the passes of a training use it. */
+const adapterIn = (
+  { layout, shape: { time }, states: { routing, lengths } }: Passes,
+  options: { dropout: boolean; counted: boolean },
+): Adapter | null => layout && adapterOf(layout, { state: routing, lengths, time }, options);
 
 /**
  * Forward only, adding into the statistics; `losses` (targets) are there until another program
@@ -50,17 +35,19 @@ export function recordEvaluation(
   passes: Passes,
   thrift: Thrift,
 ): { rec: Recorder; losses: Tensor } {
-  const rec = new Recorder(passes.model.variants, false);
-  return { rec, losses: forward(rec, passes, false, thrift) };
+  const { model, shape, states } = passes;
+  const rec = new Recorder(model.variants, false);
+  const adapter = adapterIn(passes, { dropout: false, counted: false });
+  return { rec, losses: recordLoss(rec, model, shape, states, adapter, thrift) };
 }
 
 /** Forward and backward, adding into the gradients and the statistics. */
 export function recordMicro(passes: Passes, dropout: boolean, thrift: Thrift): Recorder {
-  const rec = new Recorder(passes.model.variants, true);
-  forward(rec, passes, dropout, thrift);
-  const { layout, states } = passes;
-  if (layout && layout.routedExperts > 0)
-    balance(rec, states.routing, layout.balanceFactors, states.statistics);
+  const { model, shape, states } = passes;
+  const rec = new Recorder(model.variants, true);
+  const adapter = adapterIn(passes, { dropout, counted: true });
+  recordLoss(rec, model, shape, states, adapter, thrift);
+  if (adapter) auxiliaryLosses(rec, adapter, states.statistics);
   rec.backward();
   return rec;
 }

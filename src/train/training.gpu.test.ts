@@ -1,7 +1,6 @@
 // Whole runs: 20 steps against PyTorch, bit-equal repeats, no GPU buffer after the first step,
 // pause, stop, and failures that stop a run.
 import { expect, test } from 'vitest';
-import { namedTensors } from '../adapters/layout.ts';
 import { parseAllocation, siteDims } from '../allocation/allocation.ts';
 import { bytesSource, folderOf, readAll } from '../data/source.ts';
 import { openSafetensors, readF32 } from '../data/weights/safetensors.ts';
@@ -119,7 +118,7 @@ for (const name of ['train-moe', 'train-lora']) {
     const { entries } = await openSafetensors(
       (await goldenFolder(name)).open('final.safetensors')!,
     );
-    for (const t of namedTensors(first.stage.layout)) {
+    for (const t of first.stage.layout.tensors) {
       const want = await readF32(entries.get(t.name)!);
       expect(relativeError(extract(t, first.values), want), t.name).toBeLessThan(1e-2);
     }

@@ -2,6 +2,7 @@
 // (method §1 "Training, exactly").
 import { initialValues } from '../adapters/init.ts';
 import { type AdapterLayout, layoutAdapter } from '../adapters/layout.ts';
+import { methodOf } from '../adapters/methods/methods.ts';
 import { type Allocation, siteDims } from '../allocation/allocation.ts';
 import { BatchOrder } from '../data/batching/batches.ts';
 import type { LoadedModel } from '../model/load.ts';
@@ -27,7 +28,7 @@ export interface TrainingInput extends StageLinks {
   later?: readonly { from: number; rows: readonly Row[] }[];
   config: TrainingConfig;
   /**
-   * Experts and ranks (method "lora-moe"); by default what config comes to, which then names no
+   * Experts and ranks, where the method has an allocation; by default what config comes to, which then names no
    * files.
    */
   allocation?: Allocation;
@@ -119,12 +120,6 @@ export class TrainingStage extends Stage {
     return this.position;
   }
 
-  /** Coefficient of the balance loss. */
-  private get balance(): number {
-    const { adapter } = this.config;
-    return adapter.method === 'lora-moe' ? adapter.balance : 0;
-  }
-
   /** Micro-batches of an update. */
   private get parts(): number {
     return this.config.train.batch / this.choice.microBatch;
@@ -139,7 +134,7 @@ export class TrainingStage extends Stage {
         what: `Step ${step.step}`,
         setting: `train.learningRate (${rate})`,
         parts: this.parts,
-        balance: this.balance,
+        balance: this.config.adapter.balance,
         total: this.steps,
       });
       this.emit({ type: 'routing', shares: routing.slice(0, this.layout.routedExperts) });
@@ -170,7 +165,7 @@ export class TrainingStage extends Stage {
       weightDecay: train.weightDecay,
       clipNorm: train.clipNorm ?? 0,
       inverseTokens: 1 / lossTokens,
-      balanceScale: this.balance / this.parts,
+      balanceScale: this.config.adapter.balance / this.parts,
       dropout: adapter.dropout,
       seed: streamKey(seed, 'dropout'),
       number,
@@ -216,4 +211,5 @@ export class TrainingStage extends Stage {
 }
 
 const allocationOf = ({ model, config, allocation }: TrainingInput): Allocation =>
-  (config.adapter.method === 'lora-moe' && allocation) || resolveAllocation(config, model.config);
+  (methodOf(config.adapter.method).allocated && allocation) ||
+  resolveAllocation(config, model.config);

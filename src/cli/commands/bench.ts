@@ -1,5 +1,6 @@
 // bench: how fast the products and whole training steps are on this device, as a table and as JSON.
 
+import { methodNames } from '../../adapters/methods/methods.ts';
 import { DEMO_SHAPE, type SearchCosts, timeSearch } from '../../bench/search.ts';
 import { SMOLLM2_135M } from '../../bench/shapes.ts';
 import {
@@ -117,7 +118,7 @@ plain LoRA of rank 8, and LoRA-MoE with 8 experts of rank 8, top-2, at all sites
       variants,
     );
     const steps: StepResult[] = [];
-    for (const method of ['lora', 'lora-moe'] as const) {
+    for (const method of [...methodNames].reverse()) {
       progress.update('Steps', steps.length, 2);
       steps.push(await timeSteps(model, method, o.tokens ?? 128, o.repeats ?? 3, o.profile));
     }

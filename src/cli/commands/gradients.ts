@@ -90,7 +90,7 @@ one if odd) is b1, the rest b2, and ξ is search.learningRate.`,
     const shape = shapeOf(rows, rows.length);
     const runtime = await Runtime.create(loaded, layout, shape, { dropout: false, onProgress });
     const batch = microBatch(rows, shape);
-    const coefficient = layout.spec.method === 'lora-moe' ? config.adapter.balance : 0;
+    const coefficient = config.adapter.balance;
     runtime.micro(batch, {
       inverseTokens: 1 / batch.lossTokens,
       balanceScale: coefficient,

@@ -1,5 +1,7 @@
 // Plans: settings of every method by merging, equal parameters, and mistakes by name.
 import { describe, expect, test } from 'vitest';
+import { siteCost } from '../../adapters/methods/methods.ts';
+import type { SiteDims } from '../../allocation/allocation.ts';
 import {
   parameterCount,
   siteDims,
@@ -8,6 +10,8 @@ import {
 } from '../../allocation/allocation.ts';
 import { deepMerge, nearestRank, parsePlan } from './plan.ts';
 import { cycle, shuffleLayers } from './shuffle.ts';
+
+const moe = (dims: SiteDims) => siteCost('lora-moe', dims);
 
 const model = { layers: 4, hidden: 32, heads: 4, kvHeads: 2, headDim: 8, feedForward: 48 };
 const good = {
@@ -56,13 +60,13 @@ test('settings are merged, seed and learning rate put in, defaults filled in', (
 
 test('plain LoRA gets the rank nearest to the parameters, unless it has its own', () => {
   const [, lora, three] = parse().methods;
-  expect(lora.config(1, 0.1).adapter.rank).toBe(nearestRank(9000, targetNames, model));
+  expect(lora.config(1, 0.1).adapter.rank).toBe(nearestRank('lora', 9000, targetNames, model));
   expect(three.config(1, 0.1).adapter.rank).toBe(3);
   const of = (rank: number) =>
-    parameterCount(uniformAllocation(4, targetNames, 1, rank), siteDims(model));
+    parameterCount(uniformAllocation(4, targetNames, 1, rank), moe(siteDims(model)));
   const rows = (rank: number) => rank * (of(2) - of(1)); // without routers
   for (const n of [1, 5000, 9000, 12_345]) {
-    const best = nearestRank(n, targetNames, model);
+    const best = nearestRank('lora', n, targetNames, model);
     for (const other of [best - 1, best + 1])
       if (other > 0)
         expect(Math.abs(rows(best) - n)).toBeLessThanOrEqual(Math.abs(rows(other) - n));
@@ -154,8 +158,8 @@ test('shuffled layers: sizes move as whole layers, parameters stay', () => {
   const shuffled = shuffleLayers(allocation, 3, targets, 4);
   expect(shuffled.experts[`model.layers.${order.indexOf(0)}.self_attn.q_proj`]).toBe(1);
   expect(shuffled.ranks[`model.layers.${order.indexOf(1)}.mlp.down_proj.experts.0`]).toBe(7);
-  expect(parameterCount(shuffled, siteDims(model))).toBe(
-    parameterCount(allocation, siteDims(model)),
+  expect(parameterCount(shuffled, moe(siteDims(model)))).toBe(
+    parameterCount(allocation, moe(siteDims(model))),
   );
   expect(Object.keys(shuffled.ranks).length).toBe(Object.keys(allocation.ranks).length);
 });

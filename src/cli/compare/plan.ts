@@ -1,7 +1,14 @@
 // The plan of a comparison: which methods, seeds and learning rates, and the settings of every run
 // that follow from it.
+
 import { z } from 'zod';
-import { siteDims, sitePaths, type Target, targetOf } from '../../allocation/allocation.ts';
+import { type MethodName, methodOf, siteCost } from '../../adapters/methods/methods.ts';
+import {
+  parameterCount,
+  siteDims,
+  type Target,
+  uniformAllocation,
+} from '../../allocation/allocation.ts';
 import { parseTrainingConfig, searches, type TrainingConfig } from '../../settings/run-config.ts';
 import { InputError } from '../../util/error.ts';
 
@@ -89,15 +96,13 @@ const slugOf = (name: string): string =>
 
 /** The rank of plain LoRA whose parameters come nearest to `parameters`; at least 1. */
 export function nearestRank(
+  method: MethodName,
   parameters: number,
   targets: readonly Target[],
   model: ModelShape,
 ): number {
-  const dims = siteDims(model);
-  const row = sitePaths(model.layers, targets).reduce(
-    (a, path) => a + dims[targetOf(path)].inputs + dims[targetOf(path)].outputs,
-    0,
-  );
+  const cost = siteCost(method, siteDims(model));
+  const row = parameterCount(uniformAllocation(model.layers, targets, 1, 1), cost);
   return Math.max(1, Math.round(parameters / row));
 }
 
@@ -152,8 +157,17 @@ export function parsePlan(contents: unknown, where: string, model: ModelShape): 
       const settings = deepMerge(merged, { seed: s, train: { learningRate } });
       const parsed = parseTrainingConfig(merged.train === false ? merged : settings, at);
       const rankGiven = isRecord(own.adapter) && own.adapter.rank !== undefined;
-      if (parsed.adapter.method === 'lora' && typeof adapter.parameters === 'number' && !rankGiven)
-        parsed.adapter.rank = nearestRank(adapter.parameters, parsed.adapter.targets, model);
+      if (
+        !methodOf(parsed.adapter.method).allocated &&
+        typeof adapter.parameters === 'number' &&
+        !rankGiven
+      )
+        parsed.adapter.rank = nearestRank(
+          parsed.adapter.method,
+          adapter.parameters,
+          parsed.adapter.targets,
+          model,
+        );
       return parsed;
     };
     const first = config(plan.seeds[0], plan.learningRates[0]);
@@ -186,7 +200,7 @@ export function parsePlan(contents: unknown, where: string, model: ModelShape): 
       );
     const of = method(origin);
     if (
-      of.config(plan.seeds[0], plan.learningRates[0]).adapter.method === 'lora' ||
+      !methodOf(of.config(plan.seeds[0], plan.learningRates[0]).adapter.method).allocated ||
       model.layers < 2
     )
       throw new InputError('bad-config', `${at}: the layers of "${origin}" are all alike.`);

@@ -1,8 +1,10 @@
 // The searches of a comparison: one a method and seed, whose allocation is kept in files and used
 // by all of its runs.
+
 import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { z } from 'zod';
+import { siteCost } from '../../adapters/methods/methods.ts';
 import {
   type Allocation,
   parameterCount,
@@ -115,19 +117,19 @@ export class SearchFolder {
       }
       if (event.type !== 'found' || control.stopped || !last) continue;
       const { stage, allocation } = event;
-      const dims = siteDims(model.config);
+      const cost = siteCost(config.adapter.method, siteDims(model.config));
       const found: SearchRecord = {
         hash: key.hash,
         seed: key.seed,
         steps: stage.steps,
         seconds: (performance.now() - started) / 1000,
-        parameters: parameterCount(allocation, dims),
+        parameters: parameterCount(allocation, cost),
         upperLoss: last.upper_loss,
         lambda: last.lambda,
         expectedParameters:
           config.search.estimator === 'paper'
             ? null
-            : last.share * parameterCount(stage.layout.adapter.spec.allocation, dims),
+            : last.share * parameterCount(stage.layout.adapter.spec.allocation, cost),
         device: model.gpu.name,
         kernels: { ...model.variants },
       };

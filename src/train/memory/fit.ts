@@ -2,6 +2,7 @@
 // else the nearest settings that would fit.
 
 import { layoutAdapter } from '../../adapters/layout.ts';
+import { methodOf } from '../../adapters/methods/methods.ts';
 import { type Allocation, siteDims, uniformAllocation } from '../../allocation/allocation.ts';
 import type { Gpu } from '../../gpu/device.ts';
 import type { SymbolicModel } from '../../model/load.ts';
@@ -94,11 +95,12 @@ export function trainingNeed(
 ): Need {
   const { train, adapter } = config;
   const { layers } = model.config;
-  const given = adapter.method === 'lora' ? undefined : allocation;
-  const named = adapter.method === 'lora' ? 'uniform' : config.allocation;
+  const { allocated } = methodOf(adapter.method);
+  const given = allocated ? allocation : undefined;
+  const named = allocated ? config.allocation : 'uniform';
   const adjustable =
     !given && adapter.parameters === null && (named === 'uniform' || named === 'search');
-  const sizes: (keyof Smaller)[] = adapter.method === 'lora' ? ['rank'] : ['experts', 'rank'];
+  const sizes: (keyof Smaller)[] = allocated ? ['experts', 'rank'] : ['rank'];
   return {
     stage: 'training',
     vocab: model.config.vocab,

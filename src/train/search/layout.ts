@@ -12,7 +12,6 @@ import { type SiteDims, uniformAllocation } from '../../allocation/allocation.ts
 import { ParamStore } from '../../graph/params.ts';
 import type { Tensor } from '../../graph/tensor.ts';
 import type { SearchGroup } from '../../ops/gsv.ts';
-import { invariant } from '../../util/error.ts';
 
 /** A group of sites with its banks of the search. */
 export interface SearchBanks {
@@ -43,31 +42,26 @@ export interface SearchLayout {
 
 /** Lays out a search over all sites of the targets (method §2–3). */
 export function layoutSearch(
-  spec: Omit<AdapterSpec, 'allocation' | 'method' | 'scale'>,
-  experts: number,
+  spec: Omit<AdapterSpec, 'allocation' | 'scale'>,
   options: { estimator: 'paper' | 'survival'; closable: boolean },
   layers: number,
   dims: SiteDims,
 ): SearchLayout {
+  const { experts } = spec;
   const allocation = uniformAllocation(layers, spec.targets, experts, spec.rank);
-  const adapter = layoutAdapter(
-    { ...spec, method: 'lora-moe', scale: 'constant', allocation },
-    layers,
-    dims,
-  );
+  const adapter = layoutAdapter({ ...spec, scale: 'constant', allocation }, layers, dims, 'state');
   const upper = new ParamStore();
   const banks = new Map<Group, SearchBanks>();
   let sites = 0;
   for (const [key, g] of adapter.groups) {
     const count = g.sites.length;
     const all = count * experts;
-    invariant(g.layout.experts === all, 'the search has the same experts at every site');
     banks.set(g, {
       group: {
         sites: count,
         experts,
         rank: spec.rank,
-        kept: spec.topK,
+        topK: spec.topK,
         scale: spec.alpha / spec.rank,
         ...options,
         start: sites * (experts + 1),

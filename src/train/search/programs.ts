@@ -1,16 +1,17 @@
 // What a search records (method §2–3): the passes of both levels, the copies and sums of the
 // bilevel step between them, and the updates.
 import type { Group } from '../../adapters/layout.ts';
+import type { Parts } from '../../adapters/method.ts';
+import { adapterOf, auxiliaryLosses } from '../../adapters/project.ts';
 import { Recorder } from '../../graph/recorder.ts';
 import { type Tensor, tensor } from '../../graph/tensor.ts';
 import type { SymbolicModel } from '../../model/load.ts';
 import {
   type CostState,
+  columnFactors,
   dualStep,
-  gsvGradients,
-  type Level,
+  learnCounts,
   parameterCost,
-  searchBalance,
   writeSizes,
 } from '../../ops/gsv.ts';
 import { STATISTICS } from '../../ops/loss.ts';
@@ -23,7 +24,7 @@ import {
   type Thrift,
 } from '../batch.ts';
 import type { Recording } from '../program-set.ts';
-import type { SearchBanks, SearchLayout } from './layout.ts';
+import type { SearchLayout } from './layout.ts';
 
 /** The upper level's AdamW (method §3). */
 export const UPPER_ADAMW: AdamW = { beta1: 0.5, beta2: 0.999, eps: 1e-8 };
@@ -53,7 +54,6 @@ export interface SearchOptions {
 /** States that a search's programs share. */
 export interface SearchStates {
   batch: BatchStates;
-  sizes: Tensor;
   /**
    * Statistics of the upper pass that gives the upper loss, with the norm of the upper gradient.
    */
@@ -107,7 +107,6 @@ export function recordSearch(
   };
   const states: SearchStates = {
     batch: batchStates(shape, layout.adapter.routedExperts),
-    sizes: state('sizes', layout.sites * (layout.experts + 1), 'u32'),
     noted: state('noted statistics', STATISTICS.size),
     cost: {
       cost: state('cost', 2),
@@ -116,6 +115,7 @@ export function recordSearch(
     },
   };
   all.push(...Object.values(states.batch));
+  for (const g of layout.banks.keys()) all.push(g.experts.table);
   const made = new Map<SearchProgram, Recorder>();
   const { store } = layout.adapter;
   const recording: SearchRecording = {
@@ -126,21 +126,34 @@ export function recordSearch(
     batch: states.batch,
     states: all,
     programs: made,
-    readback: Math.max(STATISTICS.size, states.sizes.shape[0]),
+    readback: Math.max(
+      STATISTICS.size,
+      ...[...layout.banks.keys()].map((g) => g.experts.table.shape[0]),
+    ),
   };
   const [lower, upper] = [store.flat(), layout.upper.flat()];
   const { halt } = states.batch;
   const unused = state('unused statistics', STATISTICS.size);
-  const banksOf = (g: Group): SearchBanks => layout.banks.get(g)!;
-  const gradientsOf = (b: SearchBanks) => ({
-    experts: layout.upper.gradOf(b.experts),
-    ranks: layout.upper.gradOf(b.ranks),
-  });
 
   const add = (name: SearchProgram, record: (rec: Recorder) => void, training = false) => {
     const rec = new Recorder(model.variants, training);
     record(rec);
     made.set(name, rec);
+  };
+
+  /** What the search makes of a group's experts. */
+  const search = (rec: Recorder, g: Group): Parts => {
+    const { group, rowScale, ranks, experts } = layout.banks.get(g)!;
+    return {
+      experts: g.experts,
+      factor: columnFactors(rec, group, g.experts, rowScale, ranks),
+      learn: (logits, gates) => learnCounts(rec, group, g.experts, logits, gates, experts),
+    };
+  };
+  // An upper pass has no gradients of the lower level's parameters and no balance term.
+  const levels = {
+    lower: { into: [store], auxiliary: true },
+    upper: { into: [layout.upper], auxiliary: false },
   };
 
   /**
@@ -150,35 +163,20 @@ export function recordSearch(
    */
   const pass = (
     rec: Recorder,
-    levels: readonly Level[],
+    wanted: readonly (keyof typeof levels)[],
     statistics: Tensor | null,
     dropout = false,
   ) => {
     const batch = { ...states.batch, statistics: statistics ?? unused };
-    const masks = new Map(
-      [...layout.banks].map(([g, b]) => [
-        g,
-        tensor('masks', [b.rowScale.shape[1] + g.layout.experts]),
-      ]),
-    );
-    const of = (g: Group) => {
-      const { group, rowScale } = banksOf(g);
-      return { group, rowScale, out: { rowScale: store.gradOf(rowScale), masks: masks.get(g)! } };
-    };
     const { lengths, routing } = batch;
-    const { routedExperts } = layout.adapter;
-    const search = { sizes: states.sizes, of, level: levels[0], routing: statistics !== null };
-    const context = { store, lengths, routing, routedExperts, time: shape.time, dropout, search };
-    recordLoss(rec, model, shape, batch, { layout: layout.adapter, context }, options.thrift);
-    if (statistics)
-      searchBalance(rec, routing, states.sizes, layout.sites, layout.experts, statistics);
-    for (const level of levels) {
-      search.level = level;
-      rec.backward(true);
-      if (level === 'lower') continue;
-      for (const [g, b] of layout.banks)
-        gsvGradients(rec, b.group, masks.get(g)!, b, gradientsOf(b));
-    }
+    const adapter = adapterOf(
+      layout.adapter,
+      { state: routing, lengths, time: shape.time },
+      { dropout, counted: statistics !== null, search },
+    );
+    recordLoss(rec, model, shape, batch, adapter, options.thrift);
+    if (statistics) auxiliaryLosses(rec, adapter, statistics);
+    for (const level of wanted) rec.backward(levels[level]);
   };
 
   /**
@@ -190,13 +188,13 @@ export function recordSearch(
     let first = 0;
     for (const [g, b] of layout.banks) {
       const dims = g.sites.map((s) => [s.inputs + s.outputs, s.inputs] as const);
-      parameterCost(rec, b.group, dims, first, b, gradientsOf(b), states.cost, addGradient);
+      parameterCost(rec, b.group, dims, first, b, states.cost, addGradient);
       first += g.sites.length;
     }
   };
 
   add('sizes', (rec) => {
-    for (const b of layout.banks.values()) writeSizes(rec, b.group, b, states.sizes, options.sizes);
+    for (const [g, b] of layout.banks) writeSizes(rec, b.group, b, g.experts, options.sizes);
   });
   add('lower', (rec) => pass(rec, ['lower'], states.batch.statistics, options.dropout), true);
   add('lowerUpdate', (rec) => adamw(rec, { ...lower, halt }, states.batch.statistics));

@@ -1,7 +1,9 @@
 // The search's programs by themselves: drawn sizes, GSVs written from outside, dropout, and what
 // must equal the ordinary runtime.
+
 import { expect, test } from 'vitest';
-import { layoutAdapter, namedTensors } from '../../adapters/layout.ts';
+import { layoutAdapter } from '../../adapters/layout.ts';
+import { defaultSettings } from '../../adapters/methods/methods.ts';
 import { siteDims, uniformAllocation } from '../../allocation/allocation.ts';
 import { extract, insert } from '../../files/adapter-files.ts';
 import { loadModel } from '../../model/load.ts';
@@ -17,6 +19,9 @@ import { SearchRuntime } from './runtime.ts';
 
 const [experts, rank, topK] = [4, 3, 2];
 const spec = {
+  ...defaultSettings(),
+  method: 'lora-moe' as const,
+  experts,
   targets: ['q_proj', 'v_proj', 'down_proj'] as const,
   rank,
   topK,
@@ -40,7 +45,6 @@ async function setup(options: Partial<SearchOptions>, closable = false) {
   const model = await loadModel(gpu, await goldenFolder('train-moe'));
   const layout = layoutSearch(
     spec,
-    experts,
     { estimator: 'survival', closable },
     model.config.layers,
     siteDims(model.config),
@@ -264,14 +268,14 @@ test('all experts and rows open with e = 1 equal uniform experts of full rank (M
   runtime.refreshSizes();
   const allocation = uniformAllocation(model.config.layers, spec.targets, experts, rank);
   const uniform = layoutAdapter(
-    { ...spec, method: 'lora-moe', scale: 'constant', allocation },
+    { ...spec, allocation },
     model.config.layers,
     siteDims(model.config),
   );
   const from = await store.read(gpu, 'value');
   const to = new Float32Array(uniform.store.size);
-  const mine = namedTensors(layout.adapter);
-  const theirs = namedTensors(uniform);
+  const mine = layout.adapter.tensors;
+  const theirs = uniform.tensors;
   mine.forEach((t, i) => insert(theirs[i], extract(t, from), to));
   gpu.device.queue.writeBuffer(uniform.store.allocate(gpu).value, 0, to);
   const training = await Runtime.create(model, uniform, shape, { dropout: false });

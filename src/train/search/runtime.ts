@@ -3,6 +3,7 @@
 
 import { writeBuffer } from '../../gpu/buffers.ts';
 import type { LoadedModel } from '../../model/load.ts';
+import { EXPERT_WORDS, SITE_WORDS } from '../../ops/adapter.ts';
 import { DUAL_START } from '../../ops/gsv.ts';
 import { invariant } from '../../util/error.ts';
 import type { BatchShape, MicroBatch, StepScalars } from '../batch.ts';
@@ -156,8 +157,17 @@ export class SearchRuntime extends ProgramSet<SearchProgram> {
     return { lambda, share };
   }
 
-  /** The sizes as they stand: per site the open experts, then each expert's rank. */
+  /** The sizes as they stand: per site the open experts, then each expert's open rows. */
   async readSizes(): Promise<Uint32Array> {
-    return new Uint32Array(await this.read(this.memory.get(this.states.sizes)));
+    const sizes: number[] = [];
+    for (const { sites, experts } of this.layout.adapter.groups.values()) {
+      const words = new Uint32Array(await this.read(this.memory.get(experts.table)));
+      let expert = SITE_WORDS * sites.length + 2;
+      sites.forEach(({ ranks }, s) => {
+        sizes.push(words[SITE_WORDS * s + 2]);
+        for (let e = 0; e < ranks.length; e++, expert += EXPERT_WORDS) sizes.push(words[expert]);
+      });
+    }
+    return Uint32Array.from(sizes);
   }
 }

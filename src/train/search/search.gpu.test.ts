@@ -1,7 +1,7 @@
 // The bilevel search against PyTorch in float64: G of every GSV, and ten upper steps with their
 // lower steps, both estimators and orders.
 import { expect, test } from 'vitest';
-import { namedTensors } from '../../adapters/layout.ts';
+import { defaultSettings } from '../../adapters/methods/methods.ts';
 import { siteDims } from '../../allocation/allocation.ts';
 import { type Folder, readAll } from '../../data/source.ts';
 import { openSafetensors, readF32, type TensorEntry } from '../../data/weights/safetensors.ts';
@@ -72,11 +72,9 @@ async function setup(name: string, file: string): Promise<Setup> {
   const model = await loadModel(gpu, await goldenFolder('train-moe'));
   const run = await goldenJson<SearchRun>(name, file);
   const common = await goldenFolder('search-common');
-  const { experts, ...spec } = run.adapter;
   const options = { estimator: run.search.estimator, closable: run.search.closable };
   const layout = layoutSearch(
-    { ...spec, dropout: 0 },
-    experts,
+    { ...defaultSettings(), method: 'lora-moe', ...run.adapter, dropout: 0 },
     options,
     model.config.layers,
     siteDims(model.config),
@@ -90,8 +88,7 @@ async function setup(name: string, file: string): Promise<Setup> {
     new Float32Array(layout.adapter.store.size),
     new Float32Array(layout.upper.size),
   ];
-  for (const t of namedTensors(layout.adapter))
-    insert(t, await readF32(entries.get(t.name)!), lower);
+  for (const t of layout.adapter.tensors) insert(t, await readF32(entries.get(t.name)!), lower);
   for (const v of vectors.lower)
     lower.set(await readF32(entries.get(v.name)!), v.bank.offset + v.first);
   for (const v of vectors.upper)
@@ -246,7 +243,7 @@ for (const name of [
     }
     const final = await entriesOf(s.folder, 'final.safetensors');
     const values = await s.layout.adapter.store.read(gpu, 'value');
-    for (const t of namedTensors(s.layout.adapter))
+    for (const t of s.layout.adapter.tensors)
       expect(
         relativeError(extract(t, values), await readF32(final.get(t.name)!)),
         t.name,

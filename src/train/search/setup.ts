@@ -16,7 +16,7 @@ import type { SearchValues } from './values.ts';
 
 /** The layout of the search that settings ask for on a model. */
 export const searchLayout = ({ adapter, search }: SearchConfig, model: ModelConfig): SearchLayout =>
-  layoutSearch(adapter, adapter.experts, search, model.layers, siteDims(model));
+  layoutSearch(adapter, search, model.layers, siteDims(model));
 
 /** Puts starting values on the device. */
 export function placeSearch(

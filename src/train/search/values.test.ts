@@ -1,5 +1,7 @@
 // Where a search starts, its GSVs site by site, and the allocation that they come to.
+
 import { expect, test } from 'vitest';
+import { defaultSettings } from '../../adapters/methods/methods.ts';
 import { siteDims } from '../../allocation/allocation.ts';
 import { argmax } from '../../reference/gsv.ts';
 import { layoutSearch, namedVectors } from './layout.ts';
@@ -7,6 +9,9 @@ import { initialSearchValues, searchSites, selection, siteValues } from './value
 
 const dims = siteDims({ hidden: 32, heads: 4, kvHeads: 2, headDim: 8, feedForward: 48 });
 const spec = {
+  ...defaultSettings(),
+  method: 'lora-moe' as const,
+  experts: 8,
   targets: ['q_proj', 'v_proj', 'down_proj'] as const,
   rank: 5,
   topK: 2,
@@ -15,7 +20,7 @@ const spec = {
 };
 const [layers, experts] = [40, 8];
 const layoutOf = (closable: boolean, count = layers) =>
-  layoutSearch(spec, experts, { estimator: 'survival', closable }, count, dims);
+  layoutSearch(spec, { estimator: 'survival', closable }, count, dims);
 
 const moments = (v: Float32Array) => {
   const mean = v.reduce((a, x) => a + x, 0) / v.length;
@@ -25,13 +30,13 @@ const moments = (v: Float32Array) => {
 test('the start: A and B ~ N(0, 0.02²), routers as in a fresh adapter, row scales 1', () => {
   const layout = layoutOf(false);
   const { lower } = initialSearchValues(layout, 'argmax', 1);
-  for (const [{ down, layout: gate, sites }, { rowScale }] of layout.banks) {
+  for (const [{ down, dropped, sites, experts: all }, { rowScale }] of layout.banks) {
     const width = down.shape[1];
-    const middle = down.offset + gate.columns * width;
+    const middle = down.offset + dropped * width;
     const a = moments(lower.subarray(down.offset, middle));
     expect(Math.abs(a.mean)).toBeLessThan(0.003);
     expect(Math.abs(a.deviation - 0.02)).toBeLessThan(0.003);
-    const router = lower.subarray(middle, middle + gate.experts * width);
+    const router = lower.subarray(middle, middle + all.experts * width);
     const bound = 1 / Math.sqrt(width);
     expect(Math.max(...router.map(Math.abs))).toBeLessThanOrEqual(bound);
     expect(Math.max(...router)).toBeGreaterThan(0.9 * bound);

@@ -37,8 +37,8 @@ export function initialSearchValues(
     for (let i = 0; i < count; i++) lower[from + i] = SPREAD * random.normal();
   };
   for (const [group, { rowScale }] of layout.banks) {
-    const { down, sites, layout: gate } = group;
-    normal(down.name, down.offset, gate.columns * down.shape[1]);
+    const { down, dropped, sites } = group;
+    normal(down.name, down.offset, dropped * down.shape[1]);
     for (const { up } of sites) normal(up.name, up.offset, up.shape[0] * up.shape[1]);
     lower.fill(1, rowScale.offset, rowScale.offset + rowScale.shape[1]);
   }

@@ -1,4 +1,5 @@
 // Opening an adapter that was exported before, beside its base model.
+import { methodOf } from '../../adapters/methods/methods.ts';
 import { isOpen } from '../../state/run.ts';
 import { hasTuned } from '../../state/state.ts';
 import { useActions, useApp } from '../context.ts';
@@ -20,8 +21,7 @@ export function OpenAdapter() {
       {adapter && (
         <p data-testid="opened">
           <span className="font-semibold break-words">{adapter.name}</span> is the tuned model:{' '}
-          {short(adapter.parameters)} parameters,{' '}
-          {adapter.method === 'lora' ? 'plain LoRA' : 'a mixture of experts'}
+          {short(adapter.parameters)} parameters, {methodOf(adapter.method).about}
           {adapter.base !== '' && adapter.base !== model
             ? `; it says that it was made for “${adapter.base}”`
             : ''}

@@ -1,4 +1,5 @@
 // Taking the adapter home: the zip is built, re-opened and compared before it is offered.
+import { methodOf } from '../../adapters/methods/methods.ts';
 import { hasAdapter } from '../../state/run.ts';
 import { useActions, useApp } from '../context.ts';
 import { Button, Progress } from '../shared/controls.tsx';
@@ -26,7 +27,7 @@ export function ExportSection() {
       id="export"
       title="Export"
       lead={
-        method === 'lora'
+        method && methodOf(method).file.type === 'LORA'
           ? 'A zip with the adapter exactly as Hugging Face PEFT writes it, and the run’s records.'
           : 'A zip with the adapter’s files and the run’s records.'
       }

@@ -1,4 +1,5 @@
 // The selected linear of the review: its experts, the rank of each, and its locks.
+import { siteSize } from '../../adapters/methods/methods.ts';
 import { siteRanks, targetOf } from '../../allocation/allocation.ts';
 import { withCount, withRank } from '../../allocation/review.ts';
 import { useActions, useApp } from '../context.ts';
@@ -9,7 +10,7 @@ import { Stepper } from './Stepper.tsx';
 export function CellEditor({ path }: { path: string | null }) {
   const draft = useApp((s) => s.review!.draft);
   const found = useApp((s) => s.review!.report.found);
-  const { sites, experts: maxExperts, rank: maxRank } = useApp((s) => s.run.search!);
+  const { config, sites, experts: maxExperts, rank: maxRank } = useApp((s) => s.run.search!);
   const { editAllocation, lockSites } = useActions();
   const site = sites.find((s) => s.path === path);
   if (!site)
@@ -19,8 +20,7 @@ export function CellEditor({ path }: { path: string | null }) {
   const ranks = siteRanks(allocation, site.path);
   const before = siteRanks(found, site.path);
   const isLocked = locked.has(site.path);
-  const parameters =
-    ranks.reduce((a, b) => a + b, 0) * (site.inputs + site.outputs) + ranks.length * site.inputs;
+  const parameters = siteSize(config.adapter.method, { ...site, ranks });
   const row = sites.filter((s) => s.target === site.target).map((s) => s.path);
   const column = sites.filter((s) => s.layer === site.layer).map((s) => s.path);
   const lockText = (paths: readonly string[], what: string) =>

@@ -1,5 +1,6 @@
 // The review between search and training: what was found, changes to it, and going on.
 import { useRef, useState } from 'react';
+import { siteCost } from '../../adapters/methods/methods.ts';
 import { parameterCount, siteDims, siteRanks } from '../../allocation/allocation.ts';
 import { changedSites } from '../../state/review.ts';
 import { useActions, useApp } from '../context.ts';
@@ -24,10 +25,10 @@ export function ReviewPanel() {
     if (!(target instanceof Element && target.closest('[data-wait]'))) touchReview();
   };
   const { draft, report } = review;
-  const dims = siteDims(model);
-  const parameters = parameterCount(draft.allocation, dims);
+  const cost = siteCost(search.config.adapter.method, siteDims(model));
+  const parameters = parameterCount(draft.allocation, cost);
   const uniform = search.sites.reduce(
-    (sum, s) => sum + search.experts * (search.rank * (s.inputs + s.outputs) + s.inputs),
+    (sum, s) => sum + cost(s.path, Array<number>(search.experts).fill(search.rank)),
     0,
   );
   const ranks = search.sites.flatMap((s) => siteRanks(draft.allocation, s.path));

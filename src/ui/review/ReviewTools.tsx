@@ -1,7 +1,9 @@
 // What can be done to the whole allocation: a number of parameters, other allocations, files in and
 // out.
+
 import { useId, useState } from 'react';
 import { FileTrigger } from 'react-aria-components';
+import { siteCost } from '../../adapters/methods/methods.ts';
 import { type Allocation, parameterCount, siteDims } from '../../allocation/allocation.ts';
 import { presetNames } from '../../allocation/presets.ts';
 import { fitUnlocked, namedAllocation, swapIn } from '../../allocation/review.ts';
@@ -33,7 +35,7 @@ export function ReviewTools() {
   const [name, setName] = useState<(typeof names)[number]>('uniform');
   const [problem, setProblem] = useState<{ at: 'fit' | 'swap'; message: string } | null>(null);
   const { allocation, locked } = draft;
-  const dims = siteDims(model);
+  const cost = siteCost(config.adapter.method, siteDims(model));
   const limits = { maxExperts: config.adapter.experts, maxRank: config.adapter.rank };
   const change = (at: 'fit' | 'swap', make: () => Allocation) => {
     try {
@@ -49,7 +51,7 @@ export function ReviewTools() {
       fitUnlocked(
         allocation,
         locked,
-        dims,
+        cost,
         Number(wanted.replaceAll(/[,\s]/g, '') || Number.NaN),
         limits,
       ),
@@ -82,7 +84,7 @@ export function ReviewTools() {
         <div className="min-w-0 grow">
           <Field
             label="Parameter count"
-            help={`Scales what is not locked until the whole comes to this number; now ${parameterCount(allocation, dims)}`}
+            help={`Scales what is not locked until the whole comes to this number; now ${parameterCount(allocation, cost)}`}
             value={wanted}
             error={problem?.at === 'fit' ? problem.message : undefined}
             onChange={setWanted}

@@ -23,7 +23,7 @@ import {
   useWidth,
 } from './useCanvas.ts';
 
-/** Labels of unfocused cells follow at this distance. */
+/** Milliseconds before the labels of unfocused cells are refreshed. */
 const labelsEvery = 2000;
 
 export interface CellGridProps {
@@ -123,9 +123,11 @@ function useLabels(
       for (const site of changedSites(written, looks))
         cells.get(String(site))?.setAttribute('aria-label', source.label(site));
       written = looks;
+      root.current?.setAttribute('data-labels', 'current');
     };
     write();
     const stop = source.subscribe(() => {
+      root.current?.setAttribute('data-labels', 'behind');
       timer ??= setTimeout(write, labelsEvery);
     });
     return () => {

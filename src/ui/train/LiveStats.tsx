@@ -1,4 +1,5 @@
 // Figures of the stage that goes on.
+import { type MethodName, methodOf } from '../../adapters/methods/methods.ts';
 import type { RunState } from '../../state/run.ts';
 import { useApp } from '../context.ts';
 import { duration, loss, short, whole } from '../shared/format.ts';
@@ -67,11 +68,11 @@ function OfTraining({ run }: { run: RunState }) {
 }
 
 const sizes = (
-  adapter: { method: string; experts: number; rank: number },
+  adapter: { method: MethodName; experts: number; rank: number },
   searched: boolean,
 ): string =>
-  adapter.method === 'lora'
-    ? 'plain LoRA'
+  !methodOf(adapter.method).allocated
+    ? methodOf(adapter.method).about
     : searched
       ? 'experts and ranks as reviewed'
       : `${adapter.experts} experts of rank ${adapter.rank}`;

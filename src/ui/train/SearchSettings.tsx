@@ -1,5 +1,7 @@
 // The search's settings: on or off, the few that matter first, the others below.
+
 import { useState } from 'react';
+import { methodOf } from '../../adapters/methods/methods.ts';
 import { fields, isUsed, searching, type TextField } from '../../state/fields.ts';
 import { formProblems } from '../../state/form.ts';
 import { REVIEW_SECONDS } from '../../state/state.ts';
@@ -46,7 +48,7 @@ export function SearchSettings({ disabled }: { disabled: boolean }) {
   const hiddenWrong = further.some(
     (name) => wrong[name] !== undefined && isUsed(form, fields[name].needs),
   );
-  if (form.method === 'lora') return null; // nothing to search
+  if (!methodOf(form.method).allocated) return null; // nothing to search
   return (
     <section
       aria-labelledby="search-settings"

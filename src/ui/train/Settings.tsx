@@ -1,7 +1,9 @@
 // The settings of a run: presets, the method, the search, the training.
+
 import { useState } from 'react';
+import { methodOf, methods } from '../../adapters/methods/methods.ts';
 import { RUN_PRESETS, type RunPresetName } from '../../settings/run-presets.ts';
-import { isUsed, type TextField } from '../../state/fields.ts';
+import { isUsed, searching, type TextField } from '../../state/fields.ts';
 import { formProblems } from '../../state/form.ts';
 import { useActions, useApp } from '../context.ts';
 import { Button, Choice } from '../shared/controls.tsx';
@@ -25,10 +27,7 @@ const further: readonly TextField[] = [
   'evaluateEvery',
 ];
 
-const methods = [
-  { value: 'lora-moe', label: 'Mixture of experts' },
-  { value: 'lora', label: 'Plain LoRA' },
-] as const;
+const choices = methods.map(({ name, title }) => ({ value: name, label: title }));
 
 function Presets({ disabled }: { disabled: boolean }) {
   const { choosePreset } = useActions();
@@ -72,15 +71,12 @@ export function Settings({ disabled }: { disabled: boolean }) {
       <Choice
         label="Method"
         value={form.method}
-        options={methods}
+        options={choices}
         disabled={disabled}
         onChange={(method) => setForm({ method })}
         help={
-          form.method === 'lora'
-            ? 'One pair of low-rank matrices in every linear.'
-            : form.search
-              ? 'Several LoRA experts in every linear; a router picks the best few for each token. Experts and Rank are the most that a linear may get.'
-              : 'Several LoRA experts in every linear; a router picks the best few for each token.'
+          methodOf(form.method).help +
+          (searching(form) ? ' Experts and Rank are the most that a linear may get.' : '')
         }
       />
       <SettingGrid names={main} disabled={disabled} />

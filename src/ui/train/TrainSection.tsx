@@ -50,6 +50,7 @@ export function TrainSection() {
           <details
             open={phase === 'idle'}
             className="group"
+            data-testid="settings"
             key={phase === 'idle' ? 'open' : 'closed'}
           >
             <summary className={phase === 'idle' ? 'sr-only' : 'font-semibold'}>Settings</summary>

@@ -1,5 +1,6 @@
 // What the page and its workers say to each other: commands through comlink, events through one
 // port. Types only.
+import type { MethodName } from '../../adapters/methods/methods.ts';
 import type { Allocation, Target } from '../../allocation/allocation.ts';
 import type { RunConfigInput, SearchConfig, TrainingConfig } from '../../settings/run-config.ts';
 import type {
@@ -91,7 +92,7 @@ export interface RunReport {
 export interface AdapterReport {
   /** Of the folder or zip. */
   name: string;
-  method: 'lora-moe' | 'lora';
+  method: MethodName;
   parameters: number;
   /** The base model that it says it was made for. */
   base: string;

@@ -102,13 +102,9 @@ export const describeTraining = (
   steps,
   trainRows: split.train.length,
   validationRows: split.validation.length,
-  routed:
-    layout.spec.method === 'lora'
-      ? []
-      : Object.entries(layout.spec.allocation.experts).map(([path, experts]) => ({
-          path,
-          experts,
-        })),
+  routed: layout.method.routed
+    ? Object.entries(layout.spec.allocation.experts).map(([path, experts]) => ({ path, experts }))
+    : [],
 });
 
 const sitesOf = ({ groups }: AdapterLayout) => [...groups.values()].flatMap((g) => g.sites);

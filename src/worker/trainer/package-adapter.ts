@@ -1,6 +1,6 @@
 // An adapter as a zip, opened again and compared with what is on the device before anyone gets it.
 import { strToU8, unzipSync, type Zippable, zipSync } from 'fflate';
-import { type AdapterLayout, namedTensors } from '../../adapters/layout.ts';
+import type { AdapterLayout } from '../../adapters/layout.ts';
 import { type Allocation, siteDims } from '../../allocation/allocation.ts';
 import { bytesSource, folderOf } from '../../data/source.ts';
 import { adapterFiles, extract, readAdapter } from '../../files/adapter-files.ts';
@@ -95,8 +95,8 @@ async function compare(
     model.config.layers,
     siteDims(model.config),
   );
-  const wanted = namedTensors(layout);
-  const found = new Map(namedTensors(back.layout).map((t) => [t.name, t]));
+  const wanted = layout.tensors;
+  const found = new Map(back.layout.tensors.map((t) => [t.name, t]));
   invariant(
     found.size === wanted.length,
     `the zip holds ${found.size} tensors of ${wanted.length}`,

@@ -1,0 +1,52 @@
+// Looking methods up: by name, in their order, and the settings of all of them together.
+import { z } from 'zod';
+import { type SiteCost, type SiteDims, targetOf } from '../../allocation/allocation.ts';
+import * as registry from './registry.ts';
+import { type MethodShape, type SiteShape, storedSize } from './shape.ts';
+
+type Registry = typeof registry;
+/** A method's name in run.json. */
+export type MethodName = Registry[keyof Registry]['name'];
+
+type Both<U> = (U extends unknown ? (u: U) => void : never) extends (all: infer A) => void
+  ? A
+  : never;
+type Settings = Both<Registry[keyof Registry]['settings']>;
+/** The own settings of every method. */
+export type MethodSettings = z.output<z.ZodObject<Settings>>;
+
+/** A method whose own settings are among those of all. */
+export type Method = MethodShape<MethodName, Settings>;
+
+/** All methods in their order; the first one is the default. */
+export const methods = (Object.values(registry) as unknown as Method[]).sort(
+  (a, b) => a.order - b.order,
+);
+
+export const methodNames = methods.map((m) => m.name);
+
+/** The method of that name. */
+export const methodOf = (name: MethodName): Method => methods.find((m) => m.name === name)!;
+
+/** The settings of all methods, as parts of a zod object. */
+export const methodSettings: Settings = Object.assign({}, ...methods.map((m) => m.settings));
+
+/** Keys of `adapter` in run.json that a method has no use for: they belong to others. */
+export const foreignSettings = (method: Method): string[] => [
+  ...Object.keys(methodSettings).filter((key) => !(key in method.settings)),
+  ...(method.allocated ? [] : ['parameters']),
+];
+
+/** All of them at their defaults. */
+export const defaultSettings = (): MethodSettings =>
+  z.object(methodSettings).parse({}) as MethodSettings;
+
+/** Trainable parameters of a site. */
+export const siteSize = (name: MethodName, site: SiteShape): number =>
+  storedSize(methodOf(name), site);
+
+/** Trainable parameters of a method's site by its path and ranks. */
+export const siteCost =
+  (name: MethodName, dims: SiteDims): SiteCost =>
+  (path, ranks) =>
+    siteSize(name, { ...dims[targetOf(path)], ranks });

@@ -1,0 +1,3 @@
+// The methods there are: a line each.
+export { lora } from './lora/shape.ts';
+export { loraMoe } from './lora-moe/shape.ts';
