@@ -5,13 +5,13 @@ import { initialValues } from '../adapters/init.ts';
 import { type AdapterSpec, countParameters, layoutAdapter } from '../adapters/layout.ts';
 import { defaultSettings, methodOf } from '../adapters/methods/methods.ts';
 import { siteDims, targetNames, uniformAllocation } from '../allocation/allocation.ts';
-import { bufferOf, createBuffer, idle } from '../gpu/buffers.ts';
+import { idle, writeBuffer } from '../gpu/buffers.ts';
 import type { Gpu } from '../gpu/device.ts';
 import { defaultVariants, type Variants } from '../gpu/variants.ts';
 import { type ProfileRow, profile } from '../graph/profiler.ts';
 import { Memory, Program } from '../graph/program.ts';
 import { Recorder } from '../graph/recorder.ts';
-import { bytesOf, sizeOf, tensor } from '../graph/tensor.ts';
+import { sizeOf, tensor } from '../graph/tensor.ts';
 import type { ModelConfig } from '../model/config.ts';
 import type { LoadedModel } from '../model/load.ts';
 import { symbolicWeights } from '../model/weights.ts';
@@ -63,11 +63,9 @@ export async function timeProduct(
 ): Promise<ProductResult> {
   const memory = new Memory(gpu);
   const make = (name: string, shape: number[], fill: boolean) => {
-    const t = tensor(name, shape, { kind: 'state' });
-    memory.bind(
-      t,
-      fill ? bufferOf(gpu, name, random(sizeOf(t), 1)) : createBuffer(gpu, name, bytesOf(t)),
-    );
+    const values = fill ? random(shape[0] * shape[1], 1) : undefined;
+    const t = tensor(name, shape, { kind: 'state', data: values });
+    memory.allocate(t);
     return t;
   };
   const { m, n, k } = p;
@@ -137,7 +135,8 @@ export function randomModel(
   const memory = new Memory(gpu);
   for (const t of weights.all) {
     const values = random(sizeOf(t), t.shape.length === 1 ? 1 : 1 / Math.sqrt(t.shape[1]));
-    memory.bind(t, bufferOf(gpu, t.name, t.dtype === 'bf16' ? bfloat16(values) : values));
+    const buffer = memory.allocate(t, 'weights');
+    writeBuffer(gpu, buffer, t.dtype === 'bf16' ? bfloat16(values) : values);
   }
   return { name: 'random', gpu, config, weights, memory, variants };
 }

@@ -101,7 +101,8 @@ test('a search, its review, and the training with the allocation that was answer
 
 test('a training that cannot begin leaves the review as it was, and the next one begins', async () => {
   const loaded = await model();
-  const { device } = loaded.gpu;
+  const { created, device } = loaded.gpu;
+  const before = created.held;
   const { run, events, failures, phase } = await start(loaded, { search, train });
   await phase('review');
   const { found } = events.find((e) => e.type === 'review')!.report;
@@ -115,6 +116,7 @@ test('a training that cannot begin leaves the review as it was, and the next one
   await phase('finished');
   expect([run.step, failures]).toEqual([4, []]);
   run.destroy();
+  expect(created.held).toBe(before);
   loaded.memory.destroy();
 });
 
