@@ -1,6 +1,7 @@
 // Trainable parameters in flat f32 buffers (value, gradient, two moments), with named banks as
 // 256-byte-aligned views.
-import { createBuffer, readF32, writeBuffer } from '../gpu/buffers.ts';
+import type { Allocator } from '../gpu/allocator.ts';
+import { readF32, writeBuffer } from '../gpu/buffers.ts';
 import type { Gpu } from '../gpu/device.ts';
 import { invariant } from '../util/error.ts';
 import { type Tensor, tensor } from './tensor.ts';
@@ -22,6 +23,7 @@ export class ParamStore {
   readonly banks = new Map<string, Tensor>();
   private readonly views = new Map<Tensor, keyof ParamBuffers>();
   buffers: ParamBuffers | null = null;
+  private allocator: Allocator | null = null;
 
   /** Adds a bank of the given shape, with the view of its gradient. */
   add(name: string, shape: readonly number[]): Tensor {
@@ -70,13 +72,15 @@ export class ParamStore {
   /** Makes the buffers, zero-filled. */
   allocate(gpu: Gpu): ParamBuffers {
     invariant(!this.buffers, 'parameters are allocated already');
-    const make = (label: string) => createBuffer(gpu, label, this.bytes);
+    const own = gpu.allocator.child();
+    const name = 'the adapter';
     this.buffers = {
-      value: make('params'),
-      grad: make('grads'),
-      m: make('adam m'),
-      v: make('adam v'),
+      value: own.create('adapter', name, this.bytes),
+      grad: own.create('optimizer', `${name}'s gradients`, this.bytes),
+      m: own.create('optimizer', `${name}'s first moments`, this.bytes),
+      v: own.create('optimizer', `${name}'s second moments`, this.bytes),
     };
+    this.allocator = own;
     return this.buffers;
   }
 
@@ -101,7 +105,7 @@ export class ParamStore {
 
   /** Frees the buffers. */
   destroy(): void {
-    for (const b of Object.values(this.buffers ?? {})) (b as GPUBuffer).destroy();
-    this.buffers = null;
+    this.allocator?.destroy();
+    this.allocator = this.buffers = null;
   }
 }
