@@ -23,8 +23,7 @@ test('greedy answers of prompts of unequal length equal the argmax of the whole 
           )
         : null;
     if (adapter) {
-      adapter.layout.store.allocate(model.gpu);
-      model.gpu.device.queue.writeBuffer(adapter.layout.store.buffers!.value, 0, adapter.values);
+      adapter.layout.store.allocate(model.gpu, adapter.values);
     }
     const prompts = [
       [5, 9, 3],

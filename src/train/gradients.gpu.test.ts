@@ -60,8 +60,7 @@ async function gradients(
     .map((r) => ({ ids: r.input_ids, labels: r.labels }));
   const used = options.packed ? packed(rows) : rows;
   const shape: BatchShape = { rows: used.length, time: options.packed ? 64 : 32, targets: 160 };
-  layout.store.allocate(gpu);
-  gpu.device.queue.writeBuffer(layout.store.buffers!.value, 0, values);
+  layout.store.allocate(gpu, values);
   const runtime = await Runtime.create(model, layout, shape, {
     dropout: (options.dropout ?? 0) > 0,
     thrift: options.thrift,
