@@ -97,8 +97,7 @@ export async function timeSteps(
     config.layers,
     siteDims(config),
   );
-  layout.store.allocate(gpu);
-  gpu.device.queue.writeBuffer(layout.store.buffers!.value, 0, initialValues(layout, 1));
+  layout.store.allocate(gpu, initialValues(layout, 1));
   const shape: BatchShape = { rows: 1, time, targets: time - 1 };
   const runtime = await Runtime.create(model, layout, shape, { dropout: false });
   const ids = Array.from({ length: time }, (_, i) => (i * 7919) % config.vocab);

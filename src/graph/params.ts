@@ -69,8 +69,8 @@ export class ParamStore {
     return name && this.buffers?.[name];
   }
 
-  /** Makes the buffers, zero-filled. */
-  allocate(gpu: Gpu): ParamBuffers {
+  /** Makes the buffers, zero-filled but for the values where they are given. */
+  allocate(gpu: Gpu, values?: Float32Array): void {
     invariant(!this.buffers, 'parameters are allocated already');
     const own = gpu.allocator.child();
     const name = 'the adapter';
@@ -81,17 +81,11 @@ export class ParamStore {
       v: own.create('optimizer', `${name}'s second moments`, this.bytes),
     };
     this.allocator = own;
-    return this.buffers;
-  }
-
-  /** Writes a bank's values. */
-  write(gpu: Gpu, bank: Tensor, values: Float32Array): void {
-    invariant(this.buffers, 'parameters are not allocated');
-    writeBuffer(gpu, this.buffers.value, values, bank.offset * 4);
+    if (values) this.write(gpu, 'value', values);
   }
 
   /** Writes one flat buffer, from its first bank on. */
-  writeAll(gpu: Gpu, which: keyof ParamBuffers, values: Float32Array): void {
+  write(gpu: Gpu, which: keyof ParamBuffers, values: Float32Array): void {
     invariant(this.buffers, 'parameters are not allocated');
     invariant(values.length >= this.size, 'these are not all values of the store');
     writeBuffer(gpu, this.buffers[which], values);

@@ -144,8 +144,7 @@ test('plain LoRA: logits equal PEFT within 1e-4, and a saved adapter loaded agai
     dims,
   );
   const load = (a: typeof peft) => {
-    a.layout.store.allocate(model.gpu);
-    model.gpu.device.queue.writeBuffer(a.layout.store.buffers!.value, 0, a.values);
+    a.layout.store.allocate(model.gpu, a.values);
     return forwardLogits(model, a.layout, ids);
   };
   const got = await load(peft);
@@ -201,8 +200,7 @@ test('a fresh adapter gives the base model’s logits bit for bit; LoRA-MoE file
     model.config.layers,
     siteDims(model.config),
   );
-  again.layout.store.allocate(model.gpu);
-  model.gpu.device.queue.writeBuffer(again.layout.store.buffers!.value, 0, again.values);
+  again.layout.store.allocate(model.gpu, again.values);
   expect(await forwardLogits(model, again.layout, ids)).toEqual(tuned);
 });
 

@@ -97,9 +97,8 @@ export class TrainingStage extends Stage {
     const choice = fitWithin(need, limitsOf(model.gpu, config), input.thrift);
     const { layout } = choice.recording;
     const values = input.init ? await input.init(layout) : initialValues(layout, seed);
-    layout.store.allocate(model.gpu);
+    layout.store.allocate(model.gpu, values);
     try {
-      layout.store.writeAll(model.gpu, 'value', values);
       const runtime = await new Runtime(model, choice.recording).compile((done, total) =>
         emit?.({ type: 'progress', task: 'Compiling kernels', done, total }),
       );

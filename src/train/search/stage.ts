@@ -236,7 +236,7 @@ export class SearchStage extends Stage {
     super.restore(state);
     const { tensors, numbers } = state;
     if (this.isMidUpdate) {
-      this.layout.adapter.store.writeAll(this.model.gpu, 'grad', tensorOf(tensors, 'lower.grad'));
+      this.layout.adapter.store.write(this.model.gpu, 'grad', tensorOf(tensors, 'lower.grad'));
       this.runtime.writeStatistics(tensorOf(tensors, 'statistics'));
     }
     this.runtime.writeLambda(numbers.lambda);
