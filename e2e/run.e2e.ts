@@ -182,7 +182,9 @@ test('questions with choices, validated on a file of its own: the likeliest choi
       .locator('tbody tr')
       .evaluateAll(
         (rows, cell) =>
-          rows.map((row) => (row as HTMLTableRowElement).cells[cell].querySelector('p')!.innerText),
+          rows.map(
+            (row) => (row as HTMLTableRowElement).cells[cell].querySelector('p')!.textContent,
+          ),
         column,
       );
     expect(picks).toHaveLength(2);

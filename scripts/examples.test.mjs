@@ -1,5 +1,5 @@
 // The examples of the docs are true: each docs/examples/*.diff applies to this tree, changes no more
-// than it says, and the tests that it brings pass in a copy of the tree.
+// than it says, and the tests that it brings or names pass in a copy of the tree.
 import { spawnSync } from 'node:child_process';
 import { cpSync, mkdtempSync, readdirSync, readFileSync, rmSync, symlinkSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -27,6 +27,15 @@ function changes(diff) {
   }));
 }
 
+/** Project and files of a diff's tests: those in a line `Tests: …` before it, or those it adds. */
+function testsOf(diff, parts) {
+  const named = /^Tests: (.*)$/m.exec(diff);
+  if (named) return named[1].split(' ');
+  const tests = parts.map((part) => part.path).filter((path) => /\.test\.ts$/.test(path));
+  expect(tests.length).toBeGreaterThan(0);
+  return [tests.some((path) => path.includes('.gpu.')) ? 'kernels-node' : 'unit', ...tests];
+}
+
 const examples = readdirSync(folder).filter((name) => name.endsWith('.diff'));
 for (const name of ['src', 'shaders', 'scripts', 'tsconfig.json', 'package.json'])
   cpSync(join(root, name), join(copy, name), { recursive: true });
@@ -51,10 +60,7 @@ describe.each(examples)('%s', (name) => {
     expect(run('git', ['apply', file])).toMatchObject({ status: 0, output: '' });
     const bin = (path) => [join(root, 'node_modules', path)];
     expect(run(process.execPath, [...bin('typescript/bin/tsc'), '--noEmit']).output).toBe('');
-    const tests = parts.map((part) => part.path).filter((path) => /\.test\.ts$/.test(path));
-    expect(tests.length).toBeGreaterThan(0);
-    const project = tests.some((path) => path.includes('.gpu.')) ? 'kernels-node' : 'unit';
-    const vitest = [...bin('vitest/vitest.mjs'), 'run', '--project', project, ...tests];
+    const vitest = [...bin('vitest/vitest.mjs'), 'run', '--project', ...testsOf(diff, parts)];
     const { status, output } = run(process.execPath, vitest);
     expect(status, output).toBe(0);
     expect(run('git', ['apply', '--reverse', file]).status).toBe(0);

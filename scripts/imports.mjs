@@ -20,7 +20,7 @@ export const rules = {
   settings: ['util', 'allocation', ...shapes, 'data/dataset/roles'],
   data: ['util'],
   reference: ['util'],
-  gpu: [...below('gpu'), 'shaders/lib/step.wgsl'], // the uniform that every program's host side writes
+  gpu: [...below('gpu'), 'shaders/lib'], // modules that kernels join by name
   graph: below('graph'),
   ops: [...below('ops'), 'shaders'],
   adapters: [...below('adapters'), 'allocation'],

@@ -4,11 +4,18 @@ import { defaultDevice, init, numpy as np } from '@jax-js/jax';
 import * as tf from '@tensorflow/tfjs-core';
 import '@tensorflow/tfjs-backend-webgpu';
 import { SMOLLM2_135M } from '/src/bench/shapes.ts';
-import { PRODUCTS, randomModel, timeProduct, timeSteps } from '/src/bench/step.ts';
+import { randomModel, timeSteps } from '/src/bench/step.ts';
 import { createGpu } from '/src/gpu/device.ts';
-import { chooseVariants } from '/src/ops/linear/choose.ts';
+import { variantFor } from '/src/graph/family.ts';
+import { timeCase } from '/src/graph/tune.ts';
+import { chooseVariants } from '/src/ops/families.ts';
+import { products } from '/src/ops/product/product.ts';
 
 const [M, N, K] = [512, 1536, 576];
+const [forward] = products.bench(); // of these sizes
+
+const timeForward = (gpu, variants) =>
+  timeCase(gpu, variantFor(variants, products, forward.c), forward);
 const left = Float32Array.from({ length: M * K }, (_, i) => ((i * 7) % 17) / 8 - 1);
 const right = Float32Array.from({ length: N * K }, (_, i) => ((i * 13) % 19) / 9 - 1);
 
@@ -59,7 +66,7 @@ globalThis.compareProducts = async (rounds) => {
     throw new Error(`a peer's product is wrong: ${jv}, ${tv}, not ${want}`);
   const times = { ours: [], jax: [], tfjs: [] };
   for (let i = 0; i < rounds; i++) {
-    times.ours.push((await timeProduct(gpu, PRODUCTS[0], variants, 3)).milliseconds);
+    times.ours.push((await timeForward(gpu, variants)).milliseconds);
     times.jax.push(
       Math.min(
         await timeOnce(jax, (c) => c.dispose?.()),
@@ -69,7 +76,7 @@ globalThis.compareProducts = async (rounds) => {
     );
     times.tfjs.push(await timeOnce(tfjs, (c) => c.dispose()));
   }
-  return { device: gpu.name, kernels: variants, times };
+  return { device: gpu.name, kernels: variants.names, times };
 };
 
 globalThis.trainingSteps = async (layers, tokens, repeats) => {
@@ -79,7 +86,7 @@ globalThis.trainingSteps = async (layers, tokens, repeats) => {
   const steps = [];
   for (const method of ['lora', 'lora-moe'])
     steps.push(await timeSteps(model, method, tokens, repeats, false));
-  const best = await timeProduct(gpu, PRODUCTS[0], variants, 5);
+  const best = await timeForward(gpu, variants);
   return { steps, best };
 };
 globalThis.ready = true;

@@ -131,7 +131,7 @@ export async function smollm2Figures(provider, folder, task, say) {
   const tokenizer = await loadTokenizer(folder);
   const model = await loadModel(gpu, folder);
   say(
-    `${gpu.name}, products "${model.variants.product}": loaded after ${((performance.now() - started) / 1000).toFixed(0)} s`,
+    `${gpu.name}, products "${model.variants.names.product}": loaded after ${((performance.now() - started) / 1000).toFixed(0)} s`,
   );
   const texts = await answers(model, tokenizer, task);
   for (const { text, equal } of texts) say(`${equal ? 'equal' : 'DIFFERENT'}: ${text}`);
@@ -151,7 +151,7 @@ export async function smollm2Figures(provider, folder, task, say) {
   return {
     passed,
     device: gpu.name,
-    kernels: model.variants,
+    kernels: model.variants.names,
     seconds,
     answers: texts,
     heldOut,

@@ -1,6 +1,7 @@
 // Rotary position embedding (Su et al. 2021) in place, halves convention of Llama: (x₁, x₂) ← (x₁ c
 // − x₂ s, x₂ c + x₁ s). x (rows·time, heads, D); tables (positions, D/2); position (tokens) of each
 // token in its document. `direction` −1 rotates back.
+// uses: grid
 @group(0) @binding(0) var<storage, read> cosines: array<f32>;
 @group(0) @binding(1) var<storage, read> sines: array<f32>;
 @group(0) @binding(2) var<storage, read> position: array<u32>;
@@ -8,13 +9,9 @@
 struct Params { tokens: u32, heads: u32, half_size: u32, positions: u32, direction: f32 }
 @group(0) @binding(4) var<uniform> params: Params;
 
-@compute @workgroup_size(64)
-fn main(
-  @builtin(workgroup_id) group: vec3<u32>,
-  @builtin(num_workgroups) groups: vec3<u32>,
-  @builtin(local_invocation_index) thread: u32,
-) {
-  let index = (group.x + group.y * groups.x) * 64u + thread;
+@compute @workgroup_size(threads)
+fn main(grid: Grid) {
+  let index = flat_index(grid);
   if (index >= params.tokens * params.heads * params.half_size) { return; }
   let i = index % params.half_size;
   let head = (index / params.half_size) % params.heads;

@@ -1,18 +1,15 @@
 // Picks rows: y (count, width) = x[rows[i]], zero where rows[i] is 0xffffffff. With `scatter`, the
 // way back: y[rows[i]] = x[i].
+// uses: grid
 @group(0) @binding(0) var<storage, read> x: array<f32>;
 @group(0) @binding(1) var<storage, read> rows: array<u32>;
 @group(0) @binding(2) var<storage, read_write> y: array<f32>;
 struct Params { count: u32, width: u32, scatter: u32 }
 @group(0) @binding(3) var<uniform> params: Params;
 
-@compute @workgroup_size(64)
-fn main(
-  @builtin(workgroup_id) group: vec3<u32>,
-  @builtin(num_workgroups) groups: vec3<u32>,
-  @builtin(local_invocation_index) thread: u32,
-) {
-  let index = (group.x + group.y * groups.x) * 64u + thread;
+@compute @workgroup_size(threads)
+fn main(grid: Grid) {
+  let index = flat_index(grid);
   if (index >= params.count * params.width) { return; }
   let row = rows[index / params.width];
   let known = row != 0xffffffffu;

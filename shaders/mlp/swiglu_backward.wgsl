@@ -1,4 +1,5 @@
 // SwiGLU's gradients: d_up = dy · silu(gate), d_gate = dy · up · σ(gate)(1 + gate(1 − σ(gate))).
+// uses: grid
 @group(0) @binding(0) var<storage, read> gate: array<f32>;
 @group(0) @binding(1) var<storage, read> up: array<f32>;
 @group(0) @binding(2) var<storage, read> dy: array<f32>;
@@ -7,13 +8,9 @@
 struct Params { n: u32 }
 @group(0) @binding(5) var<uniform> params: Params;
 
-@compute @workgroup_size(64)
-fn main(
-  @builtin(workgroup_id) group: vec3<u32>,
-  @builtin(num_workgroups) groups: vec3<u32>,
-  @builtin(local_invocation_index) thread: u32,
-) {
-  let i = (group.x + group.y * groups.x) * 64u + thread;
+@compute @workgroup_size(threads)
+fn main(grid: Grid) {
+  let i = flat_index(grid);
   if (i >= params.n) { return; }
   let g = gate[i];
   let sigmoid = 1.0 / (1.0 + exp(-g));

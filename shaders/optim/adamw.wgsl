@@ -1,6 +1,7 @@
 // AdamW (Loshchilov & Hutter 2019, alg. 2) as in PyTorch, on clipped gradients; zeroes the gradient
 // for the next accumulation. Changes nothing but the gradient once `halt` is raised. Four elements
 // a thread.
+// uses: grid
 @group(0) @binding(0) var<storage, read> statistics: array<f32>;
 @group(0) @binding(1) var<storage, read_write> value: array<vec4<f32>>;
 @group(0) @binding(2) var<storage, read_write> grad: array<vec4<f32>>;
@@ -18,13 +19,9 @@ struct Params {
 @group(0) @binding(6) var<uniform> params: Params;
 @group(0) @binding(7) var<uniform> step: Step;
 
-@compute @workgroup_size(64)
-fn main(
-  @builtin(workgroup_id) group: vec3<u32>,
-  @builtin(num_workgroups) groups: vec3<u32>,
-  @builtin(local_invocation_index) thread: u32,
-) {
-  let i = (group.x + group.y * groups.x) * 64u + thread;
+@compute @workgroup_size(threads)
+fn main(grid: Grid) {
+  let i = flat_index(grid);
   if (i >= params.quads) { return; }
   let g = grad[i] * statistics[4];
   grad[i] = vec4<f32>();

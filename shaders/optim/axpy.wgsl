@@ -1,6 +1,7 @@
 // out += factor · x. `rule` says what else the factor holds: 0 nothing, 1 ξ = step.learning_rate, 2
 // ε = 0.01 / ‖v‖ (0.01 where v = 0), 3 ξ / (2ε), with ‖v‖ in statistic 3: the bilevel step of
 // method §3 without a readback. Four elements a thread.
+// uses: grid
 @group(0) @binding(0) var<storage, read> x: array<vec4<f32>>;
 @group(0) @binding(1) var<storage, read> statistics: array<f32>;
 @group(0) @binding(2) var<storage, read_write> out: array<vec4<f32>>;
@@ -8,13 +9,9 @@ struct Params { quads: u32, rule: u32, factor: f32 }
 @group(0) @binding(3) var<uniform> params: Params;
 @group(0) @binding(4) var<uniform> step: Step;
 
-@compute @workgroup_size(64)
-fn main(
-  @builtin(workgroup_id) group: vec3<u32>,
-  @builtin(num_workgroups) groups: vec3<u32>,
-  @builtin(local_invocation_index) thread: u32,
-) {
-  let i = (group.x + group.y * groups.x) * 64u + thread;
+@compute @workgroup_size(threads)
+fn main(grid: Grid) {
+  let i = flat_index(grid);
   if (i >= params.quads) { return; }
   let norm = statistics[3];
   let epsilon = select(0.01 / norm, 0.01, norm == 0.0);

@@ -4,7 +4,7 @@ import type { Target } from '../allocation/allocation.ts';
 import type { Recorder } from '../graph/recorder.ts';
 import { type Tensor, tensor } from '../graph/tensor.ts';
 import { dropout } from '../ops/elementwise.ts';
-import { type Product, product } from '../ops/linear/product.ts';
+import { type Product, product } from '../ops/product/product.ts';
 import { invariant } from '../util/error.ts';
 import type { AdapterLayout, Group, Site } from './layout.ts';
 import { type AdapterContext, recordedHalf } from './method.ts';

@@ -1,5 +1,4 @@
-// Measurements: the product kernels by shape and variant, and whole training steps of a model's
-// shape with random weights.
+// Measurements of whole training steps of a model's shape with random weights.
 
 import { initialValues } from '../adapters/init.ts';
 import { type AdapterSpec, countParameters, layoutAdapter } from '../adapters/layout.ts';
@@ -7,37 +6,17 @@ import { defaultSettings, methodOf } from '../adapters/methods/methods.ts';
 import { siteDims, targetNames, uniformAllocation } from '../allocation/allocation.ts';
 import { idle, writeBuffer } from '../gpu/buffers.ts';
 import type { Gpu } from '../gpu/device.ts';
-import { defaultVariants, type Variants } from '../gpu/variants.ts';
+import type { Variants } from '../gpu/variants.ts';
 import { type ProfileRow, profile } from '../graph/profiler.ts';
-import { Memory, Program } from '../graph/program.ts';
-import { Recorder } from '../graph/recorder.ts';
-import { sizeOf, tensor } from '../graph/tensor.ts';
+import { Memory } from '../graph/program.ts';
+import { sizeOf } from '../graph/tensor.ts';
 import type { ModelConfig } from '../model/config.ts';
 import type { LoadedModel } from '../model/load.ts';
 import { symbolicWeights } from '../model/weights.ts';
-import { product } from '../ops/linear/product.ts';
+import { defaultVariants } from '../ops/families.ts';
 import { type BatchShape, microBatch } from '../train/batch.ts';
 import { Runtime } from '../train/runtime.ts';
 import { Random } from '../util/random.ts';
-
-/** A product's speed. */
-export interface ProductResult {
-  name: string;
-  variant: Variants['product'];
-  m: number;
-  n: number;
-  k: number;
-  milliseconds: number;
-  gflops: number;
-}
-
-/** Products worth timing: name, M, N, K, and how the operands are stored. */
-export const PRODUCTS = [
-  { name: 'x·Wᵀ', m: 512, n: 1536, k: 576, left: 'row', right: 'row' },
-  { name: 'dy·W', m: 512, n: 576, k: 1536, left: 'row', right: 'col' },
-  { name: 'x·Aᵀ', m: 512, n: 64, k: 576, left: 'row', right: 'row' },
-  { name: 'hᵀ·x', m: 64, n: 576, k: 512, left: 'col', right: 'col' },
-] as const;
 
 const random = (n: number, scale: number): Float32Array<ArrayBuffer> => {
   const r = new Random(1, 'bench');
@@ -53,56 +32,6 @@ const random = (n: number, scale: number): Float32Array<ArrayBuffer> => {
 
 const wait = (gpu: Gpu): Promise<void> =>
   idle(gpu.device.queue.onSubmittedWorkDone().then(() => undefined));
-
-/** Best of `repeats` timings of one product, in a variant. */
-export async function timeProduct(
-  gpu: Gpu,
-  p: (typeof PRODUCTS)[number],
-  variants: Variants,
-  repeats = 5,
-): Promise<ProductResult> {
-  const memory = new Memory(gpu);
-  const make = (name: string, shape: number[], fill: boolean) => {
-    const values = fill ? random(shape[0] * shape[1], 1) : undefined;
-    const t = tensor(name, shape, { kind: 'state', data: values });
-    memory.allocate(t);
-    return t;
-  };
-  const { m, n, k } = p;
-  const a = make('a', p.left === 'row' ? [m, k] : [k, m], true);
-  const b = make('b', p.right === 'row' ? [n, k] : [k, n], true);
-  const c = make('c', [m, n], false);
-  const rec = new Recorder(variants, false);
-  product(rec, {
-    m,
-    n,
-    k,
-    left: { tensor: a, stride: a.shape[1], order: p.left },
-    right: { tensor: b, stride: b.shape[1], order: p.right },
-    out: { tensor: c, stride: n },
-  });
-  const program = await Program.compile(rec, memory);
-  program.replay();
-  await wait(gpu);
-  let best = Number.POSITIVE_INFINITY;
-  for (let i = 0; i < repeats; i++) {
-    const start = performance.now();
-    program.replay();
-    await wait(gpu);
-    best = Math.min(best, performance.now() - start);
-  }
-  program.destroy();
-  memory.destroy();
-  return {
-    name: p.name,
-    variant: variants.product,
-    m,
-    n,
-    k,
-    milliseconds: best,
-    gflops: (2 * m * n * k) / best / 1e6,
-  };
-}
 
 /** A training step's speed: `milliseconds` is the median micro-step with its update. */
 export interface StepResult {
@@ -128,7 +57,7 @@ function bfloat16(values: Float32Array): Uint16Array<ArrayBuffer> {
 export function randomModel(
   gpu: Gpu,
   config: ModelConfig,
-  variants = defaultVariants(gpu),
+  variants: Variants = defaultVariants(gpu),
   dtype: 'f32' | 'bf16' = 'f32',
 ): LoadedModel {
   const weights = symbolicWeights(config, () => dtype, gpu.maxBinding);

@@ -5,17 +5,25 @@ import { basename, dirname, relative, resolve } from 'node:path';
 import type { AdapterLayout } from '../adapters/layout.ts';
 import { methodOf } from '../adapters/methods/methods.ts';
 import { type Allocation, parseAllocation, siteDims } from '../allocation/allocation.ts';
+import { SHAPES } from '../bench/shapes.ts';
 import { BatchOrder } from '../data/batching/batches.ts';
 import type { Dataset } from '../data/dataset/dataset.ts';
 import { readDataset } from '../data/dataset/formats.ts';
 import { type Folder, folderOf, readAll } from '../data/source.ts';
 import { loadTokenizer, type Tokenizer } from '../data/text/tokenizer.ts';
 import { readAdapter } from '../files/adapter-files.ts';
-import { productVariants, type Variants } from '../gpu/variants.ts';
+import type { Gpu } from '../gpu/device.ts';
+import { imagined, type Variants } from '../gpu/variants.ts';
 import type { ModelConfig } from '../model/config.ts';
-import { type LoadedModel, loadModel, openWeights, readModelConfig } from '../model/load.ts';
-import { checkpointWeights, type ModelWeights } from '../model/weights.ts';
-import { chooseVariants } from '../ops/linear/choose.ts';
+import {
+  type LoadedModel,
+  loadModel,
+  openWeights,
+  readModelConfig,
+  type SymbolicModel,
+} from '../model/load.ts';
+import { checkpointWeights, type ModelWeights, symbolicWeights } from '../model/weights.ts';
+import { chooseVariants, parseChoice, withChoice } from '../ops/families.ts';
 import { resolveAllocation } from '../settings/resolve-allocation.ts';
 import { parseRunConfig, type RunConfig, searches, trains } from '../settings/run-config.ts';
 import type { Row } from '../train/batch.ts';
@@ -25,13 +33,17 @@ import { InputError, isInputError } from '../util/error.ts';
 import { decodeText, parseJson } from '../util/json.ts';
 import type { Context } from './command.ts';
 import { fileSource, folderSource } from './files.ts';
-import { choice, required, text, texts } from './options.ts';
+import { checked, required, text, texts } from './options.ts';
 
 /** Options that several commands share. */
 export const shared = {
   model: text(
     'DIR|FILE',
     'model folder (config.json, tokenizer.json, model.safetensors or shards), or one .gguf file',
+  ),
+  shape: text(
+    'DIR|FILE|SHAPE',
+    `model folder, .gguf file, or a shape in bf16: ${Object.keys(SHAPES).join(', ')}`,
   ),
   adapter: text('DIR', 'adapter folder: adapter_config.json and adapter_model.safetensors'),
   config: text('FILE', 'run.json; settings left out have their defaults'),
@@ -42,9 +54,13 @@ export const shared = {
     'FILE',
     'datasets that are held out for validation, in place of data.validation',
   ),
-  kernels: choice(
-    ['subgroup', 'register', 'tile'],
-    'kind of matrix products; by default what suits the GPU',
+  kernels: checked(
+    'gpu|cpu|FAMILY=VARIANT,…',
+    'kernels to run, as `kernel` lists them; by default what suits the GPU',
+    (v, flag) => {
+      parseChoice(v, flag);
+      return v;
+    },
   ),
 };
 
@@ -69,20 +85,37 @@ export async function checkModel(path: string): Promise<CheckedModel> {
   return { folder, config, weights };
 }
 
+/** The kernels that --kernels names for a device, or that suit it. */
+export const kernelsOf = (gpu: Gpu, kernels: string | undefined): Promise<Variants> =>
+  kernels === undefined
+    ? chooseVariants(gpu)
+    : withChoice(gpu, parseChoice(kernels, '--kernels'), '--kernels');
+
+/** What recording a model needs: of a folder or file, which is checked, or of a named shape. */
+export async function symbolicModel(
+  name: string,
+  variants: Variants,
+  binding = Number.POSITIVE_INFINITY,
+): Promise<{ checked: CheckedModel | null; model: SymbolicModel }> {
+  const config = SHAPES[name.toLowerCase()];
+  if (config)
+    return {
+      checked: null,
+      model: { config, weights: symbolicWeights(config, () => 'bf16', binding), variants },
+    };
+  const checked = await checkModel(name);
+  return { checked, model: { config: checked.config, weights: checked.weights, variants } };
+}
+
 /** Opens the GPU and puts a model there. */
 export async function openModel(
   { io, progress }: Context,
   { folder }: CheckedModel,
-  kernels?: Variants['product'],
+  kernels?: string,
 ): Promise<LoadedModel> {
   const gpu = await io.openGpu();
   progress.note(`WebGPU: ${gpu.name}`);
-  const variants = { ...(await chooseVariants(gpu)), ...(kernels && { product: kernels }) };
-  if (kernels && !productVariants(gpu).includes(kernels))
-    throw new InputError(
-      'bad-option',
-      `--kernels ${kernels} needs a GPU with subgroups; ${gpu.name} has none.`,
-    );
+  const variants = await kernelsOf(gpu, kernels);
   const mebibytes = (bytes: number) => Math.ceil(bytes / 2 ** 20);
   return loadModel(gpu, folder, {
     variants,
@@ -238,11 +271,7 @@ export function checkMemory(
 ): void {
   const { memory } = config;
   if (memory === null) return;
-  const model = {
-    config: shape,
-    weights,
-    variants: { product: 'register', rows: 'thread' } as const,
-  };
+  const model = { config: shape, weights, variants: imagined() };
   const limits = { memory, maxBinding: Number.POSITIVE_INFINITY };
   if (searches(config)) fitWithin(searchNeed(model, config, searchShapes(rows, config)), limits);
   if (trains(config))

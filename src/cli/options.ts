@@ -10,6 +10,8 @@ export interface Option<V> {
   about: string;
   required: boolean;
   many: boolean;
+  /** Whether it is given without a flag. */
+  bare?: boolean;
   /** `typed` is empty where the option was not given. */
   read(typed: readonly string[], flag: string): V;
 }
@@ -33,12 +35,25 @@ function option<V>(
   };
 }
 
+/** Text that `check` returns, or refuses. */
+export const checked = (
+  placeholder: string,
+  about: string,
+  check: (text: string, flag: string) => string,
+): Option<string | undefined> => option(placeholder, about, check);
+
 /** Text that is not empty: a path, a prompt. */
 export const text = (placeholder: string, about: string): Option<string | undefined> =>
   option(placeholder, about, (v, flag) => {
     if (v === '') throw usage(`${flag} is empty.`);
     return v;
   });
+
+/** Text that is given without a flag; at most one of a command. */
+export const argument = (placeholder: string, about: string): Option<string | undefined> => ({
+  ...text(placeholder, about),
+  bare: true,
+});
 
 /** One or more texts after one flag, or the flag several times. */
 export const texts = (placeholder: string, about: string): Option<string[]> => ({
@@ -96,6 +111,9 @@ export const choice = <T extends string>(
 
 const dashed = (key: string): string => `--${key.replace(/[A-Z]/g, (c) => `-${c.toLowerCase()}`)}`;
 
+const called = (key: string, { placeholder, bare }: Option<unknown>): string =>
+  bare ? placeholder : `${dashed(key)} ${placeholder}`;
+
 /**
  * Reads the arguments of one command; keys of the table are camelCase names of --dashed-flags.
  * @throws InputError bad-option for anything unknown, missing, given twice or of the wrong kind
@@ -121,15 +139,14 @@ export function parseOptions<O extends Record<string, Option<unknown>>>(
       typed.set(key, [...(list ?? []), token.value ?? '']);
       last = table[key].many ? key : undefined;
     } else if (token.kind === 'positional') {
-      if (last === undefined) throw usage(`The argument "${token.value}" belongs to no option.`);
-      typed.get(last)!.push(token.value);
+      const key = last ?? Object.keys(table).find((k) => table[k].bare && !typed.has(k));
+      if (key === undefined) throw usage(`The argument "${token.value}" belongs to no option.`);
+      typed.set(key, [...(typed.get(key) ?? []), token.value]);
     }
   }
   const missing = Object.entries(table).filter(([key, o]) => o.required && !typed.has(key));
   if (missing.length > 0)
-    throw usage(
-      `${missing.map(([key, o]) => `${dashed(key)} ${o.placeholder}`).join(', ')} must be given.`,
-    );
+    throw usage(`${missing.map(([key, o]) => called(key, o)).join(', ')} must be given.`);
   return Object.fromEntries(
     Object.entries(table).map(([key, o]) => [key, o.read(typed.get(key) ?? [], dashed(key))]),
   ) as Values<O>;
@@ -156,7 +173,7 @@ function parse(
 /** The options as lines of a help text. */
 export function optionLines(table: Record<string, Option<unknown>>): string {
   const rows = Object.entries(table).map(([key, o]) => [
-    `${dashed(key)} ${o.placeholder}${o.many ? ' …' : ''}`.trimEnd(),
+    `${called(key, o)}${o.many ? ' …' : ''}`.trimEnd(),
     `${o.about}${o.required ? ' (must be given)' : ''}`,
   ]);
   const width = Math.max(...rows.map(([left]) => left.length));

@@ -22,7 +22,7 @@ const dims = siteDims(shape);
 const model = {
   name: 'nano',
   gpu: { name: 'none' },
-  variants: { product: 'tile' },
+  variants: { names: { product: 'tile' } },
 } as unknown as LoadedModel;
 
 function written(name: string, json: unknown) {

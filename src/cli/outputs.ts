@@ -70,7 +70,7 @@ export class RunFolder {
           : { experts: moved(allocation.experts), ranks: moved(allocation.ranks) },
       model: model.name,
       device: model.gpu.name,
-      kernels: model.variants,
+      kernels: model.variants.names,
     };
     this.write('config.json', `${JSON.stringify(this.settings, null, 2)}\n`);
   }

@@ -111,7 +111,10 @@ describe('help and usage', () => {
       ['generate', '--model', moe, '--prompt', 'x', '--temperature', 'hot'],
       /--temperature is "hot"/,
     ],
-    [['demo', '--kernels', 'best'], /--kernels is "best", not one of subgroup, register, tile/],
+    [
+      ['demo', '--kernels', 'best'],
+      /--kernels has "best", which is none of gpu, cpu, product=tile\|register\|subgroup, rows=/,
+    ],
   ])('%j', (argv, message) => refused(argv, message));
 });
 

@@ -9,7 +9,9 @@ import { demo } from './commands/demo.ts';
 import { evaluate } from './commands/evaluate.ts';
 import { generate } from './commands/generate.ts';
 import { gradients } from './commands/gradients.ts';
+import { kernel } from './commands/kernel.ts';
 import { logits } from './commands/logits.ts';
+import { program } from './commands/program.ts';
 import { train } from './commands/train.ts';
 import type { Io } from './io.ts';
 import { Progress } from './progress.ts';
@@ -24,6 +26,8 @@ const commands: readonly Command[] = [
   compare,
   budget,
   bench,
+  program,
+  kernel,
 ];
 
 function help(): string {

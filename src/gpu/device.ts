@@ -3,12 +3,21 @@
 import { InputError } from '../util/error.ts';
 import { Allocator, BufferCounts, type Use } from './allocator.ts';
 
+/** What decides which kernels a device can run. */
+export interface DeviceTraits {
+  /** Sizes of its subgroups, where it has them. */
+  subgroup: { min: number; max: number } | null;
+  /** Bytes of workgroup memory. */
+  workgroupBytes: number;
+  /** Whether WGSL may have half floats. */
+  f16: boolean;
+}
+
 /** A device with its limits and what the kernels may use of it. */
-export interface Gpu {
+export interface Gpu extends DeviceTraits {
   device: GPUDevice;
   name: string;
   software: boolean;
-  subgroup: { min: number; max: number } | null;
   timestamps: boolean;
   /** Bytes of one storage binding at most, and of one buffer, which is bound whole. */
   maxBinding: number;
@@ -26,7 +35,7 @@ const WANTED: Record<string, number> = {
   maxStorageBufferBindingSize: 2 ** 31,
   maxBufferSize: 2 ** 32,
   maxStorageBuffersPerShaderStage: 8,
-  maxComputeWorkgroupStorageSize: 16384,
+  maxComputeWorkgroupStorageSize: 32768,
   maxComputeInvocationsPerWorkgroup: 256,
 };
 // SwiftShader reports 1 GiB but fails at exactly that size.
@@ -61,6 +70,8 @@ export function dryGpu(): Gpu {
     name: 'no device',
     software: true,
     subgroup: null,
+    workgroupBytes: 0,
+    f16: false,
     timestamps: false,
     maxBinding: Number.POSITIVE_INFINITY,
     allocator: new Allocator(make, created),
@@ -87,8 +98,8 @@ export async function createGpu(provider: GPU | undefined): Promise<Gpu> {
       'no-webgpu',
       'WebGPU found no graphics adapter. Turn on hardware acceleration, or start Chrome with --enable-unsafe-webgpu.',
     );
-  const features = (['subgroups', 'timestamp-query'] as GPUFeatureName[]).filter((f) =>
-    adapter.features.has(f),
+  const features = (['subgroups', 'timestamp-query', 'shader-f16'] as GPUFeatureName[]).filter(
+    (f) => adapter.features.has(f),
   );
   const limits = adapter.limits as unknown as Record<string, number>;
   const requiredLimits = Object.fromEntries(
@@ -113,6 +124,8 @@ export async function createGpu(provider: GPU | undefined): Promise<Gpu> {
       ? { min: info.subgroupMinSize ?? 4, max: info.subgroupMaxSize ?? 128 }
       : null,
     timestamps: device.features.has('timestamp-query'),
+    workgroupBytes: device.limits.maxComputeWorkgroupStorageSize,
+    f16: device.features.has('shader-f16'),
     maxBinding: Math.min(
       device.limits.maxStorageBufferBindingSize,
       device.limits.maxBufferSize,

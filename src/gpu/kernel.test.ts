@@ -1,6 +1,6 @@
 // A kernel's interface as read from its WGSL, and the packing of its constants.
 import { expect, test } from 'vitest';
-import { defineKernel, packParams } from './kernel.ts';
+import { defineKernel, kernelKey, packParams } from './kernel.ts';
 
 const code = `@group(0) @binding(0) var<storage, read> x: array<f32>;
 @group(0) @binding(1) var<storage, read_write> y: array<f32>;
@@ -38,4 +38,15 @@ test('texts that break the conventions are refused', () => {
   expect(() => defineKernel('k', code.replace('step: Step', 'other: Step'))).toThrow(
     'params, then step',
   );
+});
+
+test('modules are joined once each, with those that they use and what they enable first', () => {
+  const text = `// uses: reduce, grid\nenable f16;\n${code}`;
+  const k = defineKernel('k', text, { uses: ['rows/workgroup'], constants: { threads: 32 } });
+  expect(k.code.startsWith('enable f16;\n')).toBe(true);
+  expect(k.code.match(/enable f16/g)).toHaveLength(1);
+  for (const declared of ['struct Grid', 'fn workgroup_sum', 'fn row_sum', 'struct Step'])
+    expect(k.code.split(declared)).toHaveLength(2);
+  expect(kernelKey(k)).not.toBe(kernelKey(defineKernel('k', text)));
+  expect(() => defineKernel('k', `// uses: nothing\n${code}`)).toThrow('lib/nothing.wgsl');
 });

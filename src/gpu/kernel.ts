@@ -1,8 +1,8 @@
 // The typed declaration of one WGSL entry point, read from the WGSL itself so that the two cannot
 // differ.
 
-import step from '../../shaders/lib/step.wgsl?raw';
 import { invariant } from '../util/error.ts';
+import { joined } from './modules.ts';
 
 /** How a storage binding is used by its kernel. */
 export type Access = 'read' | 'read_write';
@@ -22,29 +22,38 @@ export interface Param {
 /** One compute entry point with everything that a dispatch must supply. */
 export interface Kernel {
   name: string;
+  /** The whole text, modules included; the entry point is `main`. */
   code: string;
-  entry: string;
   bindings: readonly Binding[];
   params: readonly Param[];
   usesStep: boolean;
-  needsSubgroups: boolean;
+  /** Values of the text's `override`s. */
   constants: Readonly<Record<string, number>>;
 }
 
 const BINDING =
   /@group\(0\)\s*@binding\((\d+)\)\s*var<\s*(storage|uniform)\s*(?:,\s*(read|read_write))?\s*>\s*(\w+)\s*:\s*([^;]+);/g;
 
+const made = new Map<string, Kernel>();
+
+/** Every kernel defined so far, by name: all static ones, and those made when first used. */
+export const knownKernels: ReadonlyMap<string, Kernel> = made;
+
+/** The kernel of a name, made when it is first asked for. */
+export const kernelNamed = (name: string, make: () => Kernel): Kernel => made.get(name) ?? make();
+
 /**
  * Reads a kernel's interface from its WGSL. Conventions: storage bindings are 0…n−1 in order;
  * `params: Params` (constants of the dispatch) and `step: Step` (scalars of the step,
  * shaders/lib/step.wgsl) are uniforms after them.
+ * @param options.uses modules of shaders/lib beside those that the text names
+ * @param options.constants values of its `override`s
  * @throws if the text breaks the conventions.
  */
 export function defineKernel(
   name: string,
   code: string,
-  entry = 'main',
-  constants: Record<string, number> = {},
+  options: { uses?: readonly string[]; constants?: Record<string, number> } = {},
 ): Kernel {
   const found = [...code.matchAll(BINDING)].map((m) => ({
     index: Number(m[1]),
@@ -75,24 +84,23 @@ export function defineKernel(
     name: m[1],
     type: m[2] as Param['type'],
   }));
-  return {
+  const kernel: Kernel = {
     name,
-    entry,
-    constants,
     params,
     usesStep,
-    code: usesStep ? `${code}\n${step}` : code,
-    needsSubgroups: /enable subgroups/.test(code),
+    constants: options.constants ?? {},
+    code: joined(code, [...(options.uses ?? []), ...(usesStep ? ['step'] : [])]),
     bindings: storage.map((b) => ({
       name: b.name,
       access: b.access === 'read_write' ? 'read_write' : 'read',
     })),
   };
+  made.set(name, kernel);
+  return kernel;
 }
 
 /** Identifies a compiled pipeline: kernels with equal keys share it. */
-export const kernelKey = (k: Kernel): string =>
-  `${k.name}/${k.entry}/${JSON.stringify(k.constants)}`;
+export const kernelKey = (k: Kernel): string => `${k.name}/${JSON.stringify(k.constants)}`;
 
 /**
  * Packs a dispatch's constants into its `Params` bytes, checking that none is missing or unknown.

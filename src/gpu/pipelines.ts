@@ -34,7 +34,7 @@ async function compile(gpu: Gpu, kernel: Kernel): Promise<Pipeline> {
   const descriptor: GPUComputePipelineDescriptor = {
     label: kernel.name,
     layout: device.createPipelineLayout({ bindGroupLayouts: [layout] }),
-    compute: { module, entryPoint: kernel.entry, constants: kernel.constants },
+    compute: { module, entryPoint: 'main', constants: kernel.constants },
   };
   const made = device.createComputePipelineAsync(descriptor).then(
     (pipeline) => ({ pipeline, error: null }),

@@ -1,30 +1,18 @@
 // Which kernel variants a run uses: measured or given, never guessed from a vendor's name; part of
 // the run's record.
-import type { Gpu } from './device.ts';
+import type { DeviceTraits } from './device.ts';
 
-/** The choices that kernels leave open. Written to a run's config and reused on resume. */
+/** Names by family (`product`), or by a class of its cases (`product/narrow`), which comes first. */
+export type Choice = Readonly<Record<string, string>>;
+
+/** The choices that kernels leave open, for a device. The names are written to a run's config. */
 export interface Variants {
-  /** Products: 4 lanes of a subgroup, one thread alone, or workgroup-memory tiles. */
-  product: 'subgroup' | 'register' | 'tile';
-  /** Row reductions: one thread a row, or one workgroup a row. */
-  rows: 'thread' | 'workgroup';
+  device: DeviceTraits;
+  names: Choice;
 }
 
-/**
- * The product kernels that a device can run, those for software renderers first: the 4-lane one
- * needs subgroups, which are at least a quad.
- */
-export const productVariants = (gpu: Gpu): Variants['product'][] => [
-  ...(gpu.subgroup ? (['subgroup'] as const) : []),
-  'register',
-  'tile',
-];
-
-/**
- * Where subgroups are exactly 4 wide (a CPU renderer) the 4-lane kernels are fixed; elsewhere
- * tiles, until a measurement says otherwise.
- */
-export function defaultVariants(gpu: Gpu): Variants {
-  const four = gpu.subgroup?.min === 4 && gpu.subgroup.max === 4;
-  return four ? { product: 'subgroup', rows: 'thread' } : { product: 'tile', rows: 'workgroup' };
-}
+/** Variants by name on a device that can run all of them, to record without one. */
+export const imagined = (names: Choice = {}): Variants => ({
+  device: { subgroup: { min: 4, max: 4 }, workgroupBytes: 32768, f16: true },
+  names,
+});

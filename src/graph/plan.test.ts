@@ -1,6 +1,7 @@
 // The memory plan and the recorder's checks; no GPU.
 import { expect, test } from 'vitest';
 import { defineKernel } from '../gpu/kernel.ts';
+import { imagined } from '../gpu/variants.ts';
 import { plan } from './plan.ts';
 import { fold, Recorder } from './recorder.ts';
 import { bytesOf, type Tensor, tensor } from './tensor.ts';
@@ -11,12 +12,11 @@ const copy = defineKernel(
 @group(0) @binding(1) var<storage, read_write> y: array<f32>;
 @compute @workgroup_size(1) fn main() { y[0] = x[0]; }`,
 );
-const variants = { product: 'tile', rows: 'workgroup' } as const;
 const step = (rec: Recorder, x: Tensor, y: Tensor) =>
   rec.launch({ kernel: copy, tensors: { x, y }, workgroups: 1 });
 
 test('tensors whose lives do not meet share a slot; those that meet never do', () => {
-  const rec = new Recorder(variants, false);
+  const rec = new Recorder(imagined(), false);
   const chain = [1000, 10, 900, 20, 800].map((n, i) => tensor(`t${i}`, [n]));
   for (let i = 0; i + 1 < chain.length; i++) step(rec, chain[i], chain[i + 1]);
   const { slots, slotBytes } = plan(rec.commands);
@@ -28,7 +28,7 @@ test('tensors whose lives do not meet share a slot; those that meet never do', (
 });
 
 test('only activations are planned', () => {
-  const rec = new Recorder(variants, false);
+  const rec = new Recorder(imagined(), false);
   step(rec, tensor('w', [5], { kind: 'weight' }), tensor('s', [5], { kind: 'state' }));
   expect(plan(rec.commands).slotBytes).toEqual([]);
 });
@@ -38,7 +38,7 @@ test('16-bit tensors are rounded up to whole words', () => {
 });
 
 test('a launch is checked against its kernel: missing, unknown and read-only operands, and the grid', () => {
-  const rec = new Recorder(variants, false);
+  const rec = new Recorder(imagined(), false);
   const [x, y] = [tensor('x', [1]), tensor('y', [1])];
   expect(() => rec.launch({ kernel: copy, tensors: { x }, workgroups: 1 })).toThrow('binding y');
   expect(() => rec.launch({ kernel: copy, tensors: { x, y, z: x }, workgroups: 1 })).toThrow(
@@ -54,7 +54,7 @@ test('a launch is checked against its kernel: missing, unknown and read-only ope
 });
 
 test('the tape runs backwards, adds to gradients that exist, and repeats a checkpointed block', () => {
-  const rec = new Recorder(variants, true);
+  const rec = new Recorder(imagined(), true);
   const order: string[] = [];
   const x = tensor('x', [4], { requiresGrad: true });
   const block = () => {

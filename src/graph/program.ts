@@ -22,7 +22,7 @@ export const STEP_BYTES = 64;
 
 /**
  * Buffers that several programs share: weights, states, parameters, the step uniform, and slots for
- * activations. It owns all that it makes or binds.
+ * activations. It owns all that it makes.
  */
 export class Memory {
   readonly allocator: Allocator;
@@ -36,13 +36,6 @@ export class Memory {
   ) {
     this.allocator = gpu.allocator.child();
     this.step = this.allocator.create('other', 'step', STEP_BYTES, 'uniform');
-  }
-
-  /** Gives a weight or state a buffer that the device owns until now. */
-  bind(t: Tensor, buffer: GPUBuffer): GPUBuffer {
-    this.allocator.adopt(buffer, this.gpu.allocator);
-    this.bound.set(t, buffer);
-    return buffer;
   }
 
   /** Binds tensors to the buffers that another memory owns and frees. */

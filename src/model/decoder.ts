@@ -8,9 +8,9 @@ import { type Tensor, tensor } from '../graph/tensor.ts';
 import { attention, type RopeTables, rope, type Span } from '../ops/attention/attention.ts';
 import { add } from '../ops/elementwise.ts';
 import { embed } from '../ops/embed.ts';
-import { headLogits } from '../ops/linear/head.ts';
 import { swiglu } from '../ops/mlp.ts';
 import { rmsNorm } from '../ops/norm.ts';
+import { headLogits } from '../ops/product/head.ts';
 import type { ModelConfig } from './config.ts';
 import type { LayerWeights, ModelWeights } from './weights.ts';
 

@@ -1,64 +1,55 @@
 // Generation with a cache gives what the whole forward pass gives, whatever the batch mates;
 // sampling is seeded and obeys top-p.
-import { expect, test } from 'vitest';
-import { siteDims } from '../allocation/allocation.ts';
-import { readAdapter } from '../files/adapter-files.ts';
-import { goldenFolder } from '../testing/golden.ts';
-import { testGpu } from '../testing/gpu.ts';
+import { expect } from 'vitest';
+import { test } from '../testing/fixtures.ts';
 import { Random } from '../util/random.ts';
 import { forwardLogits } from './forward.ts';
 import { generate } from './generate.ts';
-import { loadModel } from './load.ts';
 import { greedy, sample } from './sampler.ts';
 
-test('greedy answers of prompts of unequal length equal the argmax of the whole forward pass, with and without an adapter', async () => {
-  for (const name of ['train-moe', 'qwen3']) {
-    const model = await loadModel(await testGpu(), await goldenFolder(name));
-    const adapter =
+const ANSWERS: [string, string?][] = [['train-moe'], ['qwen3'], ['train-moe', 'gpu']];
+
+for (const [name, kernels] of ANSWERS) {
+  const title = `${name}${kernels ? `, ${kernels} kernels` : ''}`;
+  test(`${title}: greedy answers of prompts of unequal length equal the argmax of the whole forward pass`, async ({
+    load,
+    adapted,
+  }) => {
+    const { model, layout } =
       name === 'train-moe'
-        ? await readAdapter(
-            await goldenFolder('train-moe/adapter'),
-            model.config.layers,
-            siteDims(model.config),
-          )
-        : null;
-    if (adapter) {
-      adapter.layout.store.allocate(model.gpu, adapter.values);
-    }
+        ? await adapted(name, kernels)
+        : { model: await load(name, kernels), layout: null };
     const prompts = [
       [5, 9, 3],
       [7],
       [1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16, 17, 18, 19],
     ];
-    const answers = await generate(model, adapter?.layout ?? null, prompts, {
+    const answers = await generate(model, layout, prompts, {
       maxNewTokens: 6,
       stopIds: [],
     });
     for (const [r, prompt] of prompts.entries()) {
       const ids = [...prompt];
       for (const id of answers[r]) {
-        const logits = await forwardLogits(model, adapter?.layout ?? null, [ids]);
+        const logits = await forwardLogits(model, layout, [ids]);
         expect(greedy(logits.subarray((ids.length - 1) * model.config.vocab))).toBe(id);
         ids.push(id);
       }
       expect(answers[r].length).toBe(6);
-      const alone = await generate(model, adapter?.layout ?? null, [prompt], {
+      const alone = await generate(model, layout, [prompt], {
         maxNewTokens: 6,
         stopIds: [answers[r][2]],
       });
       expect(alone[0]).toEqual(answers[r].slice(0, answers[r].indexOf(answers[r][2]) + 1));
     }
-    adapter?.layout.store.destroy();
-    model.memory.destroy();
-  }
-});
+  });
+}
 
-test('the context limit is named', async () => {
-  const model = await loadModel(await testGpu(), await goldenFolder('llama-tied'));
+test('the context limit is named', async ({ load }) => {
+  const model = await load('llama-tied');
   await expect(
     generate(model, null, [[1, 2, 3]], { maxNewTokens: 1_000_000, stopIds: [] }),
   ).rejects.toThrow(/context of \d+/);
-  model.memory.destroy();
 });
 
 test('sampling: temperature 0 is greedy, top-p keeps the nucleus, a seed repeats', () => {

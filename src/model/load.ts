@@ -8,7 +8,7 @@ import type { TensorEntry } from '../data/weights/safetensors.ts';
 import { dryGpu, type Gpu } from '../gpu/device.ts';
 import type { Variants } from '../gpu/variants.ts';
 import { Memory } from '../graph/program.ts';
-import { chooseVariants } from '../ops/linear/choose.ts';
+import { chooseVariants } from '../ops/families.ts';
 import { InputError } from '../util/error.ts';
 import { parseJsonObject } from '../util/json.ts';
 import { type ModelConfig, parseModelConfig } from './config.ts';

@@ -1,10 +1,9 @@
 // Logits against transformers for random small models of each family, in f32, f16 and bf16.
-import { expect, test } from 'vitest';
+import { expect } from 'vitest';
 import { openSafetensors, readF32, readTensor } from '../data/weights/safetensors.ts';
+import { test } from '../testing/fixtures.ts';
 import { goldenFolder } from '../testing/golden.ts';
-import { testGpu } from '../testing/gpu.ts';
 import { forwardLogits } from './forward.ts';
-import { loadModel } from './load.ts';
 
 const MODELS = [
   'llama-tied',
@@ -20,19 +19,24 @@ const MODELS = [
   'qwen2-bf16',
 ];
 
-for (const name of MODELS) {
-  test(`${name}: logits equal transformers' (NMSE ≤ 1e-10)`, async () => {
-    const folder = await goldenFolder(name);
-    const { entries } = await openSafetensors(folder.open('golden.safetensors')!);
+/** In the device's own kernels; a model of each way to store weights also in those of GPUs. */
+const CASES: [string, string?][] = [
+  ...MODELS.map((name): [string] => [name]),
+  ...['llama-untied', 'qwen3', 'llama-f16', 'qwen2-bf16'].map((n): [string, string] => [n, 'gpu']),
+];
+
+for (const [name, kernels] of CASES) {
+  const title = `${name}${kernels ? `, ${kernels} kernels` : ''}`;
+  test(`${title}: logits equal transformers' (NMSE ≤ 1e-10)`, async ({ load }) => {
+    const golden = (await goldenFolder(name)).open('golden.safetensors')!;
+    const { entries } = await openSafetensors(golden);
     const [rows, time] = entries.get('input_ids')!.shape;
     const flat = new Int32Array((await readTensor(entries.get('input_ids')!)).buffer);
     const ids = Array.from({ length: rows }, (_, r) =>
       Array.from(flat.slice(r * time, (r + 1) * time)),
     );
     const want = await readF32(entries.get('logits')!);
-    const model = await loadModel(await testGpu(), folder);
-    const got = await forwardLogits(model, null, ids);
-    model.memory.destroy();
+    const got = await forwardLogits(await load(name, kernels), null, ids);
     let error = 0;
     let power = 0;
     want.forEach((w, i) => {

@@ -1,26 +1,21 @@
 // Embedding lookup in a packed table, and picking rows of an activation.
 import embedCode from '../../shaders/embed/embed.wgsl?raw';
 import gatherCode from '../../shaders/embed/gather_rows.wgsl?raw';
-import { defineKernel, type Kernel } from '../gpu/kernel.ts';
+import { defineKernel, type Kernel, kernelNamed } from '../gpu/kernel.ts';
 import type { Recorder } from '../graph/recorder.ts';
 import { sizeOf, type Tensor, tensor } from '../graph/tensor.ts';
 import { invariant } from '../util/error.ts';
-import { type Packing, weights4 } from './linear/packing.ts';
+import type { Packing } from './product/packing.ts';
 
-const embedKernels = new Map<Packing, Kernel>();
 const gatherKernel = defineKernel('gather_rows', gatherCode);
 
 /** In an index of rows: no row. */
 export const NO_ROW = 0xffffffff;
 
-function embedKernel(packing: Packing): Kernel {
-  const element = 'fn element(i: u32) -> f32 { let w = weights4(i / 4u); return w[i % 4u]; }';
-  const kernel =
-    embedKernels.get(packing) ??
-    defineKernel(`embed (${packing})`, `${embedCode}\n${weights4(packing, 'table')}\n${element}`);
-  embedKernels.set(packing, kernel);
-  return kernel;
-}
+const embedKernel = (packing: Packing): Kernel =>
+  kernelNamed(`embed (${packing})`, () =>
+    defineKernel(`embed (${packing})`, embedCode, { uses: [`packing/${packing}`] }),
+  );
 
 /**
  * Rows `ids` (tokens), u32, of a frozen table (V, C) whose shards follow each other. Returns

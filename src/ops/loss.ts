@@ -1,17 +1,13 @@
 // The language-model head with masked cross-entropy, in chunks of rows, so that N × V logits never
 // exist.
-import crossEntropyCode from '../../shaders/loss/cross_entropy.wgsl?raw';
 import sumCode from '../../shaders/loss/sum_losses.wgsl?raw';
 import { defineKernel } from '../gpu/kernel.ts';
+import { run } from '../graph/family.ts';
 import type { Recorder } from '../graph/recorder.ts';
 import { sizeOf, type Tensor, tensor } from '../graph/tensor.ts';
-import { headInputGradient, headLogits } from './linear/head.ts';
-import { launchRows } from './norm.ts';
+import { headInputGradient, headLogits } from './product/head.ts';
+import { rowReductions } from './rows/rows.ts';
 
-const crossEntropy = {
-  thread: defineKernel('cross_entropy (thread)', crossEntropyCode, 'thread_rows'),
-  workgroup: defineKernel('cross_entropy (workgroup)', crossEntropyCode, 'workgroup_rows'),
-};
 const sumKernel = defineKernel('sum_losses', sumCode);
 
 /**
@@ -57,8 +53,13 @@ export function headCrossEntropy(
     const rows = Math.min(chunk, count - first);
     const logits = tensor(`logits ${first}`, [rows, vocab]);
     headLogits(rec, { tensor: x, start: first * width, stride: width }, rows, head, logits);
-    const params = { rows, vocab, first, write_gradient: gradient ? 1 : 0 };
-    launchRows(rec, crossEntropy, rows, { targets, logits, losses }, params, 6 * rows * vocab, 16);
+    run(rec, rowReductions, {
+      kernel: 'cross_entropy',
+      rows,
+      tensors: { targets, logits, losses },
+      params: { vocab, first, write_gradient: gradient ? 1 : 0 },
+      flops: 6 * rows * vocab,
+    });
     if (gradient)
       headInputGradient(rec, logits, rows, head, {
         tensor: gradient,

@@ -1,37 +1,8 @@
 // RMSNorm and its input gradient.
-
-import forwardCode from '../../shaders/norm/rms_norm.wgsl?raw';
-import backwardCode from '../../shaders/norm/rms_norm_backward.wgsl?raw';
-import { defineKernel, type Kernel } from '../gpu/kernel.ts';
+import { run } from '../graph/family.ts';
 import type { Recorder } from '../graph/recorder.ts';
 import { sizeOf, type Tensor, tensor } from '../graph/tensor.ts';
-
-const entries = (name: string, code: string) => ({
-  thread: defineKernel(`${name} (thread)`, code, 'thread_rows'),
-  workgroup: defineKernel(`${name} (workgroup)`, code, 'workgroup_rows'),
-});
-const forward = entries('rms_norm', forwardCode);
-const backward = entries('rms_norm_backward', backwardCode);
-
-/** Launches a row reduction in the run's variant. */
-export function launchRows(
-  rec: Recorder,
-  kernels: { thread: Kernel; workgroup: Kernel },
-  rows: number,
-  tensors: Record<string, Tensor>,
-  params: Record<string, number>,
-  flops: number,
-  threads = 64,
-): void {
-  const perThread = rec.variants.rows === 'thread';
-  rec.launch({
-    kernel: perThread ? kernels.thread : kernels.workgroup,
-    tensors,
-    params,
-    workgroups: perThread ? Math.ceil(rows / threads) : rows,
-    flops,
-  });
-}
+import { rowReductions } from './rows/rows.ts';
 
 /**
  * y = x · weight / rms(x) over the last `width` elements (Zhang & Sennrich 2019, eq. 4).
@@ -43,26 +14,24 @@ export function rmsNorm(rec: Recorder, x: Tensor, weight: Tensor, eps: number): 
   const rows = sizeOf(x) / width;
   const y = tensor(`norm ${weight.name}`, x.shape, { requiresGrad: x.requiresGrad });
   const inverse_rms = tensor(`1/rms ${weight.name}`, [rows]);
-  launchRows(
-    rec,
-    forward,
+  run(rec, rowReductions, {
+    kernel: 'rms_norm',
     rows,
-    { x, weight, y, inverse_rms },
-    { rows, width, eps },
-    4 * rows * width,
-  );
+    tensors: { x, weight, y, inverse_rms },
+    params: { width, eps },
+    flops: 4 * rows * width,
+  });
   rec.onBackward(() => {
     const dy = rec.gradOf(y);
     if (!dy || !x.requiresGrad) return;
     const { grad: dx, accumulate } = rec.gradTarget(x);
-    launchRows(
-      rec,
-      backward,
+    run(rec, rowReductions, {
+      kernel: 'rms_norm_backward',
       rows,
-      { x, weight, inverse_rms, dy, dx },
-      { rows, width, accumulate },
-      8 * rows * width,
-    );
+      tensors: { x, weight, inverse_rms, dy, dx },
+      params: { width, accumulate },
+      flops: 8 * rows * width,
+    });
   });
   return y;
 }

@@ -1,44 +1,43 @@
-// A kernel is a quartet: WGSL, op, reference and test of one family. This test fails where one is
-// missing or a shader is unused.
-import { existsSync, readdirSync, readFileSync, statSync } from 'node:fs';
+// A kernel is a quartet: WGSL, op, reference and test of one family. These tests fail where one is
+// missing, where a shader is in no program, or where a test has no use for its reference.
+import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { expect, test } from 'vitest';
+import { launchedKernels } from '../testing/kernels.ts';
 
 const root = new URL('../..', import.meta.url).pathname;
-const shaders = join(root, 'shaders');
-const families = [...new Set([...readdirSync(shaders), 'linear'])]
-  .filter((f) => f !== 'lib')
-  .sort();
+const read = (path: string) => readFileSync(join(root, path), 'utf8');
+const below = (folder: string, ending: string) =>
+  readdirSync(join(root, folder), { recursive: true, encoding: 'utf8' })
+    .filter((file) => file.endsWith(ending))
+    .map((file) => join(folder, file));
 
-const sources = (family: string): string[] => {
-  const folder = join(root, 'src/ops', family);
-  if (existsSync(folder) && statSync(folder).isDirectory())
-    return readdirSync(folder).map((f) => join(folder, f));
-  return [`${folder}.ts`, `${folder}.gpu.test.ts`].filter((f) => existsSync(f));
-};
+const shaders = readdirSync(join(root, 'shaders')).filter((family) => family !== 'lib');
+const tests = below('src/ops', '.gpu.test.ts').map(read);
 
-for (const family of families) {
-  test(`${family}: op, reference and test are there, and every shader is imported by its op`, () => {
-    const files = sources(family);
-    const ops = files.filter((f) => f.endsWith('.ts') && !f.includes('.test.'));
-    expect(ops.length).toBeGreaterThan(0);
-    expect(files.some((f) => f.endsWith('.gpu.test.ts'))).toBe(true);
-    expect(existsSync(join(root, 'src/reference', `${family}.ts`))).toBe(true);
-    const test = files
-      .filter((f) => f.endsWith('.gpu.test.ts'))
-      .map((f) => readFileSync(f, 'utf8'));
-    expect(
-      test.some((t) => t.includes(`reference/${family}.ts`)),
-      'the test compares with the reference',
-    ).toBe(true);
-    const text = ops.map((f) => readFileSync(f, 'utf8')).join('\n');
-    const folder = join(shaders, family);
-    const wgsl = existsSync(folder) ? readdirSync(folder).filter((f) => f.endsWith('.wgsl')) : [];
-    for (const file of wgsl)
-      expect(text, `${file} is imported`).toContain(`shaders/${family}/${file}?raw`);
-    expect(
-      wgsl.length > 0 || ops.some((f) => f.endsWith('generator.ts')),
-      'shaders or a generator',
-    ).toBe(true);
-  });
+/** Whether a test calls what it imports from a reference. */
+function calls(test: string, reference: string): boolean {
+  const imported = new RegExp(`import \\{([^}]*)\\} from '[./]*/reference/${reference}.ts'`);
+  const names = imported.exec(test)?.[1].split(',') ?? [];
+  const local = names.map((name) => name.trim().split(' as ').at(-1)).filter(Boolean);
+  return local.some((name) => new RegExp(`\\b${name}\\(`).test(test));
 }
+
+for (const family of shaders)
+  test(`${family}: an op, a reference, and a test that calls it`, () => {
+    const op = `src/ops/${family}`;
+    expect([`${op}.ts`, `${op}/${family}.ts`].some((path) => existsSync(join(root, path)))).toBe(
+      true,
+    );
+    expect(existsSync(join(root, 'src/reference', `${family}.ts`))).toBe(true);
+    expect(tests.some((text) => calls(text, family))).toBe(true);
+  });
+
+test('every shader is in a program, and every module in a kernel', () => {
+  const texts = [...launchedKernels().values()].map((k) => k.code);
+  const unused = below('shaders', '.wgsl').filter((path) => {
+    const text = read(path).replace(/^enable .*;\n/gm, '');
+    return !texts.some((code) => code.includes(text));
+  });
+  expect(unused).toEqual([]);
+});

@@ -1,22 +1,25 @@
 // One GPU device for a test file, in Node (Dawn) and in Chromium alike, and the runner of op cases.
-import { afterAll, expect } from 'vitest';
-import { bufferOf, readBuffer } from '../gpu/buffers.ts';
+import { afterAll, expect, test } from 'vitest';
+import { readBuffer } from '../gpu/buffers.ts';
 import { createGpu, type Gpu } from '../gpu/device.ts';
-import { defaultVariants, productVariants, type Variants } from '../gpu/variants.ts';
+import type { Choice } from '../gpu/variants.ts';
+import type { Family } from '../graph/family.ts';
 import { Memory, Program } from '../graph/program.ts';
 import { Recorder } from '../graph/recorder.ts';
 import { type Tensor, tensor } from '../graph/tensor.ts';
+import { canRun, defaultVariants } from '../ops/families.ts';
 import { Random } from '../util/random.ts';
 
 let shared: Promise<Gpu> | null = null;
 
 /** The test file's device. */
 export function testGpu(): Promise<Gpu> {
-  shared ??= open();
+  shared ??= openGpu();
   return shared;
 }
 
-async function open(): Promise<Gpu> {
+/** A device of its own, which the caller destroys. */
+export async function openGpu(): Promise<Gpu> {
   if (typeof navigator === 'undefined' || !('gpu' in navigator) || !navigator.gpu) {
     const dawn = await import('../cli/dawn.ts');
     return createGpu(await dawn.dawnProvider());
@@ -36,14 +39,19 @@ export function values(seed: number, n: number, scale = 1): Float32Array<ArrayBu
 }
 
 /**
- * All product variants with the default reductions, and both reductions: what every adapter's
- * device can be asked to run.
+ * A test for each variant of a family, with its name in the title; skipped where the device cannot
+ * run it. The rest of the kernels are the device's own.
  */
-export async function allVariants(): Promise<Variants[]> {
-  return productVariants(await testGpu()).map((product, i) => ({
-    product,
-    rows: i % 2 === 0 ? 'thread' : 'workgroup',
-  }));
+export function testVariants<C>(
+  family: Family<C>,
+  title: string,
+  body: (kernels: Choice) => Promise<void>,
+): void {
+  for (const variant of family.variants)
+    test(`${title}, ${family.name}=${variant.name}`, async ({ skip }) => {
+      if (!canRun(await testGpu(), family, variant)) skip('the device cannot run it');
+      await body({ [family.name]: variant.name });
+    });
 }
 
 /** Data for a state tensor of a test program. */
@@ -63,7 +71,7 @@ export type Inputs = Record<
 export interface OpRun {
   inputs: Inputs;
   training?: boolean;
-  variants?: Variants;
+  kernels?: Choice;
   step?: Record<string, number>;
   record: (rec: Recorder, t: Record<string, Tensor>) => Record<string, Tensor>;
 }
@@ -72,28 +80,30 @@ export interface OpRun {
 export async function runOp({
   inputs,
   training = false,
-  variants,
+  kernels,
   step = {},
   record,
 }: OpRun): Promise<Record<string, Float32Array>> {
   const gpu = await testGpu();
   const memory = new Memory(gpu);
-  const rec = new Recorder(variants ?? defaultVariants(gpu), training);
+  const names = { ...defaultVariants(gpu).names, ...kernels };
+  const rec = new Recorder({ device: gpu, names }, training);
   const tensors = Object.fromEntries(
     Object.entries(inputs).map(([name, i]) => {
       const dtype = i.dtype ?? (i.data instanceof Uint32Array ? 'u32' : 'f32');
-      const gradient = i.gradient && tensor(`d ${name}`, i.shape, { kind: 'state' });
-      if (gradient) memory.bind(gradient, bufferOf(gpu, gradient.name, i.gradient!));
-      const requiresGrad = i.grad ?? true;
-      const t = tensor(name, i.shape, { kind: 'state', dtype, requiresGrad, gradient });
-      memory.bind(t, bufferOf(gpu, name, i.data));
+      const gradient =
+        i.gradient && tensor(`d ${name}`, i.shape, { kind: 'state', data: i.gradient });
+      if (gradient) memory.allocate(gradient);
+      const [requiresGrad, { data }] = [i.grad ?? true, i];
+      const t = tensor(name, i.shape, { kind: 'state', dtype, requiresGrad, gradient, data });
+      memory.allocate(t);
       return [name, t];
     }),
   );
   const out = record(rec, tensors);
   const program = await Program.compile(rec, memory, { share: false });
   const words = new DataView(new ArrayBuffer(64));
-  const names = [
+  const scalars = [
     'learning_rate',
     'weight_decay',
     'clip_norm',
@@ -103,7 +113,7 @@ export async function runOp({
     'correction2',
     'dropout',
   ];
-  names.forEach((n, i) => words.setFloat32(i * 4, step[n] ?? 0, true));
+  scalars.forEach((n, i) => words.setFloat32(i * 4, step[n] ?? 0, true));
   ['seed', 'number', 'micro'].forEach((n, i) => words.setUint32(32 + i * 4, step[n] ?? 0, true));
   gpu.device.queue.writeBuffer(memory.step, 0, words.buffer);
   program.replay();

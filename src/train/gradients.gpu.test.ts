@@ -1,15 +1,13 @@
 // Gradients of every adapter tensor, and the loss, against PyTorch in float64; recompute and
 // planning change nothing.
-import { expect, test } from 'vitest';
-import { siteDims } from '../allocation/allocation.ts';
-import { bytesSource, readAll } from '../data/source.ts';
+import { expect } from 'vitest';
+import { bytesSource } from '../data/source.ts';
 import { openSafetensors, readF32, type TensorEntry } from '../data/weights/safetensors.ts';
-import { readAdapter, storeTensors, tensorFile } from '../files/adapter-files.ts';
-import type { Variants } from '../gpu/variants.ts';
-import { loadModel } from '../model/load.ts';
+import { storeTensors, tensorFile } from '../files/adapter-files.ts';
 import { STATISTICS } from '../ops/loss.ts';
-import { goldenFolder, goldenJson } from '../testing/golden.ts';
-import { allVariants, relativeError, testGpu } from '../testing/gpu.ts';
+import { type Adapted, test } from '../testing/fixtures.ts';
+import { goldenFolder } from '../testing/golden.ts';
+import { relativeError } from '../testing/gpu.ts';
 import { type BatchShape, microBatch, type Row, type Thrift } from './batch.ts';
 import { Runtime } from './runtime.ts';
 
@@ -32,35 +30,16 @@ function packed(rows: readonly Row[]): Row[] {
   }));
 }
 
+/** Of train-moe; train-lora has none to balance. */
+const BALANCE = 0.01;
+
 async function gradients(
-  name: string,
-  options: {
-    thrift?: Thrift;
-    packed?: boolean;
-    share?: boolean;
-    variants?: Variants;
-    dropout?: number;
-  } = {},
+  { model, layout, rows }: Adapted,
+  options: { thrift?: Thrift; packed?: boolean; share?: boolean; dropout?: number } = {},
 ): Promise<Result> {
-  const folder = await goldenFolder(name);
-  const gpu = await testGpu();
-  const model = await loadModel(gpu, folder, { variants: options.variants });
-  const { layout, values } = await readAdapter(
-    await goldenFolder(`${name}/adapter`),
-    model.config.layers,
-    siteDims(model.config),
-  );
-  const run = await goldenJson<{ adapter: { balance?: number } }>(name, 'run.json');
-  const lines = new TextDecoder()
-    .decode(await readAll(folder.open('data.jsonl')!))
-    .trim()
-    .split('\n');
-  const rows = lines
-    .map((l) => JSON.parse(l) as { input_ids: number[]; labels: number[] })
-    .map((r) => ({ ids: r.input_ids, labels: r.labels }));
+  const { gpu } = model;
   const used = options.packed ? packed(rows) : rows;
   const shape: BatchShape = { rows: used.length, time: options.packed ? 64 : 32, targets: 160 };
-  layout.store.allocate(gpu, values);
   const runtime = await Runtime.create(model, layout, shape, {
     dropout: (options.dropout ?? 0) > 0,
     thrift: options.thrift,
@@ -69,7 +48,7 @@ async function gradients(
   const batch = microBatch(used, shape);
   runtime.micro(batch, {
     inverseTokens: 1 / batch.lossTokens,
-    balanceScale: run.adapter.balance ?? 0,
+    balanceScale: BALANCE,
     number: 1,
     dropout: options.dropout,
   });
@@ -80,9 +59,6 @@ async function gradients(
     bytesSource(tensorFile(storeTensors(layout, store)), 'gradients'),
   );
   runtime.destroy();
-  layout.store.destroy();
-  model.memory.destroy();
-  gpu.check();
   return {
     store,
     entries,
@@ -92,11 +68,12 @@ async function gradients(
 }
 
 for (const name of ['train-moe', 'train-lora']) {
-  test(`${name}: every gradient equals PyTorch's (1e-4), the loss within 1e-5`, async () => {
-    const golden = await openSafetensors((await goldenFolder(name)).open('grads.safetensors')!);
-    const scalar = async (key: string) => (await readF32(golden.entries.get(key)!))[0];
-    for (const variants of await allVariants()) {
-      const got = await gradients(name, { variants });
+  test.for(['gpu', 'cpu', 'register'])(
+    `${name}, %s kernels: every gradient equals PyTorch's (1e-4), the loss within 1e-5`,
+    async (kernels, { adapted }) => {
+      const golden = await openSafetensors((await goldenFolder(name)).open('grads.safetensors')!);
+      const scalar = async (key: string) => (await readF32(golden.entries.get(key)!))[0];
+      const got = await gradients(await adapted(name, kernels));
       expect(Math.abs(got.ce - (await scalar('ce')))).toBeLessThan(1e-5);
       if (name === 'train-moe')
         expect(Math.abs(got.balance - (await scalar('balance')))).toBeLessThan(1e-4);
@@ -112,17 +89,19 @@ for (const name of ['train-moe', 'train-lora']) {
         checked++;
       }
       expect(checked).toBe(got.entries.size);
-    }
-  });
+    },
+  );
 }
 
-test('packed rows: the gradients of the same documents are those of PyTorch (1e-4), and of unpacked rows (1e-5)', async () => {
+test('packed rows: the gradients of the same documents are those of PyTorch (1e-4), and of unpacked rows (1e-5)', async ({
+  adapted,
+}) => {
   const golden = await openSafetensors(
     (await goldenFolder('train-moe')).open('grads.safetensors')!,
   );
   const [alone, together] = [
-    await gradients('train-moe'),
-    await gradients('train-moe', { packed: true }),
+    await gradients(await adapted('train-moe')),
+    await gradients(await adapted('train-moe'), { packed: true }),
   ];
   expect(relativeError(together.store, alone.store)).toBeLessThanOrEqual(1e-5);
   expect(Math.abs(together.ce - alone.ce)).toBeLessThan(1e-5);
@@ -134,18 +113,20 @@ test('packed rows: the gradients of the same documents are those of PyTorch (1e-
   }
 });
 
-test('recomputing the MLPs or whole blocks, with dropout on, gives the same bits; so do fewer logits at a time, and a buffer for each activation', async () => {
-  const plain = await gradients('train-moe', { dropout: 0.1 });
+test('recomputing the MLPs or whole blocks, with dropout on, gives the same bits; so do fewer logits at a time, and a buffer for each activation', async ({
+  adapted,
+}) => {
+  const plain = await gradients(await adapted('train-moe'), { dropout: 0.1 });
   const thrifts = [
     { recompute: 'mlp', chunk: 128 },
     { recompute: 'block', chunk: 8 },
   ] as const;
   for (const options of [...thrifts.map((thrift) => ({ thrift })), { share: false }]) {
-    const other = await gradients('train-moe', { dropout: 0.1, ...options });
+    const other = await gradients(await adapted('train-moe'), { dropout: 0.1, ...options });
     expect(other.store).toEqual(plain.store);
     expect(other.ce).toBe(plain.ce);
     expect(other.balance).toBe(plain.balance);
   }
-  const without = await gradients('train-moe');
+  const without = await gradients(await adapted('train-moe'));
   expect(without.store).not.toEqual(plain.store);
 });

@@ -1,32 +1,52 @@
-// bench: how fast the products and whole training steps are on this device, as a table and as JSON.
+// bench: how fast the kernels and whole training steps are on this device, as a table and as JSON.
 
 import { methodNames } from '../../adapters/methods/methods.ts';
 import { DEMO_SHAPE, type SearchCosts, timeSearch } from '../../bench/search.ts';
 import { SMOLLM2_135M } from '../../bench/shapes.ts';
-import {
-  PRODUCTS,
-  type ProductResult,
-  randomModel,
-  type StepResult,
-  timeProduct,
-  timeSteps,
-} from '../../bench/step.ts';
-import { productVariants } from '../../gpu/variants.ts';
-import { chooseVariants } from '../../ops/linear/choose.ts';
+import { randomModel, type StepResult, timeSteps } from '../../bench/step.ts';
+import type { Gpu } from '../../gpu/device.ts';
+import type { Family } from '../../graph/family.ts';
+import { timeCase } from '../../graph/tune.ts';
+import { families } from '../../ops/families.ts';
+import { products } from '../../ops/product/product.ts';
 import { command } from '../command.ts';
-import { shared } from '../inputs.ts';
+import { kernelsOf, shared } from '../inputs.ts';
 import { flag, whole } from '../options.ts';
 
 const cell = (v: number, digits: number, width: number): string =>
   v.toFixed(digits).padStart(width);
 
-function productTable(rows: readonly ProductResult[]): string {
-  const head = 'product      M     N     K   variant          ms   GFLOP/s';
+/** How fast a variant computes a case. */
+interface Timing {
+  name: string;
+  variant: string;
+  milliseconds: number;
+  gflops: number;
+}
+
+/** Times the cases of a family in every variant that the device can run. */
+async function timeFamily<C>(
+  gpu: Gpu,
+  { name: family, variants, bench }: Family<C>,
+  report: (text: string) => void,
+): Promise<(Timing & { c: C })[]> {
+  const timings: (Timing & { c: C })[] = [];
+  for (const b of bench())
+    for (const variant of variants.filter((v) => v.can(gpu, b.c))) {
+      report(`Timing ${family}: ${b.name}, ${variant.name}`);
+      const time = await timeCase(gpu, variant, b);
+      timings.push({ name: b.name, variant: variant.name, ...time, c: b.c });
+    }
+  return timings;
+}
+
+function kernelTable(rows: readonly (Timing & { family: string })[]): string {
+  const head = 'kernel     case                variant            ms   GFLOP/s';
   return [
     head,
     ...rows.map(
       (r) =>
-        `${r.name.padEnd(8)}${cell(r.m, 0, 6)}${cell(r.n, 0, 6)}${cell(r.k, 0, 6)}   ${r.variant.padEnd(9)}${cell(r.milliseconds, 1, 10)}${cell(r.gflops, 2, 10)}`,
+        `${r.family.padEnd(11)}${r.name.padEnd(20)}${r.variant.padEnd(11)}${cell(r.milliseconds, 3, 10)}${cell(r.gflops, 2, 10)}`,
     ),
   ].join('\n');
 }
@@ -76,9 +96,9 @@ function cpuTime(): number {
 
 export const bench = command({
   name: 'bench',
-  summary: 'how fast products and training steps are on this device',
-  details: `Products in every variant that the device can run; then training steps at SmolLM2-135M's shape (random weights, one row):
-plain LoRA of rank 8, and LoRA-MoE with 8 experts of rank 8, top-2, at all sites. Steps are medians, products the best of five.`,
+  summary: 'how fast kernels and training steps are on this device',
+  details: `Products, row reductions and attention in every variant that the device can run; then training steps at SmolLM2-135M's shape (random weights, one row):
+plain LoRA of rank 8, and LoRA-MoE with 8 experts of rank 8, top-2, at all sites. Steps are medians, kernels the best of three.`,
   options: {
     layers: whole('layers of the model; 30 by default', 1, 1000),
     tokens: whole('tokens of the row; 128 by default', 2, 4096),
@@ -93,25 +113,24 @@ plain LoRA of rank 8, and LoRA-MoE with 8 experts of rank 8, top-2, at all sites
   run: async (o, { io, progress }) => {
     const gpu = await io.openGpu();
     progress.note(`WebGPU: ${gpu.name}`);
-    const variants = { ...(await chooseVariants(gpu)), ...(o.kernels && { product: o.kernels }) };
+    const variants = await kernelsOf(gpu, o.kernels);
     if (o.search) {
       const costs = await timeSearch(
         randomModel(gpu, DEMO_SHAPE, variants),
         o.repeats ?? 7,
         cpuTime,
       );
-      if (o.json) io.out(`${JSON.stringify({ device: gpu.name, kernels: variants, ...costs })}\n`);
+      if (o.json)
+        io.out(`${JSON.stringify({ device: gpu.name, kernels: variants.names, ...costs })}\n`);
       else io.out(`${gpu.name}\n\n${searchTable(costs)}\n`);
       return 0;
     }
-    const kinds = productVariants(gpu);
-    const products: ProductResult[] = [];
-    for (const p of PRODUCTS) {
-      for (const product of kinds) {
-        products.push(await timeProduct(gpu, p, { ...variants, product }));
-        progress.update('Products', products.length, PRODUCTS.length * kinds.length);
-      }
-    }
+    const report = (text: string) => progress.note(text);
+    const timed = await timeFamily(gpu, products, report);
+    const others: (Timing & { family: string })[] = [];
+    for (const family of families.filter((f) => f.name !== products.name))
+      for (const { c: _, ...t } of await timeFamily(gpu, family, report))
+        others.push({ family: family.name, ...t });
     const model = randomModel(
       gpu,
       { ...SMOLLM2_135M, layers: o.layers ?? SMOLLM2_135M.layers },
@@ -122,16 +141,19 @@ plain LoRA of rank 8, and LoRA-MoE with 8 experts of rank 8, top-2, at all sites
       progress.update('Steps', steps.length, 2);
       steps.push(await timeSteps(model, method, o.tokens ?? 128, o.repeats ?? 3, o.profile));
     }
-    const best = Math.max(...products.map((p) => p.gflops));
+    const bestProduct = Math.max(...timed.map((p) => p.gflops));
     const ratio = steps[1].milliseconds / steps[0].milliseconds;
-    if (o.json)
+    if (o.json) {
+      const sized = timed.map(({ c: { m, n, k }, ...t }) => ({ ...t, m, n, k }));
+      const kernels = variants.names;
       io.out(
-        `${JSON.stringify({ device: gpu.name, kernels: variants, products, steps, bestProduct: best, ratio })}\n`,
+        `${JSON.stringify({ device: gpu.name, kernels, products: sized, others, steps, bestProduct, ratio })}\n`,
       );
-    else {
+    } else {
+      const all = [...timed.map((t) => ({ ...t, family: products.name })), ...others];
       const profiles = steps.filter((s) => s.profile).map(profileTable);
       io.out(
-        `${[gpu.name, productTable(products), stepTable(steps, best), `LoRA-MoE step / LoRA step: ${ratio.toFixed(2)}`, ...profiles].join('\n\n')}\n`,
+        `${[gpu.name, kernelTable(all), stepTable(steps, bestProduct), `LoRA-MoE step / LoRA step: ${ratio.toFixed(2)}`, ...profiles].join('\n\n')}\n`,
       );
     }
     return 0;

@@ -3,13 +3,11 @@
 
 import { layoutAdapter } from '../../adapters/layout.ts';
 import { siteDims } from '../../allocation/allocation.ts';
-import { SHAPES } from '../../bench/shapes.ts';
 import { randomModel } from '../../bench/step.ts';
 import { categories } from '../../gpu/allocator.ts';
 import { tooWide } from '../../gpu/buffers.ts';
-import { defaultVariants, type Variants } from '../../gpu/variants.ts';
+import { imagined } from '../../gpu/variants.ts';
 import type { LoadedModel, SymbolicModel } from '../../model/load.ts';
-import { symbolicWeights } from '../../model/weights.ts';
 import { resolveAllocation } from '../../settings/resolve-allocation.ts';
 import {
   type RunConfig,
@@ -35,15 +33,16 @@ import { type Context, command } from '../command.ts';
 import {
   type CheckedModel,
   checkBatches,
-  checkModel,
+  kernelsOf,
   openData,
   openModel,
   readAllocation,
   readRunConfig,
   shared,
+  symbolicModel,
   withValidation,
 } from '../inputs.ts';
-import { choice, flag, required, text, texts, whole } from '../options.ts';
+import { choice, flag, required, texts, whole } from '../options.ts';
 
 /** One binding at most where no GPU is asked: what the engine asks of any. */
 const LARGEST_BINDING = 2 ** 31;
@@ -137,21 +136,6 @@ const ofNoFiles = (settings: RunConfig): RunConfig => {
   };
 };
 
-async function modelOf(
-  name: string,
-  binding: number,
-): Promise<{ checked: CheckedModel | null; model: SymbolicModel }> {
-  const variants = { product: 'register', rows: 'thread' } as const;
-  const config = SHAPES[name.toLowerCase()];
-  if (config)
-    return {
-      checked: null,
-      model: { config, weights: symbolicWeights(config, () => 'bf16', binding), variants },
-    };
-  const checked = await checkModel(name);
-  return { checked, model: { config: checked.config, weights: checked.weights, variants } };
-}
-
 /** The policies as they are set, one of them, or what the limits leave. */
 function columnsOf(
   need: Need,
@@ -176,12 +160,7 @@ export const budget = command({
 of logits at a time never change a result; a smaller micro-batch is chosen only for the training, and only if nothing else is enough. Where nothing fits,
 the message names settings that do, and the exit code is 2. No GPU is opened without --measure.`,
   options: {
-    model: required(
-      text(
-        'DIR|FILE|SHAPE',
-        `model folder, .gguf file, or a shape in bf16: ${Object.keys(SHAPES).join(', ')}`,
-      ),
-    ),
+    model: required(shared.shape),
     config: shared.config,
     data: texts(
       'FILE',
@@ -216,7 +195,7 @@ the message names settings that do, and the exit code is 2. No GPU is opened wit
         ? withValidation(settings, o.data, o.validation)
         : { config: ofNoFiles(settings), paths: [] };
     const binding = o.binding ?? LARGEST_BINDING;
-    const { checked, model } = await modelOf(o.model, binding);
+    const { checked, model } = await symbolicModel(o.model, imagined(), binding);
     if (o.data.length === 0 && o.validation.length > 0)
       throw new InputError('bad-option', '--validation needs --data beside it.');
     if (paths.length > 0 && !checked)
@@ -278,7 +257,7 @@ async function measureAll(
     model: SymbolicModel;
     config: TrainingConfig;
     rows: readonly Row[];
-    kernels: Variants['product'] | undefined;
+    kernels: string | undefined;
   },
   columns: Column[],
 ): Promise<void> {
@@ -286,10 +265,9 @@ async function measureAll(
     throw new InputError('bad-option', '--measure is for uniform allocations.');
   const gpu = await context.io.openGpu();
   const before = gpu.created.held;
-  const variants = { ...defaultVariants(gpu), ...(kernels && { product: kernels }) };
   const loaded = checked
     ? await openModel(context, checked, kernels)
-    : randomModel(gpu, model.config, variants, 'bf16');
+    : randomModel(gpu, model.config, await kernelsOf(gpu, kernels), 'bf16');
   for (const { bill } of columns)
     if (bill.largest.bytes > gpu.maxBinding)
       throw tooWide(bill.largest.name, bill.largest.bytes, gpu);

@@ -250,7 +250,12 @@ export class Comparison implements Evidence {
       },
     });
     if (!figures) return false;
-    this.log.append({ ...key, ...figures, device: model.gpu.name, kernels: { ...model.variants } });
+    this.log.append({
+      ...key,
+      ...figures,
+      device: model.gpu.name,
+      kernels: { ...model.variants.names },
+    });
     const { exactMatch, loss, validationLoss } = figures;
     const shown = [
       exactMatch !== null && `exact match ${exactMatch.toFixed(3)}`,

@@ -131,7 +131,7 @@ export class SearchFolder {
             ? null
             : last.share * parameterCount(stage.layout.adapter.spec.allocation, cost),
         device: model.gpu.name,
-        kernels: { ...model.variants },
+        kernels: { ...model.variants.names },
       };
       mkdirSync(this.folder, { recursive: true });
       const contents = { expert: allocation.experts, rank: allocation.ranks, search: found };

@@ -3,9 +3,9 @@
 import { expect, test } from 'vitest';
 import { tensor } from '../../graph/tensor.ts';
 import { attention as reference, rope as ropeReference } from '../../reference/attention.ts';
-import { expectClose, runOp, values } from '../../testing/gpu.ts';
+import { expectClose, runOp, testVariants, values } from '../../testing/gpu.ts';
 import { expectGradient, inner } from '../../testing/gradient.ts';
-import { attention, rope } from './attention.ts';
+import { attention, attentions, rope } from './attention.ts';
 
 test('reference: dq, dk and dv are the derivatives', () => {
   const size = { rows: 1, time: 3, heads: 2, kvHeads: 1, headDim: 2 };
@@ -52,7 +52,8 @@ for (const { documents, ...size } of [
   },
   { rows: 2, time: 33, heads: 3, kvHeads: 1, headDim: 8, documents: [[16, 17], []] },
 ]) {
-  test(`attention ${JSON.stringify(size)}, documents of ${JSON.stringify(documents)}`, async () => {
+  const title = `attention ${JSON.stringify(size)}, documents of ${JSON.stringify(documents)}`;
+  testVariants(attentions, title, async (kernels) => {
     const { rows, time, heads, kvHeads, headDim } = size;
     const tokens = rows * time;
     const [q, k, v, dO] = [
@@ -64,6 +65,7 @@ for (const { documents, ...size } of [
     const positions = positionsOf(documents, time);
     const want = reference(q, k, v, size, dO, positions);
     const out = await runOp({
+      kernels,
       training: true,
       inputs: {
         q: { shape: [tokens, heads * headDim], data: q },
@@ -120,7 +122,8 @@ test('rope rotates in place and its backward rotates back', async () => {
   expectClose(out.dx, ropeReference(dx, cosines, sines, at, heads, headDim, -1), 1e-6, 'backward');
 });
 
-test('attention against a cache, in pieces, equals attention over the whole, bit for bit', async () => {
+const pieces = 'attention against a cache, in pieces, equals attention over the whole, bit for bit';
+testVariants(attentions, pieces, async (kernels) => {
   const size = { rows: 2, time: 7, heads: 2, kvHeads: 1, headDim: 4 };
   const { rows, time, heads, kvHeads, headDim } = size;
   const [q, k, v] = [
@@ -146,6 +149,7 @@ test('attention against a cache, in pieces, equals attention over the whole, bit
     },
   });
   const out = await runOp({
+    kernels,
     inputs: {
       ...piece(0, 4),
       ...piece(4, 7),

@@ -3,10 +3,12 @@
 import cacheCode from '../../../shaders/attention/cache_write.wgsl?raw';
 import ropeCode from '../../../shaders/attention/rope.wgsl?raw';
 import { defineKernel } from '../../gpu/kernel.ts';
+import { blank, type Family, run, sample } from '../../graph/family.ts';
 import type { Recorder } from '../../graph/recorder.ts';
 import { type Tensor, tensor } from '../../graph/tensor.ts';
 import { invariant } from '../../util/error.ts';
-import { attentionKernels } from './generator.ts';
+import type { Attention, Heads } from './case.ts';
+import { thread } from './thread.ts';
 
 const ropeKernel = defineKernel('rope', ropeCode);
 const cacheKernel = defineKernel('cache_write', cacheCode);
@@ -56,12 +58,29 @@ export function rope(
   });
 }
 
-/** Sizes of an attention. */
-export interface Heads {
-  heads: number; // H
-  kvHeads: number; // G
-  headDim: number; // D
-}
+export const attentions: Family<Attention> = {
+  name: 'attention',
+  variants: [thread],
+  bench: () => {
+    const [rows, time, size] = [1, 512, { heads: 9, kvHeads: 3, headDim: 64 }];
+    const [wide, narrow] = [size.heads * size.headDim, size.kvHeads * size.headDim];
+    const order = Uint32Array.from({ length: time }, (_, t) => t);
+    const positions = tensor('positions', [time], { kind: 'state', dtype: 'u32', data: order });
+    const [q, o, d_o] = ['q', 'o', 'd_o'].map((name) => sample(name, time, wide));
+    const [k, v] = ['k', 'v'].map((name) => sample(name, time, narrow));
+    const [d_k, d_v] = ['d_k', 'd_v'].map((name) => blank(name, time, narrow));
+    const d_q = blank('d_q', time, wide);
+    const softmax = sample('softmax', size.heads * time, 2);
+    const c = { rows, time, capacity: time, cached: false, size, positions, q, k, v, softmax };
+    const out = blank('out', time, wide);
+    const gradients = { d_o, d_q, d_k, d_v };
+    return [
+      { name: 'forward', c: { ...c, o: out }, out: [out] },
+      { name: 'backward', c: { ...c, o, gradients }, out: [d_q, d_k, d_v] },
+    ];
+  },
+  key: ({ gradients }) => (gradients ? 'backward' : 'forward'),
+};
 
 /**
  * softmax(q kᵀ/√D + causal mask within each document) v with H/G query heads to a key–value head.
@@ -80,46 +99,27 @@ export function attention(
   cache?: { keys: Tensor; values: Tensor },
 ): Tensor {
   const { heads, kvHeads, headDim } = size;
-  const tokens = span.rows * span.time;
-  const kernels = attentionKernels(headDim);
-  const o = tensor(`attention ${q.name}`, [tokens, heads * headDim], {
-    requiresGrad: q.requiresGrad || k.requiresGrad || v.requiresGrad,
-  });
-  const softmax = tensor(`softmax ${q.name}`, [span.rows * heads * span.time, 2]);
-  const { positions } = span;
-  const capacity = cache ? cache.keys.shape[1] : span.time;
-  const params = {
-    rows: span.rows,
-    time: span.time,
-    capacity,
-    heads,
-    kv_heads: kvHeads,
-    cached: cache ? 1 : 0,
-    scale: 1 / Math.sqrt(headDim),
-  };
-  for (const [x, into] of cache
-    ? ([
-        [k, cache.keys],
-        [v, cache.values],
-      ] as const)
-    : []) {
-    const width = kvHeads * headDim;
+  const { rows, time, positions } = span;
+  const tokens = rows * time;
+  const width = kvHeads * headDim;
+  const capacity = cache ? cache.keys.shape[1] : time;
+  const append = (x: Tensor, into: Tensor) =>
     rec.launch({
       kernel: cacheKernel,
       tensors: { x, positions, cache: into },
-      params: { tokens, time: span.time, capacity, width },
+      params: { tokens, time, capacity, width },
       workgroups: Math.ceil((tokens * width) / 64),
     });
+  if (cache) {
+    append(k, cache.keys);
+    append(v, cache.values);
   }
-  const queries = Math.ceil((tokens * heads) / 32);
-  const pairs = tokens * heads * (capacity / 2);
-  rec.launch({
-    kernel: kernels.forward,
-    tensors: { q, k: cache?.keys ?? k, v: cache?.values ?? v, positions, o, softmax },
-    params,
-    workgroups: queries,
-    flops: 4 * pairs * headDim,
+  const o = tensor(`attention ${q.name}`, [tokens, heads * headDim], {
+    requiresGrad: q.requiresGrad || k.requiresGrad || v.requiresGrad,
   });
+  const softmax = tensor(`softmax ${q.name}`, [rows * heads * time, 2]);
+  const pass = { rows, time, capacity, cached: Boolean(cache), size, positions, q, o, softmax };
+  run(rec, attentions, { ...pass, k: cache?.keys ?? k, v: cache?.values ?? v });
   rec.onBackward(() => {
     invariant(!cache, 'attention against a cache has no backward');
     const d_o = rec.gradOf(o);
@@ -129,20 +129,8 @@ export function attention(
       !(dq.accumulate || dk.accumulate || dv.accumulate),
       'attention operands have one reader',
     );
-    rec.launch({
-      kernel: kernels.backwardQuery,
-      tensors: { q, k, v, o, d_o, positions, softmax, d_q: dq.grad },
-      params,
-      workgroups: queries,
-      flops: 6 * pairs * headDim,
-    });
-    rec.launch({
-      kernel: kernels.backwardKey,
-      tensors: { q, k, v, d_o, positions, softmax, d_k: dk.grad, d_v: dv.grad },
-      params,
-      workgroups: Math.ceil((tokens * kvHeads) / 32),
-      flops: 8 * pairs * headDim,
-    });
+    const gradients = { d_o, d_q: dq.grad, d_k: dk.grad, d_v: dv.grad };
+    run(rec, attentions, { ...pass, k, v, gradients });
   });
   return o;
 }

@@ -3,10 +3,10 @@
 import { expect, test } from 'vitest';
 import { SMOLLM2_135M } from '../../bench/shapes.ts';
 import { randomModel } from '../../bench/step.ts';
-import { defaultVariants } from '../../gpu/variants.ts';
 import { Generator, generate, recordGeneration } from '../../model/generate.ts';
 import type { LoadedModel } from '../../model/load.ts';
 import { symbolicWeights } from '../../model/weights.ts';
+import { defaultVariants } from '../../ops/families.ts';
 import {
   parseRunConfig,
   type RunConfig,

@@ -1,6 +1,8 @@
 // What is chosen to fit the memory, and what is said where nothing fits; no GPU.
+
 import { expect, test } from 'vitest';
 import { QWEN25_05B, SMOLLM2_135M } from '../../bench/shapes.ts';
+import { imagined } from '../../gpu/variants.ts';
 import type { ModelConfig } from '../../model/config.ts';
 import { symbolicWeights } from '../../model/weights.ts';
 import {
@@ -26,7 +28,7 @@ const nano: ModelConfig = {
 const modelOf = (config: ModelConfig, maxBinding?: number) => ({
   config,
   weights: symbolicWeights(config, () => 'bf16', maxBinding),
-  variants: { product: 'register', rows: 'thread' } as const,
+  variants: imagined(),
 });
 const binding = 2 ** 31;
 

@@ -1,7 +1,9 @@
 // The bill of the settings on the page: stages, what is chosen, what cannot be, and that rows are
 // asked for once a dataset.
+
 import { expect, test, vi } from 'vitest';
 import { SHAPES, SMOLLM2_135M } from '../../bench/shapes.ts';
+import { imagined } from '../../gpu/variants.ts';
 import { symbolicWeights } from '../../model/weights.ts';
 import type { RunConfigInput } from '../../settings/run-config.ts';
 import { SUGGESTIONS } from '../../ui/model/suggestions.ts';
@@ -20,7 +22,7 @@ const config = {
 const model = {
   config,
   weights: symbolicWeights(config, () => 'bf16'),
-  variants: { product: 'register', rows: 'thread' } as const,
+  variants: imagined(),
   gpu: { maxBinding: 2 ** 31, device: { limits: { maxBufferSize: 2 ** 31 } } },
 };
 const settings: RunConfigInput = {

@@ -3,6 +3,7 @@
 
 import { SHAPES } from '../../bench/shapes.ts';
 import type { Gpu } from '../../gpu/device.ts';
+import { imagined } from '../../gpu/variants.ts';
 import { bytesOf } from '../../graph/tensor.ts';
 import { parseModelConfig } from '../../model/config.ts';
 import type { LoadedModel, SymbolicModel } from '../../model/load.ts';
@@ -101,7 +102,7 @@ function symbolicModel(what: string | ModelToCome, maxBinding: number): Symbolic
   return {
     config,
     weights: isHalf ? half : weights('f32'),
-    variants: { product: 'register', rows: 'thread' },
+    variants: imagined(),
   };
 }
 

@@ -3,9 +3,10 @@
 import { expect, test } from 'vitest';
 import { SHAPES } from '../../bench/shapes.ts';
 import { kernelKey } from '../../gpu/kernel.ts';
-import type { Variants } from '../../gpu/variants.ts';
+import { imagined } from '../../gpu/variants.ts';
 import { recordGeneration } from '../../model/generate.ts';
 import { symbolicWeights } from '../../model/weights.ts';
+import { parseChoice } from '../../ops/families.ts';
 import { answerKernels } from './loading.ts';
 
 const demo = {
@@ -25,8 +26,8 @@ const models = {
 };
 
 for (const [name, config] of Object.entries(models)) {
-  test.each(['subgroup', 'register', 'tile'] as const)(`${name}: %s`, (product) => {
-    const variants: Variants = { product, rows: product === 'tile' ? 'workgroup' : 'thread' };
+  test.each(['gpu', 'cpu', 'register'])(`${name}: %s kernels`, (kernels) => {
+    const variants = imagined(parseChoice(kernels, 'kernels'));
     const model = { config, weights: symbolicWeights(config, () => 'f16'), variants };
     const ahead = answerKernels(model).map(kernelKey);
     expect(new Set(ahead).size).toBe(ahead.length);

@@ -1,8 +1,10 @@
 // Opening adapters again: the exported zip, a plain folder, and files that do not fit.
+
 import { unzipSync, zipSync } from 'fflate';
 import { expect, test } from 'vitest';
 import { layoutAdapter } from '../../adapters/layout.ts';
 import { siteDims, uniformAllocation } from '../../allocation/allocation.ts';
+import { imagined } from '../../gpu/variants.ts';
 import { parseModelConfig } from '../../model/config.ts';
 import { parseRunConfig } from '../../settings/run-config.ts';
 import { openAdapter } from './open-adapter.ts';
@@ -36,7 +38,7 @@ const layout = layoutAdapter(
 );
 const values = Float32Array.from({ length: layout.store.size }, (_, i) => Math.sin(i));
 const { zip } = await packageAdapter({
-  model: { ...model, variants: { product: 'tile', rows: 'workgroup' } },
+  model: { ...model, variants: imagined() },
   layout,
   values,
   config,

@@ -1,9 +1,11 @@
 // The zip of an adapter: what is in it, and that a difference is found.
+
 import { strFromU8, unzipSync } from 'fflate';
 import { expect, test, vi } from 'vitest';
 import { layoutAdapter } from '../../adapters/layout.ts';
 import { siteDims, uniformAllocation } from '../../allocation/allocation.ts';
 import * as files from '../../files/adapter-files.ts';
+import { imagined } from '../../gpu/variants.ts';
 import { parseModelConfig } from '../../model/config.ts';
 import { parseRunConfig } from '../../settings/run-config.ts';
 import { type Package, packageAdapter } from './package-adapter.ts';
@@ -39,7 +41,7 @@ function makePackage(method: 'lora' | 'lora-moe'): Package {
   const layout = layoutAdapter({ ...run.adapter, allocation }, 1, siteDims(config));
   const values = Float32Array.from({ length: layout.store.size }, (_, i) => Math.sin(i));
   return {
-    model: { name: 'some/model', config, variants: { product: 'tile', rows: 'workgroup' } },
+    model: { name: 'some/model', config, variants: imagined({ product: 'tile' }) },
     layout,
     values,
     config: run,

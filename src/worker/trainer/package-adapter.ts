@@ -48,7 +48,7 @@ export async function packageAdapter({
   ))
     contents[folder + name] = data;
   contents['config.json'] = strToU8(
-    `${JSON.stringify({ ...config, model: model.name, kernels: model.variants, stepsDone: step }, null, 2)}\n`,
+    `${JSON.stringify({ ...config, model: model.name, kernels: model.variants.names, stepsDone: step }, null, 2)}\n`,
   );
   contents['metrics.jsonl'] = strToU8(metrics.map((line) => `${JSON.stringify(line)}\n`).join(''));
   if (allocation)

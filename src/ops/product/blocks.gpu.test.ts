@@ -1,11 +1,11 @@
 // Products with GGUF's block types against float64: forward and input gradient, every variant,
 // sizes odd where a block allows it.
 import { expect, test } from 'vitest';
-import { matmul } from '../../reference/linear.ts';
+import { matmul } from '../../reference/product.ts';
 import { blockTypes, randomBlocks } from '../../testing/blocks.ts';
-import { allVariants, expectClose, runOp, values } from '../../testing/gpu.ts';
+import { expectClose, runOp, testVariants, values } from '../../testing/gpu.ts';
 import { blockFormats } from '../../util/blocks.ts';
-import { product } from './product.ts';
+import { product, products } from './product.ts';
 
 for (const type of blockTypes) {
   const width = 3 * blockFormats[type].elements;
@@ -17,7 +17,8 @@ for (const type of blockTypes) {
     { right: 'col' as const, m: 5, rows: 24 },
   ];
   for (const { right, m, rows } of cases) {
-    test(`${type} ${right === 'row' ? 'forward' : 'input gradient'} ${m}×${rows}×${width}`, async () => {
+    const title = `${type} ${right === 'row' ? 'forward' : 'input gradient'} ${m}×${rows}×${width}`;
+    testVariants(products, title, async (kernels) => {
       const [n, k] = right === 'row' ? [rows, width] : [width, rows];
       const { words, values: w } = randomBlocks(type, 1, (rows + 1) * width);
       const a = values(2, m * k);
@@ -38,37 +39,35 @@ for (const type of blockTypes) {
         (q, j) => b2[q * n + j],
       );
       const want = first.map((v, i) => v + second[i] + bias[i % n]);
-      for (const variants of await allVariants()) {
-        const out = await runOp({
-          variants,
-          inputs: {
-            a: { shape: [m, k], data: a },
-            w: { shape: [rows + 1, width], data: words, dtype: type },
-            a2: { shape: [m, k2], data: a2 },
-            b2: { shape: [k2, n], data: b2 },
-            bias: { shape: [n], data: bias },
-            c: { shape: [m, n], data: new Float32Array(m * n) },
-          },
-          record: (rec, t) => {
-            product(rec, {
-              m,
-              n,
-              k,
-              left: { tensor: t.a, stride: k, order: 'row' },
-              right: { tensor: t.w, start: width, stride: width, order: right },
-              second: {
-                k: k2,
-                left: { tensor: t.a2, stride: k2 },
-                right: { tensor: t.b2, stride: n, order: 'col' },
-              },
-              bias: t.bias,
-              out: { tensor: t.c, stride: n },
-            });
-            return { c: t.c };
-          },
-        });
-        expectClose(out.c, want, 1e-6, variants.product);
-      }
+      const out = await runOp({
+        kernels,
+        inputs: {
+          a: { shape: [m, k], data: a },
+          w: { shape: [rows + 1, width], data: words, dtype: type },
+          a2: { shape: [m, k2], data: a2 },
+          b2: { shape: [k2, n], data: b2 },
+          bias: { shape: [n], data: bias },
+          c: { shape: [m, n], data: new Float32Array(m * n) },
+        },
+        record: (rec, t) => {
+          product(rec, {
+            m,
+            n,
+            k,
+            left: { tensor: t.a, stride: k, order: 'row' },
+            right: { tensor: t.w, start: width, stride: width, order: right },
+            second: {
+              k: k2,
+              left: { tensor: t.a2, stride: k2 },
+              right: { tensor: t.b2, stride: n, order: 'col' },
+            },
+            bias: t.bias,
+            out: { tensor: t.c, stride: n },
+          });
+          return { c: t.c };
+        },
+      });
+      expectClose(out.c, want, 1e-6);
     });
   }
 }

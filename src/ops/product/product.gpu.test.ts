@@ -1,11 +1,11 @@
 // Products against float64: every variant, layout, packing and epilogue, at odd sizes.
 import { expect, test } from 'vitest';
 import { tensor } from '../../graph/tensor.ts';
-import { matmul } from '../../reference/linear.ts';
-import { allVariants, expectClose, runOp, values } from '../../testing/gpu.ts';
+import { matmul } from '../../reference/product.ts';
+import { expectClose, runOp, testVariants, values } from '../../testing/gpu.ts';
 import { bf16ArrayToF32, f16ArrayToF32, f32ArrayToBf16, f32ArrayToF16 } from '../../util/f16.ts';
 import type { Packing } from './packing.ts';
-import { product } from './product.ts';
+import { product, products } from './product.ts';
 
 const pack = (
   data: Float32Array,
@@ -146,7 +146,7 @@ const cases: {
 
 for (const c of cases) {
   const name = `product ${c.left} ${c.right}${c.second ? ` + ${c.second}` : ''}${c.bias ? ' + bias' : ''} ${c.packing} ${c.m}×${c.n}×${c.k}`;
-  test(name, async () => {
+  testVariants(products, name, async (kernels) => {
     const [k2, start, pad] = c.aligned ? [12, 4, 4] : [7, 2, 2];
     const pad2 = c.aligned ? 4 : 1;
     const strideOf = (order: 'row' | 'col', outer: number, inner: number) =>
@@ -192,42 +192,40 @@ for (const c of cases) {
           want[m * ldc + n] = value + (accumulate ? before[m * ldc + n] : 0);
         }
       }
-      for (const variants of await allVariants()) {
-        const out = await runOp({
-          variants,
-          inputs: {
-            a: { shape: [a.length], data: a },
-            b: { shape: [b.length], data: bData, dtype: c.packing },
-            a2: { shape: [a2.length], data: a2 },
-            b2: { shape: [b2.length], data: b2 },
-            bias: { shape: [c.n], data: bias },
-            c: { shape: [c.m * ldc], data: before },
-          },
-          record: (rec, t) => {
-            product(rec, {
-              m: c.m,
-              n: c.n,
-              k: c.k,
-              left: { tensor: t.a, start, stride: lda, order: c.left },
-              right: { tensor: t.b, start, stride: ldb, order: c.right },
-              alpha,
-              second: c.second
-                ? {
-                    k: k2,
-                    left: { tensor: t.a2, stride: k2 + pad2 },
-                    right: { tensor: t.b2, stride: ldb2, order: c.second },
-                    alpha: alpha2,
-                  }
-                : undefined,
-              bias: c.bias ? t.bias : undefined,
-              out: { tensor: t.c, stride: ldc },
-              accumulate,
-            });
-            return { c: t.c };
-          },
-        });
-        expectClose(out.c, want, 1e-6, `${variants.product}, accumulate ${accumulate}`);
-      }
+      const out = await runOp({
+        kernels,
+        inputs: {
+          a: { shape: [a.length], data: a },
+          b: { shape: [b.length], data: bData, dtype: c.packing },
+          a2: { shape: [a2.length], data: a2 },
+          b2: { shape: [b2.length], data: b2 },
+          bias: { shape: [c.n], data: bias },
+          c: { shape: [c.m * ldc], data: before },
+        },
+        record: (rec, t) => {
+          product(rec, {
+            m: c.m,
+            n: c.n,
+            k: c.k,
+            left: { tensor: t.a, start, stride: lda, order: c.left },
+            right: { tensor: t.b, start, stride: ldb, order: c.right },
+            alpha,
+            second: c.second
+              ? {
+                  k: k2,
+                  left: { tensor: t.a2, stride: k2 + pad2 },
+                  right: { tensor: t.b2, stride: ldb2, order: c.second },
+                  alpha: alpha2,
+                }
+              : undefined,
+            bias: c.bias ? t.bias : undefined,
+            out: { tensor: t.c, stride: ldc },
+            accumulate,
+          });
+          return { c: t.c };
+        },
+      });
+      expectClose(out.c, want, 1e-6, `accumulate ${accumulate}`);
     }
   });
 }

@@ -1,4 +1,4 @@
-// Matrix products in float64, as plain loops: the specification of src/ops/linear.
+// Matrix products in float64, as plain loops: the specification of src/ops/product.
 
 /** C (M, N) = A·B with element functions a(m, k) and b(k, n). */
 export function matmul(

@@ -1,0 +1,119 @@
+// Timing the variants of a family, and choosing among them by what was measured.
+import { idle, readF32 } from '../gpu/buffers.ts';
+import type { Gpu } from '../gpu/device.ts';
+import { type Bench, classOf, type Family, type Variant } from './family.ts';
+import { Memory, Program } from './program.ts';
+import { operandsOf, Recorder } from './recorder.ts';
+
+/** A variant must be this much faster than the preferred one to replace it. */
+const MARGIN = 1.2;
+/** Milliseconds that one submit should take: waiting for it costs up to two. */
+const WORK = 20;
+const MOST_REPEATS = 2048;
+/** Largest relative difference from the first variant. */
+const TOLERANCE = 1e-3;
+
+/** Uses a program that records a case `repeats` times. */
+async function withProgram<C, T>(
+  gpu: Gpu,
+  variant: Variant<C>,
+  { c }: Bench<C>,
+  repeats: number,
+  use: (program: Program) => Promise<T>,
+): Promise<T> {
+  const memory = new Memory(gpu);
+  try {
+    const rec = new Recorder({ device: gpu, names: {} }, false);
+    for (let i = 0; i < repeats; i++) variant.record(rec, c);
+    const states = rec.commands.flatMap(operandsOf).filter((t) => t.kind === 'state');
+    for (const t of new Set(states)) memory.allocate(t);
+    const program = await Program.compile(rec, memory);
+    try {
+      return await use(program);
+    } finally {
+      program.destroy();
+    }
+  } finally {
+    memory.destroy();
+  }
+}
+
+/**
+ * Milliseconds of one run of a case: the best of up to three submits, each of so many runs that they, and
+ * not the waiting for them, are what is timed. Timestamps are not used: browsers round them.
+ */
+export async function timeCase<C>(
+  gpu: Gpu,
+  variant: Variant<C>,
+  bench: Bench<C>,
+): Promise<{ milliseconds: number; gflops: number }> {
+  let repeats = 1;
+  for (;;) {
+    const { best, flops } = await withProgram(gpu, variant, bench, repeats, async (program) => {
+      let best = Number.POSITIVE_INFINITY;
+      let spent = 0;
+      for (let i = 0; i < 2 || (i < 4 && spent < 10 * WORK); i++) {
+        const start = performance.now();
+        program.replay({ flopsPerSubmit: Number.POSITIVE_INFINITY });
+        await idle(gpu.device.queue.onSubmittedWorkDone().then(() => undefined));
+        const time = performance.now() - start;
+        spent += time;
+        // The first one warms up.
+        if (i > 0) best = Math.min(best, time);
+      }
+      return { best, flops: program.flops };
+    });
+    if (best >= WORK || repeats === MOST_REPEATS)
+      return { milliseconds: best / repeats, gflops: flops / best / 1e6 };
+    repeats = Math.min(MOST_REPEATS, Math.ceil((1.5 * WORK * repeats) / best));
+  }
+}
+
+/** What a variant writes in a case. */
+const outputs = <C>(gpu: Gpu, variant: Variant<C>, bench: Bench<C>): Promise<Float32Array[]> =>
+  withProgram(gpu, variant, bench, 1, (program) => {
+    program.replay();
+    return Promise.all(bench.out.map((t) => readF32(gpu, program.bufferOf(t))));
+  });
+
+function isClose(got: Float32Array, want: Float32Array): boolean {
+  let [difference, norm] = [0, 0];
+  want.forEach((w, i) => {
+    difference += (got[i] - w) ** 2;
+    norm += w ** 2;
+  });
+  return difference <= TOLERANCE ** 2 * norm;
+}
+
+/**
+ * For each class of a family's cases, the variant that is right and faster than `preferred` by a
+ * clear margin; classes without one are left out.
+ */
+export async function tune<C>(
+  gpu: Gpu,
+  family: Family<C>,
+  preferred: string,
+): Promise<Record<string, string>> {
+  const times = new Map<string, Map<string, number>>();
+  for (const bench of family.bench()) {
+    const able = family.variants.filter((v) => v.can(gpu, bench.c));
+    if (able.length < 2) continue;
+    const want = await outputs(gpu, able[0], bench);
+    const sums = times.get(classOf(family, bench.c)) ?? new Map<string, number>();
+    for (const variant of able) {
+      const got = await outputs(gpu, variant, bench);
+      const right = got.every((values, i) => isClose(values, want[i]));
+      const time = right
+        ? (await timeCase(gpu, variant, bench)).milliseconds
+        : Number.POSITIVE_INFINITY;
+      sums.set(variant.name, (sums.get(variant.name) ?? 0) + time);
+    }
+    times.set(classOf(family, bench.c), sums);
+  }
+  const chosen: Record<string, string> = {};
+  for (const [key, sums] of times) {
+    const [name, best] = [...sums].reduce((a, b) => (b[1] < a[1] ? b : a));
+    if (best * MARGIN < (sums.get(preferred) ?? Number.POSITIVE_INFINITY)) chosen[key] = name;
+  }
+  return chosen;
+}

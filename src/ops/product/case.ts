@@ -1,0 +1,64 @@
+// What a product multiplies, and the params of its kernels.
+import type { Tensor } from '../../graph/tensor.ts';
+
+/**
+ * A matrix inside a tensor: first element and the distance between its stored rows, both in
+ * elements.
+ */
+export interface Matrix {
+  tensor: Tensor;
+  start?: number;
+  stride: number;
+}
+
+/** A matrix stored by its rows (outer, K), or by columns (K, outer). */
+export interface Operand extends Matrix {
+  order: 'row' | 'col';
+}
+
+/** A product's operands; (M, K)·(K, N) whatever the storage. */
+export interface Product {
+  m: number;
+  n: number;
+  k: number;
+  /** `row`: stored (M, K); `col`: stored (K, M). */
+  left: Operand;
+  /** `row`: stored (N, K); `col`: stored (K, N). */
+  right: Operand;
+  alpha?: number;
+  /** A second pair, left stored (M, K₂), right in f32. */
+  second?: { k: number; left: Matrix; right: Operand; alpha?: number };
+  bias?: Tensor;
+  out: Matrix;
+  accumulate?: 0 | 1;
+  label?: string;
+}
+
+/** Params that every product kernel has. */
+export const productParams = (p: Product): Record<string, number> => ({
+  m: p.m,
+  n: p.n,
+  k: p.k,
+  a_start: p.left.start ?? 0,
+  lda: p.left.stride,
+  b_start: p.right.start ?? 0,
+  ldb: p.right.stride,
+  c_start: p.out.start ?? 0,
+  ldc: p.out.stride,
+  alpha: p.alpha ?? 1,
+  accumulate: p.accumulate ?? 0,
+});
+
+/** Params of its second pair; K₂ is 0 where there is none. */
+export const secondParams = ({ second }: Product): Record<string, number> => ({
+  k2: second?.k ?? 0,
+  a2_start: second?.left.start ?? 0,
+  lda2: second?.left.stride ?? 0,
+  b2_start: second?.right.start ?? 0,
+  ldb2: second?.right.stride ?? 0,
+  alpha2: second?.alpha ?? 1,
+});
+
+/** Multiplications and additions. */
+export const productFlops = ({ m, n, k, second }: Product): number =>
+  2 * m * n * (k + (second?.k ?? 0));

@@ -1,0 +1,72 @@
+// Records a matrix product C = α·A·B (+ α₂·A₂·B₂) (+ bias), with optional accumulation, in the
+// run's variant.
+import { blank, type Family, run, sample } from '../../graph/family.ts';
+import type { Recorder } from '../../graph/recorder.ts';
+import { sizeOf } from '../../graph/tensor.ts';
+import { blockFormats, isBlockType } from '../../util/blocks.ts';
+import { invariant } from '../../util/error.ts';
+import type { Matrix, Product } from './case.ts';
+
+import { tile } from './tile.ts';
+import { unrolled } from './unrolled/unrolled.ts';
+
+export type { Matrix, Product } from './case.ts';
+
+/** Products worth timing, at SmolLM2-135M's sizes: forward, input gradient, and LoRA's thin ones. */
+const BENCH = [
+  ['x·Wᵀ', 512, 1536, 576, 'row', 'row'],
+  ['dy·W', 512, 576, 1536, 'row', 'col'],
+  ['x·Aᵀ', 512, 64, 576, 'row', 'row'],
+  ['hᵀ·x', 64, 576, 512, 'col', 'col'],
+] as const;
+
+export const products: Family<Product> = {
+  name: 'product',
+  variants: [
+    tile,
+    unrolled('register', false),
+    unrolled('subgroup', true), // rows shared by quads
+  ],
+  bench: () =>
+    BENCH.map(([name, m, n, k, left, right]) => {
+      const matrix = (label: string, order: 'row' | 'col', outer: number) => {
+        const shape = order === 'row' ? [outer, k] : [k, outer];
+        return { tensor: sample(label, ...shape), stride: shape[1], order };
+      };
+      const c = blank('c', m, n);
+      const out = { tensor: c, stride: n };
+      const [a, b] = [matrix('a', left, m), matrix('b', right, n)];
+      return { name, c: { m, n, k, left: a, right: b, out }, out: [c] };
+    }),
+  key: (p) => (p.left.order === 'col' ? 'weights' : p.n <= 64 ? 'narrow' : 'wide'),
+};
+
+/**
+ * Appends a product. The order of summation depends on K, strides and variant alone, never on M.
+ * Packed 16-bit operands need an even K (`row`) or N (`col`) and an even stride; operands in blocks
+ * need whole ones.
+ */
+export function product(rec: Recorder, p: Product): void {
+  const { m, n, k, left, right, second, out } = p;
+  const packing = right.tensor.dtype;
+  invariant(packing !== 'u32', `${right.tensor.name} is no matrix`);
+  const unit = isBlockType(packing) ? blockFormats[packing].elements : packing === 'f32' ? 1 : 2;
+  const start = isBlockType(packing) ? (right.start ?? 0) : 0;
+  invariant(
+    [right.order === 'row' ? k : n, right.stride, start].every((v) => v % unit === 0),
+    `${right.tensor.name}: part of a packed unit of ${unit}`,
+  );
+  const check = (x: Matrix & { order?: 'row' | 'col' }, outer: number, inner: number) => {
+    const [rows, width] = x.order === 'col' ? [inner, outer] : [outer, inner];
+    const reach = (x.start ?? 0) + (rows - 1) * x.stride + width;
+    invariant(reach <= sizeOf(x.tensor), `product reads past ${x.tensor.name}`);
+  };
+  check(left, m, k);
+  check(right, n, k);
+  check(out, m, n);
+  if (second) {
+    check(second.left, m, second.k);
+    check(second.right, n, second.k);
+  }
+  run(rec, products, p);
+}

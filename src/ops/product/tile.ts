@@ -1,0 +1,46 @@
+// Products in 64 × 64 tiles of workgroup memory: for GPUs, and for any product anywhere.
+import code from '../../../shaders/product/tile.wgsl?raw';
+import { defineKernel, kernelNamed } from '../../gpu/kernel.ts';
+import type { Variant } from '../../graph/family.ts';
+import { isBlockType } from '../../util/blocks.ts';
+import { type Product, productFlops, productParams, secondParams } from './case.ts';
+
+const TILE = 64;
+
+export const tile: Variant<Product> = {
+  name: 'tile',
+  can: () => true,
+  record: (rec, p) => {
+    const { left, right, second, bias, out } = p;
+    const packing = right.tensor.dtype;
+    const plus = second ? `+${second.right.order}` : '';
+    const name = `product_${left.order}_${right.order}${plus}_${packing}_tile`;
+    const kernel = kernelNamed(name, () =>
+      defineKernel(name, code, {
+        uses: [`packing/${packing}`],
+        constants: {
+          a_by_rows: Number(left.order === 'row'),
+          b_by_rows: Number(right.order === 'row'),
+          b2_by_rows: Number(second?.right.order !== 'col'),
+          b_by_fours: Number(isBlockType(packing)),
+        },
+      }),
+    );
+    rec.launch({
+      kernel,
+      // What is missing is not read.
+      tensors: {
+        a: left.tensor,
+        b: right.tensor,
+        a2: (second?.left ?? left).tensor,
+        b2: (second?.right ?? right).tensor,
+        bias: bias ?? left.tensor,
+        c: out.tensor,
+      },
+      params: { ...productParams(p), ...secondParams(p), has_bias: bias ? 1 : 0 },
+      workgroups: [Math.ceil(p.m / TILE), Math.ceil(p.n / TILE), 1],
+      flops: productFlops(p),
+      label: p.label,
+    });
+  },
+};

@@ -1,0 +1,86 @@
+// Products for software renderers: a thread keeps a block of C in registers, alone or in 4-lane
+// subgroups whose lanes share their rows by broadcast.
+import { defineKernel, kernelNamed } from '../../../gpu/kernel.ts';
+import type { Variant } from '../../../graph/family.ts';
+import type { Tensor } from '../../../graph/tensor.ts';
+import { isBlockType } from '../../../util/blocks.ts';
+import { type Operand, type Product, productFlops, productParams, secondParams } from '../case.ts';
+import type { Packing } from '../packing.ts';
+import type { Block } from './body.ts';
+import { type Form, threadsOf, unrolledText } from './text.ts';
+
+/**
+ * Register blocks, measured (docs/bench.md): large ones are faster and slower to compile, so small
+ * products take small ones.
+ */
+function blockFor(shared: boolean, { m, n, k }: Product): Block {
+  const flops = 2 * m * n * k;
+  if (flops < 4e6) return { rows: 16, columns: 4 };
+  return { rows: 16, columns: shared && flops >= 5e7 ? 16 : 8 };
+}
+
+const byFours = (...sizes: (number | undefined)[]): boolean => sizes.every((v = 0) => v % 4 === 0);
+
+/** Whether a pair of operands can be read four elements at a time. */
+const vectorisable = ({ m, n }: Product, k: number, left: Operand, right: Operand): boolean =>
+  byFours(k, left.start, left.stride, right.start, right.stride) &&
+  byFours(left.order === 'col' ? m : 0, right.order === 'col' ? n : 0);
+
+function formOf(p: Product): Form {
+  const { left, right, second } = p;
+  return {
+    left: left.order,
+    right: right.order,
+    packing: right.tensor.dtype as Packing,
+    second: second?.right.order ?? null,
+    bias: Boolean(p.bias),
+    vector: vectorisable(p, p.k, left, right),
+    vector2: second
+      ? vectorisable(p, second.k, { ...second.left, order: 'row' }, second.right)
+      : false,
+    vectorOut: byFours(p.n, p.out.start, p.out.stride),
+  };
+}
+
+function nameOf(variant: string, form: Form, { rows, columns }: Block): string {
+  const first = `${form.left}_${form.right}${form.vector ? '4' : ''}`;
+  const second = form.second ? `+${form.second}${form.vector2 ? '4' : ''}` : '';
+  const size = `${rows}x${columns}${form.vectorOut ? '' : '_unaligned'}`;
+  return `product_${first}${second}${form.bias ? '+bias' : ''}_${form.packing}_${variant}_${size}`;
+}
+
+/** @param shared whether four lanes share their rows, which needs subgroups of a quad at least */
+export const unrolled = (name: string, shared: boolean): Variant<Product> => ({
+  name,
+  can: ({ subgroup }, p) =>
+    (!shared || subgroup !== null) &&
+    (!isBlockType(p.right.tensor.dtype) ||
+      p.right.order === 'col' ||
+      vectorisable(p, p.k, p.left, p.right)),
+  record: (rec, p) => {
+    const [form, block] = [formOf(p), blockFor(shared, p)];
+    const kernelName = nameOf(name, form, block);
+    const kernel = kernelNamed(kernelName, () =>
+      defineKernel(kernelName, unrolledText(form, block, shared), {
+        uses: isBlockType(form.packing) ? [`packing/${form.packing}`] : [],
+      }),
+    );
+    const tensors: Record<string, Tensor> = {
+      a: p.left.tensor,
+      b: p.right.tensor,
+      c: p.out.tensor,
+    };
+    if (p.second) Object.assign(tensors, { a2: p.second.left.tensor, b2: p.second.right.tensor });
+    if (p.bias) tensors.bias = p.bias;
+    const width = threadsOf(shared) * block.columns;
+    rec.launch({
+      kernel,
+      tensors,
+      params: { ...productParams(p), ...(p.second && secondParams(p)) },
+      // Rows first: a block of weights stays in cache while all rows pass it.
+      workgroups: [Math.ceil(p.m / block.rows), Math.ceil(p.n / width), 1],
+      flops: productFlops(p),
+      label: p.label,
+    });
+  },
+});
