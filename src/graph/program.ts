@@ -43,7 +43,7 @@ export class Memory {
     for (const t of tensors) this.bound.set(t, owner.get(t));
   }
 
-  /** Makes and binds a buffer for a weight or state: with its data, or of zeros where it has none. */
+  /** Makes a buffer for a weight or state: with its data, or of zeros where it has none. */
   allocate(t: Tensor, category: Category = 'other'): GPUBuffer {
     const buffer = this.allocator.create(category, t.name, bytesOf(t));
     if (t.data) writeBuffer(this.gpu, buffer, t.data);
