@@ -23,15 +23,3 @@ test('an allocator frees what it and its children made, once each; the peak and 
   allocator.free(kept);
   expect(created.held).toBe(0);
 });
-
-test('a buffer that was adopted is freed by its new owner', () => {
-  const { allocator, created } = dryGpu();
-  const [a, b] = [allocator.child(), allocator.child()];
-  const buffer = allocator.create('cache', 'keys', 64);
-  a.adopt(buffer, allocator);
-  b.destroy();
-  allocator.free(buffer);
-  expect(created.held).toBe(64);
-  a.destroy();
-  expect(created.held).toBe(0);
-});

@@ -93,12 +93,6 @@ export class Allocator {
     return buffer;
   }
 
-  /** Takes a buffer over from another allocator. */
-  adopt(buffer: GPUBuffer, from: Allocator): void {
-    this.own.set(buffer, from.own.get(buffer) ?? 'other');
-    from.own.delete(buffer);
-  }
-
   /** Frees a buffer that it owns. */
   free(buffer: GPUBuffer): void {
     const category = this.own.get(buffer);

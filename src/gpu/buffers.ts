@@ -16,17 +16,6 @@ export function tooWide(
   );
 }
 
-/** A zero-filled storage buffer of at least `bytes` bytes, owned by the device until it is bound. */
-export const createBuffer = (gpu: Gpu, label: string, bytes: number): GPUBuffer =>
-  gpu.allocator.create('other', label, bytes);
-
-/** As `createBuffer`, holding `data`; odd lengths are padded with zeros to 4 bytes. */
-export function bufferOf(gpu: Gpu, label: string, data: ArrayBufferView): GPUBuffer {
-  const buffer = createBuffer(gpu, label, data.byteLength);
-  writeBuffer(gpu, buffer, data);
-  return buffer;
-}
-
 /** Writes `data` at byte `offset` of a buffer. */
 export function writeBuffer(gpu: Gpu, buffer: GPUBuffer, data: ArrayBufferView, offset = 0): void {
   const whole = data.byteLength & ~3;

@@ -23,7 +23,7 @@ export function fitSlots<S extends { size: number }>(
   return out;
 }
 
-/** Buffers for activations: the slot of each tensor, the bytes of each slot and its largest tensor. */
+/** Slots for activations: that of each tensor, and the bytes and largest tensor of each slot. */
 export interface Plan {
   slots: Map<Tensor, number>;
   slotBytes: number[];

@@ -22,7 +22,7 @@ export const STEP_BYTES = 64;
 
 /**
  * Buffers that several programs share: weights, states, parameters, the step uniform, and slots for
- * activations. It owns all that it makes or binds.
+ * activations. It owns all that it makes.
  */
 export class Memory {
   readonly allocator: Allocator;
@@ -38,19 +38,12 @@ export class Memory {
     this.step = this.allocator.create('other', 'step', STEP_BYTES, 'uniform');
   }
 
-  /** Gives a weight or state a buffer that the device owns until now. */
-  bind(t: Tensor, buffer: GPUBuffer): GPUBuffer {
-    this.allocator.adopt(buffer, this.gpu.allocator);
-    this.bound.set(t, buffer);
-    return buffer;
-  }
-
   /** Binds tensors to the buffers that another memory owns and frees. */
   share(tensors: Iterable<Tensor>, owner: Memory): void {
     for (const t of tensors) this.bound.set(t, owner.get(t));
   }
 
-  /** Makes and binds a buffer for a weight or state: with its data, or of zeros where it has none. */
+  /** Makes a buffer for a weight or state: with its data, or of zeros where it has none. */
   allocate(t: Tensor, category: Category = 'other'): GPUBuffer {
     const buffer = this.allocator.create(category, t.name, bytesOf(t));
     if (t.data) writeBuffer(this.gpu, buffer, t.data);

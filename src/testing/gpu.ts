@@ -1,6 +1,6 @@
 // One GPU device for a test file, in Node (Dawn) and in Chromium alike, and the runner of op cases.
 import { afterAll, expect, test } from 'vitest';
-import { bufferOf, readBuffer } from '../gpu/buffers.ts';
+import { readBuffer } from '../gpu/buffers.ts';
 import { createGpu, type Gpu } from '../gpu/device.ts';
 import type { Choice } from '../gpu/variants.ts';
 import type { Family } from '../graph/family.ts';
@@ -91,11 +91,12 @@ export async function runOp({
   const tensors = Object.fromEntries(
     Object.entries(inputs).map(([name, i]) => {
       const dtype = i.dtype ?? (i.data instanceof Uint32Array ? 'u32' : 'f32');
-      const gradient = i.gradient && tensor(`d ${name}`, i.shape, { kind: 'state' });
-      if (gradient) memory.bind(gradient, bufferOf(gpu, gradient.name, i.gradient!));
-      const requiresGrad = i.grad ?? true;
-      const t = tensor(name, i.shape, { kind: 'state', dtype, requiresGrad, gradient });
-      memory.bind(t, bufferOf(gpu, name, i.data));
+      const gradient =
+        i.gradient && tensor(`d ${name}`, i.shape, { kind: 'state', data: i.gradient });
+      if (gradient) memory.allocate(gradient);
+      const [requiresGrad, { data }] = [i.grad ?? true, i];
+      const t = tensor(name, i.shape, { kind: 'state', dtype, requiresGrad, gradient, data });
+      memory.allocate(t);
       return [name, t];
     }),
   );

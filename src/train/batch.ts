@@ -111,6 +111,12 @@ export function microBatch(rows: readonly Row[], shape: BatchShape): MicroBatch 
   return { ids, lengths, positions, index, targets, lossTokens: count, tokens };
 }
 
+/** Tokens of several micro-batches: those that carry loss, and all but padding. */
+export const tokensOf = (batches: readonly MicroBatch[]) => ({
+  lossTokens: batches.reduce((sum, b) => sum + b.lossTokens, 0),
+  tokens: batches.reduce((sum, b) => sum + b.tokens, 0),
+});
+
 /** Bytes of the step uniform (shaders/lib/step.wgsl); scalars left out are 0. */
 export function stepBytes(s: StepScalars, { beta1, beta2 }: AdamW = ADAMW): ArrayBuffer {
   const bytes = new DataView(new ArrayBuffer(STEP_BYTES));

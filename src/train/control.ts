@@ -43,7 +43,7 @@ export class RunControl {
     this.stops = 0;
   }
 
-  /** Waits while paused. Resolves with false once stopped. `onPause` is told as a wait begins and ends. */
+  /** Waits while paused; false once stopped. `onPause` is called as a wait begins and ends. */
   async gate(onPause: (paused: boolean) => void | Promise<void>): Promise<boolean> {
     while (this.waiting && !this.stopped) {
       await onPause(true);

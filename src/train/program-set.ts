@@ -98,7 +98,7 @@ export class ProgramSet<Name extends string> {
     return names.reduce((sum, name) => sum + (this.programs.get(name)?.flops ?? 0), 0);
   }
 
-  /** Reads `bytes` of a buffer, all by default, through the staging kept. Waits for the work before. */
+  /** Reads `bytes` of a buffer, all by default. Waits for the work before. */
   protected read(buffer: GPUBuffer, bytes = buffer.size): Promise<ArrayBuffer> {
     return readBuffer(this.model.gpu, buffer, 0, bytes, this.staging);
   }

@@ -33,9 +33,9 @@ export interface RunInput {
   /** Pauses the run, or stops the stage it is in; a stopped search is reviewed all the same. */
   control?: RunControl;
   /**
-   * Answers a search with the allocation to train with, or with null to end the run; by default with
-   * what was found, of adapter.parameters. Asked again where no training could begin with it, with
-   * that error; to throw it ends the run.
+   * Answers a search with the allocation to train with, or with null to end the run; by default
+   * with what was found, of adapter.parameters. Asked again, with the error, where no training could
+   * begin; to throw it ends the run.
    */
   review?: (found: Allocation, error?: unknown) => Allocation | null | Promise<Allocation | null>;
 }

@@ -41,7 +41,7 @@ export interface TrainingRecording<L extends AdapterLayout | null = AdapterLayou
   losses: Tensor;
 }
 
-/** Records `micro` and `update` where there is an adapter to train, and `evaluate`. Needs no GPU. */
+/** Records `evaluate`, and `micro` and `update` where there is an adapter to train. No GPU. */
 export function recordTraining<L extends AdapterLayout | null>(
   model: SymbolicModel,
   layout: L,
@@ -72,12 +72,11 @@ export function recordTraining<L extends AdapterLayout | null>(
 
 /** A model, an adapter (or none) and the programs of one batch shape. */
 export class Runtime extends ProgramSet<TrainingProgram> {
-  constructor(
-    model: LoadedModel,
-    private readonly recording: TrainingRecording,
-    share?: boolean,
-  ) {
+  private readonly losses: Tensor;
+
+  constructor(model: LoadedModel, recording: TrainingRecording, share?: boolean) {
     super(model, recording, share);
+    this.losses = recording.losses;
   }
 
   /** Records and compiles. Parameters must be allocated. */
@@ -108,7 +107,7 @@ export class Runtime extends ProgramSet<TrainingProgram> {
 
   /** Cross-entropy (targets) of an evaluation that nothing has followed. Waits for it. */
   async readLosses(): Promise<Float32Array> {
-    const buffer = this.programs.get('evaluate')!.bufferOf(this.recording.losses);
+    const buffer = this.programs.get('evaluate')!.bufferOf(this.losses);
     return new Float32Array(await this.read(buffer, this.shape.targets * 4));
   }
 }

@@ -83,7 +83,7 @@ export interface StageState {
 
 const PARTS = ['value', 'm', 'v'] as const satisfies (keyof ParamBuffers)[];
 
-/** A stage that has been set up: its parameters are on the device and can be used while it waits. */
+/** A stage that has been set up; its parameters are on the device and can be used meanwhile. */
 export abstract class Stage {
   protected readonly emit: (event: StageEvent) => void;
   protected readonly control: RunControl;
@@ -181,7 +181,7 @@ export abstract class Stage {
   }
 
   /**
-   * Reports an update from its statistics, or fails by figures that are not finite.
+   * Reports an update from its statistics, or fails by figures that are not finite: false then.
    * @param what names the step in that sentence, and `setting` the learning rate to lower
    * @param parts micro-batches of an update
    * @param balance the coefficient of the balance loss
@@ -197,7 +197,7 @@ export abstract class Stage {
       balance: number;
       total: number;
     },
-  ): void {
+  ): boolean {
     const ce = s[STATISTICS.crossEntropy] / lossTokens;
     const balance = s[STATISTICS.balance] / of.parts;
     const loss = ce + of.balance * balance;
@@ -206,12 +206,13 @@ export abstract class Stage {
       this.fail(
         `${of.what} gave a loss of ${loss} and a gradient norm of ${grad_norm}; no update was made from it. Lower ${of.setting} and start again.`,
       );
-      return;
+      return false;
     }
     const { stage, total } = of;
     const { seconds } = this.clock;
     const metrics = { stage, step, loss, ce, balance, lr, grad_norm, tokens, seconds };
     this.emit({ type: 'step', metrics, total });
+    return true;
   }
 
   /**

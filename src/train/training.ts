@@ -9,7 +9,7 @@ import type { LoadedModel } from '../model/load.ts';
 import type { TrainingConfig } from '../settings/run-config.ts';
 import { InputError, invariant } from '../util/error.ts';
 import { streamKey } from '../util/random.ts';
-import { microBatch, type Row, type Thrift } from './batch.ts';
+import { microBatch, type Row, type Thrift, tokensOf } from './batch.ts';
 import { meanLoss } from './evaluate.ts';
 import type { Bill } from './memory/bill.ts';
 import { type Choice, fitWithin, limitsOf, trainingNeed } from './memory/fit.ts';
@@ -94,12 +94,12 @@ export class TrainingStage extends Stage {
       'a search has found no allocation',
     );
     const need = trainingNeed(model, config, shapes, input.allocation);
-    const choice = fitWithin(need, limitsOf(model.gpu, config), input.thrift);
-    const { layout } = choice.recording;
+    const { recording, ...choice } = fitWithin(need, limitsOf(model.gpu, config), input.thrift);
+    const { layout } = recording;
     const values = input.init ? await input.init(layout) : initialValues(layout, seed);
     layout.store.allocate(model.gpu, values);
     try {
-      const runtime = await new Runtime(model, choice.recording).compile((done, total) =>
+      const runtime = await new Runtime(model, recording).compile((done, total) =>
         emit?.({ type: 'progress', task: 'Compiling kernels', done, total }),
       );
       return new TrainingStage(input, layout, runtime, lessons, steps, choice);
@@ -126,7 +126,7 @@ export class TrainingStage extends Stage {
     const { learningRate: rate } = this.config.train;
     this.runtime.clearStatistics();
     this.statistics = this.ring('step', this.runtime.sources[0], (step, s, routing) => {
-      this.reportUpdate(step, s, {
+      const fine = this.reportUpdate(step, s, {
         stage: 'train',
         what: `Step ${step.step}`,
         setting: `train.learningRate (${rate})`,
@@ -134,7 +134,8 @@ export class TrainingStage extends Stage {
         balance: this.config.adapter.balance,
         total: this.steps,
       });
-      this.emit({ type: 'routing', shares: routing.slice(0, this.layout.routedExperts) });
+      const shares = routing.slice(0, this.layout.routedExperts);
+      if (fine) this.emit({ type: 'routing', shares });
     });
   }
 
@@ -153,8 +154,7 @@ export class TrainingStage extends Stage {
         this.runtime.shape,
       ),
     );
-    const sum = (of: 'lossTokens' | 'tokens') => batches.reduce((total, b) => total + b[of], 0);
-    const [lossTokens, tokens] = [sum('lossTokens'), sum('tokens')];
+    const { lossTokens, tokens } = tokensOf(batches);
     const lr = learningRate(train, step, this.steps);
     const number = step + 1;
     const scalars = {
@@ -162,7 +162,7 @@ export class TrainingStage extends Stage {
       weightDecay: train.weightDecay,
       clipNorm: train.clipNorm ?? 0,
       inverseTokens: 1 / lossTokens,
-      balanceScale: this.config.adapter.balance / this.parts,
+      balanceScale: adapter.balance / this.parts,
       dropout: adapter.dropout,
       seed: streamKey(seed, 'dropout'),
       number,

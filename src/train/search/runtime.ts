@@ -13,6 +13,7 @@ import {
   type SearchOptions,
   type SearchProgram,
   type SearchRecording,
+  type SearchStates,
   UPPER_ADAMW,
   upperSteps,
 } from './programs.ts';
@@ -22,13 +23,14 @@ import {
  * allocated.
  */
 export class SearchRuntime extends ProgramSet<SearchProgram> {
+  private readonly options: SearchOptions;
+  private readonly named: SearchStates;
+  private readonly layout: SearchLayout;
   private pair = 0;
 
-  constructor(
-    model: LoadedModel,
-    private readonly recording: SearchRecording,
-  ) {
+  constructor(model: LoadedModel, recording: SearchRecording) {
     super(model, recording);
+    ({ options: this.options, named: this.named, layout: this.layout } = recording);
   }
 
   /** Records and compiles everything that the options need. Parameters must be allocated. */
@@ -49,10 +51,6 @@ export class SearchRuntime extends ProgramSet<SearchProgram> {
     this.writeLambda(budget === null ? cost : DUAL_START);
     this.refreshSizes();
     return this;
-  }
-
-  private get options(): SearchOptions {
-    return this.recording.options;
   }
 
   /**
@@ -126,22 +124,18 @@ export class SearchRuntime extends ProgramSet<SearchProgram> {
 
   /** Sets λ: when a search goes on from where another stood. */
   writeLambda(lambda: number): void {
-    writeBuffer(
-      this.model.gpu,
-      this.memory.get(this.recording.named.cost.cost),
-      Float32Array.of(lambda),
-    );
+    writeBuffer(this.model.gpu, this.memory.get(this.named.cost.cost), Float32Array.of(lambda));
   }
 
   /** The statistics of the last upper step. */
   async readUpperStatistics(): Promise<Float32Array> {
-    return new Float32Array(await this.read(this.memory.get(this.recording.named.noted)));
+    return new Float32Array(await this.read(this.memory.get(this.named.noted)));
   }
 
   /** λ, and the share of params(E_max, R_max) that is expected after the last upper step. */
   async readCost(): Promise<{ lambda: number; share: number }> {
     const [lambda, share] = new Float32Array(
-      await this.read(this.memory.get(this.recording.named.cost.cost)),
+      await this.read(this.memory.get(this.named.cost.cost)),
     );
     return { lambda, share };
   }
@@ -149,7 +143,7 @@ export class SearchRuntime extends ProgramSet<SearchProgram> {
   /** The sizes as they stand: per site the open experts, then each expert's open rows. */
   async readSizes(): Promise<Uint32Array> {
     const sizes: number[] = [];
-    for (const { sites, experts } of this.recording.layout.adapter.groups.values()) {
+    for (const { sites, experts } of this.layout.adapter.groups.values()) {
       const words = new Uint32Array(await this.read(this.memory.get(experts.table)));
       let expert = SITE_WORDS * sites.length + 2;
       sites.forEach(({ ranks }, s) => {

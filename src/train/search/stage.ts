@@ -6,7 +6,7 @@ import { STATISTICS } from '../../ops/loss.ts';
 import type { SearchConfig } from '../../settings/run-config.ts';
 import { InputError } from '../../util/error.ts';
 import { streamKey } from '../../util/random.ts';
-import { type MicroBatch, microBatch, type Row, type StepScalars, type Thrift } from '../batch.ts';
+import { type MicroBatch, microBatch, type Row, type Thrift, tokensOf } from '../batch.ts';
 import { fitWithin, limitsOf, searchNeed } from '../memory/fit.ts';
 import type { PendingStep, StatisticsRing } from '../ring.ts';
 import { pairsOf, searchRows, searchShapes } from '../run-rows.ts';
@@ -54,7 +54,7 @@ export class SearchStage extends Stage {
 
   /**
    * Lays the search out, initialises it and compiles.
-   * @throws InputError when the data cannot fill a pair of micro-batches, or the search does not fit
+   * @throws InputError when the data cannot fill a pair of micro-batches, or memory is too small
    */
   static async create(input: SearchInput): Promise<SearchStage> {
     const { model, config, rows, emit } = input;
@@ -63,12 +63,8 @@ export class SearchStage extends Stage {
     if (rows.length === 0) throw new InputError('bad-data', 'The dataset has no row to train on.');
     const levels = searchRows(rows, config);
     const pairOf = pairsOf(levels, config);
-    const choice = fitWithin(
-      searchNeed(model, config, searchShapes(rows, config)),
-      limitsOf(model.gpu, config),
-      input.thrift,
-    );
-    const { recording } = choice;
+    const need = searchNeed(model, config, searchShapes(rows, config));
+    const { recording } = fitWithin(need, limitsOf(model.gpu, config), input.thrift);
     const { layout } = recording;
     const values = input.init
       ? await input.init(layout)
@@ -155,9 +151,8 @@ export class SearchStage extends Stage {
     const all = Array.from({ length: this.accumulate }, (_, i) =>
       first + i === pair ? b1 : this.batch(first + i, 'b1'),
     );
-    const sum = (of: 'lossTokens' | 'tokens') => all.reduce((total, b) => total + b[of], 0);
-    const [lossTokens, tokens] = [sum('lossTokens'), sum('tokens')];
-    const scalars: StepScalars = {
+    const { lossTokens, tokens } = tokensOf(all);
+    const scalars = {
       learningRate: lr,
       weightDecay: search.weightDecay,
       clipNorm: search.clipNorm ?? 0,
