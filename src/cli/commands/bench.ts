@@ -34,8 +34,8 @@ async function timeFamily<C>(
   for (const b of bench())
     for (const variant of variants.filter((v) => v.can(gpu, b.c))) {
       report(`Timing ${family}: ${b.name}, ${variant.name}`);
-      const time = await timeCase(gpu, variant, b);
-      timings.push({ name: b.name, variant: variant.name, ...time, c: b.c });
+      const { milliseconds, gflops } = await timeCase(gpu, variant, b);
+      timings.push({ name: b.name, variant: variant.name, milliseconds, gflops, c: b.c });
     }
   return timings;
 }

@@ -1,5 +1,8 @@
 // What a product multiplies, and the params of its kernels.
-import type { Tensor } from '../../graph/tensor.ts';
+import type { Dtype, Tensor } from '../../graph/tensor.ts';
+
+/** How a matrix's elements are stored (shaders/lib/packing). */
+export type Packing = Exclude<Dtype, 'u32'>;
 
 /**
  * A matrix inside a tensor: first element and the distance between its stored rows, both in

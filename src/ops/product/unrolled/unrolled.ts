@@ -4,8 +4,14 @@ import { defineKernel, kernelNamed } from '../../../gpu/kernel.ts';
 import type { Variant } from '../../../graph/family.ts';
 import type { Tensor } from '../../../graph/tensor.ts';
 import { isBlockType } from '../../../util/blocks.ts';
-import { type Operand, type Product, productFlops, productParams, secondParams } from '../case.ts';
-import type { Packing } from '../packing.ts';
+import {
+  type Operand,
+  type Packing,
+  type Product,
+  productFlops,
+  productParams,
+  secondParams,
+} from '../case.ts';
 import type { Block } from './body.ts';
 import { type Form, threadsOf, unrolledText } from './text.ts';
 
