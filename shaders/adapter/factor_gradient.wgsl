@@ -1,5 +1,6 @@
 // ∂L/∂factor_c = Σ over tokens of w_i h_c du_c, in a fixed order: the gradient of mix.wgsl that is
 // summed. A workgroup takes 8 columns, 8 tokens at a time.
+// uses: grid
 @group(0) @binding(0) var<storage, read> h: array<f32>;
 @group(0) @binding(1) var<storage, read> w: array<f32>;
 @group(0) @binding(2) var<storage, read> table: array<u32>;
@@ -19,12 +20,9 @@ struct Params {
 var<workgroup> sums: array<f32, 64>;
 
 @compute @workgroup_size(64)
-fn main(
-  @builtin(workgroup_id) group: vec3<u32>,
-  @builtin(num_workgroups) groups: vec3<u32>,
-  @builtin(local_invocation_index) thread: u32,
-) {
-  let c = (group.x + group.y * groups.x) * 8u + thread % 8u;
+fn main(grid: Grid) {
+  let thread = grid.thread;
+  let c = flat_group(grid) * 8u + thread % 8u;
   var expert = 0u;
   while (expert + 1u < params.experts && table[4u * params.sites + 3u * expert + 1u] <= c) {
     expert++;

@@ -2,6 +2,7 @@
 // the K largest of them (ties to the lower index), renormalised; 0 for closed experts. z lies in h
 // (tokens, width) from column `start`. Table, per site: first expert, experts, open ones, K; then
 // per expert: first column, end column, open rows. One thread a (token, site).
+// uses: grid
 @group(0) @binding(0) var<storage, read> h: array<f32>;
 @group(0) @binding(1) var<storage, read> table: array<u32>;
 @group(0) @binding(2) var<storage, read_write> p: array<f32>;
@@ -9,13 +10,9 @@
 struct Params { tokens: u32, sites: u32, experts: u32, width: u32, start: u32 }
 @group(0) @binding(4) var<uniform> params: Params;
 
-@compute @workgroup_size(64)
-fn main(
-  @builtin(workgroup_id) group: vec3<u32>,
-  @builtin(num_workgroups) groups: vec3<u32>,
-  @builtin(local_invocation_index) thread: u32,
-) {
-  let index = (group.x + group.y * groups.x) * 64u + thread;
+@compute @workgroup_size(threads)
+fn main(grid: Grid) {
+  let index = flat_index(grid);
   if (index >= params.tokens * params.sites) { return; }
   let site = 4u * (index % params.sites);
   let token = index / params.sites;

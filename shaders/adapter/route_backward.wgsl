@@ -2,6 +2,7 @@
 // `balanced`, of the balance loss g_e = balance_scale · n · f_e / tokens with n open experts: dz_e
 // += p_e (g_e − Σ p_k g_k), for real tokens only. dz goes to dh (tokens, width) from column
 // `start`. One thread a (token, site).
+// uses: grid
 @group(0) @binding(0) var<storage, read> p: array<f32>;
 @group(0) @binding(1) var<storage, read> w: array<f32>;
 @group(0) @binding(2) var<storage, read> dw: array<f32>;
@@ -23,13 +24,9 @@ struct Params {
 @group(0) @binding(7) var<uniform> params: Params;
 @group(0) @binding(8) var<uniform> step: Step;
 
-@compute @workgroup_size(64)
-fn main(
-  @builtin(workgroup_id) group: vec3<u32>,
-  @builtin(num_workgroups) groups: vec3<u32>,
-  @builtin(local_invocation_index) thread: u32,
-) {
-  let index = (group.x + group.y * groups.x) * 64u + thread;
+@compute @workgroup_size(threads)
+fn main(grid: Grid) {
+  let index = flat_index(grid);
   if (index >= params.tokens * params.sites) { return; }
   let site = 4u * (index % params.sites);
   let token = index / params.sites;

@@ -2,6 +2,7 @@
 // − Σ w dw). `survival` (1): Σ_i dw_i Δ_{j,i} with the exact counterfactual gates, 0 below
 // `first_free` and wherever j would not be kept. z lies in h (tokens, width) from column `start`;
 // the table is that of adapter/route.wgsl. One thread a (token, site).
+// uses: grid
 @group(0) @binding(0) var<storage, read> h: array<f32>;
 @group(0) @binding(1) var<storage, read> table: array<u32>;
 @group(0) @binding(2) var<storage, read> w: array<f32>;
@@ -39,13 +40,9 @@ fn value_among(z: u32, gate: u32, count: u32, left: u32, joined: u32) -> f32 {
   return value / max(sum, 1.0);
 }
 
-@compute @workgroup_size(64)
-fn main(
-  @builtin(workgroup_id) group: vec3<u32>,
-  @builtin(num_workgroups) groups: vec3<u32>,
-  @builtin(local_invocation_index) thread: u32,
-) {
-  let index = (group.x + group.y * groups.x) * 64u + thread;
+@compute @workgroup_size(threads)
+fn main(grid: Grid) {
+  let index = flat_index(grid);
   if (index >= params.tokens * params.sites) { return; }
   let site = 4u * (index % params.sites);
   let token = index / params.sites;

@@ -2,6 +2,7 @@
 // prefix's last entry is Σ_{i ≤ last} d_i σ_i, elsewhere closed·d_j, then through the sigmoid.
 // `survival` (1): Σ_j d_j π_k ([k ≥ j] − P(size > j)), or [k > j] where sites can close, over j ≥
 // floor. d has `length` − closable entries a vector. One thread a GSV.
+// uses: grid
 @group(0) @binding(0) var<storage, read> g: array<f32>;
 @group(0) @binding(1) var<storage, read> d_masks: array<f32>;
 @group(0) @binding(2) var<storage, read_write> grad: array<f32>;
@@ -17,13 +18,9 @@ struct Params {
 
 fn sigmoid(v: f32) -> f32 { return 1.0 / (1.0 + exp(-v)); }
 
-@compute @workgroup_size(64)
-fn main(
-  @builtin(workgroup_id) group: vec3<u32>,
-  @builtin(num_workgroups) groups: vec3<u32>,
-  @builtin(local_invocation_index) thread: u32,
-) {
-  let vector = (group.x + group.y * groups.x) * 64u + thread;
+@compute @workgroup_size(threads)
+fn main(grid: Grid) {
+  let vector = flat_index(grid);
   if (vector >= params.count) { return; }
   let at = vector * params.length;
   let sizes = params.length - params.closable;

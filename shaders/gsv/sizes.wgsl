@@ -4,6 +4,7 @@
 // vector v to `slot` + `stride`·v. Their places, which the draws are told apart by, count per site
 // the open experts and then each expert's rank: a bank has `each` vectors a site, the first at
 // `first`. One thread a vector.
+// uses: grid, random
 @group(0) @binding(0) var<storage, read> g: array<f32>;
 @group(0) @binding(1) var<storage, read_write> table: array<u32>;
 struct Params {
@@ -22,20 +23,9 @@ struct Params {
 @group(0) @binding(2) var<uniform> params: Params;
 @group(0) @binding(3) var<uniform> step: Step;
 
-// One round of the output permutation of PCG (O'Neill 2014) in its 32-bit form.
-fn mix(v: u32) -> u32 {
-  let state = v * 747796405u + 2891336453u;
-  let word = ((state >> ((state >> 28u) + 4u)) ^ state) * 277803737u;
-  return (word >> 22u) ^ word;
-}
-
-@compute @workgroup_size(64)
-fn main(
-  @builtin(workgroup_id) group: vec3<u32>,
-  @builtin(num_workgroups) groups: vec3<u32>,
-  @builtin(local_invocation_index) thread: u32,
-) {
-  let vector = (group.x + group.y * groups.x) * 64u + thread;
+@compute @workgroup_size(threads)
+fn main(grid: Grid) {
+  let vector = flat_index(grid);
   if (vector >= params.count) { return; }
   let at = vector * params.length;
   let site = params.start + (vector / params.each) * (params.experts + 1u);
