@@ -1,6 +1,6 @@
 // Adds a micro-batch's Σ over sites of L_bal = n Σ_e f_e P_e (Switch form), n the open experts of
 // the site, into statistic 2, in a fixed order. One workgroup.
-// uses: reduce
+// uses: grid, reduce
 @group(0) @binding(0) var<storage, read> routing: array<f32>;
 @group(0) @binding(1) var<storage, read_write> statistics: array<f32>;
 struct Params { total: u32 }

@@ -1,6 +1,6 @@
 // ∂L/∂factor_c = Σ over tokens of w_i h_c du_c, in a fixed order: the gradient of mix.wgsl that is
 // summed. A workgroup takes 8 columns, 8 tokens at a time.
-// uses: grid
+// uses: grid, lanes
 @group(0) @binding(0) var<storage, read> h: array<f32>;
 @group(0) @binding(1) var<storage, read> w: array<f32>;
 @group(0) @binding(2) var<storage, read> table: array<u32>;
@@ -16,8 +16,6 @@ struct Params {
   accumulate: u32,
 }
 @group(0) @binding(5) var<uniform> params: Params;
-
-var<workgroup> sums: array<f32, 64>;
 
 @compute @workgroup_size(64)
 fn main(grid: Grid) {
@@ -35,11 +33,8 @@ fn main(grid: Grid) {
       sum += weight * du[token * params.columns + c] * h[token * params.width + c];
     }
   }
-  sums[thread] = sum;
-  workgroupBarrier();
+  sum = lane_sum(thread, vec2<f32>(sum, 0.0)).x;
   if (thread >= 8u || c >= params.columns) { return; }
-  var total = 0.0;
-  for (var lane = 0u; lane < 8u; lane++) { total += sums[lane * 8u + thread]; }
-  if (params.accumulate != 0u) { total += d_factor[c]; }
-  d_factor[c] = total;
+  if (params.accumulate != 0u) { sum += d_factor[c]; }
+  d_factor[c] = sum;
 }

@@ -2,6 +2,7 @@
 // = mean p_e (Fedus et al. 2022, eq. 5–6). routing: f at first + e, P at `total` + first + e, the
 // site's open experts at 2·total + first + e, and the number of real tokens at 3·total. A workgroup
 // takes 8 experts, 8 tokens at a time.
+// uses: lanes
 @group(0) @binding(0) var<storage, read> p: array<f32>;
 @group(0) @binding(1) var<storage, read> w: array<f32>;
 @group(0) @binding(2) var<storage, read> table: array<u32>;
@@ -9,8 +10,6 @@
 @group(0) @binding(4) var<storage, read_write> routing: array<f32>;
 struct Params { tokens: u32, time: u32, sites: u32, experts: u32, first: u32, total: u32 }
 @group(0) @binding(5) var<uniform> params: Params;
-
-var<workgroup> sums: array<vec2<f32>, 64>;
 
 @compute @workgroup_size(64)
 fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index) thread: u32) {
@@ -24,11 +23,8 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
       }
     }
   }
-  sums[thread] = sum;
-  workgroupBarrier();
+  sum = lane_sum(thread, sum);
   if (thread >= 8u || e >= params.experts) { return; }
-  sum = vec2<f32>();
-  for (var lane = 0u; lane < 8u; lane++) { sum += sums[lane * 8u + thread]; }
   var seen = 0u;
   for (var row = 0u; row < params.tokens / params.time; row++) {
     seen += min(lengths[row], params.time);

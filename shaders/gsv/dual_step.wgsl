@@ -1,6 +1,6 @@
 // cost = [λ, share]: share = Σ expected · inverse, and with a budget λ ← max(0, λ + rate (share −
 // budget)) (method §2). One workgroup.
-// uses: reduce
+// uses: grid, reduce
 @group(0) @binding(0) var<storage, read> expected: array<f32>;
 @group(0) @binding(1) var<storage, read_write> cost: array<f32>;
 struct Params { sites: u32, inverse: f32, rate: f32, budget: f32 }
@@ -10,9 +10,8 @@ struct Params { sites: u32, inverse: f32, rate: f32, budget: f32 }
 fn main(@builtin(local_invocation_index) thread: u32) {
   var sum = 0.0;
   for (var s = thread; s < params.sites; s += threads) { sum += expected[s]; }
-  sum = workgroup_sum(thread, sum);
+  let share = workgroup_sum(thread, sum) * params.inverse;
   if (thread != 0u) { return; }
-  let share = sum * params.inverse;
   cost[1] = share;
   cost[0] = max(0.0, cost[0] + params.rate * (share - params.budget));
 }

@@ -1,6 +1,7 @@
 // Expected parameters of each site under π = softmax(g) (method §2): Σ_k π_k W_k, where W_k = Σ
 // (E[r_i] (C + O) + C) over the experts of size k. With `rate` > 0 also rate·λ times its gradient,
 // added to d_experts and d_ranks. dims (sites, 2): C + O, C. cost: λ first. One thread a site.
+// uses: grid
 @group(0) @binding(0) var<storage, read> expert_gsv: array<f32>;
 @group(0) @binding(1) var<storage, read> rank_gsv: array<f32>;
 @group(0) @binding(2) var<storage, read> dims: array<f32>;
@@ -34,9 +35,9 @@ fn rank_of(at: u32) -> Softmax {
   return s;
 }
 
-@compute @workgroup_size(64)
-fn main(@builtin(global_invocation_id) id: vec3<u32>) {
-  let site = id.x;
+@compute @workgroup_size(threads)
+fn main(grid: Grid) {
+  let site = flat_index(grid);
   if (site >= params.sites) { return; }
   let length = params.experts + params.closable;
   let at = site * length;

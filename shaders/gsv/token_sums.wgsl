@@ -1,11 +1,10 @@
 // Sums of the columns of x (tokens, columns) over tokens, in a fixed order. A workgroup takes 8
 // columns, 8 tokens at a time.
+// uses: lanes
 @group(0) @binding(0) var<storage, read> x: array<f32>;
 @group(0) @binding(1) var<storage, read_write> out: array<f32>;
 struct Params { tokens: u32, columns: u32 }
 @group(0) @binding(2) var<uniform> params: Params;
-
-var<workgroup> sums: array<f32, 64>;
 
 @compute @workgroup_size(64)
 fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index) thread: u32) {
@@ -16,10 +15,6 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
       sum += x[token * params.columns + c];
     }
   }
-  sums[thread] = sum;
-  workgroupBarrier();
-  if (thread >= 8u || c >= params.columns) { return; }
-  var total = 0.0;
-  for (var lane = 0u; lane < 8u; lane++) { total += sums[lane * 8u + thread]; }
-  out[c] = total;
+  sum = lane_sum(thread, vec2<f32>(sum, 0.0)).x;
+  if (thread < 8u && c < params.columns) { out[c] = sum; }
 }

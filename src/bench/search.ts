@@ -104,7 +104,7 @@ export async function timeSearch(
 
   const allocation = uniformAllocation(config.layers, targetNames, 8, 8);
   const uniform = layoutAdapter({ ...spec, allocation }, config.layers, dims);
-  gpu.device.queue.writeBuffer(uniform.store.allocate(gpu).value, 0, initialValues(uniform, 1));
+  uniform.store.allocate(gpu, initialValues(uniform, 1));
   const plain = await Runtime.create(model, uniform, shape, { dropout: false });
   plain.flopsPerSubmit = Number.POSITIVE_INFINITY;
   for (const estimator of ['survival', 'paper'] as const) {
@@ -113,16 +113,9 @@ export async function timeSearch(
       const random = new Random(1, 'search cost');
       const normal = (n: number, scale: number) =>
         Float32Array.from({ length: n }, () => scale * random.normal());
-      gpu.device.queue.writeBuffer(
-        layout.adapter.store.allocate(gpu).value,
-        0,
-        normal(layout.adapter.store.size, 0.02),
-      );
-      gpu.device.queue.writeBuffer(
-        layout.upper.allocate(gpu).value,
-        0,
-        normal(layout.upper.size, 1),
-      );
+      const { store } = layout.adapter;
+      store.allocate(gpu, normal(store.size, 0.02));
+      layout.upper.allocate(gpu, normal(layout.upper.size, 1));
       const options = {
         order,
         sizes: 'argmax',
@@ -144,7 +137,7 @@ export async function timeSearch(
         },
         free: () => {
           runtime.destroy();
-          layout.adapter.store.destroy();
+          store.destroy();
           layout.upper.destroy();
         },
         walls: [],

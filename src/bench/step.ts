@@ -4,7 +4,7 @@ import { initialValues } from '../adapters/init.ts';
 import { type AdapterSpec, countParameters, layoutAdapter } from '../adapters/layout.ts';
 import { defaultSettings, methodOf } from '../adapters/methods/methods.ts';
 import { siteDims, targetNames, uniformAllocation } from '../allocation/allocation.ts';
-import { bufferOf, idle } from '../gpu/buffers.ts';
+import { idle, writeBuffer } from '../gpu/buffers.ts';
 import type { Gpu } from '../gpu/device.ts';
 import type { Variants } from '../gpu/variants.ts';
 import { type ProfileRow, profile } from '../graph/profiler.ts';
@@ -64,7 +64,8 @@ export function randomModel(
   const memory = new Memory(gpu);
   for (const t of weights.all) {
     const values = random(sizeOf(t), t.shape.length === 1 ? 1 : 1 / Math.sqrt(t.shape[1]));
-    memory.bind(t, bufferOf(gpu, t.name, t.dtype === 'bf16' ? bfloat16(values) : values));
+    const buffer = memory.allocate(t, 'weights');
+    writeBuffer(gpu, buffer, t.dtype === 'bf16' ? bfloat16(values) : values);
   }
   return { name: 'random', gpu, config, weights, memory, variants };
 }
@@ -96,8 +97,7 @@ export async function timeSteps(
     config.layers,
     siteDims(config),
   );
-  layout.store.allocate(gpu);
-  gpu.device.queue.writeBuffer(layout.store.buffers!.value, 0, initialValues(layout, 1));
+  layout.store.allocate(gpu, initialValues(layout, 1));
   const shape: BatchShape = { rows: 1, time, targets: time - 1 };
   const runtime = await Runtime.create(model, layout, shape, { dropout: false });
   const ids = Array.from({ length: time }, (_, i) => (i * 7919) % config.vocab);

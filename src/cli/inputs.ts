@@ -12,7 +12,6 @@ import { readDataset } from '../data/dataset/formats.ts';
 import { type Folder, folderOf, readAll } from '../data/source.ts';
 import { loadTokenizer, type Tokenizer } from '../data/text/tokenizer.ts';
 import { readAdapter } from '../files/adapter-files.ts';
-import { writeBuffer } from '../gpu/buffers.ts';
 import type { Gpu } from '../gpu/device.ts';
 import { imagined, type Variants } from '../gpu/variants.ts';
 import type { ModelConfig } from '../model/config.ts';
@@ -206,7 +205,7 @@ export function placeAdapter(
   adapter: CheckedAdapter | null,
 ): AdapterLayout | null {
   if (!adapter) return null;
-  writeBuffer(gpu, adapter.layout.store.allocate(gpu).value, adapter.values);
+  adapter.layout.store.allocate(gpu, adapter.values);
   return adapter.layout;
 }
 

@@ -1,9 +1,7 @@
-// Creating, filling and reading GPU buffers.
+// Filling and reading GPU buffers.
 import { InputError } from '../util/error.ts';
+import { bufferBytes } from './allocator.ts';
 import type { Gpu } from './device.ts';
-
-/** Bytes that a buffer for `bytes` bytes has. */
-export const bufferBytes = (bytes: number): number => Math.max(4, Math.ceil(bytes / 4) * 4);
 
 /** The error for what one binding of this GPU cannot hold. */
 export function tooWide(
@@ -18,17 +16,11 @@ export function tooWide(
   );
 }
 
-/** A zero-filled storage buffer of at least `bytes` bytes that can be copied from and to. */
-export function createBuffer(gpu: Gpu, label: string, bytes: number, usage = 0): GPUBuffer {
-  const size = bufferBytes(bytes);
-  return gpu.device.createBuffer({
-    label,
-    size,
-    usage: usage || GPUBufferUsage.STORAGE | GPUBufferUsage.COPY_SRC | GPUBufferUsage.COPY_DST,
-  });
-}
+/** A zero-filled storage buffer of at least `bytes` bytes, owned by the device until it is bound. */
+export const createBuffer = (gpu: Gpu, label: string, bytes: number): GPUBuffer =>
+  gpu.allocator.create('other', label, bytes);
 
-/** A storage buffer holding `data`; odd lengths are padded with zeros to 4 bytes. */
+/** As `createBuffer`, holding `data`; odd lengths are padded with zeros to 4 bytes. */
 export function bufferOf(gpu: Gpu, label: string, data: ArrayBufferView): GPUBuffer {
   const buffer = createBuffer(gpu, label, data.byteLength);
   writeBuffer(gpu, buffer, data);
@@ -45,10 +37,6 @@ export function writeBuffer(gpu: Gpu, buffer: GPUBuffer, data: ArrayBufferView, 
   gpu.device.queue.writeBuffer(buffer, offset + whole, rest);
 }
 
-/** A buffer that `readBuffer` can copy into; callers that read often keep one. */
-export const createStaging = (gpu: Gpu, bytes: number): GPUBuffer =>
-  createBuffer(gpu, 'staging', bytes, GPUBufferUsage.MAP_READ | GPUBufferUsage.COPY_DST);
-
 /**
  * Reads bytes [offset, offset + size) back, through `kept` staging where given. Waits for all work
  * submitted before.
@@ -60,14 +48,14 @@ export async function readBuffer(
   size = buffer.size - offset,
   kept?: GPUBuffer,
 ): Promise<ArrayBuffer> {
-  const staging = kept ?? createStaging(gpu, size);
+  const staging = kept ?? gpu.allocator.create('other', 'staging', size, 'staging');
   const encoder = gpu.device.createCommandEncoder();
   encoder.copyBufferToBuffer(buffer, offset, staging, 0, bufferBytes(size));
   gpu.device.queue.submit([encoder.finish()]);
   await idle(staging.mapAsync(GPUMapMode.READ));
   const copy = staging.getMappedRange().slice(0, size);
   staging.unmap();
-  if (!kept) staging.destroy();
+  if (!kept) gpu.allocator.free(staging);
   gpu.check();
   return copy;
 }

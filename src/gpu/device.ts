@@ -1,6 +1,7 @@
 // Opens a WebGPU device from any provider (browser, worker, Dawn under Node) and keeps its limits
 // and error policy.
 import { InputError } from '../util/error.ts';
+import { Allocator, BufferCounts, type Use } from './allocator.ts';
 
 /** What decides which kernels a device can run. */
 export interface DeviceTraits {
@@ -20,11 +21,9 @@ export interface Gpu extends DeviceTraits {
   timestamps: boolean;
   /** Bytes of one storage binding at most, and of one buffer, which is bound whole. */
   maxBinding: number;
-  /**
-   * GPU buffers created so far by anyone; their bytes, those not destroyed yet, and the most of
-   * these at any time.
-   */
-  created: { buffers: number; held: number; peak: number };
+  /** Makes and owns all buffers, and their counts. */
+  allocator: Allocator;
+  created: BufferCounts;
   /** Throws the first error that the device reported outside a scope, or that it is lost. */
   check(): void;
   /** Called once on the first such error. */
@@ -46,6 +45,42 @@ const describe = (info: GPUAdapterInfo): string =>
   [info.description, info.vendor, info.architecture]
     .filter((s, i, all) => s && all.indexOf(s) === i)
     .join(' · ') || 'unnamed adapter';
+
+function usageOf(use: Use): number {
+  const { STORAGE, UNIFORM, COPY_SRC, COPY_DST, MAP_READ, QUERY_RESOLVE } = GPUBufferUsage;
+  const usages: Record<Use, number> = {
+    storage: STORAGE | COPY_SRC | COPY_DST,
+    uniform: UNIFORM | COPY_DST,
+    staging: MAP_READ | COPY_DST,
+    timestamps: QUERY_RESOLVE | COPY_SRC,
+  };
+  return usages[use];
+}
+
+/**
+ * A device that only counts: what is made on it has a size and no memory, and what is written to it
+ * is gone. Nothing can be compiled or run.
+ */
+export function dryGpu(): Gpu {
+  const created = new BufferCounts();
+  const make = (label: string, size: number) =>
+    ({ label, size, destroy: () => undefined }) as GPUBuffer;
+  return {
+    device: { queue: { writeBuffer: () => undefined } } as unknown as GPUDevice,
+    name: 'no device',
+    software: true,
+    subgroup: null,
+    workgroupBytes: 0,
+    f16: false,
+    timestamps: false,
+    maxBinding: Number.POSITIVE_INFINITY,
+    allocator: new Allocator(make, created),
+    created,
+    check: () => undefined,
+    onError: null,
+    destroy: () => undefined,
+  };
+}
 
 /**
  * Opens the device of a fresh adapter.
@@ -75,22 +110,9 @@ export async function createGpu(provider: GPU | undefined): Promise<Gpu> {
     subgroupMinSize?: number;
     subgroupMaxSize?: number;
   };
-  const created = { buffers: 0, held: 0, peak: 0 };
-  const createBuffer = device.createBuffer.bind(device);
-  device.createBuffer = (descriptor) => {
-    const buffer = createBuffer(descriptor);
-    const destroy = buffer.destroy.bind(buffer);
-    let { size } = descriptor;
-    created.buffers++;
-    created.held += size;
-    created.peak = Math.max(created.peak, created.held);
-    buffer.destroy = () => {
-      destroy();
-      created.held -= size;
-      size = 0;
-    };
-    return buffer;
-  };
+  const created = new BufferCounts();
+  const make = (label: string, size: number, use: Use) =>
+    device.createBuffer({ label, size, usage: usageOf(use) });
   let failure: string | null = null;
   const gpu: Gpu = {
     device,
@@ -109,6 +131,7 @@ export async function createGpu(provider: GPU | undefined): Promise<Gpu> {
       device.limits.maxBufferSize,
       SAFE_BINDING,
     ),
+    allocator: new Allocator(make, created),
     created,
     onError: null,
     check: () => {

@@ -1,6 +1,7 @@
 // Trainable parameters in flat f32 buffers (value, gradient, two moments), with named banks as
 // 256-byte-aligned views.
-import { createBuffer, readF32, writeBuffer } from '../gpu/buffers.ts';
+import type { Allocator } from '../gpu/allocator.ts';
+import { readF32, writeBuffer } from '../gpu/buffers.ts';
 import type { Gpu } from '../gpu/device.ts';
 import { invariant } from '../util/error.ts';
 import { type Tensor, tensor } from './tensor.ts';
@@ -22,6 +23,7 @@ export class ParamStore {
   readonly banks = new Map<string, Tensor>();
   private readonly views = new Map<Tensor, keyof ParamBuffers>();
   buffers: ParamBuffers | null = null;
+  private allocator: Allocator | null = null;
 
   /** Adds a bank of the given shape, with the view of its gradient. */
   add(name: string, shape: readonly number[]): Tensor {
@@ -67,27 +69,23 @@ export class ParamStore {
     return name && this.buffers?.[name];
   }
 
-  /** Makes the buffers, zero-filled. */
-  allocate(gpu: Gpu): ParamBuffers {
+  /** Makes the buffers, zero-filled but for the values where they are given. */
+  allocate(gpu: Gpu, values?: Float32Array): void {
     invariant(!this.buffers, 'parameters are allocated already');
-    const make = (label: string) => createBuffer(gpu, label, this.bytes);
+    const own = gpu.allocator.child();
+    const name = 'the adapter';
     this.buffers = {
-      value: make('params'),
-      grad: make('grads'),
-      m: make('adam m'),
-      v: make('adam v'),
+      value: own.create('adapter', name, this.bytes),
+      grad: own.create('optimizer', `${name}'s gradients`, this.bytes),
+      m: own.create('optimizer', `${name}'s first moments`, this.bytes),
+      v: own.create('optimizer', `${name}'s second moments`, this.bytes),
     };
-    return this.buffers;
-  }
-
-  /** Writes a bank's values. */
-  write(gpu: Gpu, bank: Tensor, values: Float32Array): void {
-    invariant(this.buffers, 'parameters are not allocated');
-    writeBuffer(gpu, this.buffers.value, values, bank.offset * 4);
+    this.allocator = own;
+    if (values) this.write(gpu, 'value', values);
   }
 
   /** Writes one flat buffer, from its first bank on. */
-  writeAll(gpu: Gpu, which: keyof ParamBuffers, values: Float32Array): void {
+  write(gpu: Gpu, which: keyof ParamBuffers, values: Float32Array): void {
     invariant(this.buffers, 'parameters are not allocated');
     invariant(values.length >= this.size, 'these are not all values of the store');
     writeBuffer(gpu, this.buffers[which], values);
@@ -101,7 +99,7 @@ export class ParamStore {
 
   /** Frees the buffers. */
   destroy(): void {
-    for (const b of Object.values(this.buffers ?? {})) (b as GPUBuffer).destroy();
-    this.buffers = null;
+    this.allocator?.destroy();
+    this.allocator = this.buffers = null;
   }
 }

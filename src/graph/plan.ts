@@ -23,10 +23,11 @@ export function fitSlots<S extends { size: number }>(
   return out;
 }
 
-/** Buffers for activations: `slot` of each tensor, and the bytes of each slot. */
+/** Buffers for activations: the slot of each tensor, the bytes of each slot and its largest tensor. */
 export interface Plan {
   slots: Map<Tensor, number>;
   slotBytes: number[];
+  largest: Tensor[];
 }
 
 interface Life {
@@ -57,18 +58,20 @@ function lives(commands: readonly Command[]): Life[] {
 export function plan(commands: readonly Command[], share = true): Plan {
   const order = lives(commands).sort((a, b) => b.bytes - a.bytes || a.first - b.first);
   const slots = new Map<Tensor, number>();
-  const slotBytes: number[] = [];
+  const largest: Tensor[] = [];
   const occupants: Life[][] = [];
   for (const life of order) {
     let slot = share
       ? occupants.findIndex((o) => o.every((l) => l.last < life.first || life.last < l.first))
       : -1;
-    if (slot < 0) slot = occupants.push([]) - 1;
+    if (slot < 0) {
+      slot = occupants.push([]) - 1;
+      largest.push(life.tensor);
+    }
     occupants[slot].push(life);
-    slotBytes[slot] = Math.max(slotBytes[slot] ?? 0, life.bytes);
     slots.set(life.tensor, slot);
   }
-  return { slots, slotBytes };
+  return { slots, slotBytes: largest.map(bytesOf), largest };
 }
 
 /** Bytes of the widest activation. */

@@ -1,6 +1,6 @@
 // Time of every dispatch of a program, by timestamp queries.
 
-import { createBuffer, readBuffer } from '../gpu/buffers.ts';
+import { readBuffer } from '../gpu/buffers.ts';
 import type { Gpu } from '../gpu/device.ts';
 import type { Program } from './program.ts';
 
@@ -32,12 +32,7 @@ export async function profile(gpu: Gpu, program: Program): Promise<ProfileRow[]>
   program.replay({ timestamps: sets });
   for (const [n, set] of sets.entries()) {
     const used = Math.min(part, count - n * part) * 2;
-    const buffer = createBuffer(
-      gpu,
-      'timestamps',
-      used * 8,
-      GPUBufferUsage.QUERY_RESOLVE | GPUBufferUsage.COPY_SRC,
-    );
+    const buffer = gpu.allocator.create('other', 'timestamps', used * 8, 'timestamps');
     const encoder = gpu.device.createCommandEncoder();
     encoder.resolveQuerySet(set, 0, used, buffer, 0);
     gpu.device.queue.submit([encoder.finish()]);
@@ -57,7 +52,7 @@ export async function profile(gpu: Gpu, program: Program): Promise<ProfileRow[]>
       row.flops += command.flops;
       rows.set(command.label, row);
     }
-    buffer.destroy();
+    gpu.allocator.free(buffer);
     set.destroy();
   }
   return [...rows.values()].sort((a, b) => b.milliseconds - a.milliseconds);

@@ -1,5 +1,6 @@
 // A recorded list, planned and compiled, that replays with no allocation.
-import { bufferOf, createBuffer, idle } from '../gpu/buffers.ts';
+import type { Allocator, Category } from '../gpu/allocator.ts';
+import { idle, writeBuffer } from '../gpu/buffers.ts';
 import type { Gpu } from '../gpu/device.ts';
 import { kernelKey, packParams } from '../gpu/kernel.ts';
 import { type Pipeline, pipelineOf } from '../gpu/pipelines.ts';
@@ -16,40 +17,45 @@ import {
 } from './recorder.ts';
 import { bytesOf, type Tensor } from './tensor.ts';
 
+/** Bytes of the step uniform (shaders/lib/step.wgsl). */
+export const STEP_BYTES = 64;
+
 /**
  * Buffers that several programs share: weights, states, parameters, the step uniform, and slots for
- * activations.
+ * activations. It owns all that it makes or binds.
  */
 export class Memory {
-  private readonly bound = new Map<Tensor, GPUBuffer>();
-  private readonly shared = new Map<Tensor, GPUBuffer>();
-  private slots: GPUBuffer[] = [];
+  readonly allocator: Allocator;
   readonly step: GPUBuffer;
+  private readonly bound = new Map<Tensor, GPUBuffer>();
+  private slots: GPUBuffer[] = [];
 
   constructor(
     readonly gpu: Gpu,
     private readonly stores: readonly ParamStore[] = [],
   ) {
-    this.step = createBuffer(gpu, 'step', 64, GPUBufferUsage.UNIFORM | GPUBufferUsage.COPY_DST);
+    this.allocator = gpu.allocator.child();
+    this.step = this.allocator.create('other', 'step', STEP_BYTES, 'uniform');
   }
 
-  /** Gives a weight or state its buffer. */
+  /** Gives a weight or state a buffer that the device owns until now. */
   bind(t: Tensor, buffer: GPUBuffer): GPUBuffer {
+    this.allocator.adopt(buffer, this.gpu.allocator);
     this.bound.set(t, buffer);
     return buffer;
   }
 
-  /** Gives a tensor a buffer that another memory owns and frees. */
-  share(t: Tensor, buffer: GPUBuffer): void {
-    this.shared.set(t, buffer);
+  /** Binds tensors to the buffers that another memory owns and frees. */
+  share(tensors: Iterable<Tensor>, owner: Memory): void {
+    for (const t of tensors) this.bound.set(t, owner.get(t));
   }
 
-  /** Makes and binds a buffer for a state: with its data, or of zeros where it has none. */
-  allocate(t: Tensor): GPUBuffer {
-    return this.bind(
-      t,
-      t.data ? bufferOf(this.gpu, t.name, t.data) : createBuffer(this.gpu, t.name, bytesOf(t)),
-    );
+  /** Makes and binds a buffer for a weight or state: with its data, or of zeros where it has none. */
+  allocate(t: Tensor, category: Category = 'other'): GPUBuffer {
+    const buffer = this.allocator.create(category, t.name, bytesOf(t));
+    if (t.data) writeBuffer(this.gpu, buffer, t.data);
+    this.bound.set(t, buffer);
+    return buffer;
   }
 
   /** The buffer of a tensor that is no activation. */
@@ -58,25 +64,77 @@ export class Memory {
       const held = store.bufferOf(t);
       if (held) return held;
     }
-    const buffer = this.bound.get(t) ?? this.shared.get(t);
+    const buffer = this.bound.get(t);
     invariant(buffer, `${t.name} has no buffer`);
     return buffer;
   }
 
   /**
-   * Slots of at least these sizes, largest first; those of earlier programs are used again where
-   * they are big enough.
+   * A slot for each of a plan's, of at least its size; those of earlier programs are used again
+   * where they are big enough. Each counts as what its largest tensor is.
    */
-  slotsFor(sizes: readonly number[]): GPUBuffer[] {
-    return fitSlots(this.slots, sizes, (bytes) => createBuffer(this.gpu, 'slot', bytes));
+  slotsFor({ slotBytes, largest }: Plan): GPUBuffer[] {
+    return fitSlots(this.slots, slotBytes, (bytes, slot) => this.slot(bytes, largest[slot].name));
   }
 
-  /** Frees everything bound and the slots. */
+  /** A buffer for activations. */
+  slot(bytes: number, name: string): GPUBuffer {
+    const category = name.startsWith('logits') ? 'logits' : 'activations';
+    return this.allocator.create(category, name, bytes);
+  }
+
+  /** Frees everything that it owns. */
   destroy(): void {
-    for (const b of new Set([...this.bound.values(), ...this.slots, this.step])) b.destroy();
+    this.allocator.destroy();
     this.bound.clear();
     this.slots = [];
   }
+}
+
+/** A recorded list with buffers for all its tensors. */
+export interface PlacedProgram {
+  memory: Memory;
+  commands: readonly Command[];
+  /** Its params, and where those of each dispatch begin. */
+  uniforms: GPUBuffer;
+  offsets: readonly number[];
+  /** Buffers of this program alone. */
+  own: readonly GPUBuffer[];
+  /** Resolves a tensor of this program to its buffer, activations included. */
+  bufferOf(t: Tensor): GPUBuffer;
+}
+
+/**
+ * Plans what was recorded, and gives it buffers: everything that the program will need.
+ * @param share false gives each activation its own buffer
+ */
+export function place({ commands }: Recorder, memory: Memory, share = true): PlacedProgram {
+  const { gpu, allocator } = memory;
+  const planned = plan(commands, share);
+  const slots = share
+    ? memory.slotsFor(planned)
+    : planned.slotBytes.map((bytes, i) => memory.slot(bytes, planned.largest[i].name));
+  const { tables, params, offsets } = ownData(commands);
+  const constants = new Map<Tensor, GPUBuffer>();
+  for (const t of tables) {
+    invariant(t.data, `${t.name} has no data`);
+    const buffer = allocator.create('other', t.name, bytesOf(t));
+    writeBuffer(gpu, buffer, t.data);
+    constants.set(t, buffer);
+  }
+  const uniforms = allocator.create('other', 'params', params.length, 'uniform');
+  writeBuffer(gpu, uniforms, params);
+  return {
+    memory,
+    commands,
+    uniforms,
+    offsets,
+    own: [...constants.values(), uniforms],
+    bufferOf: (t) =>
+      t.kind === 'activation'
+        ? slots[planned.slots.get(t) ?? -1]
+        : (constants.get(t) ?? memory.get(t)),
+  };
 }
 
 interface Compiled {
@@ -99,15 +157,19 @@ export class Program {
   readonly flops: number;
 
   private constructor(
-    private readonly gpu: Gpu,
-    readonly commands: readonly Command[],
-    readonly plan: Plan,
+    private readonly placed: PlacedProgram,
     private readonly compiled: readonly Compiled[],
-    private readonly own: readonly GPUBuffer[],
-    /** Resolves a tensor of this program to its buffer, activations included. */
-    readonly bufferOf: (t: Tensor) => GPUBuffer,
   ) {
-    this.flops = commands.reduce((sum, c) => sum + (c.type === 'dispatch' ? c.flops : 0), 0);
+    this.flops = placed.commands.reduce((sum, c) => sum + ('flops' in c ? c.flops : 0), 0);
+  }
+
+  get commands(): readonly Command[] {
+    return this.placed.commands;
+  }
+
+  /** Resolves a tensor of this program to its buffer, activations included. */
+  bufferOf(t: Tensor): GPUBuffer {
+    return this.placed.bufferOf(t);
   }
 
   /**
@@ -115,69 +177,35 @@ export class Program {
    * @param options.share false gives each activation its own buffer
    * @param options.onProgress called with pipelines done and in all
    */
-  static async compile(
+  static compile(
     recorder: Recorder,
     memory: Memory,
     options: { share?: boolean; onProgress?: (done: number, of: number) => void } = {},
   ): Promise<Program> {
-    const { gpu } = memory;
-    const { commands } = recorder;
-    const planned = plan(commands, options.share ?? true);
-    const slots =
-      options.share === false
-        ? planned.slotBytes.map((b, i) => createBuffer(gpu, `own ${i}`, b))
-        : memory.slotsFor(planned.slotBytes);
-    const { tables, params, offsets } = ownData(commands);
-    const constants = new Map<Tensor, GPUBuffer>();
-    for (const t of tables) {
-      invariant(t.data, `${t.name} has no data`);
-      constants.set(t, bufferOf(gpu, t.name, t.data));
-    }
-    const uniforms = createBuffer(
-      gpu,
-      'uniforms',
-      params.length,
-      GPUBufferUsage.UNIFORM | GPUBufferUsage.COPY_DST,
-    );
-    gpu.device.queue.writeBuffer(uniforms, 0, params);
-    const own = [...constants.values(), uniforms];
-    const resolve = (t: Tensor): GPUBuffer => {
-      if (t.kind === 'activation') return slots[planned.slots.get(t) ?? -1];
-      return constants.get(t) ?? memory.get(t);
-    };
-    const dispatches = commands.filter((c) => c.type === 'dispatch');
-    const pipelines = await compileAll(gpu, dispatches, options.onProgress);
+    return Program.of(place(recorder, memory, options.share), options.onProgress);
+  }
+
+  /**
+   * Compiles and binds what has its buffers; where that fails, the memory keeps them.
+   * @param onProgress called with pipelines done and in all
+   */
+  static async of(
+    placed: PlacedProgram,
+    onProgress?: (done: number, of: number) => void,
+  ): Promise<Program> {
+    const { gpu } = placed.memory;
+    const dispatches = placed.commands.filter((c) => c.type === 'dispatch');
+    const pipelines = await compileAll(gpu, dispatches, onProgress);
     gpu.device.pushErrorScope('validation');
-    let index = 0;
-    const compiled = commands.map((c): Compiled => {
-      if (c.type !== 'dispatch')
-        return { dispatch: null, transfer: transferOf(c, resolve), pipeline: null, group: null };
-      const pipeline = pipelines.get(kernelKey(c.kernel))!;
-      const entries = c.tensors.map((t, binding) => ({
-        binding,
-        resource: binding_(resolve(t), t),
-      }));
-      if (c.kernel.params.length > 0)
-        entries.push({
-          binding: entries.length,
-          resource: { buffer: uniforms, offset: offsets[index], size: 256 },
-        });
-      if (c.kernel.usesStep)
-        entries.push({
-          binding: entries.length,
-          resource: { buffer: memory.step, offset: 0, size: 64 },
-        });
-      index++;
-      return {
-        dispatch: c,
-        transfer: null,
-        pipeline,
-        group: gpu.device.createBindGroup({ label: c.label, layout: pipeline.layout, entries }),
-      };
-    });
-    const error = await gpu.device.popErrorScope();
+    let compiled: Compiled[];
+    let error: GPUError | null = null;
+    try {
+      compiled = bind(placed, pipelines);
+    } finally {
+      error = await gpu.device.popErrorScope();
+    }
     if (error) throw new Error(`A bind group is invalid: ${error.message}`);
-    return new Program(gpu, commands, planned, compiled, own, resolve);
+    return new Program(placed, compiled);
   }
 
   /**
@@ -187,7 +215,7 @@ export class Program {
    *   dispatch), for the profiler; sets of 4,096 in a row
    */
   replay(options: { flopsPerSubmit?: number; timestamps?: readonly GPUQuerySet[] } = {}): void {
-    const { device } = this.gpu;
+    const { device } = this.placed.memory.gpu;
     const limit = options.flopsPerSubmit ?? CAUTIOUS_FLOPS;
     let encoder = device.createCommandEncoder();
     let pass: GPUComputePassEncoder | null = null;
@@ -228,8 +256,27 @@ export class Program {
 
   /** Frees the program's own uniforms and tables; shared memory stays. */
   destroy(): void {
-    for (const b of this.own) b.destroy();
+    const { memory, own } = this.placed;
+    for (const buffer of own) memory.allocator.free(buffer);
   }
+}
+
+function bind(placed: PlacedProgram, pipelines: ReadonlyMap<string, Pipeline>): Compiled[] {
+  const { memory, commands, uniforms, offsets, bufferOf } = placed;
+  let index = 0;
+  return commands.map((c): Compiled => {
+    if (c.type !== 'dispatch')
+      return { dispatch: null, transfer: transferOf(c, bufferOf), pipeline: null, group: null };
+    const pipeline = pipelines.get(kernelKey(c.kernel))!;
+    const resources = c.tensors.map((t) => bindingOf(bufferOf(t), t));
+    const offset = offsets[index++];
+    if (c.kernel.params.length > 0) resources.push({ buffer: uniforms, offset, size: 256 });
+    if (c.kernel.usesStep) resources.push({ buffer: memory.step, offset: 0, size: STEP_BYTES });
+    const entries = resources.map((resource, binding) => ({ binding, resource }));
+    const { layout } = pipeline;
+    const group = memory.gpu.device.createBindGroup({ label: c.label, layout, entries });
+    return { dispatch: c, transfer: null, pipeline, group };
+  });
 }
 
 function transferOf(
@@ -246,7 +293,7 @@ function transferOf(
     encoder.copyBufferToBuffer(from.buffer, from.offset, to.buffer, to.offset, from.size);
 }
 
-const binding_ = (buffer: GPUBuffer, t: Tensor): GPUBufferBinding =>
+const bindingOf = (buffer: GPUBuffer, t: Tensor): GPUBufferBinding =>
   t.kind === 'param' || t.kind === 'grad'
     ? { buffer, offset: t.offset * 4, size: Math.max(4, bytesOf(t)) }
     : { buffer };
@@ -272,7 +319,7 @@ async function compileAll(
  * What a program has besides shared memory: its tables, and its kernels' params in blocks of 256
  * bytes with the place of each dispatch.
  */
-export function ownData(commands: readonly Command[]): {
+function ownData(commands: readonly Command[]): {
   tables: Set<Tensor>;
   params: Uint8Array<ArrayBuffer>;
   offsets: number[];

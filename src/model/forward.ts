@@ -2,7 +2,7 @@
 // made with.
 import type { AdapterLayout } from '../adapters/layout.ts';
 import { adapterOf } from '../adapters/project.ts';
-import { bufferOf, readF32 } from '../gpu/buffers.ts';
+import { readF32 } from '../gpu/buffers.ts';
 import { Memory, Program } from '../graph/program.ts';
 import { Recorder } from '../graph/recorder.ts';
 import { tensor } from '../graph/tensor.ts';
@@ -47,17 +47,15 @@ export async function forwardLogits(
       `${where}: the logits of ${tokens} tokens do not fit in one binding; use fewer or shorter rows.`,
     );
   const memory = new Memory(gpu, layout ? [layout.store] : []);
-  for (const t of weights.all) memory.share(t, model.memory.get(t));
+  memory.share(weights.all, model.memory);
   const state = (
     name: string,
     shape: number[],
     data: Uint32Array<ArrayBuffer> | Float32Array<ArrayBuffer>,
   ) => {
-    const t = tensor(name, shape, {
-      kind: 'state',
-      dtype: data instanceof Uint32Array ? 'u32' : 'f32',
-    });
-    memory.bind(t, bufferOf(gpu, name, data));
+    const dtype = data instanceof Uint32Array ? 'u32' : 'f32';
+    const t = tensor(name, shape, { kind: 'state', dtype, data });
+    memory.allocate(t);
     return t;
   };
   const rows = ids.length;
@@ -83,12 +81,11 @@ export async function forwardLogits(
   });
   const logits = tensor('logits', [tokens, config.vocab]);
   decoderLogits(rec, x, model, logits);
-  const program = await Program.compile(rec, memory);
   try {
+    const program = await Program.compile(rec, memory);
     program.replay();
     return await readF32(gpu, program.bufferOf(logits), 0, tokens * config.vocab);
   } finally {
-    program.destroy();
     memory.destroy();
   }
 }

@@ -1,9 +1,9 @@
 // Generation with a key–value cache: one program reads the prompts, one adds a token to every row.
 import type { AdapterLayout } from '../adapters/layout.ts';
 import { adapterOf } from '../adapters/project.ts';
-import { createStaging, readBuffer, tooWide, writeBuffer } from '../gpu/buffers.ts';
+import { readBuffer, tooWide, writeBuffer } from '../gpu/buffers.ts';
 import { widest } from '../graph/plan.ts';
-import { Memory, Program } from '../graph/program.ts';
+import { Memory, type PlacedProgram, Program, place } from '../graph/program.ts';
 import { Recorder } from '../graph/recorder.ts';
 import { bytesOf, type Tensor, tensor } from '../graph/tensor.ts';
 import { routingSize } from '../ops/adapter.ts';
@@ -31,8 +31,8 @@ export interface GenerateOptions {
   signal?: AbortSignal;
 }
 
-interface Pass<P> {
-  program: P;
+interface Pass {
+  program: Recorder;
   /** (rows·time), u32: the tokens, and their positions. */
   ids: Tensor;
   positions: Tensor;
@@ -41,6 +41,9 @@ interface Pass<P> {
 
 /** What generation records, symbolic. */
 export interface Generation {
+  layout: AdapterLayout | null;
+  /** Prompts at a time. */
+  rows: number;
   /** Keys and values of every layer. */
   caches: readonly LayerCache[];
   /** All further states. */
@@ -50,8 +53,8 @@ export interface Generation {
   logits: Tensor;
   capacity: number;
   /** Reads prompts; adds a token to every row. */
-  prefill: Pass<Recorder>;
-  decode: Pass<Recorder>;
+  prefill: Pass;
+  decode: Pass;
 }
 
 const round16 = (n: number): number => Math.ceil(n / 16) * 16;
@@ -92,7 +95,7 @@ export function recordGeneration(
     const cache = (name: string) => tensor(`${name} ${l}`, shape, { kind: 'state' });
     return { keys: cache('keys'), values: cache('values') };
   });
-  const record = (steps: number): Pass<Recorder> => {
+  const record = (steps: number): Pass => {
     const rec = new Recorder(variants, false);
     const [ids, positions] = [
       state(`ids ${steps}`, [rows * steps]),
@@ -112,81 +115,68 @@ export function recordGeneration(
     decoderLogits(rec, gatherRows(rec, x, index), { config, weights }, logits);
     return { program: rec, ids, positions, time: steps };
   };
-  return { caches, states, index, logits, capacity, prefill: record(time), decode: record(1) };
+  const [prefill, decode] = [record(time), record(1)];
+  return { layout, rows, caches, states, index, logits, capacity, prefill, decode };
 }
 
 /** Generates for up to `rows` prompts at a time; its programs are compiled once. */
 export class Generator {
-  private constructor(
-    private readonly model: LoadedModel,
-    private readonly memory: Memory,
-    private readonly rows: number,
-    private readonly recorded: Generation,
-    private readonly prefill: Pass<Program>,
-    private readonly decode: Pass<Program>,
-    private readonly staging: GPUBuffer,
-  ) {}
+  private readonly memory: Memory;
+  private readonly staging: GPUBuffer;
+  private readonly placed: Record<'prefill' | 'decode', PlacedProgram>;
+  private programs: Record<'prefill' | 'decode', Program> | null = null;
 
-  /**
-   * @param rows prompts at a time
-   * @param promptTokens the longest prompt
-   * @param newTokens the longest answer
-   * @throws InputError where prompt and answer exceed the model's context
-   */
-  static async create(
-    model: LoadedModel,
-    layout: AdapterLayout | null,
-    rows: number,
-    promptTokens: number,
-    newTokens: number,
-  ): Promise<Generator> {
-    const { config, weights, gpu } = model;
-    if (promptTokens + newTokens > config.maxPositions) {
-      throw new InputError(
-        'bad-option',
-        `The prompt has ${promptTokens} tokens; with ${newTokens} new ones that is more than the model's context of ${config.maxPositions}.`,
-      );
+  /** Gives what was recorded all its buffers; `compile` makes it ready. */
+  constructor(
+    private readonly model: LoadedModel,
+    private readonly recorded: Generation,
+  ) {
+    const { layout, caches, states, logits, prefill, decode } = recorded;
+    this.memory = new Memory(model.gpu, layout ? [layout.store] : []);
+    this.memory.share(model.weights.all, model.memory);
+    for (const t of states) this.memory.allocate(t, t === logits ? 'logits' : 'other');
+    for (const t of caches.flatMap((c) => [c.keys, c.values])) this.memory.allocate(t, 'cache');
+    this.placed = {
+      prefill: place(prefill.program, this.memory),
+      decode: place(decode.program, this.memory),
+    };
+    const { allocator } = this.memory;
+    this.staging = allocator.create('logits', 'staging of logits', bytesOf(logits), 'staging');
+  }
+
+  /** Compiles both programs. Where that fails, nothing stays on the device. */
+  async compile(): Promise<this> {
+    const { prefill, decode } = this.placed;
+    try {
+      this.programs = { prefill: await Program.of(prefill), decode: await Program.of(decode) };
+      return this;
+    } catch (error) {
+      this.destroy();
+      throw error;
     }
-    const memory = new Memory(gpu, layout ? [layout.store] : []);
-    for (const t of weights.all) memory.share(t, model.memory.get(t));
-    const recorded = recordGeneration(model, layout, rows, promptTokens, newTokens);
-    for (const t of [...recorded.states, ...recorded.caches.flatMap((c) => [c.keys, c.values])])
-      memory.allocate(t);
-    const compile = async (pass: Pass<Recorder>) => ({
-      ...pass,
-      program: await Program.compile(pass.program, memory),
-    });
-    const [prefill, decode] = [await compile(recorded.prefill), await compile(recorded.decode)];
-    return new Generator(
-      model,
-      memory,
-      rows,
-      recorded,
-      prefill,
-      decode,
-      createStaging(gpu, bytesOf(recorded.logits)),
-    );
   }
 
   private async run(
-    { program, ids, positions, time }: Pass<Program>,
+    pass: 'prefill' | 'decode',
     tokens: Uint32Array<ArrayBuffer>,
     start: (row: number) => number,
     last: (row: number) => number,
   ): Promise<Float32Array<ArrayBuffer>> {
     const { gpu } = this.model;
+    const { ids, positions, time } = this.recorded[pass];
+    const { rows } = this.recorded;
     writeBuffer(gpu, this.memory.get(ids), tokens);
     const at = Uint32Array.from(
-      { length: this.rows * time },
+      { length: rows * time },
       (_, i) => start(Math.floor(i / time)) + (i % time),
     );
     writeBuffer(gpu, this.memory.get(positions), at);
     writeBuffer(
       gpu,
       this.memory.get(this.recorded.index),
-      Uint32Array.from({ length: this.rows }, (_, r) => r * time + last(r)),
+      Uint32Array.from({ length: rows }, (_, r) => r * time + last(r)),
     );
-    program.replay();
+    this.programs![pass].replay();
     const logits = this.memory.get(this.recorded.logits);
     return new Float32Array(await readBuffer(gpu, logits, 0, logits.size, this.staging));
   }
@@ -207,21 +197,21 @@ export class Generator {
       signal,
     } = options;
     const { vocab } = this.model.config;
-    const { time } = this.prefill;
+    const { rows, capacity, prefill } = this.recorded;
     const answers: number[][] = prompts.map(() => []);
     const randoms = prompts.map((_, r) => new Random(seed, `sample row ${r}`));
     const open = prompts.map(() => true);
-    const ids = new Uint32Array(this.rows * time);
-    prompts.forEach((p, r) => ids.set(Array.from(p), r * time));
+    const ids = new Uint32Array(rows * prefill.time);
+    prompts.forEach((p, r) => ids.set(Array.from(p), r * prefill.time));
     let logits = await this.run(
-      this.prefill,
+      'prefill',
       ids,
       () => 0,
       (r) => Math.max(0, (prompts[r]?.length ?? 1) - 1),
     );
     onLogits?.(logits);
     for (let n = 0; n < maxNewTokens; n++) {
-      const next = new Uint32Array(this.rows);
+      const next = new Uint32Array(rows);
       prompts.forEach((_, r) => {
         if (!open[r]) return;
         next[r] = sample(
@@ -234,41 +224,48 @@ export class Generator {
         open[r] = !stopIds.includes(next[r]);
       });
       if (signal?.aborted || !open.includes(true) || n + 1 === maxNewTokens) break;
-      const start = (r: number) =>
-        Math.min(this.recorded.capacity - 1, (prompts[r]?.length ?? 0) + n);
-      logits = await this.run(this.decode, next, start, () => 0);
+      const start = (r: number) => Math.min(capacity - 1, (prompts[r]?.length ?? 0) + n);
+      logits = await this.run('decode', next, start, () => 0);
       onLogits?.(logits);
     }
     return answers;
   }
 
   destroy(): void {
-    this.prefill.program.destroy();
-    this.decode.program.destroy();
     this.memory.destroy();
-    this.staging.destroy();
   }
 }
 
 /**
- * Prompts at a time whose widest tensor (logits, keys, an activation) one binding holds.
- * @throws InputError where not even one does
+ * Generation for as many prompts at a time, at most `rows`, as one binding holds the widest tensor
+ * (logits, keys, an activation) of.
+ * @throws InputError where it does not hold one prompt's, or prompt and answer exceed the context
  */
-function rowsWithin(
+function recordWithin(
   model: LoadedModel,
   layout: AdapterLayout | null,
+  rows: number,
   promptTokens: number,
   newTokens: number,
-): number {
-  const { caches, logits, prefill } = recordGeneration(model, layout, 1, promptTokens, newTokens);
+): Generation {
+  const { maxBinding } = model.gpu;
+  const { maxPositions } = model.config;
+  if (promptTokens + newTokens > maxPositions)
+    throw new InputError(
+      'bad-option',
+      `The prompt has ${promptTokens} tokens; with ${newTokens} new ones that is more than the model's context of ${maxPositions}.`,
+    );
+  const recorded = recordGeneration(model, layout, rows, promptTokens, newTokens);
+  const { caches, logits, prefill } = recorded;
   const bytes = Math.max(
     bytesOf(logits),
     bytesOf(caches[0].keys),
     widest(prefill.program.commands),
   );
-  if (bytes > model.gpu.maxBinding)
-    throw tooWide(`A prompt of ${promptTokens} tokens`, bytes, model.gpu);
-  return Math.floor(model.gpu.maxBinding / bytes);
+  if (bytes <= maxBinding) return recorded;
+  if (rows === 1) throw tooWide(`A prompt of ${promptTokens} tokens`, bytes, model.gpu);
+  const fewer = Math.max(1, Math.min(rows - 1, Math.floor((rows * maxBinding) / bytes)));
+  return recordWithin(model, layout, fewer, promptTokens, newTokens);
 }
 
 /**
@@ -283,12 +280,10 @@ export async function generate(
   const longest = Math.max(...prompts.map((p) => p.length));
   if (!(longest > 0) || prompts.some((p) => p.length === 0))
     throw new InputError('bad-option', 'A prompt has no tokens.');
-  const rows = Math.min(
-    32,
-    prompts.length,
-    rowsWithin(model, layout, longest, options.maxNewTokens),
-  );
-  const generator = await Generator.create(model, layout, rows, longest, options.maxNewTokens);
+  const most = Math.min(32, prompts.length);
+  const recorded = recordWithin(model, layout, most, longest, options.maxNewTokens);
+  const { rows } = recorded;
+  const generator = await new Generator(model, recorded).compile();
   try {
     const answers: number[][] = [];
     for (let at = 0; at < prompts.length && !options.signal?.aborted; at += rows) {

@@ -5,7 +5,7 @@ import { type Folder, readAll } from '../data/source.ts';
 import { openCheckpoint } from '../data/weights/checkpoint-folder.ts';
 import { ggufOf, ggufTensors } from '../data/weights/gguf-folder.ts';
 import type { TensorEntry } from '../data/weights/safetensors.ts';
-import type { Gpu } from '../gpu/device.ts';
+import { dryGpu, type Gpu } from '../gpu/device.ts';
 import type { Variants } from '../gpu/variants.ts';
 import { Memory } from '../graph/program.ts';
 import { chooseVariants } from '../ops/families.ts';
@@ -28,6 +28,14 @@ export interface LoadedModel extends SymbolicModel {
   gpu: Gpu;
   /** Owns the weights' buffers. */
   memory: Memory;
+}
+
+/** A model as it would lie on a device, on one that only counts. */
+export function dryModel(model: SymbolicModel): LoadedModel {
+  const gpu = dryGpu();
+  const memory = new Memory(gpu);
+  for (const t of model.weights.all) memory.allocate(t, 'weights');
+  return { ...model, name: 'no model', gpu, memory };
 }
 
 /**

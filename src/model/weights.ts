@@ -6,7 +6,7 @@ import { siteDims, sitePath, type Target, targetNames } from '../allocation/allo
 import { blockTypeOf } from '../data/weights/gguf.ts';
 import { asF32, type TensorEntry } from '../data/weights/safetensors.ts';
 import { tensorPieces } from '../data/weights/tensor-pieces.ts';
-import { createBuffer, idle, tooWide, writeBuffer } from '../gpu/buffers.ts';
+import { idle, tooWide, writeBuffer } from '../gpu/buffers.ts';
 import type { Memory } from '../graph/program.ts';
 import { bytesOf, type Dtype, type Tensor, tensor } from '../graph/tensor.ts';
 import { alignBlocks, isBlockType } from '../util/blocks.ts';
@@ -175,7 +175,7 @@ export async function uploadWeights(
   for (const t of weights.all) {
     const entry = entries.get(t.name)!;
     if (bytesOf(t) > gpu.maxBinding) throw tooWide(t.name, bytesOf(t), gpu);
-    const buffer = memory.bind(t, createBuffer(gpu, t.name, bytesOf(t)));
+    const buffer = memory.allocate(t, 'weights');
     const width = t.shape[1] ?? 1;
     let at = 0;
     for await (const piece of tensorPieces(entry, t.offset / width, t.shape[0])) {

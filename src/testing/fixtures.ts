@@ -70,8 +70,7 @@ export const test = base
         siteDims(model.config),
       );
       own(layout.store);
-      const { value } = layout.store.allocate(model.gpu);
-      model.gpu.device.queue.writeBuffer(value, 0, values);
+      layout.store.allocate(model.gpu, values);
       return { model, layout, values, rows: await goldenRows(name) };
     };
   });

@@ -2,7 +2,7 @@
 // step's scalars, and the recorded loss.
 import type { Adapter } from '../adapters/project.ts';
 import { writeBuffer } from '../gpu/buffers.ts';
-import type { Memory } from '../graph/program.ts';
+import { type Memory, STEP_BYTES } from '../graph/program.ts';
 import type { Recorder } from '../graph/recorder.ts';
 import { type Tensor, tensor } from '../graph/tensor.ts';
 import { decoder, type Recompute, ropeConstants } from '../model/decoder.ts';
@@ -113,7 +113,7 @@ export function microBatch(rows: readonly Row[], shape: BatchShape): MicroBatch 
 
 /** Bytes of the step uniform (shaders/lib/step.wgsl); scalars left out are 0. */
 export function stepBytes(s: StepScalars, { beta1, beta2 }: AdamW = ADAMW): ArrayBuffer {
-  const bytes = new DataView(new ArrayBuffer(64));
+  const bytes = new DataView(new ArrayBuffer(STEP_BYTES));
   const t = s.number ?? 0;
   const floats = [
     s.learningRate,

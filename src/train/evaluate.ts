@@ -9,10 +9,9 @@ import { generate } from '../model/generate.ts';
 import type { LoadedModel } from '../model/load.ts';
 import { STATISTICS } from '../ops/loss.ts';
 import { InputError, invariant } from '../util/error.ts';
-import { batchStates, LAVISH, microBatch as layOut, lossTokens, type Row } from './batch.ts';
-import { recordEvaluation } from './programs.ts';
+import { microBatch as layOut, lossTokens, type Row } from './batch.ts';
 import { shapeOf } from './run-rows.ts';
-import { Runtime } from './runtime.ts';
+import { Runtime, recordTraining } from './runtime.ts';
 
 /** The figures of an evaluation. */
 export interface Evaluation {
@@ -142,10 +141,10 @@ async function evaluator(
 ): Promise<Runtime> {
   for (let count = Math.min(microBatch, rows.length); ; count >>= 1) {
     const shape = shapeOf(rows, count);
-    const states = batchStates(shape, layout?.routedExperts ?? 0);
-    const bytes = widest(recordEvaluation({ model, layout, shape, states }, LAVISH).rec.commands);
-    if (bytes <= model.gpu.maxBinding)
-      return Runtime.create(model, layout, shape, { dropout: false, evaluateOnly: true });
+    const options = { dropout: false, evaluateOnly: true };
+    const recording = recordTraining(model, layout, shape, options);
+    const bytes = widest(recording.programs.get('evaluate')!.commands);
+    if (bytes <= model.gpu.maxBinding) return new Runtime(model, recording).compile();
     if (count === 1) throw tooWide(`A row of ${shape.time} tokens`, bytes, model.gpu);
   }
 }

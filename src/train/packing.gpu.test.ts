@@ -23,8 +23,7 @@ async function fixture(name: string) {
     model.config.layers,
     siteDims(model.config),
   );
-  adapter.layout.store.allocate(model.gpu);
-  model.gpu.device.queue.writeBuffer(adapter.layout.store.buffers!.value, 0, adapter.values);
+  adapter.layout.store.allocate(model.gpu, adapter.values);
   const text = new TextDecoder().decode(await readAll(folder.open('data.jsonl')!));
   const rows = text
     .trim()

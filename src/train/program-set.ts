@@ -1,8 +1,8 @@
 // Programs over one batch shape on a device: the memory that they share, the states of a batch, and
 // their replays.
-import { createStaging, readBuffer, writeBuffer } from '../gpu/buffers.ts';
+import { readBuffer, writeBuffer } from '../gpu/buffers.ts';
 import type { ParamStore } from '../graph/params.ts';
-import { Memory, Program } from '../graph/program.ts';
+import { Memory, type PlacedProgram, Program, place } from '../graph/program.ts';
 import type { Recorder } from '../graph/recorder.ts';
 import type { Tensor } from '../graph/tensor.ts';
 import type { LoadedModel } from '../model/load.ts';
@@ -28,41 +28,53 @@ export interface Recording<Name extends string> {
   states: readonly Tensor[];
   /** In the order in which they are compiled. */
   programs: ReadonlyMap<Name, Recorder>;
+  /** What leaves the device after a step, ring by ring; the statistics of each come first. */
+  rings: readonly (readonly Tensor[])[];
   /** Elements that are read back at once, at most. */
   readback: number;
 }
 
-/** Compiled programs with their states. */
+/** Programs with their states; made without `compile` it has all its buffers and cannot be run. */
 export class ProgramSet<Name extends string> {
   readonly memory: Memory;
   readonly shape: BatchShape;
   readonly programs = new Map<Name, Program>();
+  /** The buffers that leave the device after a step, ring by ring. */
+  readonly sources: readonly (readonly GPUBuffer[])[];
   /** Flops of a submit at most, once a speed is known. */
   flopsPerSubmit: number | undefined;
   /** Flops replayed so far. */
   work = 0;
   private readonly batch: BatchStates;
   private readonly staging: GPUBuffer;
+  private readonly placed: readonly (readonly [Name, PlacedProgram])[];
 
-  protected constructor(
+  /** @param share false gives every activation a buffer of its own */
+  constructor(
     readonly model: LoadedModel,
-    { shape, stores, batch, states, readback }: Recording<Name>,
+    { shape, stores, batch, states, programs, rings, readback }: Recording<Name>,
+    share = true,
   ) {
     this.shape = shape;
     this.batch = batch;
     this.memory = new Memory(model.gpu, stores);
-    for (const t of model.weights.all) this.memory.share(t, model.memory.get(t));
+    this.memory.share(model.weights.all, model.memory);
     for (const t of states) this.memory.allocate(t);
-    this.staging = createStaging(model.gpu, readback * 4);
+    this.sources = rings.map((ring) => ring.map((t) => this.memory.get(t)));
+    this.staging = this.memory.allocator.create('other', 'staging', readback * 4, 'staging');
+    this.placed = Array.from(programs, ([name, rec]) => [name, place(rec, this.memory, share)]);
   }
 
-  /** Compiles what was recorded. `share` false gives every activation a buffer of its own. */
-  protected async compile(
-    { programs }: Recording<Name>,
-    options: { share?: boolean; onProgress?: (done: number, of: number) => void },
-  ): Promise<void> {
-    for (const [name, recorder] of programs)
-      this.programs.set(name, await Program.compile(recorder, this.memory, options));
+  /** Compiles what was recorded. Where that fails, nothing stays on the device. */
+  async compile(onProgress?: (done: number, of: number) => void): Promise<this> {
+    try {
+      for (const [name, placed] of this.placed)
+        this.programs.set(name, await Program.of(placed, onProgress));
+      return this;
+    } catch (error) {
+      this.destroy();
+      throw error;
+    }
   }
 
   /** Writes a micro-batch, where there is one, and the step's scalars, and replays a program. */
@@ -86,11 +98,6 @@ export class ProgramSet<Name extends string> {
     return names.reduce((sum, name) => sum + (this.programs.get(name)?.flops ?? 0), 0);
   }
 
-  /** The statistics, and routing, of the batches since they were cleared; to copy from. */
-  get statistics(): [statistics: GPUBuffer, routing: GPUBuffer] {
-    return [this.memory.get(this.batch.statistics), this.memory.get(this.batch.routing)];
-  }
-
   /** Reads `bytes` of a buffer, all by default, through the staging kept. Waits for the work before. */
   protected read(buffer: GPUBuffer, bytes = buffer.size): Promise<ArrayBuffer> {
     return readBuffer(this.model.gpu, buffer, 0, bytes, this.staging);
@@ -98,14 +105,14 @@ export class ProgramSet<Name extends string> {
 
   /** Reads the statistics and zeroes them. Waits for the work before. */
   async readStatistics(): Promise<Float32Array<ArrayBuffer>> {
-    const values = new Float32Array(await this.read(this.statistics[0]));
+    const values = new Float32Array(await this.read(this.memory.get(this.batch.statistics)));
     this.clearStatistics();
     return values;
   }
 
   /** Sets the statistics. */
   writeStatistics(values: Float32Array): void {
-    writeBuffer(this.model.gpu, this.statistics[0], values);
+    writeBuffer(this.model.gpu, this.memory.get(this.batch.statistics), values);
   }
 
   /** Zeroes the statistics. */
@@ -125,8 +132,6 @@ export class ProgramSet<Name extends string> {
 
   /** Frees programs and states; weights and parameters stay. */
   destroy(): void {
-    for (const p of this.programs.values()) p.destroy();
     this.memory.destroy();
-    this.staging.destroy();
   }
 }

@@ -1,10 +1,12 @@
 // Statistics leave the device through a ring of small staging buffers; the step loop waits only
 // when all of them are in flight.
+
+import type { Allocator } from '../gpu/allocator.ts';
 import { idle } from '../gpu/buffers.ts';
 import type { Gpu } from '../gpu/device.ts';
 
 /** Copies on their way at once. */
-export const RING_SLOTS = 3;
+const RING_SLOTS = 3;
 
 /** What the host knows of a step whose statistics are on their way. */
 export interface PendingStep {
@@ -24,6 +26,7 @@ interface Slot {
 
 /** Copies buffers while the device computes on; delivers in the order of pushes. */
 export class StatisticsRing {
+  private readonly allocator: Allocator;
   private readonly slots: Slot[];
   private next = 0;
   private readonly sizes: number[];
@@ -38,9 +41,9 @@ export class StatisticsRing {
   ) {
     this.sizes = sources.map((s) => s.size);
     const size = this.sizes.reduce((a, b) => a + b, 0);
-    const usage = GPUBufferUsage.MAP_READ | GPUBufferUsage.COPY_DST;
+    this.allocator = gpu.allocator.child();
     this.slots = Array.from({ length: slots }, (_, i) => ({
-      buffer: gpu.device.createBuffer({ label: `ring ${i}`, size, usage }),
+      buffer: this.allocator.create('other', `ring ${i}`, size, 'staging'),
       pending: null,
     }));
   }
@@ -85,6 +88,6 @@ export class StatisticsRing {
   }
 
   destroy(): void {
-    for (const s of this.slots) s.buffer.destroy();
+    this.allocator.destroy();
   }
 }

@@ -85,29 +85,39 @@ function shapes(rows: readonly Row[]): (perBatch: number) => BatchShape {
 export const shapeOf = (rows: readonly Row[], perBatch: number): BatchShape =>
   shapes(rows)(perBatch);
 
-/** Shapes of a training's micro-batches were its rows cut to other lengths. */
-export const trainingShapes = (rows: readonly Row[], config: TrainingConfig): ShapeFor =>
-  shapesOf(rows, config, (cut, data) => Object.values(runRows(cut, { ...config, data })).flat());
+/**
+ * Shapes of a training's micro-batches were its rows cut to other lengths; `later` are rows that
+ * take the place of those before.
+ */
+export const trainingShapes = (
+  rows: readonly Row[],
+  config: TrainingConfig,
+  later: readonly (readonly Row[])[] = [],
+): ShapeFor =>
+  shapesOf([rows, ...later], config, (cut, data) =>
+    Object.values(runRows(cut, { ...config, data })).flat(),
+  );
 
 /** Shapes of a search's micro-batches were its rows cut to other lengths. */
 export const searchShapes = (rows: readonly Row[], config: SearchConfig): ShapeFor =>
-  shapesOf(rows, config, (cut, data) => levelRows(searchRows(cut, { ...config, data })));
+  shapesOf([rows], config, (cut, data) => levelRows(searchRows(cut, { ...config, data })));
 
 function shapesOf(
-  rows: readonly Row[],
+  parts: readonly (readonly Row[])[],
   { data }: RunConfig,
-  rowsOf: (cut: Row[], data: RunConfig['data']) => Row[],
+  rowsOf: (cut: readonly Row[], data: RunConfig['data']) => Row[],
 ): ShapeFor {
   const known = new Map<number, (perBatch: number) => BatchShape>();
+  const cut = (of: ArrayLike<number>, length: number) =>
+    Array.prototype.slice.call(of, 0, length) as number[];
   return (perBatch, maxLength) => {
     let found = known.get(maxLength);
     if (!found) {
-      const cut = rows.map((row) => ({
-        ...row,
-        ids: Array.prototype.slice.call(row.ids, 0, maxLength) as number[],
-        labels: Array.prototype.slice.call(row.labels, 0, maxLength) as number[],
-      }));
-      found = shapes(rowsOf(cut, { ...data, maxLength }));
+      const shorter = (row: Row): Row =>
+        maxLength >= data.maxLength
+          ? row
+          : { ...row, ids: cut(row.ids, maxLength), labels: cut(row.labels, maxLength) };
+      found = shapes(parts.flatMap((rows) => rowsOf(rows.map(shorter), { ...data, maxLength })));
       known.set(maxLength, found);
     }
     return found(perBatch);

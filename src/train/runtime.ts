@@ -33,20 +33,21 @@ export interface RuntimeOptions extends TrainingOptions {
 
 type TrainingProgram = 'micro' | 'update' | 'evaluate';
 
-/** A training, symbolic. */
-export interface TrainingRecording extends Recording<TrainingProgram> {
-  layout: AdapterLayout | null;
+/** A training, symbolic; of an adapter, or of none. */
+export interface TrainingRecording<L extends AdapterLayout | null = AdapterLayout | null>
+  extends Recording<TrainingProgram> {
+  layout: L;
   /** Cross-entropy of each target of the last evaluation. */
   losses: Tensor;
 }
 
 /** Records `micro` and `update` where there is an adapter to train, and `evaluate`. Needs no GPU. */
-export function recordTraining(
+export function recordTraining<L extends AdapterLayout | null>(
   model: SymbolicModel,
-  layout: AdapterLayout | null,
+  layout: L,
   shape: BatchShape,
   { dropout, thrift = LAVISH, evaluateOnly = false }: TrainingOptions,
-): TrainingRecording {
+): TrainingRecording<L> {
   const batch = batchStates(shape, layout?.routedExperts ?? 0);
   const passes = { model, layout, shape, states: batch };
   const programs = new Map<TrainingProgram, Recorder>();
@@ -64,30 +65,30 @@ export function recordTraining(
     batch,
     states: Object.values(batch),
     programs,
+    rings: [[batch.statistics, batch.routing]],
     readback: Math.max(STATISTICS.size, shape.targets),
   };
 }
 
 /** A model, an adapter (or none) and the programs of one batch shape. */
 export class Runtime extends ProgramSet<TrainingProgram> {
-  private constructor(
+  constructor(
     model: LoadedModel,
     private readonly recording: TrainingRecording,
+    share?: boolean,
   ) {
-    super(model, recording);
+    super(model, recording, share);
   }
 
   /** Records and compiles. Parameters must be allocated. */
-  static async create(
+  static create(
     model: LoadedModel,
     layout: AdapterLayout | null,
     shape: BatchShape,
     options: RuntimeOptions,
   ): Promise<Runtime> {
     const recording = recordTraining(model, layout, shape, options);
-    const runtime = new Runtime(model, recording);
-    await runtime.compile(recording, options);
-    return runtime;
+    return new Runtime(model, recording, options.share).compile(options.onProgress);
   }
 
   /** Forward and backward of a micro-batch; adds into the gradients and the statistics. */

@@ -249,7 +249,7 @@ export abstract class Stage {
   restore({ tensors, numbers }: StageState): void {
     for (const [name, store] of Object.entries(this.stores))
       for (const part of PARTS)
-        store.writeAll(this.model.gpu, part, tensorOf(tensors, `${name}.${part}`));
+        store.write(this.model.gpu, part, tensorOf(tensors, `${name}.${part}`));
     this.programs.writeHalt(numbers.halt);
     this.position = numbers.position;
     this.clock = new Clock(numbers.seconds);

@@ -1,21 +1,20 @@
 // The training of an adapter: order of rows, micro-batches and accumulation, schedule, validation
 // (method §1 "Training, exactly").
 import { initialValues } from '../adapters/init.ts';
-import { type AdapterLayout, layoutAdapter } from '../adapters/layout.ts';
+import type { AdapterLayout } from '../adapters/layout.ts';
 import { methodOf } from '../adapters/methods/methods.ts';
-import { type Allocation, siteDims } from '../allocation/allocation.ts';
+import type { Allocation } from '../allocation/allocation.ts';
 import { BatchOrder } from '../data/batching/batches.ts';
 import type { LoadedModel } from '../model/load.ts';
-import { resolveAllocation } from '../settings/resolve-allocation.ts';
 import type { TrainingConfig } from '../settings/run-config.ts';
-import { InputError } from '../util/error.ts';
+import { InputError, invariant } from '../util/error.ts';
 import { streamKey } from '../util/random.ts';
 import { microBatch, type Row, type Thrift } from './batch.ts';
 import { meanLoss } from './evaluate.ts';
 import type { Bill } from './memory/bill.ts';
 import { type Choice, fitWithin, limitsOf, trainingNeed } from './memory/fit.ts';
 import type { StatisticsRing } from './ring.ts';
-import { runRows, shapeOf, trainingShapes } from './run-rows.ts';
+import { runRows, trainingShapes } from './run-rows.ts';
 import { Runtime } from './runtime.ts';
 import { learningRate, totalSteps } from './schedule.ts';
 import { Stage, type StageLinks } from './stage.ts';
@@ -28,8 +27,8 @@ export interface TrainingInput extends StageLinks {
   later?: readonly { from: number; rows: readonly Row[] }[];
   config: TrainingConfig;
   /**
-   * Experts and ranks, where the method has an allocation; by default what config comes to, which then names no
-   * files.
+   * Experts and ranks, where the method has an allocation; by default what config comes to, which
+   * then names no files.
    */
   allocation?: Allocation;
   /**
@@ -83,33 +82,31 @@ export class TrainingStage extends Stage {
       return { from: part.from, ...split, order };
     });
     const steps = totalSteps(train, data.shuffle, lessons[0].train.length);
-    const layout = layoutAdapter(
-      { ...config.adapter, allocation: allocationOf(input) },
-      model.config.layers,
-      siteDims(model.config),
+    const shapes = trainingShapes(
+      rows,
+      config,
+      later.map((part) => part.rows),
     );
-    if (layout.store.size === 0)
-      throw new InputError(
-        'bad-config',
-        'The allocation gives no site an expert: there is nothing to train.',
-      );
-    const all = [...rows, ...later.flatMap((part) => part.rows)];
-    const need = trainingNeed(model, config, trainingShapes(all, config), input.allocation);
+    invariant(
+      input.allocation ||
+        config.allocation !== 'search' ||
+        !methodOf(config.adapter.method).allocated,
+      'a search has found no allocation',
+    );
+    const need = trainingNeed(model, config, shapes, input.allocation);
     const choice = fitWithin(need, limitsOf(model.gpu, config), input.thrift);
+    const { layout } = choice.recording;
     const values = input.init ? await input.init(layout) : initialValues(layout, seed);
-    layout.store.allocate(model.gpu);
-    layout.store.writeAll(model.gpu, 'value', values);
-    const shape = shapeOf(
-      lessons.flatMap((part) => [...part.train, ...part.validation]),
-      choice.microBatch,
-    );
-    const runtime = await Runtime.create(model, layout, shape, {
-      thrift: choice,
-      dropout: config.adapter.dropout > 0,
-      onProgress: (done, total) =>
+    layout.store.allocate(model.gpu, values);
+    try {
+      const runtime = await new Runtime(model, choice.recording).compile((done, total) =>
         emit?.({ type: 'progress', task: 'Compiling kernels', done, total }),
-    });
-    return new TrainingStage(input, layout, runtime, lessons, steps, choice);
+      );
+      return new TrainingStage(input, layout, runtime, lessons, steps, choice);
+    } catch (error) {
+      layout.store.destroy();
+      throw error;
+    }
   }
 
   get config(): TrainingConfig {
@@ -128,7 +125,7 @@ export class TrainingStage extends Stage {
   protected begin(): void {
     const { learningRate: rate } = this.config.train;
     this.runtime.clearStatistics();
-    this.statistics = this.ring('step', this.runtime.statistics, (step, s, routing) => {
+    this.statistics = this.ring('step', this.runtime.sources[0], (step, s, routing) => {
       this.reportUpdate(step, s, {
         stage: 'train',
         what: `Step ${step.step}`,
@@ -209,7 +206,3 @@ export class TrainingStage extends Stage {
     return this.layout.store.read(this.model.gpu, 'value');
   }
 }
-
-const allocationOf = ({ model, config, allocation }: TrainingInput): Allocation =>
-  (methodOf(config.adapter.method).allocated && allocation) ||
-  resolveAllocation(config, model.config);

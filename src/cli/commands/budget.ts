@@ -4,6 +4,7 @@
 import { layoutAdapter } from '../../adapters/layout.ts';
 import { siteDims } from '../../allocation/allocation.ts';
 import { randomModel } from '../../bench/step.ts';
+import { categories } from '../../gpu/allocator.ts';
 import { tooWide } from '../../gpu/buffers.ts';
 import { imagined } from '../../gpu/variants.ts';
 import type { LoadedModel, SymbolicModel } from '../../model/load.ts';
@@ -15,8 +16,9 @@ import {
   trains,
 } from '../../settings/run-config.ts';
 import { LAVISH, type Row, type Thrift } from '../../train/batch.ts';
-import { type Bill, categories, generationBill } from '../../train/memory/bill.ts';
+import { type Bill, generationBill } from '../../train/memory/bill.ts';
 import {
+  billOf,
   fitWithin,
   mebibytes,
   type Need,
@@ -144,11 +146,11 @@ function columnsOf(
   const { microBatch } = need.given;
   const policies = (recompute ? [recompute] : POLICIES).map((policy): Column => {
     const thrift = { recompute: policy, chunk: LAVISH.chunk };
-    return { name: policy, microBatch, ...thrift, bill: need.bill(thrift, need.given) };
+    return { name: policy, microBatch, ...thrift, bill: billOf(need, thrift) };
   });
-  return recompute
-    ? policies
-    : [...policies, { name: 'chosen', ...fitWithin(need, { memory, maxBinding }) }];
+  if (recompute) return policies;
+  const { recording: _, ...chosen } = fitWithin(need, { memory, maxBinding });
+  return [...policies, { name: 'chosen', ...chosen }];
 }
 
 export const budget = command({

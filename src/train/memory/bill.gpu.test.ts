@@ -3,7 +3,7 @@
 import { expect, test } from 'vitest';
 import { SMOLLM2_135M } from '../../bench/shapes.ts';
 import { randomModel } from '../../bench/step.ts';
-import { Generator, generate } from '../../model/generate.ts';
+import { Generator, generate, recordGeneration } from '../../model/generate.ts';
 import type { LoadedModel } from '../../model/load.ts';
 import { symbolicWeights } from '../../model/weights.ts';
 import { defaultVariants } from '../../ops/families.ts';
@@ -23,7 +23,7 @@ import { SearchStage } from '../search/stage.ts';
 import type { StageEvent } from '../stage.ts';
 import { TrainingStage } from '../training.ts';
 import { generationBill } from './bill.ts';
-import { type Need, searchNeed, trainingNeed } from './fit.ts';
+import { billOf, type Need, searchNeed, trainingNeed } from './fit.ts';
 
 const nano = {
   ...SMOLLM2_135M,
@@ -109,7 +109,7 @@ for (const [name, json] of Object.entries(cases)) {
     for (const recompute of ['none', 'mlp', 'block'] as const) {
       const thrift = { recompute, chunk: recompute === 'none' ? 128 : 8 };
       const { bytes, value } = await peakOf((model) => run(model, config, thrift));
-      expect(bytes, recompute).toBe(need.bill(thrift, need.given).total);
+      expect(bytes, recompute).toBe(billOf(need, thrift).total);
       first ??= value;
       expect(value).toEqual(first);
     }
@@ -119,7 +119,8 @@ for (const [name, json] of Object.entries(cases)) {
 test('generation: the bill with its cache is what the device is asked for', async () => {
   const { bytes, value } = await peakOf(async (model) => {
     const bill = generationBill(model, null, 3, 20, 5);
-    const generator = await Generator.create(model, null, 3, 20, 5);
+    const recorded = recordGeneration(model, null, 3, 20, 5);
+    const generator = await new Generator(model, recorded).compile();
     await generator.generate([[1, 2, 3], [4]], { maxNewTokens: 5, stopIds: [] });
     generator.destroy();
     return bill;

@@ -13,7 +13,7 @@ import {
   trains,
 } from '../../settings/run-config.ts';
 import { searchShapes, trainingShapes } from '../run-rows.ts';
-import { fitWithin, searchNeed, trainingNeed } from './fit.ts';
+import { billOf, fitWithin, type Need, searchNeed, trainingNeed } from './fit.ts';
 
 const nano: ModelConfig = {
   ...SMOLLM2_135M,
@@ -85,13 +85,13 @@ test('without a limit nothing is spared; each tighter budget is kept, by recompu
   for (const { microBatch } of seen) expect(8 % microBatch).toBe(0);
   // What is told is what a bill of that choice comes to.
   for (const { bill, ...choice } of seen)
-    expect(need.bill(choice, { ...need.given, microBatch: choice.microBatch })).toEqual(bill);
+    expect(billOf(need, choice, { ...need.given, microBatch: choice.microBatch })).toEqual(bill);
 });
 
 test('categories add up, and those that the method fixes do not change', () => {
   const need = training();
   const [none, block] = (['none', 'block'] as const).map((recompute) =>
-    need.bill({ recompute, chunk: 128 }, need.given),
+    billOf(need, { recompute, chunk: 128 }, need.given),
   );
   for (const bill of [none, block])
     expect(Object.values(bill.bytes).reduce((a, b) => a + b, 0)).toBe(bill.total);
@@ -100,7 +100,7 @@ test('categories add up, and those that the method fixes do not change', () => {
   expect(none.bytes.optimizer).toBe(3 * none.bytes.adapter);
   expect(block.bytes.activations).toBeLessThan(0.7 * none.bytes.activations);
   expect(none.bytes.logits).toBe(128 * nano.vocab * 4);
-  expect(need.bill({ recompute: 'none', chunk: 8 }, need.given).bytes.logits).toBe(
+  expect(billOf(need, { recompute: 'none', chunk: 8 }, need.given).bytes.logits).toBe(
     8 * nano.vocab * 4,
   );
   expect(none.bytes.cache).toBe(0);
@@ -108,8 +108,8 @@ test('categories add up, and those that the method fixes do not change', () => {
 
 test('where nothing fits, the message names settings that do', () => {
   const need = training();
-  const least = need.bill({ recompute: 'block', chunk: 8 }, { ...need.given, microBatch: 1 });
-  const message = (limits: Parameters<typeof fitWithin>[1], of = need): string => {
+  const least = billOf(need, { recompute: 'block', chunk: 8 }, { ...need.given, microBatch: 1 });
+  const message = (limits: Parameters<typeof fitWithin>[1], of: Need = need): string => {
     try {
       fitWithin(of, limits);
     } catch (e) {
@@ -127,7 +127,8 @@ test('where nothing fits, the message names settings that do', () => {
       'adapter.experts': 'experts',
       'adapter.rank': 'rank',
     }[name];
-    const lower = need.bill(
+    const lower = billOf(
+      need,
       { recompute: 'block', chunk: 8 },
       { ...need.given, microBatch: 1, [change]: value },
     );
@@ -140,7 +141,7 @@ test('rows of logits at a time are no more than one binding holds, whether memor
   const small = { ...nano, vocab: 512 };
   const need = training({ adapter: { experts: 1, rank: 1, topK: 1 } }, small);
   const rowBytes = small.vocab * 4;
-  const largest = need.bill({ recompute: 'none', chunk: 8 }, need.given).largest.bytes;
+  const largest = billOf(need, { recompute: 'none', chunk: 8 }, need.given).largest.bytes;
   const forced = Math.ceil(largest / rowBytes); // what the activations need anyway
   expect(forced).toBeGreaterThan(1);
   expect(forced).toBeLessThan(128);
@@ -163,7 +164,7 @@ test('rows of logits at a time are no more than one binding holds, whether memor
 test('Qwen2.5-0.5B in a binding of 128 MiB: its 152k tokens allow 220 rows of logits, whatever is asked for', () => {
   const need = training({}, QWEN25_05B, 128 * 2 ** 20);
   expect(fitWithin(need, at(null, 128 * 2 ** 20)).chunk).toBe(128);
-  expect(need.bill({ recompute: 'none', chunk: 1000 }, need.given).bytes.logits).toBe(
+  expect(billOf(need, { recompute: 'none', chunk: 1000 }, need.given).bytes.logits).toBe(
     220 * QWEN25_05B.vocab * 4,
   );
 });
@@ -174,12 +175,12 @@ test('a search keeps its micro-batch, which a message may propose to lower', () 
   expect(given.microBatch).toBe(4);
   const saved = fitWithin(need, at(given.bill.total - 1));
   expect(saved.microBatch).toBe(4);
-  const least = need.bill({ recompute: 'block', chunk: 8 }, need.given);
+  const least = billOf(need, { recompute: 'block', chunk: 8 }, need.given);
   expect(() => fitWithin(need, at(least.total - 1))).toThrow(
     /The search does not fit.*search\.microBatch 2 \(/,
   );
   const second = search({ order: 'second-order' });
-  expect(second.bill({ recompute: 'none', chunk: 128 }, second.given).total).toBeGreaterThan(
+  expect(billOf(second, { recompute: 'none', chunk: 128 }, second.given).total).toBeGreaterThan(
     given.bill.total,
   );
 });
@@ -199,7 +200,7 @@ test('models of full size are billed in seconds', () => {
   for (const model of [SMOLLM2_135M, QWEN25_05B]) {
     const started = performance.now();
     const need = training({}, model);
-    const bill = need.bill({ recompute: 'mlp', chunk: 32 }, need.given);
+    const bill = billOf(need, { recompute: 'mlp', chunk: 32 }, need.given);
     expect(bill.total).toBeGreaterThan(bill.bytes.weights);
     expect(performance.now() - started).toBeLessThan(20_000);
   }

@@ -1,7 +1,7 @@
 // Makes a run fit the memory there is: micro-batch, recomputation and rows of logits at a time, or
 // else the nearest settings that would fit.
 
-import { layoutAdapter } from '../../adapters/layout.ts';
+import { type AdapterLayout, layoutAdapter } from '../../adapters/layout.ts';
 import { methodOf } from '../../adapters/methods/methods.ts';
 import { type Allocation, siteDims, uniformAllocation } from '../../allocation/allocation.ts';
 import type { Gpu } from '../../gpu/device.ts';
@@ -10,10 +10,13 @@ import { resolveAllocation } from '../../settings/resolve-allocation.ts';
 import type { RunConfig, SearchConfig, TrainingConfig } from '../../settings/run-config.ts';
 import { InputError } from '../../util/error.ts';
 import { chunkWithin, LAVISH, type Thrift } from '../batch.ts';
+import type { Recording } from '../program-set.ts';
 import { POLICIES } from '../programs.ts';
 import type { ShapeFor } from '../run-rows.ts';
+import { recordTraining, type TrainingRecording } from '../runtime.ts';
+import { recordSearch, type SearchRecording } from '../search/programs.ts';
 import { searchLayout, searchOptions } from '../search/setup.ts';
-import { type Bill, searchBill, trainingBill } from './bill.ts';
+import { type Bill, stageBill } from './bill.ts';
 
 /**
  * Activations and logits above this are saved on by recomputing where a run sets no memory of its
@@ -51,8 +54,11 @@ interface Smaller {
   microBatch: number;
 }
 
+/** How a stage runs, what that takes, and what it records. */
+export type Fitted<R> = Choice & { bill: Bill; recording: R };
+
 /** A stage of a run, as far as its memory goes. */
-export interface Need {
+export interface Need<R extends Recording<string> = Recording<string>> {
   stage: 'search' | 'training';
   vocab: number;
   given: Smaller;
@@ -64,7 +70,9 @@ export interface Need {
   free: boolean;
   /** Which of the settings a message may propose to lower. */
   proposals: readonly (keyof Smaller)[];
-  bill(thrift: Thrift, settings: Smaller): Bill;
+  record(thrift: Thrift, settings: Smaller): R;
+  /** The bill of what was recorded. */
+  bill(recording: R): Bill;
 }
 
 const divisors = (n: number): number[] =>
@@ -92,7 +100,7 @@ export function trainingNeed(
   config: TrainingConfig,
   shapeFor: ShapeFor,
   allocation?: Allocation,
-): Need {
+): Need<TrainingRecording<AdapterLayout>> {
   const { train, adapter } = config;
   const { layers } = model.config;
   const { allocated } = methodOf(adapter.method);
@@ -108,7 +116,8 @@ export function trainingNeed(
     microBatches: divisors(train.batch).filter((d) => d <= train.microBatch),
     free: true,
     proposals: ['microBatch', 'maxLength', ...(adjustable ? sizes : [])],
-    bill: (thrift, settings) => {
+    bill: (recording) => stageBill(model, recording),
+    record: (thrift, settings) => {
       const changed = shrunk(config, settings);
       const { targets, experts, rank } = changed.adapter;
       const largest = () => uniformAllocation(layers, targets, experts, rank);
@@ -119,19 +128,23 @@ export function trainingNeed(
         layers,
         siteDims(model.config),
       );
-      return trainingBill(
-        model,
-        layout,
-        shapeFor(settings.microBatch, settings.maxLength),
-        adapter.dropout > 0,
-        thrift,
-      );
+      if (layout.store.size === 0)
+        throw new InputError(
+          'bad-config',
+          'The allocation gives no site an expert: there is nothing to train.',
+        );
+      const shape = shapeFor(settings.microBatch, settings.maxLength);
+      return recordTraining(model, layout, shape, { dropout: adapter.dropout > 0, thrift });
     },
   };
 }
 
 /** The search of a run. Its micro-batch is part of the method: it can be proposed, never chosen. */
-export function searchNeed(model: SymbolicModel, config: SearchConfig, shapeFor: ShapeFor): Need {
+export function searchNeed(
+  model: SymbolicModel,
+  config: SearchConfig,
+  shapeFor: ShapeFor,
+): Need<SearchRecording> {
   const { search } = config;
   return {
     stage: 'search',
@@ -140,13 +153,12 @@ export function searchNeed(model: SymbolicModel, config: SearchConfig, shapeFor:
     microBatches: divisors(search.batch).filter((d) => d <= search.microBatch),
     free: false,
     proposals: ['microBatch', 'maxLength', 'experts', 'rank'],
-    bill: (thrift, settings) => {
+    bill: (recording) => stageBill(model, recording),
+    record: (thrift, settings) => {
       const changed = shrunk(config, settings);
       const shape = shapeFor(settings.microBatch, settings.maxLength);
-      return searchBill(model, searchLayout(changed, model.config), shape, {
-        ...searchOptions(changed),
-        thrift,
-      });
+      const options = { ...searchOptions(changed), thrift };
+      return recordSearch(model, searchLayout(changed, model.config), shape, options);
     },
   };
 }
@@ -162,13 +174,31 @@ const within = (bill: Bill, { memory, maxBinding }: Limits): boolean =>
  * @param thrift is taken as it is, where given
  * @throws InputError naming the nearest settings that fit, where none of this is enough
  */
-export function fitWithin(need: Need, limits: Limits, thrift?: Thrift): Choice & { bill: Bill } {
-  const { given, bill } = need;
-  if (thrift) return { ...thrift, microBatch: given.microBatch, bill: bill(thrift, given) };
+export function fitWithin<R extends Recording<string>>(
+  need: Need<R>,
+  limits: Limits,
+  thrift?: Thrift,
+): Fitted<R> {
+  if (thrift) return tried(need, thrift, need.given);
   const choice = choose(need, limits);
   if (choice) return choice;
   throw tooLarge(need, limits);
 }
+
+/** A stage recorded with these settings, and its bill. */
+function tried<R extends Recording<string>>(
+  need: Need<R>,
+  { recompute, chunk }: Thrift,
+  settings: Smaller,
+): Fitted<R> {
+  const recording = need.record({ recompute, chunk }, settings);
+  const { microBatch } = settings;
+  return { recompute, chunk, microBatch, recording, bill: need.bill(recording) };
+}
+
+/** The bill of a stage with these settings. */
+export const billOf = (need: Need, thrift: Thrift, settings = need.given): Bill =>
+  tried(need, thrift, settings).bill;
 
 /**
  * Rows of logits at a time and micro-batches that may be chosen, from fast to small; without a
@@ -182,35 +212,33 @@ function savings({ given, free, microBatches, vocab }: Need, { memory, maxBindin
 }
 
 /** As `fitWithin`; null where nothing fits. */
-function choose(need: Need, limits: Limits): (Choice & { bill: Bill }) | null {
-  const { given, bill } = need;
+function choose<R extends Recording<string>>(need: Need<R>, limits: Limits): Fitted<R> | null {
   const { chunks, microBatches } = savings(need, limits);
   const good = (b: Bill) => within(b, limits) && (limits.memory !== null || comfortable(b));
   for (const microBatch of microBatches) {
-    const settings = { ...given, microBatch };
-    const tried = (thrift: Thrift) => ({ ...thrift, microBatch, bill: bill(thrift, settings) });
-    const first = tried({ recompute: POLICIES[0], chunk: chunks[0] });
+    const settings = { ...need.given, microBatch };
+    const first = tried(need, { recompute: POLICIES[0], chunk: chunks[0] }, settings);
     if (good(first.bill)) return first;
     const least = smallest(need, settings, chunks[chunks.length - 1]);
     if (!within(least.bill, limits)) continue;
     for (const recompute of POLICIES) {
       for (const chunk of chunks) {
-        const choice = tried({ recompute, chunk });
+        const choice = tried(need, { recompute, chunk }, settings);
         if (good(choice.bill)) return choice;
       }
     }
-    return { ...least, microBatch };
+    return least;
   }
   return null;
 }
 
 /** The recomputation that needs least: in most shapes the most, but not in all. */
-function smallest({ bill }: Need, settings: Smaller, chunk: number): Thrift & { bill: Bill } {
-  const made = POLICIES.map((recompute) => ({
-    recompute,
-    chunk,
-    bill: bill({ recompute, chunk }, settings),
-  }));
+function smallest<R extends Recording<string>>(
+  need: Need<R>,
+  settings: Smaller,
+  chunk: number,
+): Fitted<R> {
+  const made = POLICIES.map((recompute) => tried(need, { recompute, chunk }, settings));
   return made.reduce((best, one) => (one.bill.total < best.bill.total ? one : best));
 }
 
@@ -251,10 +279,9 @@ export const mebibytes = (bytes: number): string =>
  */
 function nearest(need: Need, limits: Limits) {
   const { given, microBatches, proposals: keys } = need;
-  const tried = savings(need, limits);
-  const lowest = { ...given, microBatch: tried.microBatches[tried.microBatches.length - 1] };
-  const billOf = (settings: Smaller) =>
-    smallest(need, settings, tried.chunks[tried.chunks.length - 1]).bill;
+  const { chunks, microBatches: free } = savings(need, limits);
+  const lowest = { ...given, microBatch: free[free.length - 1] };
+  const leastBill = (settings: Smaller) => smallest(need, settings, chunks[chunks.length - 1]).bill;
   const steps: Record<keyof Smaller, number[]> = {
     maxLength: range(8, given.maxLength, 8),
     experts: range(1, given.experts),
@@ -262,12 +289,12 @@ function nearest(need: Need, limits: Limits) {
     microBatch: microBatches.filter((d) => d < lowest.microBatch).reverse(),
   };
   const fits = (key: keyof Smaller, settings: Smaller) =>
-    largest(steps[key], (v) => within(billOf({ ...settings, [key]: v }), limits));
+    largest(steps[key], (v) => within(leastBill({ ...settings, [key]: v }), limits));
   const least: Partial<Smaller> = Object.fromEntries(
     keys.filter((k) => steps[k].length > 0).map((k) => [k, steps[k][0]]),
   );
   function* proposals(): Generator<Partial<Smaller>> {
-    if (!within(billOf({ ...lowest, ...least }), limits)) return;
+    if (!within(leastBill({ ...lowest, ...least }), limits)) return;
     let none = true;
     for (const key of keys) {
       const value = fits(key, lowest);
@@ -279,7 +306,7 @@ function nearest(need: Need, limits: Limits) {
     if (none)
       yield { ...least, maxLength: fits('maxLength', { ...lowest, ...least }) ?? given.maxLength };
   }
-  return { lowest, least, billOf, proposals };
+  return { lowest, leastBill, proposals };
 }
 
 const named = (changes: Partial<Smaller>, stage: Need['stage']): string =>
@@ -305,10 +332,10 @@ export function judge(
 
 function tooLarge(need: Need, limits: Limits): InputError {
   const { stage } = need;
-  const { lowest, billOf, proposals } = nearest(need, limits);
-  const bill = billOf(lowest);
+  const { lowest, leastBill, proposals } = nearest(need, limits);
+  const bill = leastBill(lowest);
   const found = Array.from(proposals(), (changes) => {
-    return `${named(changes, stage)} (${mebibytes(billOf({ ...lowest, ...changes }).total)})`;
+    return `${named(changes, stage)} (${mebibytes(leastBill({ ...lowest, ...changes }).total)})`;
   });
   const why =
     bill.largest.bytes > limits.maxBinding

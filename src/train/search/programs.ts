@@ -16,6 +16,7 @@ import {
 } from '../../ops/gsv.ts';
 import { STATISTICS } from '../../ops/loss.ts';
 import { type AdamW, adamw, axpy, globalNorm } from '../../ops/optim.ts';
+import { invariant } from '../../util/error.ts';
 import {
   type BatchShape,
   type BatchStates,
@@ -89,16 +90,27 @@ export const upperSteps = (order: Order): SearchProgram[] =>
 /** A search's programs, symbolic. */
 export interface SearchRecording extends Recording<SearchProgram> {
   layout: SearchLayout;
+  options: SearchOptions;
   named: SearchStates;
 }
 
-/** Records every program that the options need. Needs no GPU. */
+/**
+ * Records every program that the options need. Needs no GPU. After a lower update a ring takes its
+ * statistics; after an upper step the other one takes those of the pass that gives ∇_a L(b2) (its
+ * balance loss counted though it moves no GSV; the pair as sentinel; the norm of G), [λ,
+ * E[params]/params(E_max, R_max)] and the GSVs.
+ */
 export function recordSearch(
   model: SymbolicModel,
   layout: SearchLayout,
   shape: BatchShape,
   options: SearchOptions,
 ): SearchRecording {
+  const { cost: price, budget, sizes } = options;
+  invariant(
+    layout.survival || (price === 0 && budget === null && sizes === 'argmax'),
+    'cost, budget and drawn sizes need survival',
+  );
   const all: Tensor[] = [];
   const state = (name: string, size: number, dtype: 'u32' | 'f32' = 'f32'): Tensor => {
     const t = tensor(name, [size], { kind: 'state', dtype });
@@ -118,20 +130,22 @@ export function recordSearch(
   for (const g of layout.banks.keys()) all.push(g.experts.table);
   const made = new Map<SearchProgram, Recorder>();
   const { store } = layout.adapter;
+  const [lower, upper] = [store.flat(), layout.upper.flat()];
   const recording: SearchRecording = {
     shape,
     layout,
+    options,
     named: states,
     stores: [store, layout.upper],
     batch: states.batch,
     states: all,
     programs: made,
+    rings: [[states.batch.statistics], [states.noted, states.cost.cost, upper.value]],
     readback: Math.max(
       STATISTICS.size,
       ...[...layout.banks.keys()].map((g) => g.experts.table.shape[0]),
     ),
   };
-  const [lower, upper] = [store.flat(), layout.upper.flat()];
   const { halt } = states.batch;
   const unused = state('unused statistics', STATISTICS.size);
 

@@ -5,7 +5,6 @@ import { writeBuffer } from '../../gpu/buffers.ts';
 import type { LoadedModel } from '../../model/load.ts';
 import { EXPERT_WORDS, SITE_WORDS } from '../../ops/adapter.ts';
 import { DUAL_START } from '../../ops/gsv.ts';
-import { invariant } from '../../util/error.ts';
 import type { BatchShape, MicroBatch, StepScalars } from '../batch.ts';
 import { ProgramSet } from '../program-set.ts';
 import type { SearchLayout } from './layout.ts';
@@ -14,7 +13,6 @@ import {
   type SearchOptions,
   type SearchProgram,
   type SearchRecording,
-  type SearchStates,
   UPPER_ADAMW,
   upperSteps,
 } from './programs.ts';
@@ -24,37 +22,37 @@ import {
  * allocated.
  */
 export class SearchRuntime extends ProgramSet<SearchProgram> {
-  private readonly states: SearchStates;
   private pair = 0;
 
-  private constructor(
+  constructor(
     model: LoadedModel,
-    private readonly layout: SearchLayout,
-    private readonly options: SearchOptions,
-    recording: SearchRecording,
+    private readonly recording: SearchRecording,
   ) {
     super(model, recording);
-    this.states = recording.named;
   }
 
-  /** Records and compiles everything that the options need, and sets λ and the sizes. */
-  static async create(
+  /** Records and compiles everything that the options need. Parameters must be allocated. */
+  static create(
     model: LoadedModel,
     layout: SearchLayout,
     shape: BatchShape,
     options: SearchOptions,
   ): Promise<SearchRuntime> {
-    const { cost, budget } = options;
-    invariant(
-      layout.survival || (cost === 0 && budget === null && options.sizes === 'argmax'),
-      'cost, budget and drawn sizes need survival',
-    );
     const recording = recordSearch(model, layout, shape, options);
-    const runtime = new SearchRuntime(model, layout, options, recording);
-    await runtime.compile(recording, options);
-    runtime.writeLambda(budget === null ? cost : DUAL_START);
-    runtime.refreshSizes();
-    return runtime;
+    return new SearchRuntime(model, recording).compile(options.onProgress);
+  }
+
+  /** Compiles, and sets λ and the sizes. */
+  override async compile(onProgress?: (done: number, of: number) => void): Promise<this> {
+    await super.compile(onProgress);
+    const { cost, budget } = this.options;
+    this.writeLambda(budget === null ? cost : DUAL_START);
+    this.refreshSizes();
+    return this;
+  }
+
+  private get options(): SearchOptions {
+    return this.recording.options;
   }
 
   /**
@@ -118,19 +116,6 @@ export class SearchRuntime extends ProgramSet<SearchProgram> {
     if (this.options.sizes === 'argmax') this.refreshSizes();
   }
 
-  /**
-   * To copy from after an upper step: statistics of the pass that gives ∇_a L(b2), its balance loss
-   * counted though it moves no GSV, with the pair as sentinel and the norm of G; [λ,
-   * E[params]/params(E_max, R_max)]; and the GSVs.
-   */
-  get upperSources(): GPUBuffer[] {
-    return [
-      this.memory.get(this.states.noted),
-      this.memory.get(this.states.cost.cost),
-      this.layout.upper.buffers!.value,
-    ];
-  }
-
   /** Flops of a lower micro-step, and of an upper step with its update. */
   get flops(): { lower: number; upper: number } {
     return {
@@ -141,18 +126,22 @@ export class SearchRuntime extends ProgramSet<SearchProgram> {
 
   /** Sets λ: when a search goes on from where another stood. */
   writeLambda(lambda: number): void {
-    writeBuffer(this.model.gpu, this.memory.get(this.states.cost.cost), Float32Array.of(lambda));
+    writeBuffer(
+      this.model.gpu,
+      this.memory.get(this.recording.named.cost.cost),
+      Float32Array.of(lambda),
+    );
   }
 
-  /** The first of `upperSources`. */
+  /** The statistics of the last upper step. */
   async readUpperStatistics(): Promise<Float32Array> {
-    return new Float32Array(await this.read(this.memory.get(this.states.noted)));
+    return new Float32Array(await this.read(this.memory.get(this.recording.named.noted)));
   }
 
   /** λ, and the share of params(E_max, R_max) that is expected after the last upper step. */
   async readCost(): Promise<{ lambda: number; share: number }> {
     const [lambda, share] = new Float32Array(
-      await this.read(this.memory.get(this.states.cost.cost)),
+      await this.read(this.memory.get(this.recording.named.cost.cost)),
     );
     return { lambda, share };
   }
@@ -160,7 +149,7 @@ export class SearchRuntime extends ProgramSet<SearchProgram> {
   /** The sizes as they stand: per site the open experts, then each expert's open rows. */
   async readSizes(): Promise<Uint32Array> {
     const sizes: number[] = [];
-    for (const { sites, experts } of this.layout.adapter.groups.values()) {
+    for (const { sites, experts } of this.recording.layout.adapter.groups.values()) {
       const words = new Uint32Array(await this.read(this.memory.get(experts.table)));
       let expert = SITE_WORDS * sites.length + 2;
       sites.forEach(({ ranks }, s) => {

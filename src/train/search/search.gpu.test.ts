@@ -93,8 +93,8 @@ async function setup(name: string, file: string): Promise<Setup> {
     lower.set(await readF32(entries.get(v.name)!), v.bank.offset + v.first);
   for (const v of vectors.upper)
     upper.set(await readF32(entries.get(v.name)!), v.bank.offset + v.first);
-  gpu.device.queue.writeBuffer(layout.adapter.store.allocate(gpu).value, 0, lower);
-  gpu.device.queue.writeBuffer(layout.upper.allocate(gpu).value, 0, upper);
+  layout.adapter.store.allocate(gpu, lower);
+  layout.upper.allocate(gpu, upper);
   const text = new TextDecoder().decode(await readAll(common.open('data.jsonl')!));
   const rows = text
     .trim()

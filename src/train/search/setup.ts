@@ -24,9 +24,8 @@ export function placeSearch(
   layout: SearchLayout,
   values: SearchValues,
 ): void {
-  const { queue } = gpu.device;
-  queue.writeBuffer(layout.adapter.store.allocate(gpu).value, 0, values.lower);
-  queue.writeBuffer(layout.upper.allocate(gpu).value, 0, values.upper);
+  layout.adapter.store.allocate(gpu, values.lower);
+  layout.upper.allocate(gpu, values.upper);
 }
 
 /** What a search's programs depend on, by its settings. */

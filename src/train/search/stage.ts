@@ -9,12 +9,12 @@ import { streamKey } from '../../util/random.ts';
 import { type MicroBatch, microBatch, type Row, type StepScalars, type Thrift } from '../batch.ts';
 import { fitWithin, limitsOf, searchNeed } from '../memory/fit.ts';
 import type { PendingStep, StatisticsRing } from '../ring.ts';
-import { levelRows, pairsOf, searchRows, searchShapes, shapeOf } from '../run-rows.ts';
+import { pairsOf, searchRows, searchShapes } from '../run-rows.ts';
 import { learningRate } from '../schedule.ts';
 import { Stage, type StageLinks, type StageState, tensorOf } from '../stage.ts';
 import type { SearchLayout } from './layout.ts';
 import { SearchRuntime } from './runtime.ts';
-import { placeSearch, searchLayout, searchOptions } from './setup.ts';
+import { placeSearch } from './setup.ts';
 import { initialSearchValues, type SearchValues, selection, siteValues } from './values.ts';
 
 /** Everything that a search starts from. */
@@ -68,20 +68,22 @@ export class SearchStage extends Stage {
       limitsOf(model.gpu, config),
       input.thrift,
     );
-    const layout = searchLayout(config, model.config);
+    const { recording } = choice;
+    const { layout } = recording;
     const values = input.init
       ? await input.init(layout)
       : initialSearchValues(layout, search.sizes, seed);
     placeSearch(model, layout, values);
-    const shape = shapeOf(levelRows(levels), search.microBatch);
-    const runtime = await SearchRuntime.create(model, layout, shape, {
-      ...searchOptions(config),
-      thrift: choice,
-      onProgress: (done, total) =>
+    try {
+      const runtime = await new SearchRuntime(model, recording).compile((done, total) =>
         emit?.({ type: 'progress', task: 'Compiling kernels', done, total }),
-    });
-    const pairs = search.lowerOnlySteps + search.steps;
-    return new SearchStage(input, layout, runtime, levels, pairOf, pairs);
+      );
+      const pairs = search.lowerOnlySteps + search.steps;
+      return new SearchStage(input, layout, runtime, levels, pairOf, pairs);
+    } catch (error) {
+      for (const store of recording.stores) store.destroy();
+      throw error;
+    }
   }
 
   get config(): SearchConfig {
@@ -100,8 +102,8 @@ export class SearchStage extends Stage {
   protected async begin(): Promise<void> {
     const { search, adapter } = this.config;
     const rate = `search.learningRate (${search.learningRate})`;
-    const [statistics] = this.runtime.statistics;
-    this.lower = this.ring('lower update of the search', [statistics], (step, s) =>
+    const [lower, upper] = this.runtime.sources;
+    this.lower = this.ring('lower update of the search', lower, (step, s) =>
       this.reportUpdate(step, s, {
         stage: 'search',
         what: `Lower update ${step.step} of the search`,
@@ -111,10 +113,8 @@ export class SearchStage extends Stage {
         total: Math.floor(this.pairs / this.accumulate),
       }),
     );
-    this.upper = this.ring(
-      'upper step of the search',
-      this.runtime.upperSources,
-      (step, s, cost, store) => this.reportUpper(step, s, cost, store, rate),
+    this.upper = this.ring('upper step of the search', upper, (step, s, cost, store) =>
+      this.reportUpper(step, s, cost, store, rate),
     );
     if (this.position > 0) return;
     const values = await this.vectors();
@@ -236,7 +236,7 @@ export class SearchStage extends Stage {
     super.restore(state);
     const { tensors, numbers } = state;
     if (this.isMidUpdate) {
-      this.layout.adapter.store.writeAll(this.model.gpu, 'grad', tensorOf(tensors, 'lower.grad'));
+      this.layout.adapter.store.write(this.model.gpu, 'grad', tensorOf(tensors, 'lower.grad'));
       this.runtime.writeStatistics(tensorOf(tensors, 'statistics'));
     }
     this.runtime.writeLambda(numbers.lambda);

@@ -282,6 +282,7 @@ export class Run {
   }
 
   resume(): void {
+    if (this.#control.paused) this.#still = new Signal();
     this.#control.resume();
   }
 

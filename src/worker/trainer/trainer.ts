@@ -216,8 +216,7 @@ export class Trainer {
       const model = this.#needModel();
       const opened = await openAdapter(files, model);
       this.#giveUpAdapter();
-      opened.layout.store.allocate(model.gpu);
-      model.gpu.device.queue.writeBuffer(opened.layout.store.buffers!.value, 0, opened.values);
+      opened.layout.store.allocate(model.gpu, opened.values);
       this.#opened = opened;
       return opened.report;
     });
