@@ -37,6 +37,23 @@ export interface Product {
   label?: string;
 }
 
+/** What a product reads and writes, by the names of its kernels' bindings. */
+export function productTensors({
+  left,
+  right,
+  second,
+  bias,
+  out,
+}: Product): Record<string, Tensor> {
+  const tensors: Record<string, Tensor> = { a: left.tensor, b: right.tensor, c: out.tensor };
+  if (second) {
+    tensors.a2 = second.left.tensor;
+    tensors.b2 = second.right.tensor;
+  }
+  if (bias) tensors.bias = bias;
+  return tensors;
+}
+
 /** Params that every product kernel has. */
 export const productParams = (p: Product): Record<string, number> => ({
   m: p.m,
