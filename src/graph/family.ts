@@ -38,14 +38,15 @@ export interface Family<Case> {
 }
 
 /** Under which name a variant may be chosen for a case apart from the rest of its family. */
-export const classOf = <C>(family: Family<C>, c: C): string => `${family.name}/${family.key(c)}`;
+export function classOf<C>(family: Family<C>, c: C): string {
+  return `${family.name}/${family.key(c)}`;
+}
 
 /** The variant that computes a case: the chosen one where it can, else the first that can. */
 export function variantFor<C>({ device, names }: Variants, family: Family<C>, c: C): Variant<C> {
   const chosen = names[classOf(family, c)] ?? names[family.name];
-  const able = (v: Variant<C>) => v.can(device, c);
-  const found =
-    family.variants.find((v) => v.name === chosen && able(v)) ?? family.variants.find(able);
+  const able = family.variants.filter((v) => v.can(device, c));
+  const found = able.find((v) => v.name === chosen) ?? able.at(0);
   invariant(found, `no variant of ${family.name} can compute this`);
   return found;
 }

@@ -38,43 +38,49 @@ async function withProgram<C, T>(
   }
 }
 
+/** How fast a variant computes a case, and what it writes. */
+export interface Measured {
+  milliseconds: number;
+  gflops: number;
+  out: Float32Array[];
+}
+
+/** The best of up to three submits, after one that warms up. */
+async function replayTime(gpu: Gpu, program: Program): Promise<number> {
+  let best = Number.POSITIVE_INFINITY;
+  let spent = 0;
+  for (let i = 0; i < 2 || (i < 4 && spent < 10 * WORK); i++) {
+    const start = performance.now();
+    program.replay({ flopsPerSubmit: Number.POSITIVE_INFINITY });
+    await idle(gpu.device.queue.onSubmittedWorkDone().then(() => undefined));
+    const time = performance.now() - start;
+    if (i > 0) best = Math.min(best, time);
+    spent += time;
+  }
+  return best;
+}
+
 /**
- * Milliseconds of one run of a case: the best of up to three submits, each of so many runs that they, and
- * not the waiting for them, are what is timed. Timestamps are not used: browsers round them.
+ * Measures a case, repeated in one submit until it, and not the waiting for it, is what is timed.
+ * Timestamps are not used: browsers round them.
  */
 export async function timeCase<C>(
   gpu: Gpu,
   variant: Variant<C>,
   bench: Bench<C>,
-): Promise<{ milliseconds: number; gflops: number }> {
+): Promise<Measured> {
   let repeats = 1;
   for (;;) {
-    const { best, flops } = await withProgram(gpu, variant, bench, repeats, async (program) => {
-      let best = Number.POSITIVE_INFINITY;
-      let spent = 0;
-      for (let i = 0; i < 2 || (i < 4 && spent < 10 * WORK); i++) {
-        const start = performance.now();
-        program.replay({ flopsPerSubmit: Number.POSITIVE_INFINITY });
-        await idle(gpu.device.queue.onSubmittedWorkDone().then(() => undefined));
-        const time = performance.now() - start;
-        spent += time;
-        // The first one warms up.
-        if (i > 0) best = Math.min(best, time);
-      }
-      return { best, flops: program.flops };
+    const measured = await withProgram(gpu, variant, bench, repeats, async (program) => {
+      const time = await replayTime(gpu, program);
+      const out = await Promise.all(bench.out.map((t) => readF32(gpu, program.bufferOf(t))));
+      return { time, milliseconds: time / repeats, gflops: program.flops / time / 1e6, out };
     });
-    if (best >= WORK || repeats === MOST_REPEATS)
-      return { milliseconds: best / repeats, gflops: flops / best / 1e6 };
-    repeats = Math.min(MOST_REPEATS, Math.ceil((1.5 * WORK * repeats) / best));
+    const { time, ...result } = measured;
+    if (time >= WORK || repeats === MOST_REPEATS) return result;
+    repeats = Math.min(MOST_REPEATS, Math.ceil((1.5 * WORK * repeats) / time));
   }
 }
-
-/** What a variant writes in a case. */
-const outputs = <C>(gpu: Gpu, variant: Variant<C>, bench: Bench<C>): Promise<Float32Array[]> =>
-  withProgram(gpu, variant, bench, 1, (program) => {
-    program.replay();
-    return Promise.all(bench.out.map((t) => readF32(gpu, program.bufferOf(t))));
-  });
 
 function isClose(got: Float32Array, want: Float32Array): boolean {
   let [difference, norm] = [0, 0];
@@ -98,17 +104,18 @@ export async function tune<C>(
   for (const bench of family.bench()) {
     const able = family.variants.filter((v) => v.can(gpu, bench.c));
     if (able.length < 2) continue;
-    const want = await outputs(gpu, able[0], bench);
-    const sums = times.get(classOf(family, bench.c)) ?? new Map<string, number>();
+    const key = classOf(family, bench.c);
+    const sums = times.get(key) ?? new Map<string, number>();
+    times.set(key, sums);
+    let first: Measured | undefined;
     for (const variant of able) {
-      const got = await outputs(gpu, variant, bench);
-      const right = got.every((values, i) => isClose(values, want[i]));
-      const time = right
-        ? (await timeCase(gpu, variant, bench)).milliseconds
-        : Number.POSITIVE_INFINITY;
+      const measured = await timeCase(gpu, variant, bench);
+      first ??= measured;
+      const wanted = first.out;
+      const isRight = measured.out.every((values, i) => isClose(values, wanted[i]));
+      const time = isRight ? measured.milliseconds : Number.POSITIVE_INFINITY;
       sums.set(variant.name, (sums.get(variant.name) ?? 0) + time);
     }
-    times.set(classOf(family, bench.c), sums);
   }
   const chosen: Record<string, string> = {};
   for (const [key, sums] of times) {

@@ -5,7 +5,7 @@ import { defineKernel, type Kernel, kernelNamed } from '../gpu/kernel.ts';
 import type { Recorder } from '../graph/recorder.ts';
 import { sizeOf, type Tensor, tensor } from '../graph/tensor.ts';
 import { invariant } from '../util/error.ts';
-import type { Packing } from './product/packing.ts';
+import type { Packing } from './product/case.ts';
 
 const gatherKernel = defineKernel('gather_rows', gatherCode);
 

@@ -34,7 +34,10 @@ async function measure(gpu: Gpu): Promise<Variants> {
   const { names } = defaultVariants(gpu);
   if (isQuads(gpu)) return { device: gpu, names };
   const better: Record<string, string> = {};
-  for (const family of families) Object.assign(better, await tune(gpu, family, names[family.name]));
+  for (const family of families) {
+    const found = await tune(gpu, family, names[family.name]);
+    Object.assign(better, found);
+  }
   return { device: gpu, names: { ...names, ...better } };
 }
 
@@ -72,7 +75,10 @@ export function parseChoice(text: string, where: string): Choice {
 }
 
 function unknown(word: string, where: string): InputError {
-  const all = families.map((f) => `${f.name}=${f.variants.map((v) => v.name).join('|')}`);
+  const all = families.map(({ name, variants }) => {
+    const names = variants.map((v) => v.name);
+    return `${name}=${names.join('|')}`;
+  });
   return new InputError(
     'bad-option',
     `${where} has "${word}", which is none of gpu, cpu, ${all.join(', ')}.`,

@@ -12,6 +12,7 @@ import { products } from '../../ops/product/product.ts';
 import { command } from '../command.ts';
 import { kernelsOf, shared } from '../inputs.ts';
 import { flag, whole } from '../options.ts';
+import type { Progress } from '../progress.ts';
 
 const cell = (v: number, digits: number, width: number): string =>
   v.toFixed(digits).padStart(width);
@@ -28,14 +29,15 @@ interface Timing {
 async function timeFamily<C>(
   gpu: Gpu,
   { name: family, variants, bench }: Family<C>,
-  report: (text: string) => void,
+  progress: Progress,
 ): Promise<(Timing & { c: C })[]> {
   const timings: (Timing & { c: C })[] = [];
-  for (const b of bench())
+  const cases = bench();
+  for (const b of cases)
     for (const variant of variants.filter((v) => v.can(gpu, b.c))) {
-      report(`Timing ${family}: ${b.name}, ${variant.name}`);
-      const time = await timeCase(gpu, variant, b);
-      timings.push({ name: b.name, variant: variant.name, ...time, c: b.c });
+      progress.update(`Timing ${family}`, timings.length, cases.length * variants.length);
+      const { milliseconds, gflops } = await timeCase(gpu, variant, b);
+      timings.push({ name: b.name, variant: variant.name, milliseconds, gflops, c: b.c });
     }
   return timings;
 }
@@ -125,11 +127,10 @@ plain LoRA of rank 8, and LoRA-MoE with 8 experts of rank 8, top-2, at all sites
       else io.out(`${gpu.name}\n\n${searchTable(costs)}\n`);
       return 0;
     }
-    const report = (text: string) => progress.note(text);
-    const timed = await timeFamily(gpu, products, report);
+    const timed = await timeFamily(gpu, products, progress);
     const others: (Timing & { family: string })[] = [];
     for (const family of families.filter((f) => f.name !== products.name))
-      for (const { c: _, ...t } of await timeFamily(gpu, family, report))
+      for (const { c: _, ...t } of await timeFamily(gpu, family, progress))
         others.push({ family: family.name, ...t });
     const model = randomModel(
       gpu,

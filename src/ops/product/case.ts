@@ -1,5 +1,8 @@
 // What a product multiplies, and the params of its kernels.
-import type { Tensor } from '../../graph/tensor.ts';
+import type { Dtype, Tensor } from '../../graph/tensor.ts';
+
+/** How a matrix's elements are stored (shaders/lib/packing). */
+export type Packing = Exclude<Dtype, 'u32'>;
 
 /**
  * A matrix inside a tensor: first element and the distance between its stored rows, both in
@@ -32,6 +35,23 @@ export interface Product {
   out: Matrix;
   accumulate?: 0 | 1;
   label?: string;
+}
+
+/** What a product reads and writes, by the names of its kernels' bindings. */
+export function productTensors({
+  left,
+  right,
+  second,
+  bias,
+  out,
+}: Product): Record<string, Tensor> {
+  const tensors: Record<string, Tensor> = { a: left.tensor, b: right.tensor, c: out.tensor };
+  if (second) {
+    tensors.a2 = second.left.tensor;
+    tensors.b2 = second.right.tensor;
+  }
+  if (bias) tensors.bias = bias;
+  return tensors;
 }
 
 /** Params that every product kernel has. */

@@ -3,6 +3,18 @@ import type { Recorder } from '../../graph/recorder.ts';
 import type { Tensor } from '../../graph/tensor.ts';
 import { type Matrix, product } from './product.ts';
 
+/** The shards of a table as right operands, with the columns of logits (M, V) that are theirs. */
+function shardsOf(head: readonly Tensor[], logits: Tensor, order: 'row' | 'col') {
+  const stride = head.reduce((sum, t) => sum + t.shape[0], 0);
+  let start = 0;
+  return head.map((tensor) => {
+    const [vocab, width] = tensor.shape;
+    const columns = { tensor: logits, start, stride };
+    start += vocab;
+    return { vocab, width, columns, right: { tensor, stride: width, order } };
+  });
+}
+
 /** Logits (M, V) = x·headᵀ, each shard into its own columns. `x` is (M, C) inside a tensor. */
 export function headLogits(
   rec: Recorder,
@@ -11,22 +23,9 @@ export function headLogits(
   head: readonly Tensor[],
   logits: Tensor,
 ): void {
-  const stride = head.reduce((sum, t) => sum + t.shape[0], 0);
-  let start = 0;
-  for (const shard of head) {
-    const [n, k] = shard.shape;
-    const right = { tensor: shard, stride: k, order: 'row' as const };
-    product(rec, {
-      m,
-      n,
-      k,
-      left: { ...x, order: 'row' },
-      right,
-      out: { tensor: logits, start, stride },
-      label: 'head',
-    });
-    start += n;
-  }
+  const left = { ...x, order: 'row' } as const;
+  for (const { vocab: n, width: k, columns: out, right } of shardsOf(head, logits, 'row'))
+    product(rec, { m, n, k, left, right, out, label: 'head' });
 }
 
 /** dx (M, C) = dlogits (M, V)·head, summed over the shards in order. */
@@ -37,13 +36,9 @@ export function headInputGradient(
   head: readonly Tensor[],
   out: Matrix,
 ): void {
-  const stride = head.reduce((sum, t) => sum + t.shape[0], 0);
-  let start = 0;
-  for (const shard of head) {
-    const [k, n] = shard.shape;
-    const left = { tensor: logits, start, stride, order: 'row' as const };
-    const right = { tensor: shard, stride: n, order: 'col' as const };
-    product(rec, { m, n, k, left, right, out, accumulate: start === 0 ? 0 : 1, label: 'head dx' });
-    start += k;
+  for (const { vocab: k, width: n, columns, right } of shardsOf(head, logits, 'col')) {
+    const left = { ...columns, order: 'row' } as const;
+    const accumulate = columns.start === 0 ? 0 : 1;
+    product(rec, { m, n, k, left, right, out, accumulate, label: 'head dx' });
   }
 }

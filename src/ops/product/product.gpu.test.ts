@@ -4,7 +4,7 @@ import { tensor } from '../../graph/tensor.ts';
 import { matmul } from '../../reference/product.ts';
 import { expectClose, runOp, testVariants, values } from '../../testing/gpu.ts';
 import { bf16ArrayToF32, f16ArrayToF32, f32ArrayToBf16, f32ArrayToF16 } from '../../util/f16.ts';
-import type { Packing } from './packing.ts';
+import type { Packing } from './case.ts';
 import { product, products } from './product.ts';
 
 const pack = (

@@ -3,7 +3,7 @@ import code from '../../../shaders/product/tile.wgsl?raw';
 import { defineKernel, kernelNamed } from '../../gpu/kernel.ts';
 import type { Variant } from '../../graph/family.ts';
 import { isBlockType } from '../../util/blocks.ts';
-import { type Product, productFlops, productParams, secondParams } from './case.ts';
+import { type Product, productFlops, productParams, productTensors, secondParams } from './case.ts';
 
 const TILE = 64;
 
@@ -11,7 +11,7 @@ export const tile: Variant<Product> = {
   name: 'tile',
   can: () => true,
   record: (rec, p) => {
-    const { left, right, second, bias, out } = p;
+    const { left, right, second } = p;
     const packing = right.tensor.dtype;
     const plus = second ? `+${second.right.order}` : '';
     const name = `product_${left.order}_${right.order}${plus}_${packing}_tile`;
@@ -28,16 +28,14 @@ export const tile: Variant<Product> = {
     );
     rec.launch({
       kernel,
-      // What is missing is not read.
+      // What stands for a missing operand is not read.
       tensors: {
-        a: left.tensor,
-        b: right.tensor,
-        a2: (second?.left ?? left).tensor,
-        b2: (second?.right ?? right).tensor,
-        bias: bias ?? left.tensor,
-        c: out.tensor,
+        a2: left.tensor,
+        b2: right.tensor,
+        bias: left.tensor,
+        ...productTensors(p),
       },
-      params: { ...productParams(p), ...secondParams(p), has_bias: bias ? 1 : 0 },
+      params: { ...productParams(p), ...secondParams(p), has_bias: p.bias ? 1 : 0 },
       workgroups: [Math.ceil(p.m / TILE), Math.ceil(p.n / TILE), 1],
       flops: productFlops(p),
       label: p.label,

@@ -1,7 +1,9 @@
 // The inner loop of one phase of an unrolled product: a thread's loads and multiply-adds.
 import { component, each, range, vec4 } from '../../../gpu/wgsl.ts';
 import { isBlockType } from '../../../util/blocks.ts';
-import { type Packing, UNPACK } from '../packing.ts';
+import type { Packing } from '../case.ts';
+
+type Order = 'row' | 'col';
 
 /** Rows and columns of C that one thread (with shared rows: its columns) keeps in registers. */
 export interface Block {
@@ -11,98 +13,96 @@ export interface Block {
 
 /** One pair of operands, summed into the same registers. */
 export interface Phase {
-  left: 'row' | 'col';
-  right: 'row' | 'col';
+  left: Order;
+  right: Order;
   packing: Packing;
   suffix: '' | '2';
   /** Whether starts, strides and sizes allow loads of four elements. */
   vector: boolean;
 }
 
-/** What the loads of a phase are written with. */
-function namesOf({ suffix: s }: Phase, { rows }: Block, shared: boolean) {
-  const own = shared ? rows / 4 : rows; // a lane loads its share of the rows and broadcasts them
-  return {
-    own,
-    a: `a${s}`,
-    b: `b${s}`,
-    k: `params.k${s}`,
-    aStart: `params.a${s}_start`,
-    bStart: `params.b${s}_start`,
-    aStride: `params.lda${s}`,
-    bStride: `params.ldb${s}`,
-    alpha: `params.alpha${s}`,
-    row: (i: number) => `m0 + ${shared ? `lane * ${own}u + ` : ''}${i}u`,
-    column: (j: number) => `n0 + ${j}u`,
-    /** Row r of the block, as loaded under `x`. */
-    x: (x: string, r: number) =>
-      shared ? `quadBroadcast(${x}${r % own}, ${Math.floor(r / own)}u)` : `${x}${r}`,
-  };
+/** Both elements of a u32 of 16-bit weights. */
+const HALVES: Record<'f16' | 'bf16', (word: string) => [string, string]> = {
+  f16: (w) => [`unpack2x16float(${w}).x`, `unpack2x16float(${w}).y`],
+  bf16: (w) => [`bitcast<f32>(${w} << 16u)`, `bitcast<f32>(${w} & 0xffff0000u)`],
+};
+
+/** A row of the block by number; a lane loads its share of the rows. */
+const rowsOf = ({ rows }: Block, shared: boolean) => {
+  const own = shared ? rows / 4 : rows;
+  const first = shared ? `lane * ${own}u + ` : '';
+  return { own, row: (i: number) => `m0 + ${first}${i}u` };
+};
+
+/** c{row}_{quad} += x · its columns, for the whole block; x is broadcast where rows are shared. */
+function multiplyAdds(
+  { rows, columns }: Block,
+  shared: boolean,
+  name: string,
+  product: (quad: number) => string,
+): string {
+  const own = rows / 4;
+  return each(rows, (r) => {
+    const lane = Math.floor(r / own);
+    const x = shared ? `quadBroadcast(${name}${r % own}, ${lane}u)` : `${name}${r}`;
+    const sums = range(columns / 4).map((v) => `c${r}_${v} += ${product(v)};`);
+    return `{ let x = ${x}; ${sums.join(' ')} }`;
+  });
 }
 
-/** c{row}_{quad} += x · its columns, for the whole block. */
-const multiplyAdds = (
-  { rows, columns }: Block,
-  x: (row: number) => string,
-  product: (quad: number) => string,
-): string =>
-  each(rows, (r) => {
-    const sums = range(columns / 4).map((v) => `c${r}_${v} += ${product(v)};`);
-    return `{ let x = ${x(r)}; ${sums.join(' ')} }`;
-  });
-
-/**
- * Where four elements at a time begin: in each of `count` stored rows, or, stored by columns, in
- * each four of them.
- */
+/** Four elements at a time: where they begin in stored rows, or in each four stored columns. */
 function quadBases(
-  name: string,
-  order: 'row' | 'col',
-  [start, stride, limit]: readonly [string, string, string],
+  operand: 'a' | 'b',
+  order: Order,
+  suffix: string,
   count: number,
   outer: (i: number) => string,
 ): string {
-  return order === 'row'
-    ? each(
-        count,
-        (i) => `let ${name}${i} = (${start} + min(${outer(i)}, ${limit} - 1u) * ${stride}) / 4u;`,
-      )
-    : each(
-        count / 4,
-        (g) => `let ${name}${g} = (${start} + min(${outer(4 * g)}, ${limit} - 4u)) / 4u;`,
-      );
+  const start = `params.${operand}${suffix}_start`;
+  const stride = `params.ld${operand}${suffix}`;
+  const limit = operand === 'a' ? 'params.m' : 'params.n';
+  const base = (i: number, first: string) => `let r${operand}${i} = (${start} + ${first}) / 4u;`;
+  if (order === 'row')
+    return each(count, (i) => base(i, `min(${outer(i)}, ${limit} - 1u) * ${stride}`));
+  return each(count / 4, (g) => base(g, `min(${outer(4 * g)}, ${limit} - 4u)`));
 }
 
 /** As scalarBody, four k at a time with loads of four elements. */
 export function vectorBody(phase: Phase, block: Block, shared: boolean): string {
-  const n = namesOf(phase, block, shared);
-  const { left, right, packing } = phase;
+  const { left, right, packing, suffix: s } = phase;
+  const { own, row } = rowsOf(block, shared);
   const { columns } = block;
-  const fourth = (stride: string, q: number) => `(4u * k + ${q}u) * (${stride} / 4u)`;
-  const loadA = (name: string, at: string) => `let ${name} = ${n.alpha} * ${n.a}[${at}];`;
+  const loadA = (name: string, at: string) => `let ${name} = params.alpha${s} * a${s}[${at}];`;
   const loadB = (name: string, at: string): string => {
     if (isBlockType(packing)) return `let ${name} = weights4(${at});`;
-    if (packing === 'f32') return `let ${name} = ${n.b}[${at}];`;
-    const halves = ['x', 'y'].flatMap((c) => UNPACK[packing](`p${name}.${c}`));
-    return `let p${name} = ${n.b}[${at}]; let ${name} = ${vec4((i) => halves[i])};`;
+    if (packing === 'f32') return `let ${name} = b${s}[${at}];`;
+    const parts = [...HALVES[packing](`p${name}.x`), ...HALVES[packing](`p${name}.y`)];
+    return `let p${name} = b${s}[${at}]; let ${name} = ${vec4((i) => parts[i])};`;
   };
-  const rowsByColumns = (g: number) => `
-${each(4, (q) => loadA(`t${g}_${q}`, `ra${g} + ${fourth(n.aStride, q)}`))}
-${each(4, (c) => `let x${4 * g + c} = ${vec4((q) => component(`t${g}_${q}`, c))};`)}`;
-  const columnsByColumns = () => `
-${each(4, (q) => each(columns / 4, (v) => loadB(`w${q}_${v}`, `rb${v} + ${fourth(n.bStride, q)}`)))}
-${each(columns, (j) => `let y${j} = ${vec4((q) => component(`w${q}_${j >> 2}`, j & 3))};`)}`;
+  // Stored by columns, four loads are transposed.
+  const fourth = (operand: 'a' | 'b', q: number) =>
+    `(4u * k + ${q}u) * (params.ld${operand}${s} / 4u)`;
+  const columnsOfA = (g: number) => {
+    const loads = each(4, (q) => loadA(`t${g}_${q}`, `ra${g} + ${fourth('a', q)}`));
+    const turned = (c: number) => vec4((q) => component(`t${g}_${q}`, c));
+    return `${loads}\n${each(4, (c) => `let x${4 * g + c} = ${turned(c)};`)}`;
+  };
+  const columnsOfB = () => {
+    const load = (q: number, v: number) => loadB(`w${q}_${v}`, `rb${v} + ${fourth('b', q)}`);
+    const loads = each(4, (q) => each(columns / 4, (v) => load(q, v)));
+    const turned = (j: number) => vec4((q) => component(`w${q}_${j >> 2}`, j & 3));
+    return `${loads}\n${each(columns, (j) => `let y${j} = ${turned(j)};`)}`;
+  };
+  const rowsOfA = () => each(own, (i) => loadA(`x${i}`, `ra${i} + k`));
+  const rowsOfB = () => each(columns, (j) => loadB(`y${j}`, `rb${j} + k`));
+  const dots = (v: number) => vec4((q) => `dot(x, y${4 * v + q})`);
   return `{
-${quadBases('ra', left, [n.aStart, n.aStride, 'params.m'], n.own, n.row)}
-${quadBases('rb', right, [n.bStart, n.bStride, 'params.n'], columns, n.column)}
-for (var k = 0u; k < ${n.k} / 4u; k++) {
-${left === 'row' ? each(n.own, (i) => loadA(`x${i}`, `ra${i} + k`)) : each(n.own / 4, rowsByColumns)}
-${right === 'row' ? each(columns, (j) => loadB(`y${j}`, `rb${j} + k`)) : columnsByColumns()}
-${multiplyAdds(
-  block,
-  (r) => n.x('x', r),
-  (v) => vec4((q) => `dot(x, y${4 * v + q})`),
-)}
+${quadBases('a', left, s, own, row)}
+${quadBases('b', right, s, columns, (j) => `n0 + ${j}u`)}
+for (var k = 0u; k < params.k${s} / 4u; k++) {
+${left === 'row' ? rowsOfA() : each(own / 4, columnsOfA)}
+${right === 'row' ? rowsOfB() : columnsOfB()}
+${multiplyAdds(block, shared, 'x', dots)}
 }
 }`;
 }
@@ -112,48 +112,62 @@ ${multiplyAdds(
  * four at a time out of blocks, all clamped; then multiply-adds into c{row}_{quad}.
  */
 export function scalarBody(phase: Phase, block: Block, shared: boolean): string {
-  const n = namesOf(phase, block, shared);
-  const { left, right, packing } = phase;
+  const { left, right, packing, suffix: s } = phase;
+  const { own, row } = rowsOf(block, shared);
   const blocks = isBlockType(packing);
-  const halves = packing === 'f16' || packing === 'bf16' ? UNPACK[packing] : null;
+  const halves = packing === 'f16' || packing === 'bf16' ? HALVES[packing] : null;
   const inWord = blocks ? 4 : halves ? 2 : 1;
   const together = right === 'row' ? 1 : inWord; // columns of one load
-  const kStep = halves && right === 'row' ? 2 : 1;
+  const loads = block.columns / together;
+  const ks = halves && right === 'row' ? ([0, 1] as const) : ([0] as const); // of a step
   const word = (index: string): string => (inWord === 1 ? index : `(${index}) / ${inWord}u`);
-  const base = (order: 'row' | 'col', start: string, stride: string, outer: string): string =>
-    order === 'row'
-      ? `${start} + (${outer}) * ${stride} + 0u`
-      : `${start} + (0u) * ${stride} + ${outer}`;
-  const column = (j: number) => `min(${n.column(together * j)}, params.n - ${together}u)`;
-  const loadB = (j: number) => (blocks ? `weights4(rb${j} + kb)` : `${n.b}[rb${j} + kb]`);
-  /** Column j at the first (0) or second k of a step. */
-  const y = (j: number, second: 0 | 1): string => {
+
+  const base = (operand: 'a' | 'b', order: Order, outer: string): string => {
+    const start = `params.${operand}${s}_start`;
+    const stride = `params.ld${operand}${s}`;
+    if (order === 'row') return `${start} + (${outer}) * ${stride} + 0u`;
+    return `${start} + (0u) * ${stride} + ${outer}`;
+  };
+  const rowBase = (i: number) => {
+    const at = base('a', left, `min(${row(i)}, params.m - 1u)`);
+    return `let ra${i} = ${at};`;
+  };
+  const columnBase = (j: number) => {
+    const at = base('b', right, `min(n0 + ${together * j}u, params.n - ${together}u)`);
+    return `let rb${j} = ${word(at)};`;
+  };
+
+  const loadB = (j: number) => {
+    const value = blocks ? `weights4(rb${j} + kb)` : `b${s}[rb${j} + kb]`;
+    return `let y${j} = ${value};`;
+  };
+  const loadA = (which: 0 | 1): string => {
+    const name = 'pq'[which];
+    const k = which === 0 ? 'k' : 'k + 1u';
+    const byColumns = which === 0 ? 'k' : '(k + 1u)';
+    const offset = left === 'row' ? k : `${byColumns} * params.lda${s}`;
+    const load = (i: number) => `let x${name}${i} = params.alpha${s} * a${s}[ra${i} + ka${name}];`;
+    return `let ka${name} = ${offset};\n${each(own, load)}`;
+  };
+
+  /** Column j at one of a step's k. */
+  const y = (j: number, which: 0 | 1): string => {
     if (together === 4) return component(`y${j >> 2}`, j & 3);
     if (!halves) return `y${j}`;
-    return together === 2 ? halves(`y${j >> 1}`)[j & 1] : halves(`y${j}`)[second];
+    return together === 2 ? halves(`y${j >> 1}`)[j & 1] : halves(`y${j}`)[which];
   };
-  const ks = kStep === 2 ? ([0, 1] as const) : ([0] as const);
-  const loadA = (second: 0 | 1): string => {
-    const name = 'pq'[second];
-    const k = second === 0 ? 'k' : left === 'row' ? 'k + 1u' : '(k + 1u)';
-    return `let ka${name} = ${left === 'row' ? k : `${k} * ${n.aStride}`};
-${each(n.own, (i) => `let x${name}${i} = ${n.alpha} * ${n.a}[ra${i} + ka${name}];`)}`;
-  };
-  const multiply = (second: 0 | 1): string => {
-    const name = 'pq'[second];
-    return `${each(block.columns / 4, (v) => `let w${name}${v} = ${vec4((q) => y(4 * v + q, second))};`)}
-${multiplyAdds(
-  block,
-  (r) => n.x(`x${name}`, r),
-  (v) => `x * w${name}${v}`,
-)}`;
+  const multiply = (which: 0 | 1): string => {
+    const name = 'pq'[which];
+    const quad = (v: number) => `let w${name}${v} = ${vec4((q) => y(4 * v + q, which))};`;
+    const sums = multiplyAdds(block, shared, `x${name}`, (v) => `x * w${name}${v}`);
+    return `${each(block.columns / 4, quad)}\n${sums}`;
   };
   return `{
-${each(n.own, (i) => `let ra${i} = ${base(left, n.aStart, n.aStride, `min(${n.row(i)}, params.m - 1u)`)};`)}
-${each(block.columns / together, (j) => `let rb${j} = ${word(base(right, n.bStart, n.bStride, column(j)))};`)}
-for (var k = 0u; k < ${n.k}; k += ${kStep}u) {
-let kb = ${right === 'row' ? word('k') : `k * ${word(n.bStride)}`};
-${each(block.columns / together, (j) => `let y${j} = ${loadB(j)};`)}
+${each(own, rowBase)}
+${each(loads, columnBase)}
+for (var k = 0u; k < params.k${s}; k += ${ks.length}u) {
+let kb = ${right === 'row' ? word('k') : `k * ${word(`params.ldb${s}`)}`};
+${each(loads, loadB)}
 ${ks.map(loadA).join('\n')}
 ${ks.map(multiply).join('\n')}
 }

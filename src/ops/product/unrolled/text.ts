@@ -2,7 +2,7 @@
 // array indexed by a loop variable is slow.
 import { component, each, indented, vec4 } from '../../../gpu/wgsl.ts';
 import { isBlockType } from '../../../util/blocks.ts';
-import type { Packing } from '../packing.ts';
+import type { Packing } from '../case.ts';
 import { type Block, type Phase, scalarBody, vectorBody } from './body.ts';
 
 /**

@@ -2,10 +2,16 @@
 // subgroups whose lanes share their rows by broadcast.
 import { defineKernel, kernelNamed } from '../../../gpu/kernel.ts';
 import type { Variant } from '../../../graph/family.ts';
-import type { Tensor } from '../../../graph/tensor.ts';
 import { isBlockType } from '../../../util/blocks.ts';
-import { type Operand, type Product, productFlops, productParams, secondParams } from '../case.ts';
-import type { Packing } from '../packing.ts';
+import {
+  type Operand,
+  type Packing,
+  type Product,
+  productFlops,
+  productParams,
+  productTensors,
+  secondParams,
+} from '../case.ts';
 import type { Block } from './body.ts';
 import { type Form, threadsOf, unrolledText } from './text.ts';
 
@@ -19,12 +25,16 @@ function blockFor(shared: boolean, { m, n, k }: Product): Block {
   return { rows: 16, columns: shared && flops >= 5e7 ? 16 : 8 };
 }
 
-const byFours = (...sizes: (number | undefined)[]): boolean => sizes.every((v = 0) => v % 4 === 0);
+const byFours = (sizes: readonly (number | undefined)[]): boolean =>
+  sizes.every((size = 0) => size % 4 === 0);
 
 /** Whether a pair of operands can be read four elements at a time. */
-const vectorisable = ({ m, n }: Product, k: number, left: Operand, right: Operand): boolean =>
-  byFours(k, left.start, left.stride, right.start, right.stride) &&
-  byFours(left.order === 'col' ? m : 0, right.order === 'col' ? n : 0);
+function vectorisable({ m, n }: Product, k: number, left: Operand, right: Operand): boolean {
+  const sizes = [k, left.start, left.stride, right.start, right.stride];
+  if (left.order === 'col') sizes.push(m);
+  if (right.order === 'col') sizes.push(n);
+  return byFours(sizes);
+}
 
 function formOf(p: Product): Form {
   const { left, right, second } = p;
@@ -38,15 +48,21 @@ function formOf(p: Product): Form {
     vector2: second
       ? vectorisable(p, second.k, { ...second.left, order: 'row' }, second.right)
       : false,
-    vectorOut: byFours(p.n, p.out.start, p.out.stride),
+    vectorOut: byFours([p.n, p.out.start, p.out.stride]),
   };
 }
 
+/** A name for each text. */
 function nameOf(variant: string, form: Form, { rows, columns }: Block): string {
-  const first = `${form.left}_${form.right}${form.vector ? '4' : ''}`;
-  const second = form.second ? `+${form.second}${form.vector2 ? '4' : ''}` : '';
-  const size = `${rows}x${columns}${form.vectorOut ? '' : '_unaligned'}`;
-  return `product_${first}${second}${form.bias ? '+bias' : ''}_${form.packing}_${variant}_${size}`;
+  const four = (vector: boolean) => (vector ? '4' : '');
+  const parts = [
+    `product_${form.left}_${form.right}${four(form.vector)}`,
+    form.second ? `+${form.second}${four(form.vector2)}` : '',
+    form.bias ? '+bias' : '',
+    `_${form.packing}_${variant}_${rows}x${columns}`,
+    form.vectorOut ? '' : '_unaligned',
+  ];
+  return parts.join('');
 }
 
 /** @param shared whether four lanes share their rows, which needs subgroups of a quad at least */
@@ -65,17 +81,10 @@ export const unrolled = (name: string, shared: boolean): Variant<Product> => ({
         uses: isBlockType(form.packing) ? [`packing/${form.packing}`] : [],
       }),
     );
-    const tensors: Record<string, Tensor> = {
-      a: p.left.tensor,
-      b: p.right.tensor,
-      c: p.out.tensor,
-    };
-    if (p.second) Object.assign(tensors, { a2: p.second.left.tensor, b2: p.second.right.tensor });
-    if (p.bias) tensors.bias = p.bias;
     const width = threadsOf(shared) * block.columns;
     rec.launch({
       kernel,
-      tensors,
+      tensors: productTensors(p),
       params: { ...productParams(p), ...(p.second && secondParams(p)) },
       // Rows first: a block of weights stays in cache while all rows pass it.
       workgroups: [Math.ceil(p.m / block.rows), Math.ceil(p.n / width), 1],
