@@ -57,11 +57,13 @@ test('commands and options', () => {
     generate: 'model adapter prompt system raw max-new-tokens temperature top-p seed kernels',
     logits: 'model adapter input out kernels',
     gradients: 'model adapter init data config out kernels',
-    demo: 'json search out force',
+    demo: 'json search out force kernels',
     compare: 'model data held-out plan out json kernels',
     budget:
       'model config data validation length bytes binding answer recompute measure kernels json',
     bench: 'layers tokens repeats kernels profile search json',
+    program: 'model config tokens kernels layers json',
+    kernel: 'model config tokens kernels json',
   };
   const help = cli('--help');
   for (const [command, wanted] of Object.entries(options)) {

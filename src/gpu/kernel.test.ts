@@ -1,6 +1,6 @@
 // A kernel's interface as read from its WGSL, and the packing of its constants.
 import { expect, test } from 'vitest';
-import { defineKernel, kernelKey, packParams } from './kernel.ts';
+import { defineKernel, kernelKey, packParams, packStep } from './kernel.ts';
 
 const code = `@group(0) @binding(0) var<storage, read> x: array<f32>;
 @group(0) @binding(1) var<storage, read_write> y: array<f32>;
@@ -29,6 +29,14 @@ test('params are packed by type; a missing, unknown or NaN one is refused', () =
   expect(() => packParams(k, { n: 1, shift: 0 })).toThrow('scale');
   expect(() => packParams(k, { n: 1, shift: 0, scale: 1, other: 2 })).toThrow('other');
   expect(() => packParams(k, { n: 1, shift: 0, scale: Number.NaN })).toThrow('scale');
+});
+
+test('the step uniform is packed as step.wgsl says; an unknown scalar is refused', () => {
+  const view = new DataView(packStep({ learning_rate: 0.5, seed: 7, micro: undefined }));
+  expect([view.getFloat32(0, true), view.getUint32(32, true), view.getUint32(40, true)]).toEqual([
+    0.5, 7, 0,
+  ]);
+  expect(() => packStep({ rate: 1 })).toThrow('rate');
 });
 
 test('texts that break the conventions are refused', () => {

@@ -34,10 +34,16 @@ export interface Kernel {
 const BINDING =
   /@group\(0\)\s*@binding\((\d+)\)\s*var<\s*(storage|uniform)\s*(?:,\s*(read|read_write))?\s*>\s*(\w+)\s*:\s*([^;]+);/g;
 
-const made = new Map<string, Kernel>();
+/** The scalars of a struct in a text. */
+function fieldsOf(code: string, struct: string): Param[] {
+  const body = new RegExp(`struct ${struct}\\s*\\{([^}]*)\\}`).exec(code)?.[1] ?? '';
+  return [...body.matchAll(/(\w+)\s*:\s*(u32|i32|f32)/g)].map(([, name, type]) => ({
+    name,
+    type: type as Param['type'],
+  }));
+}
 
-/** Every kernel defined so far, by name: all static ones, and those made when first used. */
-export const knownKernels: ReadonlyMap<string, Kernel> = made;
+const made = new Map<string, Kernel>();
 
 /** The kernel of a name, made when it is first asked for. */
 export const kernelNamed = (name: string, make: () => Kernel): Kernel => made.get(name) ?? make();
@@ -79,14 +85,9 @@ export function defineKernel(
     ['', 'params', 'step', 'params,step'].includes(names),
     `${name}: uniforms must be params, then step; found ${names}`,
   );
-  const struct = /struct Params\s*\{([^}]*)\}/.exec(code)?.[1] ?? '';
-  const params = [...struct.matchAll(/(\w+)\s*:\s*(u32|i32|f32)/g)].map((m) => ({
-    name: m[1],
-    type: m[2] as Param['type'],
-  }));
   const kernel: Kernel = {
     name,
-    params,
+    params: fieldsOf(code, 'Params'),
     usesStep,
     constants: options.constants ?? {},
     code: joined(code, [...(options.uses ?? []), ...(usesStep ? ['step'] : [])]),
@@ -102,20 +103,31 @@ export function defineKernel(
 /** Identifies a compiled pipeline: kernels with equal keys share it. */
 export const kernelKey = (k: Kernel): string => `${k.name}/${JSON.stringify(k.constants)}`;
 
-/**
- * Packs a dispatch's constants into its `Params` bytes, checking that none is missing or unknown.
- */
-export function packParams(kernel: Kernel, values: Record<string, number>): ArrayBuffer {
-  const bytes = new ArrayBuffer(Math.max(16, Math.ceil(kernel.params.length / 4) * 16));
+/** Packs the fields of a uniform struct, checking that none is missing or unknown. */
+function pack(what: string, fields: readonly Param[], values: Record<string, number>): ArrayBuffer {
+  const bytes = new ArrayBuffer(Math.max(16, Math.ceil(fields.length / 4) * 16));
   const view = new DataView(bytes);
-  const unknown = Object.keys(values).find((k) => !kernel.params.some((p) => p.name === k));
-  invariant(unknown === undefined, `${kernel.name}: no param ${unknown}`);
-  kernel.params.forEach((p, i) => {
-    const v = values[p.name];
-    invariant(typeof v === 'number' && !Number.isNaN(v), `${kernel.name}: param ${p.name} is ${v}`);
-    if (p.type === 'f32') view.setFloat32(i * 4, v, true);
-    else if (p.type === 'i32') view.setInt32(i * 4, v, true);
+  const unknown = Object.keys(values).find((name) => !fields.some((f) => f.name === name));
+  invariant(unknown === undefined, `${what}: no param ${unknown}`);
+  fields.forEach(({ name, type }, i) => {
+    const v = values[name];
+    invariant(typeof v === 'number' && !Number.isNaN(v), `${what}: param ${name} is ${v}`);
+    if (type === 'f32') view.setFloat32(i * 4, v, true);
+    else if (type === 'i32') view.setInt32(i * 4, v, true);
     else view.setUint32(i * 4, v, true);
   });
   return bytes;
+}
+
+/** Packs a dispatch's constants into its `Params` bytes. */
+export const packParams = (kernel: Kernel, values: Record<string, number>): ArrayBuffer =>
+  pack(kernel.name, kernel.params, values);
+
+const stepFields = fieldsOf(joined('', ['step']), 'Step');
+
+/** Packs the step uniform (shaders/lib/step.wgsl); scalars left out are 0. */
+export function packStep(scalars: Record<string, number | undefined>): ArrayBuffer {
+  const values = Object.fromEntries(stepFields.map(({ name }) => [name, 0]));
+  for (const [name, v] of Object.entries(scalars)) values[name] = v ?? 0;
+  return pack('step', stepFields, values);
 }

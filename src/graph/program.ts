@@ -18,7 +18,7 @@ import {
 import { bytesOf, type Tensor } from './tensor.ts';
 
 /** Bytes of the step uniform (shaders/lib/step.wgsl). */
-export const STEP_BYTES = 64;
+const STEP_BYTES = 64;
 
 /**
  * Buffers that several programs share: weights, states, parameters, the step uniform, and slots for

@@ -2,6 +2,7 @@
 import { afterAll, expect, test } from 'vitest';
 import { readBuffer } from '../gpu/buffers.ts';
 import { createGpu, type Gpu } from '../gpu/device.ts';
+import { packStep } from '../gpu/kernel.ts';
 import type { Choice } from '../gpu/variants.ts';
 import type { Family } from '../graph/family.ts';
 import { Memory, Program } from '../graph/program.ts';
@@ -88,44 +89,35 @@ export async function runOp({
   const memory = new Memory(gpu);
   const names = { ...defaultVariants(gpu).names, ...kernels };
   const rec = new Recorder({ device: gpu, names }, training);
-  const tensors = Object.fromEntries(
-    Object.entries(inputs).map(([name, i]) => {
-      const dtype = i.dtype ?? (i.data instanceof Uint32Array ? 'u32' : 'f32');
-      const gradient =
-        i.gradient && tensor(`d ${name}`, i.shape, { kind: 'state', data: i.gradient });
-      if (gradient) memory.allocate(gradient);
-      const [requiresGrad, { data }] = [i.grad ?? true, i];
-      const t = tensor(name, i.shape, { kind: 'state', dtype, requiresGrad, gradient, data });
-      memory.allocate(t);
-      return [name, t];
-    }),
-  );
-  const out = record(rec, tensors);
-  const program = await Program.compile(rec, memory, { share: false });
-  const words = new DataView(new ArrayBuffer(64));
-  const scalars = [
-    'learning_rate',
-    'weight_decay',
-    'clip_norm',
-    'inverse_tokens',
-    'balance_scale',
-    'correction1',
-    'correction2',
-    'dropout',
-  ];
-  scalars.forEach((n, i) => words.setFloat32(i * 4, step[n] ?? 0, true));
-  ['seed', 'number', 'micro'].forEach((n, i) => words.setUint32(32 + i * 4, step[n] ?? 0, true));
-  gpu.device.queue.writeBuffer(memory.step, 0, words.buffer);
-  program.replay();
-  const result: Record<string, Float32Array> = {};
-  for (const [name, t] of Object.entries(out)) {
-    const size = t.shape.reduce((a, b) => a * b, 1) * 4;
-    result[name] = new Float32Array(await readBuffer(gpu, program.bufferOf(t), 0, size));
+  let program: Program | undefined;
+  try {
+    const tensors = Object.fromEntries(
+      Object.entries(inputs).map(([name, i]) => {
+        const dtype = i.dtype ?? (i.data instanceof Uint32Array ? 'u32' : 'f32');
+        const gradient =
+          i.gradient && tensor(`d ${name}`, i.shape, { kind: 'state', data: i.gradient });
+        if (gradient) memory.allocate(gradient);
+        const [requiresGrad, { data }] = [i.grad ?? true, i];
+        const t = tensor(name, i.shape, { kind: 'state', dtype, requiresGrad, gradient, data });
+        memory.allocate(t);
+        return [name, t];
+      }),
+    );
+    const out = record(rec, tensors);
+    program = await Program.compile(rec, memory, { share: false });
+    gpu.device.queue.writeBuffer(memory.step, 0, packStep(step));
+    program.replay();
+    const result: Record<string, Float32Array> = {};
+    for (const [name, t] of Object.entries(out)) {
+      const size = t.shape.reduce((a, b) => a * b, 1) * 4;
+      result[name] = new Float32Array(await readBuffer(gpu, program.bufferOf(t), 0, size));
+    }
+    gpu.check();
+    return result;
+  } finally {
+    program?.destroy();
+    memory.destroy();
   }
-  gpu.check();
-  program.destroy();
-  memory.destroy();
-  return result;
 }
 
 /** Relative error ‖a − b‖₂ / ‖b‖₂. */

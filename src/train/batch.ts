@@ -2,7 +2,8 @@
 // step's scalars, and the recorded loss.
 import type { Adapter } from '../adapters/project.ts';
 import { writeBuffer } from '../gpu/buffers.ts';
-import { type Memory, STEP_BYTES } from '../graph/program.ts';
+import { packStep } from '../gpu/kernel.ts';
+import type { Memory } from '../graph/program.ts';
 import type { Recorder } from '../graph/recorder.ts';
 import { type Tensor, tensor } from '../graph/tensor.ts';
 import { decoder, type Recompute, ropeConstants } from '../model/decoder.ts';
@@ -117,27 +118,22 @@ export const tokensOf = (batches: readonly MicroBatch[]) => ({
   tokens: batches.reduce((sum, b) => sum + b.tokens, 0),
 });
 
-/** Bytes of the step uniform (shaders/lib/step.wgsl); scalars left out are 0. */
+/** Bytes of the step uniform; scalars left out are 0. */
 export function stepBytes(s: StepScalars, { beta1, beta2 }: AdamW = ADAMW): ArrayBuffer {
-  const bytes = new DataView(new ArrayBuffer(STEP_BYTES));
   const t = s.number ?? 0;
-  const floats = [
-    s.learningRate,
-    s.weightDecay,
-    s.clipNorm,
-    s.inverseTokens,
-    s.balanceScale,
-    1 - beta1 ** t,
-    1 - beta2 ** t,
-    s.dropout,
-  ];
-  floats.forEach((v, i) => {
-    bytes.setFloat32(i * 4, v ?? 0, true);
+  return packStep({
+    learning_rate: s.learningRate,
+    weight_decay: s.weightDecay,
+    clip_norm: s.clipNorm,
+    inverse_tokens: s.inverseTokens,
+    balance_scale: s.balanceScale,
+    correction1: 1 - beta1 ** t,
+    correction2: 1 - beta2 ** t,
+    dropout: s.dropout,
+    seed: s.seed,
+    number: s.number,
+    micro: s.micro,
   });
-  [s.seed, s.number, s.micro].forEach((v, i) => {
-    bytes.setUint32(32 + i * 4, v ?? 0, true);
-  });
-  return bytes.buffer;
 }
 
 /** The states of a batch and of what is counted on it. */
