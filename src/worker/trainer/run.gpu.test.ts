@@ -167,7 +167,7 @@ test('a paused run holds still with every figure, and goes on to the same values
     await run.settled();
     const { done } = run.stage!;
     expect(run.metrics.filter((m) => m.stage === 'train' && 'loss' in m)).toHaveLength(done);
-    await new Promise((resolve) => setTimeout(resolve, 30));
+    await run.stage!.values(); // time for a step, were one going
     expect(run.stage!.done, `pause ${at}`).toBe(done);
     run.resume();
     expect(run.idle).toBe(false);
