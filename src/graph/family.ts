@@ -33,8 +33,8 @@ export interface Family<Case> {
   /** What tuning times, and `bench` prints. */
   bench(): readonly Bench<Case>[];
   /**
-   * The class of a case, for which a variant may be chosen apart. What a product sums in which
-   * order must not depend on the number of tokens, so neither must this.
+   * The class of a case, for which a variant may be chosen apart. It must not depend on the number
+   * of tokens, because the order in which a product sums may not.
    */
   key(c: Case): string;
 }

@@ -116,9 +116,10 @@ export async function tune<C>(
       return outputs(gpu, program, bench);
     });
     for (const variant of considered) {
-      const { milliseconds, out } = await timeCase(gpu, variant, bench);
-      const isRight = out.every((values, i) => isClose(values, wanted[i]));
-      const time = isRight ? milliseconds : Number.POSITIVE_INFINITY;
+      // A kernel that a driver does not compile is not chosen.
+      const measured = await timeCase(gpu, variant, bench).catch(() => null);
+      const isRight = measured?.out.every((values, i) => isClose(values, wanted[i]));
+      const time = isRight ? measured!.milliseconds : Number.POSITIVE_INFINITY;
       sums.set(variant.name, (sums.get(variant.name) ?? 0) + time);
     }
   }

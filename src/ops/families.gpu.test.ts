@@ -13,7 +13,7 @@ import { chooseVariants, families, presets, withChoice } from './families.ts';
 type Doubling = { x: Tensor; y: Tensor };
 
 /** y = 2x, 64 elements a workgroup, after so many rounds of idle work. */
-const doubling = (name: string, rounds: number, factor = 2): Variant<Doubling> => ({
+const doubling = (name: string, rounds: number, factor = '2.0'): Variant<Doubling> => ({
   name,
   can: () => true,
   record: (rec, { x, y }) =>
@@ -28,7 +28,7 @@ fn main(grid: Grid) {
   let i = flat_index(grid);
   var v = x[i];
   for (var round = 0; round < ${rounds}; round++) { v = sin(v); }
-  y[i] = ${factor}.0 * x[i] + select(0.0, 1.0, v > 2.0);
+  y[i] = ${factor} * x[i] + select(0.0, 1.0, v > 2.0);
 }`,
       ),
       tensors: { x, y },
@@ -38,7 +38,12 @@ fn main(grid: Grid) {
 
 const toys: Family<Doubling> = {
   name: 'toy',
-  variants: [doubling('slow', 4000), doubling('fast', 1000), doubling('wrong', 0, 3)],
+  variants: [
+    doubling('slow', 4000),
+    doubling('fast', 1000),
+    doubling('wrong', 0, '3.0'),
+    doubling('broken', 0, 'two'),
+  ],
   bench: () => {
     const [x, y] = [sample('x', 4096), blank('y', 4096)];
     return [{ name: 'all', c: { x, y }, out: [y] }];
@@ -46,7 +51,7 @@ const toys: Family<Doubling> = {
   key: () => 'all',
 };
 
-test('a variant is chosen that is right and clearly faster than the preferred one', async ({
+test('a variant is chosen that compiles, is right and clearly faster than the preferred one', async ({
   gpu,
 }) => {
   expect(await tune(gpu, toys, 'slow')).toEqual({ 'toy/all': 'fast' });

@@ -2,7 +2,7 @@
 // measurement; never by a vendor's name.
 import type { Gpu } from '../gpu/device.ts';
 import type { Choice, Variants } from '../gpu/variants.ts';
-import type { Family, Variant } from '../graph/family.ts';
+import { classOf, type Family, type Variant } from '../graph/family.ts';
 import { tune } from '../graph/tune.ts';
 import { InputError } from '../util/error.ts';
 import { attentions } from './attention/attention.ts';
@@ -55,24 +55,28 @@ export function chooseVariants(gpu: Gpu): Promise<Variants> {
 }
 
 /**
- * Reads a choice: presets, FAMILY=VARIANT, or a product's variant alone, separated by commas; later
- * ones come first.
+ * Reads a choice: presets, FAMILY=VARIANT or FAMILY/CLASS=VARIANT as a run writes them, or a
+ * product's variant alone, separated by commas; later ones come first.
  * @throws InputError `bad-option` that lists what there is
  */
 export function parseChoice(text: string, where: string): Choice {
   const names: Record<string, string> = {};
   for (const word of text.split(',')) {
-    const preset = presets[word as keyof typeof presets];
-    if (preset) Object.assign(names, preset);
-    else {
-      const [name, variant] = word.includes('=') ? word.split('=') : [products.name, word];
-      const family = families.find((f) => f.name === name);
-      if (!family?.variants.some((v) => v.name === variant)) throw unknown(word, where);
-      names[name] = variant;
+    if (word === 'gpu' || word === 'cpu') {
+      Object.assign(names, presets[word]);
+      continue;
     }
+    const [key, name] = word.includes('=') ? word.split('=') : [products.name, word];
+    const family = families.find((f) => key === f.name || classesOf(f).includes(key));
+    if (!family?.variants.some((v) => v.name === name)) throw unknown(word, where);
+    names[key] = name;
   }
   return names;
 }
+
+/** The classes of cases that a family's variants may be chosen for. */
+const classesOf = (family: Family<unknown>): string[] =>
+  family.bench().map(({ c }) => classOf(family, c));
 
 function unknown(word: string, where: string): InputError {
   const all = families.map(({ name, variants }) => {
