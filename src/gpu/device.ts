@@ -13,6 +13,10 @@ export interface DeviceTraits {
   f16: boolean;
 }
 
+/** Whether a device may be a renderer on a CPU, whose subgroups are the lanes of its vectors. */
+export const mayBeCpu = ({ subgroup }: DeviceTraits): boolean =>
+  subgroup === null || subgroup.min <= 8;
+
 /** A device with its limits and what the kernels may use of it. */
 export interface Gpu extends DeviceTraits {
   device: GPUDevice;

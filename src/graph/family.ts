@@ -11,6 +11,8 @@ export interface Variant<Case> {
   readonly name: string;
   /** Whether a device can run it on a case: features, limits, divisibility. Pure. */
   can(device: DeviceTraits, c: Case): boolean;
+  /** Whether to consider it on a device, unasked; by default wherever it can. Pure. */
+  suits?(device: DeviceTraits): boolean;
   /** Any number of launches, with scratch tensors of its own. */
   record(rec: Recorder, c: Case): void;
 }

@@ -45,6 +45,9 @@ export interface Measured {
   out: Float32Array[];
 }
 
+const outputs = <C>(gpu: Gpu, program: Program, { out }: Bench<C>): Promise<Float32Array[]> =>
+  Promise.all(out.map((t) => readF32(gpu, program.bufferOf(t))));
+
 /** The best of up to three submits, after one that warms up. */
 async function replayTime(gpu: Gpu, program: Program): Promise<number> {
   let best = Number.POSITIVE_INFINITY;
@@ -73,7 +76,7 @@ export async function timeCase<C>(
   for (;;) {
     const measured = await withProgram(gpu, variant, bench, repeats, async (program) => {
       const time = await replayTime(gpu, program);
-      const out = await Promise.all(bench.out.map((t) => readF32(gpu, program.bufferOf(t))));
+      const out = await outputs(gpu, program, bench);
       return { time, milliseconds: time / repeats, gflops: program.flops / time / 1e6, out };
     });
     const { time, ...result } = measured;
@@ -103,17 +106,19 @@ export async function tune<C>(
   const times = new Map<string, Map<string, number>>();
   for (const bench of family.bench()) {
     const able = family.variants.filter((v) => v.can(gpu, bench.c));
-    if (able.length < 2) continue;
+    const considered = able.filter((v) => v.name === preferred || (v.suits?.(gpu) ?? true));
+    if (considered.length < 2) continue;
     const key = classOf(family, bench.c);
     const sums = times.get(key) ?? new Map<string, number>();
     times.set(key, sums);
-    let first: Measured | undefined;
-    for (const variant of able) {
-      const measured = await timeCase(gpu, variant, bench);
-      first ??= measured;
-      const wanted = first.out;
-      const isRight = measured.out.every((values, i) => isClose(values, wanted[i]));
-      const time = isRight ? measured.milliseconds : Number.POSITIVE_INFINITY;
+    const wanted = await withProgram(gpu, able[0], bench, 1, (program) => {
+      program.replay();
+      return outputs(gpu, program, bench);
+    });
+    for (const variant of considered) {
+      const { milliseconds, out } = await timeCase(gpu, variant, bench);
+      const isRight = out.every((values, i) => isClose(values, wanted[i]));
+      const time = isRight ? milliseconds : Number.POSITIVE_INFINITY;
       sums.set(variant.name, (sums.get(variant.name) ?? 0) + time);
     }
   }

@@ -70,6 +70,13 @@ test('elsewhere the choice is measured, once a device', async ({ own }) => {
   gpu.check();
 });
 
+test('kernels of software renderers are not considered where subgroups are wide', async ({
+  own,
+}) => {
+  const gpu: Gpu = own({ ...(await openGpu()), subgroup: { min: 32, max: 32 } });
+  expect((await chooseVariants(gpu)).names).toEqual(presets.gpu);
+});
+
 test('given kernels replace chosen ones; those that a device cannot run are refused', async ({
   gpu,
 }) => {

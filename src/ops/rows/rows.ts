@@ -3,6 +3,7 @@
 import crossEntropyCode from '../../../shaders/loss/cross_entropy.wgsl?raw';
 import normCode from '../../../shaders/norm/rms_norm.wgsl?raw';
 import normBackwardCode from '../../../shaders/norm/rms_norm_backward.wgsl?raw';
+import { mayBeCpu } from '../../gpu/device.ts';
 import { defineKernel, kernelNamed } from '../../gpu/kernel.ts';
 import { blank, type Family, sample, type Variant } from '../../graph/family.ts';
 import { type Tensor, tensor } from '../../graph/tensor.ts';
@@ -30,6 +31,7 @@ export interface RowReduction {
 const variant = (name: string, lanes: number): Variant<RowReduction> => ({
   name,
   can: () => true,
+  suits: (device) => lanes > 1 || mayBeCpu(device),
   record: (rec, { kernel: of, rows, tensors, params, flops }) => {
     const { code } = reductions[of];
     const threads = Math.max(lanes, reductions[of].threads);

@@ -1,5 +1,6 @@
 // Products for software renderers: a thread keeps a block of C in registers, alone or in 4-lane
 // subgroups whose lanes share their rows by broadcast.
+import { mayBeCpu } from '../../../gpu/device.ts';
 import { defineKernel, kernelNamed } from '../../../gpu/kernel.ts';
 import type { Variant } from '../../../graph/family.ts';
 import { isBlockType } from '../../../util/blocks.ts';
@@ -68,6 +69,7 @@ function nameOf(variant: string, form: Form, { rows, columns }: Block): string {
 /** @param shared whether four lanes share their rows, which needs subgroups of a quad at least */
 export const unrolled = (name: string, shared: boolean): Variant<Product> => ({
   name,
+  suits: mayBeCpu,
   can: ({ subgroup }, p) =>
     (!shared || subgroup !== null) &&
     (!isBlockType(p.right.tensor.dtype) ||
