@@ -58,18 +58,19 @@ async function compile(gpu: Gpu, kernel: Kernel): Promise<Pipeline> {
   );
 }
 
-/** The pipeline of a kernel, compiled on first use and shared by all programs of the device. */
+/**
+ * The pipeline of a kernel, compiled on first use and shared by all programs of the device. One that
+ * failed is compiled again when it is next asked for.
+ */
 export function pipelineOf(gpu: Gpu, kernel: Kernel): Promise<Pipeline> {
-  let cache = caches.get(gpu.device);
-  if (!cache) {
-    cache = new Map();
-    caches.set(gpu.device, cache);
-  }
+  const cache = caches.get(gpu.device) ?? new Map<string, Promise<Pipeline>>();
+  caches.set(gpu.device, cache);
   const key = kernelKey(kernel);
   let made = cache.get(key);
   if (!made) {
     made = compile(gpu, kernel);
     cache.set(key, made);
+    made.catch(() => cache.delete(key));
   }
   return made;
 }

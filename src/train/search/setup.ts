@@ -60,13 +60,30 @@ export async function searchGradients(input: {
     throw new InputError('bad-data', 'A search needs two rows at least, one for each level.');
   const half = Math.ceil(rows.length / 2);
   const shape = shapeOf(rows, half);
-  const { search, adapter } = config;
   placeSearch(model, layout, values);
-  const runtime = await SearchRuntime.create(model, layout, shape, {
-    ...searchOptions(config),
-    dropout: false,
-    onProgress,
-  });
+  let runtime: SearchRuntime | null = null;
+  try {
+    runtime = await SearchRuntime.create(model, layout, shape, {
+      ...searchOptions(config),
+      dropout: false,
+      onProgress,
+    });
+    return await gradientsOf(runtime, layout, rows, config);
+  } finally {
+    runtime?.destroy();
+    layout.adapter.store.destroy();
+    layout.upper.destroy();
+  }
+}
+
+async function gradientsOf(
+  runtime: SearchRuntime,
+  layout: SearchLayout,
+  rows: readonly Row[],
+  { search, adapter }: SearchConfig,
+): Promise<{ loss: number; gradient: Float32Array<ArrayBuffer> }> {
+  const { model, shape } = runtime;
+  const half = shape.rows;
   runtime.beginPair(1);
   const b2 = microBatch(rows.slice(half), shape);
   runtime.hypergradient(
@@ -77,7 +94,6 @@ export async function searchGradients(input: {
   );
   const s = await runtime.readUpperStatistics();
   const gradient = await layout.upper.read(model.gpu, 'grad');
-  runtime.destroy();
   invariant(
     s[STATISTICS.tokens] === b2.lossTokens,
     'the GPU did not finish the pair of micro-batches',
