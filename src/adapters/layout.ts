@@ -165,7 +165,14 @@ function layoutGroup(
         const shape: [number, number] = bank === up ? [outputs, rows] : [rows, inputs];
         at += rows;
         const name = `base_model.model.${path}.${key}`;
-        return { name, shape, bank, row: at - rows, rows, transposed: bank === up };
+        return {
+          name,
+          shape,
+          bank,
+          row: at - rows,
+          rows,
+          transposed: bank === up,
+        };
       });
     };
     const [downs, ups] = [named(stored.dropped, down, row), named(stored.up, up, 0)];
@@ -176,7 +183,14 @@ function layoutGroup(
       const name = `base_model.model.${path}.${key}`;
       const bank = store.add(name, shape);
       extra.set(name, { bank, start });
-      tensors.push({ name, shape: [...shape], bank, row: 0, rows: shape[0], transposed: false });
+      tensors.push({
+        name,
+        shape: [...shape],
+        bank,
+        row: 0,
+        rows: shape[0],
+        transposed: false,
+      });
     }
     column += columns;
     row += rowsOf(stored.dropped);

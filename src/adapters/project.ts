@@ -4,7 +4,7 @@ import type { Target } from '../allocation/allocation.ts';
 import type { Recorder } from '../graph/recorder.ts';
 import { type Tensor, tensor } from '../graph/tensor.ts';
 import { dropout } from '../ops/elementwise.ts';
-import { type Product, product } from '../ops/product/product.ts';
+import { byColumns, byRows, type Product, product } from '../ops/product/product.ts';
 import { invariant } from '../util/error.ts';
 import type { AdapterLayout, Group, Site } from './layout.ts';
 import { type AdapterContext, recordedHalf } from './method.ts';
@@ -40,9 +40,6 @@ export const adapterOf = (
   },
 });
 
-const row = 'row' as const;
-const col = 'col' as const;
-
 /** The gradient of a linear's output, which every reader of it has added to by now. */
 function outputGradient(rec: Recorder, output: Tensor): Tensor {
   const dy = rec.gradOf(output);
@@ -63,11 +60,11 @@ function baseProduct(
     m: x.shape[0],
     n,
     k,
-    left: { tensor: x, stride: k, order: row },
-    right: { tensor: base.weight, stride: k, order: row },
+    left: byRows(x),
+    right: byRows(base.weight),
     second,
     bias: base.bias,
-    out: { tensor: y, stride: n },
+    out: byRows(y),
     label: base.target,
   });
 }
@@ -88,10 +85,10 @@ function inputGradient(
       m: x.shape[0],
       n: c,
       k: o,
-      left: { tensor: outputGradient(rec, outputs[i]), stride: o, order: row },
-      right: { tensor: base.weight, stride: c, order: col },
+      left: byRows(outputGradient(rec, outputs[i])),
+      right: byColumns(base.weight),
       second: i === 0 ? second : undefined,
-      out: { tensor: grad, stride: c },
+      out: byRows(grad),
       accumulate,
       label: `${base.target} dx`,
     });
@@ -107,14 +104,14 @@ interface Rows {
 
 /** h = seen·rowsᵀ, into the rows' columns of h. */
 function downProduct(rec: Recorder, down: Tensor, h: Tensor, { from, count, seen }: Rows): void {
-  const [rows, inputs] = down.shape;
+  const inputs = down.shape[1];
   product(rec, {
     m: seen.shape[0],
     n: count,
     k: inputs,
-    left: { tensor: seen, stride: inputs, order: row },
-    right: { tensor: down, start: from * inputs, stride: inputs, order: row },
-    out: { tensor: h, start: from, stride: rows },
+    left: byRows(seen),
+    right: byRows(down, from * inputs),
+    out: byRows(h, from),
     label: 'A',
   });
 }
@@ -130,11 +127,11 @@ function downBackward(
 ): void {
   const dh = rec.gradOf(h);
   invariant(dh, 'no gradient of the down-projections');
-  const [width, inputs] = down.shape;
+  const inputs = down.shape[1];
   const through = ({ from, count }: Rows) => ({
     k: count,
-    left: { tensor: dh, start: from, stride: width },
-    right: { tensor: down, start: from * inputs, stride: inputs, order: col },
+    left: byRows(dh, from),
+    right: byColumns(down, from * inputs),
   });
   if (rec.wants(down))
     for (const { from, count, seen } of parts)
@@ -142,9 +139,9 @@ function downBackward(
         m: count,
         n: inputs,
         k: seen.shape[0],
-        left: { tensor: dh, start: from, stride: width, order: col },
-        right: { tensor: seen, stride: inputs, order: col },
-        out: { tensor: rec.gradTarget(down).grad, start: from * inputs, stride: inputs },
+        left: byColumns(dh, from),
+        right: byColumns(seen),
+        out: byRows(rec.gradTarget(down).grad, from * inputs),
         accumulate: 1,
         label: 'A gradient',
       });
@@ -159,9 +156,9 @@ function downBackward(
     m: h.shape[0],
     n: inputs,
     k,
-    left: { ...left, order: row },
+    left,
     right,
-    out: { tensor: grad, stride: inputs },
+    out: byRows(grad),
     accumulate,
     label: 'A dx',
   });
@@ -171,15 +168,15 @@ function downBackward(
 function upBackward(rec: Recorder, site: Site, u: Tensor, alpha: number, output: Tensor): void {
   const dy = outputGradient(rec, output);
   const { columns, column, outputs: o, up, target } = site;
-  const [tokens, width] = u.shape;
+  const [tokens] = u.shape;
   product(rec, {
     m: tokens,
     n: columns,
     k: o,
-    left: { tensor: dy, stride: o, order: row },
-    right: { tensor: up, stride: o, order: row },
+    left: byRows(dy),
+    right: byRows(up),
     alpha,
-    out: { tensor: rec.gradTarget(u).grad, start: column, stride: width },
+    out: byRows(rec.gradTarget(u).grad, column),
     label: `${target} B du`,
   });
   if (!rec.wants(up)) return;
@@ -187,10 +184,10 @@ function upBackward(rec: Recorder, site: Site, u: Tensor, alpha: number, output:
     m: columns,
     n: o,
     k: tokens,
-    left: { tensor: u, start: column, stride: width, order: col },
-    right: { tensor: dy, stride: o, order: col },
+    left: byColumns(u, column),
+    right: byColumns(dy),
     alpha,
-    out: { tensor: rec.gradTarget(up).grad, stride: o },
+    out: byRows(rec.gradTarget(up).grad),
     accumulate: 1,
     label: `${target} B gradient`,
   });
@@ -246,8 +243,8 @@ export function adaptedLinears(
     const alpha = (site && scales?.[group.sites.indexOf(site)]) ?? 1;
     const second = site && {
       k: site.columns,
-      left: { tensor: u, start: site.column, stride: u.shape[1] },
-      right: { tensor: site.up, stride: site.outputs, order: col },
+      left: byRows(u, site.column),
+      right: byColumns(site.up),
       alpha,
     };
     baseProduct(rec, base, x, outputs[i], second);

@@ -60,7 +60,12 @@ export class ParamStore {
       this.views.set(t, name);
       return t;
     };
-    return { value: view('value'), grad: view('grad'), m: view('m'), v: view('v') };
+    return {
+      value: view('value'),
+      grad: view('grad'),
+      m: view('m'),
+      v: view('v'),
+    };
   }
 
   /** The buffer that holds a bank, a gradient view or a whole-buffer view of this store. */

@@ -44,7 +44,13 @@ function lives(commands: readonly Command[]): Life[] {
       if (t.kind !== 'activation') continue;
       const life = found.get(t);
       if (life) life.last = i;
-      else found.set(t, { tensor: t, first: i, last: i, bytes: bytesOf(t) });
+      else
+        found.set(t, {
+          tensor: t,
+          first: i,
+          last: i,
+          bytes: bytesOf(t),
+        });
     }
   });
   return [...found.values()];

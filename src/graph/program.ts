@@ -259,7 +259,12 @@ function bind(placed: PlacedProgram, pipelines: ReadonlyMap<string, Pipeline>): 
   let index = 0;
   return commands.map((c): Compiled => {
     if (c.type !== 'dispatch')
-      return { dispatch: null, transfer: transferOf(c, bufferOf), pipeline: null, group: null };
+      return {
+        dispatch: null,
+        transfer: transferOf(c, bufferOf),
+        pipeline: null,
+        group: null,
+      };
     const pipeline = pipelines.get(kernelKey(c.kernel))!;
     const resources = c.tensors.map((t) => bindingOf(bufferOf(t), t));
     const offset = offsets[index++];
@@ -268,7 +273,12 @@ function bind(placed: PlacedProgram, pipelines: ReadonlyMap<string, Pipeline>): 
     const entries = resources.map((resource, binding) => ({ binding, resource }));
     const { layout } = pipeline;
     const group = memory.gpu.device.createBindGroup({ label: c.label, layout, entries });
-    return { dispatch: c, transfer: null, pipeline, group };
+    return {
+      dispatch: c,
+      transfer: null,
+      pipeline,
+      group,
+    };
   });
 }
 

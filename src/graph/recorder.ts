@@ -46,7 +46,9 @@ export interface Launch {
   kernel: Kernel;
   tensors: Record<string, Tensor>;
   params?: Record<string, number>;
-  workgroups: number | readonly [number, number, number];
+  /** Threads of a flat grid, or workgroups: in one dimension (folded to two when many), or three. */
+  threads?: number;
+  workgroups?: number | readonly [number, number, number];
   flops?: number;
   label?: string;
 }
@@ -61,6 +63,8 @@ export interface BackwardPass {
 
 const EVERYTHING: BackwardPass = { into: null, auxiliary: true };
 
+/** Threads of a workgroup in a flat grid (shaders/lib/grid.wgsl). */
+const THREADS = 64;
 const MAX_WORKGROUPS = 65535;
 
 /**
@@ -103,7 +107,7 @@ export class Recorder {
   }
 
   /** Appends a kernel launch, checking its operands against the kernel's own declaration. */
-  launch({ kernel, tensors, params = {}, workgroups, flops = 0, label }: Launch): void {
+  launch({ kernel, tensors, params = {}, flops = 0, label, ...size }: Launch): void {
     const operands = kernel.bindings.map((b) => {
       const t = tensors[b.name];
       invariant(t, `${kernel.name}: no tensor for binding ${b.name}`);
@@ -115,7 +119,8 @@ export class Recorder {
     });
     const extra = Object.keys(tensors).find((n) => !kernel.bindings.some((b) => b.name === n));
     invariant(extra === undefined, `${kernel.name}: no binding ${extra}`);
-    const grid = typeof workgroups === 'number' ? fold(workgroups) : workgroups;
+    const groups = size.workgroups ?? Math.ceil((size.threads ?? 1) / THREADS);
+    const grid = typeof groups === 'number' ? fold(groups) : groups;
     invariant(
       grid.every((g) => g >= 1 && g <= MAX_WORKGROUPS),
       `${kernel.name}: grid ${grid}`,

@@ -77,7 +77,12 @@ export async function timeCase<C>(
     const measured = await withProgram(gpu, variant, bench, repeats, async (program) => {
       const time = await replayTime(gpu, program);
       const out = await outputs(gpu, program, bench);
-      return { time, milliseconds: time / repeats, gflops: program.flops / time / 1e6, out };
+      return {
+        time,
+        milliseconds: time / repeats,
+        gflops: program.flops / time / 1e6,
+        out,
+      };
     });
     const { time, ...result } = measured;
     if (time >= WORK || repeats === MOST_REPEATS) return result;

@@ -113,7 +113,12 @@ export function recordGeneration(
       caches,
     });
     decoderLogits(rec, gatherRows(rec, x, index), { config, weights }, logits);
-    return { program: rec, ids, positions, time: steps };
+    return {
+      program: rec,
+      ids,
+      positions,
+      time: steps,
+    };
   };
   const [prefill, decode] = [record(time), record(1)];
   return { layout, rows, caches, states, index, logits, capacity, prefill, decode };

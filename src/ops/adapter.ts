@@ -61,7 +61,12 @@ export function expertsOf(sites: readonly GateSite[], kind: 'constant' | 'state'
   }
   const data = Uint32Array.from(words);
   const table = tensor('experts', [data.length], { kind, dtype: 'u32', data });
-  return { sites: sites.length, experts: ranks.length, columns, table };
+  return {
+    sites: sites.length,
+    experts: ranks.length,
+    columns,
+    table,
+  };
 }
 
 /** f, P and n of all routed experts of a model, and the real tokens they are counted over. */
@@ -111,12 +116,12 @@ export function route(
     w: tensor('w', [tokens, count], { requiresGrad: true }),
   };
   const shape = { tokens, sites, experts: count };
-  const workgroups = Math.ceil((tokens * sites) / 64);
+  const threads = tokens * sites;
   rec.launch({
     kernel: routeKernel,
     tensors: { h, table, ...gates },
     params: { ...shape, width, start },
-    workgroups,
+    threads,
   });
   const { state, lengths, time, total } = routing;
   const place = { time, first, total };
@@ -137,7 +142,7 @@ export function route(
       kernel: routeBackwardKernel,
       tensors: { ...gates, dw, table, routing: state, lengths, dh },
       params: { ...shape, ...place, width, start, balanced: rec.auxiliary ? 1 : 0 },
-      workgroups,
+      threads,
     });
   });
   return gates;
@@ -162,10 +167,23 @@ export function mix(
   invariant(sizeOf(factor) === columns && width >= columns, 'mix: columns do not match');
   const u = tensor(`mixed ${h.name}`, [tokens, columns], { requiresGrad: true });
   const w = gates?.w ?? factor; // bound, not read
-  const params = { tokens, sites, experts: count, width, columns, gated: gates ? 1 : 0 };
-  const workgroups = Math.ceil((tokens * count) / 64);
+  const params = {
+    tokens,
+    sites,
+    experts: count,
+    width,
+    columns,
+    gated: gates ? 1 : 0,
+  };
+  const threads = tokens * count;
   const flops = 2 * tokens * columns;
-  rec.launch({ kernel: mixKernel, tensors: { h, w, factor, table, u }, params, workgroups, flops });
+  rec.launch({
+    kernel: mixKernel,
+    tensors: { h, w, factor, table, u },
+    params,
+    threads,
+    flops,
+  });
   rec.onBackward(() => {
     const du = rec.gradOf(u);
     if (!du) return;
@@ -176,7 +194,7 @@ export function mix(
       kernel: mixBackwardKernel,
       tensors: { h, w, factor, table, du, dh, dw },
       params,
-      workgroups,
+      threads,
       flops: 2 * flops,
     });
     if (!rec.wants(factor)) return;

@@ -15,7 +15,7 @@ function addInto(rec: Recorder, source: Tensor, target: Tensor): void {
     kernel: addKernel,
     tensors: { x: source, y: source, out: target },
     params: { n, accumulate: 1 },
-    workgroups: Math.ceil(n / 64),
+    threads: n,
     flops: n,
   });
 }
@@ -33,7 +33,7 @@ export function add(rec: Recorder, x: Tensor, y: Tensor): Tensor {
     kernel: addKernel,
     tensors: { x, y, out },
     params: { n, accumulate: 0 },
-    workgroups: Math.ceil(n / 64),
+    threads: n,
     flops: n,
   });
   rec.onBackward(() => {
@@ -58,7 +58,7 @@ export function dropout(rec: Recorder, x: Tensor, input: number): Tensor {
       kernel: dropoutKernel,
       tensors: { x: from, out: to },
       params: { n, input, accumulate },
-      workgroups: Math.ceil(n / 64),
+      threads: n,
       flops: 2 * n,
     });
   launch(x, out, 0);

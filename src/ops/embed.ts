@@ -34,7 +34,7 @@ export function embed(rec: Recorder, ids: Tensor, table: readonly Tensor[]): Ten
       kernel: embedKernel(shard.dtype),
       tensors: { ids, table: shard, y },
       params: { tokens, width, vocab, first, rows },
-      workgroups: Math.ceil((tokens * width) / 64),
+      threads: tokens * width,
     });
     first += rows;
   }
@@ -49,12 +49,12 @@ export function gatherRows(rec: Recorder, x: Tensor, index: Tensor): Tensor {
   const width = x.shape[1];
   const count = sizeOf(index);
   const y = tensor(`rows of ${x.name}`, [count, width], { requiresGrad: x.requiresGrad });
-  const workgroups = Math.ceil((count * width) / 64);
+  const threads = count * width;
   rec.launch({
     kernel: gatherKernel,
     tensors: { x, rows: index, y },
     params: { count, width, scatter: 0 },
-    workgroups,
+    threads,
   });
   rec.onBackward(() => {
     const dy = rec.gradOf(y);
@@ -66,7 +66,7 @@ export function gatherRows(rec: Recorder, x: Tensor, index: Tensor): Tensor {
       kernel: gatherKernel,
       tensors: { x: dy, rows: index, y: grad },
       params: { count, width, scatter: 1 },
-      workgroups,
+      threads,
     });
   });
   return y;

@@ -70,7 +70,7 @@ export function writeSizes(
       kernel: sizesKernel,
       tensors: { g, table },
       params: { count, experts, start, sampled: flag(mode === 'sampled'), ...params },
-      workgroups: Math.ceil(count / 64),
+      threads: count,
     });
   launch(gsvs.experts, sites, {
     length: experts + flag(group.closable),
@@ -108,13 +108,19 @@ export function columnFactors(
 ): Tensor {
   const { sites, rank, scale } = group;
   const factor = tensor('column factors', [columns], { requiresGrad: true });
-  const params = { columns, experts: SITE_WORDS * sites, rank, scale, closed: closedOf(group) };
-  const workgroups = Math.ceil(columns / 64);
+  const params = {
+    columns,
+    experts: SITE_WORDS * sites,
+    rank,
+    scale,
+    closed: closedOf(group),
+  };
+  const threads = columns;
   rec.launch({
     kernel: factorsKernel,
     tensors: { table, row_scale: rowScale, factor },
     params,
-    workgroups,
+    threads,
   });
   rec.onBackward(() => {
     const d_factor = rec.gradOf(factor);
@@ -124,7 +130,7 @@ export function columnFactors(
         kernel: factorsBackwardKernel,
         tensors: { table, row_scale: rowScale, d_factor, out },
         params: { ...params, masks },
-        workgroups,
+        threads,
       });
     if (rec.wants(rowScale)) launch(rec.gradTarget(rowScale).grad, 0);
     if (!rec.wants(ranks)) return;
@@ -165,7 +171,7 @@ export function learnCounts(
         survival: flag(group.estimator === 'survival'),
         first_free: floorOf(group),
       },
-      workgroups: Math.ceil((tokens * sites) / 64),
+      threads: tokens * sites,
     });
     const out = tensor('expert mask sums', [experts]);
     rec.launch({
@@ -199,7 +205,7 @@ function addGsvGradient(
       closable: flag(experts && group.closable),
       closed: experts ? 0 : closedOf(group),
     },
-    workgroups: Math.ceil(count / 64),
+    threads: count,
   });
 }
 
@@ -249,7 +255,7 @@ export function parameterCost(
       first,
       rate: addGradient ? 1 / state.most : 0,
     },
-    workgroups: Math.ceil(sites / 64),
+    threads: sites,
   });
 }
 

@@ -22,7 +22,7 @@ export function swiglu(rec: Recorder, gate: Tensor, up: Tensor): Tensor {
     kernel: forward,
     tensors: { gate, up, y },
     params: { n },
-    workgroups: Math.ceil(n / 64),
+    threads: n,
     flops: 5 * n,
   });
   rec.onBackward(() => {
@@ -32,9 +32,15 @@ export function swiglu(rec: Recorder, gate: Tensor, up: Tensor): Tensor {
     invariant(!g.accumulate && !u.accumulate, 'swiglu operands have one reader');
     rec.launch({
       kernel: backward,
-      tensors: { gate, up, dy, d_gate: g.grad, d_up: u.grad },
+      tensors: {
+        gate,
+        up,
+        dy,
+        d_gate: g.grad,
+        d_up: u.grad,
+      },
       params: { n },
-      workgroups: Math.ceil(n / 64),
+      threads: n,
       flops: 10 * n,
     });
   });

@@ -59,7 +59,7 @@ export function adamw(
     kernel: adamwKernel,
     tensors: { statistics, ...flat },
     params,
-    workgroups: Math.ceil(quads / 64),
+    threads: quads,
     flops: 16 * n,
   });
 }
@@ -104,7 +104,7 @@ export function axpy(
     kernel: axpyKernel,
     tensors: { x, statistics, out },
     params: { quads, rule: number, factor },
-    workgroups: Math.ceil(quads / 64),
+    threads: quads,
     flops: 2 * sizeOf(out),
   });
 }

@@ -100,7 +100,12 @@ export class TrainingStage extends Stage {
     layout.store.allocate(model.gpu, values);
     try {
       const runtime = await new Runtime(model, recording).compile((done, total) =>
-        emit?.({ type: 'progress', task: 'Compiling kernels', done, total }),
+        emit?.({
+          type: 'progress',
+          task: 'Compiling kernels',
+          done,
+          total,
+        }),
       );
       return new TrainingStage(input, layout, runtime, lessons, steps, choice);
     } catch (error) {
@@ -171,7 +176,13 @@ export class TrainingStage extends Stage {
       this.runtime.micro(b, { ...scalars, micro });
     });
     this.runtime.update(scalars);
-    await this.statistics.push({ step: number, sentinel: number, lossTokens, tokens, lr });
+    await this.statistics.push({
+      step: number,
+      sentinel: number,
+      lossTokens,
+      tokens,
+      lr,
+    });
   }
 
   /** Validates where it is time. A stop drops it, and with it any other after the same step. */
@@ -185,14 +196,24 @@ export class TrainingStage extends Stage {
     const { stops } = this.control;
     try {
       const validation_loss = await meanLoss(this.runtime, validation, async (done, total) => {
-        this.emit({ type: 'progress', task: 'Validating', done, total });
+        this.emit({
+          type: 'progress',
+          task: 'Validating',
+          done,
+          total,
+        });
         await this.pausable('evaluating');
         if (this.control.stops > stops) throw DROPPED;
       });
       const { seconds } = this.clock;
       this.emit({
         type: 'validation',
-        metrics: { stage: 'train', step: this.done, validation_loss, seconds },
+        metrics: {
+          stage: 'train',
+          step: this.done,
+          validation_loss,
+          seconds,
+        },
       });
     } catch (error) {
       if (error !== DROPPED) throw error;

@@ -48,7 +48,7 @@ export function rope(
       kernel: ropeKernel,
       tensors: { ...tables, position: span.positions, x: t },
       params: { tokens, heads, half_size, positions, direction },
-      workgroups: Math.ceil((tokens * heads * half_size) / 64),
+      threads: tokens * heads * half_size,
       flops: 6 * tokens * heads * half_size,
     });
   launch(x, 1);
@@ -71,7 +71,18 @@ export const attentions: Family<Attention> = {
     const [d_k, d_v] = ['d_k', 'd_v'].map((name) => blank(name, time, narrow));
     const d_q = blank('d_q', time, wide);
     const softmax = sample('softmax', size.heads * time, 2);
-    const c = { rows, time, capacity: time, cached: false, size, positions, q, k, v, softmax };
+    const c = {
+      rows,
+      time,
+      capacity: time,
+      cached: false,
+      size,
+      positions,
+      q,
+      k,
+      v,
+      softmax,
+    };
     const out = blank('out', time, wide);
     const gradients = { d_o, d_q, d_k, d_v };
     return [
@@ -108,7 +119,7 @@ export function attention(
       kernel: cacheKernel,
       tensors: { x, positions, cache: into },
       params: { tokens, time, capacity, width },
-      workgroups: Math.ceil((tokens * width) / 64),
+      threads: tokens * width,
     });
   if (cache) {
     append(k, cache.keys);
@@ -129,7 +140,12 @@ export function attention(
       !(dq.accumulate || dk.accumulate || dv.accumulate),
       'attention operands have one reader',
     );
-    const gradients = { d_o, d_q: dq.grad, d_k: dk.grad, d_v: dv.grad };
+    const gradients = {
+      d_o,
+      d_q: dq.grad,
+      d_k: dk.grad,
+      d_v: dv.grad,
+    };
     run(rec, attentions, { ...pass, k, v, gradients });
   });
   return o;

@@ -19,6 +19,20 @@ export interface Operand extends Matrix {
   order: 'row' | 'col';
 }
 
+/** All rows of a tensor (outer, K) from an element on, or a part of each. */
+export const byRows = (tensor: Tensor, start = 0): Operand => ({
+  tensor,
+  start,
+  stride: tensor.shape[1],
+  order: 'row',
+});
+
+/** As `byRows`, of what is stored (K, outer). */
+export const byColumns = (tensor: Tensor, start = 0): Operand => ({
+  ...byRows(tensor, start),
+  order: 'col',
+});
+
 /** A product's operands; (M, K)·(K, N) whatever the storage. */
 export interface Product {
   m: number;

@@ -11,6 +11,7 @@ import { tile } from './tile.ts';
 import { unrolled } from './unrolled/unrolled.ts';
 
 export type { Matrix, Product } from './case.ts';
+export { byColumns, byRows } from './case.ts';
 
 /** Products worth timing, at SmolLM2-135M's sizes: forward, input gradient, and LoRA's thin ones. */
 const BENCH = [
@@ -36,7 +37,18 @@ export const products: Family<Product> = {
       const c = blank('c', m, n);
       const out = { tensor: c, stride: n };
       const [a, b] = [matrix('a', left, m), matrix('b', right, n)];
-      return { name, c: { m, n, k, left: a, right: b, out }, out: [c] };
+      return {
+        name,
+        c: {
+          m,
+          n,
+          k,
+          left: a,
+          right: b,
+          out,
+        },
+        out: [c],
+      };
     }),
   key: (p) => (p.left.order === 'col' ? 'weights' : p.n <= 64 ? 'narrow' : 'wide'),
 };

@@ -110,7 +110,12 @@ export function namedVectors(layout: SearchLayout): { lower: NamedVector[]; uppe
       });
       for (let i = 0; i < layout.experts; i++) {
         const first = (n * layout.experts + i) * rank;
-        upper.push({ name: `${prefix}.experts.${i}.gsv_rank`, bank: b.ranks, first, count: rank });
+        upper.push({
+          name: `${prefix}.experts.${i}.gsv_rank`,
+          bank: b.ranks,
+          first,
+          count: rank,
+        });
         lower.push({
           name: `${prefix}.experts.${i}.rank_scale`,
           bank: b.rowScale,

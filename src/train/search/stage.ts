@@ -72,7 +72,12 @@ export class SearchStage extends Stage {
     placeSearch(model, layout, values);
     try {
       const runtime = await new SearchRuntime(model, recording).compile((done, total) =>
-        emit?.({ type: 'progress', task: 'Compiling kernels', done, total }),
+        emit?.({
+          type: 'progress',
+          task: 'Compiling kernels',
+          done,
+          total,
+        }),
       );
       const pairs = search.lowerOnlySteps + search.steps;
       return new SearchStage(input, layout, runtime, levels, pairOf, pairs);
@@ -114,7 +119,12 @@ export class SearchStage extends Stage {
     );
     if (this.position > 0) return;
     const values = await this.vectors();
-    this.emit({ type: 'upper', metrics: null, values, total: this.steps });
+    this.emit({
+      type: 'upper',
+      metrics: null,
+      values,
+      total: this.steps,
+    });
   }
 
   private batch(pair: number, of: 'b1' | 'b2'): MicroBatch {
@@ -166,7 +176,13 @@ export class SearchStage extends Stage {
     this.runtime.lower(b1, scalars);
     if (pair - first < this.accumulate - 1) return;
     this.runtime.lowerUpdate(scalars);
-    await this.lower.push({ step: update + 1, sentinel: update + 1, lossTokens, tokens, lr });
+    await this.lower.push({
+      step: update + 1,
+      sentinel: update + 1,
+      lossTokens,
+      tokens,
+      lr,
+    });
   }
 
   private reportUpper(
@@ -189,7 +205,12 @@ export class SearchStage extends Stage {
       return;
     }
     const metrics = { step, upper_loss, lambda, share, seconds: this.clock.seconds };
-    this.emit({ type: 'upper', metrics, values, total: this.steps });
+    this.emit({
+      type: 'upper',
+      metrics,
+      values,
+      total: this.steps,
+    });
   }
 
   /** All GSVs as they are now, site by site. */

@@ -54,7 +54,15 @@ ${isBlockType(form.packing) ? 'fn word(i: u32) -> u32 { return b[i]; }' : ''}`;
 export const phasesOf = ({ left, right, packing, vector, second, vector2 }: Form): Phase[] => [
   { left, right, packing, suffix: '', vector },
   ...(second
-    ? [{ left: 'row', right: second, packing: 'f32', suffix: '2', vector: vector2 } as const]
+    ? [
+        {
+          left: 'row',
+          right: second,
+          packing: 'f32',
+          suffix: '2',
+          vector: vector2,
+        } as const,
+      ]
     : []),
 ];
 
