@@ -159,9 +159,15 @@ test('logits: equal to PyTorch’s; a saved adapter gives the same bits in each 
     return (await tensors(at(out))).get('logits')!;
   };
   const want = file.get('logits')!;
-  const got = await logits(join(model, 'adapter'), 'golden.safetensors', '--kernels', 'register');
-  expect(got.shape).toEqual(want.shape);
-  expect(distance(await readF32(got), await readF32(want)) ** 2).toBeLessThan(1e-10);
+  const found: Float32Array[] = [];
+  for (const kernels of ['register', 'gpu', 'cpu']) {
+    const out = `golden-${kernels}.safetensors`;
+    const got = await logits(join(model, 'adapter'), out, '--kernels', kernels);
+    expect(got.shape).toEqual(want.shape);
+    found.push(await readF32(got));
+    expect(distance(found.at(-1)!, await readF32(want)) ** 2, kernels).toBeLessThan(1e-10);
+  }
+  expect(found[1], 'other kernels, other bits').not.toEqual(found[2]);
   await logits(at('moe/adapter'), 'one.safetensors');
   await logits(at('moe2/adapter'), 'two.safetensors');
   expect(readFileSync(at('one.safetensors')).equals(readFileSync(at('two.safetensors')))).toBe(
@@ -170,19 +176,19 @@ test('logits: equal to PyTorch’s; a saved adapter gives the same bits in each 
 });
 
 test('gradients: every tensor within 1e-4 of PyTorch’s, the loss within 1e-5', async () => {
-  for (const name of ['train-moe', 'train-lora']) {
+  for (const [name, kernels] of [
+    ['train-moe', 'cpu'],
+    ['train-moe', 'gpu'],
+    ['train-lora', 'gpu'],
+  ]) {
     const model = golden(name);
-    const files = [
-      '--data',
-      join(model, 'data.jsonl'),
-      '--config',
-      join(model, 'run.json'),
-      '--out',
-      at(`${name}.grads`),
-    ];
-    await done('gradients', '--model', model, '--adapter', join(model, 'adapter'), ...files);
+    const out = at(`${name}-${kernels}.grads`);
+    const files = ['--data', join(model, 'data.jsonl'), '--config', join(model, 'run.json')];
+    const adapter = ['--adapter', join(model, 'adapter')];
+    const options = [...adapter, ...files, '--kernels', kernels, '--out', out];
+    await done('gradients', '--model', model, ...options);
     const want = await tensors(join(model, 'grads.safetensors'));
-    const got = await tensors(at(`${name}.grads`));
+    const got = await tensors(out);
     expect([...got.keys()].sort()).toEqual([...want.keys()].sort());
     for (const [key, entry] of want) {
       const [a, b] = [await readF32(got.get(key)!), await readF32(entry)];
@@ -193,6 +199,8 @@ test('gradients: every tensor within 1e-4 of PyTorch’s, the loss within 1e-5',
       else expect(distance(a, b), key).toBeLessThanOrEqual(1e-4);
     }
   }
+  const bytes = (kernels: string) => readFileSync(at(`train-moe-${kernels}.grads`));
+  expect(bytes('gpu').equals(bytes('cpu')), 'other kernels, other bits').toBe(false);
 });
 
 test('the demo model: a short run from text, then answers and an evaluation with its adapter', async () => {
