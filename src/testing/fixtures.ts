@@ -1,6 +1,6 @@
 // What tests of whole models own: the file's device, and whatever is freed when a test ends, also
 // where an assertion fails.
-import { test as base } from 'vitest';
+import { test as base, onTestFinished } from 'vitest';
 import type { AdapterLayout } from '../adapters/layout.ts';
 import { siteDims } from '../allocation/allocation.ts';
 import { readAll } from '../data/source.ts';
@@ -31,6 +31,19 @@ export async function goldenRows(name: string): Promise<Row[]> {
     const { input_ids, labels } = JSON.parse(line) as Record<string, number[]>;
     return { ids: input_ids, labels };
   });
+}
+
+/** Destroys a thing when the running test ends, also where an assertion fails. */
+export function owned<T extends Owned>(thing: T): T {
+  onTestFinished(() => thing.destroy());
+  return thing;
+}
+
+/** A golden model on the file's device, freed when the running test ends. */
+export async function goldenModel(name: string): Promise<LoadedModel> {
+  const model = await loadModel(await testGpu(), await goldenFolder(name));
+  owned(model.memory);
+  return model;
 }
 
 export const test = base

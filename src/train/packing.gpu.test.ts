@@ -1,5 +1,6 @@
 // Packed documents never see each other: each token has the loss that it has alone. Choices by
 // likelihood.
+
 import { expect, test } from 'vitest';
 import { siteDims } from '../allocation/allocation.ts';
 import { packRow, packRows } from '../data/batching/pack.ts';
@@ -7,9 +8,9 @@ import { readAll } from '../data/source.ts';
 import { openSafetensors, readF32, readTensor } from '../data/weights/safetensors.ts';
 import { readAdapter } from '../files/adapter-files.ts';
 import { forwardLogits } from '../model/forward.ts';
-import { loadModel } from '../model/load.ts';
+import { goldenModel, owned } from '../testing/fixtures.ts';
 import { goldenFolder } from '../testing/golden.ts';
-import { relativeError, testGpu, values } from '../testing/gpu.ts';
+import { relativeError, values } from '../testing/gpu.ts';
 import { lossTokens, microBatch, type Row } from './batch.ts';
 import { choiceScores } from './evaluate.ts';
 import { shapeOf } from './run-rows.ts';
@@ -17,13 +18,13 @@ import { Runtime } from './runtime.ts';
 
 async function fixture(name: string) {
   const folder = await goldenFolder(name);
-  const model = await loadModel(await testGpu(), folder);
+  const model = await goldenModel(name);
   const adapter = await readAdapter(
     await goldenFolder(`${name}/adapter`),
     model.config.layers,
     siteDims(model.config),
   );
-  adapter.layout.store.allocate(model.gpu, adapter.values);
+  owned(adapter.layout.store).allocate(model.gpu, adapter.values);
   const text = new TextDecoder().decode(await readAll(folder.open('data.jsonl')!));
   const rows = text
     .trim()
@@ -40,10 +41,12 @@ async function losses(
   perBatch: number,
 ): Promise<number[][]> {
   const shape = shapeOf(rows, perBatch);
-  const runtime = await Runtime.create(model, layout, shape, {
-    dropout: false,
-    evaluateOnly: true,
-  });
+  const runtime = owned(
+    await Runtime.create(model, layout, shape, {
+      dropout: false,
+      evaluateOnly: true,
+    }),
+  );
   const out: number[][] = [];
   for (let at = 0; at < rows.length; at += perBatch) {
     const part = rows.slice(at, at + perBatch);
@@ -55,7 +58,6 @@ async function losses(
       first += lossTokens(row);
     }
   }
-  runtime.destroy();
   return out;
 }
 
@@ -86,8 +88,6 @@ test('every token of a packed document has the loss that it has alone (1e-5)', a
   const merged = numbers.map((n) => ({ ...packRow(f.rows, n, 96), positions: undefined }));
   const seen = await losses(f, merged, merged.length);
   expect(relativeError(seen.flat(), together.flat())).toBeGreaterThan(1e-3);
-  f.layout.store.destroy();
-  f.model.memory.destroy();
 });
 
 /** log p of ids[t] for t from `from` to `to`, in float64, out of logits (T, V). */
@@ -154,6 +154,4 @@ test('likelihoods of choices are those of PEFT’s logits, whatever their length
   await expect(choiceScores(model, layout, [[choice([1, 2], 2)]], 1)).rejects.toThrow(
     'Question 1, choice 1: none of its tokens is labelled.',
   );
-  layout.store.destroy();
-  model.memory.destroy();
 });

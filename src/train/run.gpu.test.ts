@@ -1,9 +1,8 @@
 // A whole run as events: their order, the default review, and what a listener that leaves does.
+
 import { expect, test } from 'vitest';
-import { loadModel } from '../model/load.ts';
 import { parseRunConfig, type RunConfigInput } from '../settings/run-config.ts';
-import { goldenFolder } from '../testing/golden.ts';
-import { testGpu } from '../testing/gpu.ts';
+import { goldenModel } from '../testing/fixtures.ts';
 import { RunControl } from './control.ts';
 import { type RunEvent, type RunInput, run } from './run.ts';
 
@@ -13,7 +12,7 @@ const rows = Array.from({ length: 20 }, (_, r) => {
 });
 
 async function inputOf(change: RunConfigInput = {}): Promise<RunInput> {
-  const model = await loadModel(await testGpu(), await goldenFolder('train-moe'));
+  const model = await goldenModel('train-moe');
   const settings: RunConfigInput = {
     adapter: { experts: 4, rank: 3, parameters: 9000 },
     search: { steps: 3, batch: 2, microBatch: 2 },
@@ -39,7 +38,6 @@ test('search, review and training; the review answers with what was found, of ad
   expect(told.filter((type) => !['step', 'upper', 'routing', 'phase'].includes(type))).toEqual([
     ...['search-began', 'found', 'training-began', 'validation', 'trained'],
   ]);
-  input.model.memory.destroy();
 });
 
 test.each(['phase', 'progress', 'search-began', 'upper', 'found', 'training-began', 'routing'])(
@@ -56,7 +54,6 @@ test.each(['phase', 'progress', 'search-began', 'upper', 'found', 'training-bega
     }
     expect(created.held).toBe(before + adapter);
     expect(control.stopped).toBe(!['found', 'trained'].includes(type));
-    input.model.memory.destroy();
   },
 );
 
@@ -74,7 +71,6 @@ test('a listener that throws ends the run with its error', async () => {
   await expect(listen()).rejects.toThrow('the disk is full');
   free();
   expect(created.held).toBe(before);
-  input.model.memory.destroy();
 });
 
 test('a review may be slow, is asked again where no training can begin, and ends the run with null', async () => {
@@ -90,5 +86,4 @@ test('a review may be slow, is asked again where no training can begin, and ends
   for await (const event of run({ ...input, review })) events.push(event.type);
   expect(asked).toEqual([undefined, expect.any(Error), expect.any(Error)]);
   expect(events).not.toContain('training-began');
-  input.model.memory.destroy();
 });

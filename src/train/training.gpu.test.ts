@@ -1,19 +1,21 @@
 // Whole runs: 20 steps against PyTorch, bit-equal repeats, no GPU buffer after the first step,
 // pause, stop, and failures that stop a run.
+
 import { expect, test } from 'vitest';
 import { parseAllocation, siteDims } from '../allocation/allocation.ts';
 import { bytesSource, folderOf, readAll } from '../data/source.ts';
 import { openSafetensors, readF32 } from '../data/weights/safetensors.ts';
 import { adapterFiles, extract, readAdapter, storeValues } from '../files/adapter-files.ts';
 import { forwardLogits } from '../model/forward.ts';
-import { type LoadedModel, loadModel } from '../model/load.ts';
+import type { LoadedModel } from '../model/load.ts';
 import {
   parseTrainingConfig,
   type RunConfigInput,
   type TrainingConfig,
 } from '../settings/run-config.ts';
+import { goldenModel, owned } from '../testing/fixtures.ts';
 import { goldenFolder, goldenJson } from '../testing/golden.ts';
-import { relativeError, testGpu } from '../testing/gpu.ts';
+import { relativeError } from '../testing/gpu.ts';
 import type { Row } from './batch.ts';
 import { RunControl } from './control.ts';
 import type { StageEvent, UpdateMetrics, ValidationMetrics } from './stage.ts';
@@ -28,7 +30,7 @@ interface Fixture {
 
 async function fixture(name: string, change: RunConfigInput = {}): Promise<Fixture> {
   const folder = await goldenFolder(name);
-  const model = await loadModel(await testGpu(), folder);
+  const model = await goldenModel(name);
   const given = await goldenJson<RunConfigInput>(name, 'run.json');
   const config = parseTrainingConfig(
     {
@@ -89,7 +91,7 @@ async function run(input: TrainingInput): Promise<{
     if (event.type === 'validation') validations.push(event.metrics);
     input.emit?.(event);
   };
-  const stage = await TrainingStage.create({ ...input, emit });
+  const stage = owned(await TrainingStage.create({ ...input, emit }));
   await stage.run();
   return { stage, steps, validations, values: await stage.values() };
 }
@@ -101,7 +103,7 @@ const atStep = (act: (step: number) => void) => (event: StageEvent) => {
 
 for (const name of ['train-moe', 'train-lora']) {
   test(`${name}: 20 steps follow PyTorch (loss within 1e-3 at every step, tensors within 1e-2), twice with the same bits`, async () => {
-    const { input, model } = await fixture(name);
+    const { input } = await fixture(name);
     const golden = await goldenJson<UpdateMetrics[]>(name, 'run.golden.json');
     const first = await run(input);
     expect(first.steps.length).toBe(20);
@@ -125,9 +127,6 @@ for (const name of ['train-moe', 'train-lora']) {
     const second = await run(input);
     expect(second.values).toEqual(first.values);
     expect(second.steps.map((s) => s.loss)).toEqual(first.steps.map((s) => s.loss));
-    first.stage.destroy();
-    second.stage.destroy();
-    model.memory.destroy();
   });
 }
 
@@ -177,7 +176,7 @@ test('a fresh adapter gives the base model’s logits bit for bit; LoRA-MoE file
     adapter: { experts: 4, rank: 3 },
   });
   const fresh = { ...input, allocation: undefined, init: undefined };
-  const stage = await TrainingStage.create(fresh);
+  const stage = owned(await TrainingStage.create(fresh));
   const ids = [
     [5, 9, 3, 3, 80, 41],
     [1, 2, 60, 4, 7, 12],
@@ -285,7 +284,6 @@ test('a validation waits when paused and changes nothing by it; a stop ends it, 
       act(control, event.done);
     };
     const { stage, validations } = await run({ ...input, control, emit });
-    stage.destroy();
     return {
       seen,
       phases,
@@ -324,7 +322,7 @@ test('a run whose loss is not finite stops with the step named, before any updat
   const { input } = await fixture('train-moe', {
     train: { steps: 50, learningRate: 1e30, clipNorm: null },
   });
-  const stage = await TrainingStage.create(input);
+  const stage = owned(await TrainingStage.create(input));
   await expect(stage.run()).rejects.toThrow(/Step \d+ gave a loss of/);
   expect((await stage.values()).every((v) => Number.isFinite(v))).toBe(true);
 });
@@ -344,10 +342,9 @@ async function stopped(input: TrainingInput, k: number) {
   const first = await run({ ...input, control: new StopAfter(k) });
   expect(first.stage.done).toBe(k);
   const state = structuredClone(await first.stage.state());
-  first.stage.destroy();
   const steps: UpdateMetrics[] = [];
   const emit = (event: StageEvent) => event.type === 'step' && steps.push(event.metrics);
-  const stage = await TrainingStage.create({ ...input, emit });
+  const stage = owned(await TrainingStage.create({ ...input, emit }));
   stage.restore(state);
   await stage.run();
   return { stage, state, steps: [...first.steps, ...steps] };
@@ -371,10 +368,8 @@ test('stopped at any step and put into a fresh stage, a training ends with the s
     expect(figures(again.steps)).toEqual(figures(whole.steps));
     const seconds = again.steps.map((m) => m.seconds);
     expect(seconds).toEqual([...seconds].sort((a, b) => a - b));
-    again.stage.destroy();
   }
-  whole.stage.destroy();
-  const fresh = await TrainingStage.create(input);
+  const fresh = owned(await TrainingStage.create(input));
   expect(() => fresh.restore({ ...end, tensors: {} })).toThrow('the state has no adapter.value');
   fresh.destroy();
 });
@@ -402,7 +397,5 @@ test('rows change at the given step, also for a stage that was stopped before it
   for (const k of [2, 3, 5]) {
     const again = await stopped({ ...input, rows: first, later }, k);
     expect((await again.stage.state()).tensors).toEqual(end.tensors);
-    again.stage.destroy();
   }
-  for (const { stage } of [alone, both]) stage.destroy();
 });

@@ -1,11 +1,12 @@
 // Runs and searches one after the other leave nothing on the device, and a run gives the same
 // figures again.
+
 import { expect, test } from 'vitest';
 import { presetAllocation } from '../../allocation/presets.ts';
 import { readDataset } from '../../data/dataset/formats.ts';
-import { loadModel } from '../../model/load.ts';
 import { resolveAllocation } from '../../settings/resolve-allocation.ts';
 import { parseTrainingConfig, searches } from '../../settings/run-config.ts';
+import { goldenModel } from '../../testing/fixtures.ts';
 import { goldenFolder } from '../../testing/golden.ts';
 import { testGpu } from '../../testing/gpu.ts';
 import { RunControl } from '../../train/control.ts';
@@ -34,7 +35,7 @@ async function watchBuffers(): Promise<() => number> {
 
 test('runs and searches free what they put on the device; the same run again gives the same figures', async () => {
   const folder = await goldenFolder('train-moe');
-  const model = await loadModel(await testGpu(), folder);
+  const model = await goldenModel('train-moe');
   const data = { maxLength: 24, validation: 0.25 };
   const config = parseTrainingConfig(
     {
@@ -99,5 +100,4 @@ test('runs and searches free what they put on the device; the same run again giv
   const { seconds: _, ...figures } = first!;
   expect(await once()).toMatchObject(figures);
   expect(bytes()).toBe(0);
-  model.memory.destroy();
 });

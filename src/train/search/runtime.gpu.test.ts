@@ -6,10 +6,9 @@ import { layoutAdapter } from '../../adapters/layout.ts';
 import { defaultSettings } from '../../adapters/methods/methods.ts';
 import { siteDims, uniformAllocation } from '../../allocation/allocation.ts';
 import { extract, insert } from '../../files/adapter-files.ts';
-import { loadModel } from '../../model/load.ts';
 import { STATISTICS } from '../../ops/loss.ts';
 import { distribution, openExperts } from '../../reference/gsv.ts';
-import { goldenFolder } from '../../testing/golden.ts';
+import { goldenModel, owned } from '../../testing/fixtures.ts';
 import { relativeError, testGpu, values } from '../../testing/gpu.ts';
 import { type BatchShape, microBatch } from '../batch.ts';
 import { Runtime } from '../runtime.ts';
@@ -42,7 +41,7 @@ const scalars = { inverseTokens: 0.1, balanceScale: 0.01, number: 1 };
 /** A search of random tensors on the nano model; the batches have a short row. */
 async function setup(options: Partial<SearchOptions>, closable = false) {
   const gpu = await testGpu();
-  const model = await loadModel(gpu, await goldenFolder('train-moe'));
+  const model = await goldenModel('train-moe');
   const layout = layoutSearch(
     spec,
     { estimator: 'survival', closable },
@@ -53,8 +52,8 @@ async function setup(options: Partial<SearchOptions>, closable = false) {
   const lower = values(1, store.size, 0.2);
   for (const { rowScale } of layout.banks.values())
     lower.fill(1, rowScale.offset, rowScale.offset + rowScale.shape[1]);
-  store.allocate(gpu, lower);
-  layout.upper.allocate(gpu);
+  owned(store).allocate(gpu, lower);
+  owned(layout.upper).allocate(gpu);
   writeGsvs(layout, values(2, layout.upper.size));
   const batch = (first: number) => {
     const row = (from: number, length: number) =>
@@ -64,14 +63,8 @@ async function setup(options: Partial<SearchOptions>, closable = false) {
       shape,
     );
   };
-  const runtime = await SearchRuntime.create(model, layout, shape, { ...plain, ...options });
-  const destroy = () => {
-    runtime.destroy();
-    store.destroy();
-    layout.upper.destroy();
-    model.memory.destroy();
-  };
-  return { gpu, model, layout, store, runtime, b1: batch(1), b2: batch(3), destroy };
+  const runtime = owned(await SearchRuntime.create(model, layout, shape, { ...plain, ...options }));
+  return { gpu, model, layout, store, runtime, b1: batch(1), b2: batch(3) };
 
   function writeGsvs(to: SearchLayout, data: Float32Array<ArrayBuffer>): void {
     to.upper.write(gpu, 'value', data);
@@ -79,7 +72,7 @@ async function setup(options: Partial<SearchOptions>, closable = false) {
 }
 
 test('drawn sizes: as likely as π says, the same in all passes of a pair, another draw for the next, and again with the seed', async () => {
-  const { gpu, layout, runtime, b1, b2, destroy } = await setup({
+  const { gpu, layout, runtime, b1, b2 } = await setup({
     sizes: 'sampled',
     order: 'second-order',
   });
@@ -127,15 +120,13 @@ test('drawn sizes: as likely as π says, the same in all passes of a pair, anoth
   layout.upper.write(gpu, 'value', g);
   runtime.beginPair(4);
   expect(await runtime.readSizes()).toEqual(all[3]);
-  destroy();
   const other = await setup({ sizes: 'sampled', seed: 4 });
   other.runtime.beginPair(4);
   expect(await other.runtime.readSizes()).not.toEqual(all[3]);
-  other.destroy();
 });
 
 test('sizes and λ follow what is written from outside; argmax sizes do not depend on the pair', async () => {
-  const { gpu, layout, runtime, destroy } = await setup({ budget: 0.4 }, true);
+  const { gpu, layout, runtime } = await setup({ budget: 0.4 }, true);
   expect(await runtime.readCost()).toEqual({ lambda: Math.fround(0.1), share: 0 });
   runtime.writeLambda(0.25);
   expect((await runtime.readCost()).lambda).toBe(0.25);
@@ -155,7 +146,6 @@ test('sizes and λ follow what is written from outside; argmax sizes do not depe
   }
   runtime.beginPair(9);
   expect(await runtime.readSizes()).toEqual(after);
-  destroy();
 });
 
 test('a search that goes on elsewhere from its values, moments and λ gives the same bits', async () => {
@@ -184,11 +174,10 @@ test('a search that goes on elsewhere from its values, moments and λ gives the 
   );
   expect(await c.store.read(c.gpu, 'value')).toEqual(await a.store.read(a.gpu, 'value'));
   expect(await c.runtime.readCost()).toEqual(await a.runtime.readCost());
-  for (const s of [a, b, c]) s.destroy();
 });
 
 test('the sources to copy from: statistics with the pair as sentinel, λ and share, GSVs; and the lower level apart', async () => {
-  const { gpu, layout, runtime, b1, b2, destroy } = await setup({ cost: 0.5 });
+  const { gpu, layout, runtime, b1, b2 } = await setup({ cost: 0.5 });
   runtime.beginPair(6);
   runtime.hypergradient(b1, b2, 0, 0);
   runtime.upperUpdate(0.05, 6);
@@ -213,13 +202,12 @@ test('the sources to copy from: statistics with the pair as sentinel, λ and sha
   expect(upper / lower).toBeGreaterThan(0.5);
   expect(upper / lower).toBeLessThan(1.3);
   gpu.check();
-  destroy();
 });
 
 test('dropout is in the lower micro-step alone', async () => {
   const results = [];
   for (const dropout of [false, true]) {
-    const { gpu, layout, store, runtime, b1, b2, destroy } = await setup({
+    const { gpu, layout, store, runtime, b1, b2 } = await setup({
       dropout,
       order: 'second-order',
     });
@@ -232,7 +220,6 @@ test('dropout is in the lower micro-step alone', async () => {
       gradients.push(await store.read(gpu, 'grad'));
     }
     results.push({ G, gradients });
-    destroy();
   }
   const [without, with_] = results;
   expect(with_.G).toEqual(without.G);
@@ -242,7 +229,7 @@ test('dropout is in the lower micro-step alone', async () => {
 });
 
 test('the balance term moves no GSV: first-order G has the same bits whatever its coefficient', async () => {
-  const { gpu, layout, runtime, b1, b2, destroy } = await setup({});
+  const { gpu, layout, runtime, b1, b2 } = await setup({});
   const G = [];
   for (const balance of [0, 100]) {
     gpu.device.queue.writeBuffer(
@@ -255,11 +242,10 @@ test('the balance term moves no GSV: first-order G has the same bits whatever it
   }
   expect(G[1]).toEqual(G[0]);
   expect(Math.max(...G[0].map(Math.abs))).toBeGreaterThan(0);
-  destroy();
 });
 
 test('all experts and rows open with e = 1 equal uniform experts of full rank (MoLA-8888 there): loss and gradients within 1e-6', async () => {
-  const { gpu, model, layout, store, runtime, b1, destroy } = await setup({});
+  const { gpu, model, layout, store, runtime, b1 } = await setup({});
   const open = new Float32Array(layout.upper.size);
   for (const { experts: e, ranks: r } of layout.banks.values())
     for (const bank of [e, r])
@@ -278,8 +264,8 @@ test('all experts and rows open with e = 1 equal uniform experts of full rank (M
   const mine = layout.adapter.tensors;
   const theirs = uniform.tensors;
   mine.forEach((t, i) => insert(theirs[i], extract(t, from), to));
-  uniform.store.allocate(gpu, to);
-  const training = await Runtime.create(model, uniform, shape, { dropout: false });
+  owned(uniform.store).allocate(gpu, to);
+  const training = owned(await Runtime.create(model, uniform, shape, { dropout: false }));
   runtime.lower(b1, scalars);
   training.micro(b1, scalars);
   const [got, want] = [await runtime.readStatistics(), await training.readStatistics()];
@@ -289,7 +275,4 @@ test('all experts and rows open with e = 1 equal uniform experts of full rank (M
   mine.forEach((t, i) =>
     expect(relativeError(extract(t, g), extract(theirs[i], w)), t.name).toBeLessThan(1e-6),
   );
-  training.destroy();
-  uniform.store.destroy();
-  destroy();
 });

@@ -1,13 +1,15 @@
 // The bilevel search against PyTorch in float64: G of every GSV, and ten upper steps with their
 // lower steps, both estimators and orders.
+
 import { expect, test } from 'vitest';
 import { defaultSettings } from '../../adapters/methods/methods.ts';
 import { siteDims } from '../../allocation/allocation.ts';
 import { type Folder, readAll } from '../../data/source.ts';
 import { openSafetensors, readF32, type TensorEntry } from '../../data/weights/safetensors.ts';
 import { extract, insert } from '../../files/adapter-files.ts';
-import { type LoadedModel, loadModel } from '../../model/load.ts';
+import type { LoadedModel } from '../../model/load.ts';
 import { STATISTICS } from '../../ops/loss.ts';
+import { goldenModel, owned } from '../../testing/fixtures.ts';
 import { goldenFolder, goldenJson } from '../../testing/golden.ts';
 import { relativeError, testGpu } from '../../testing/gpu.ts';
 import type { Row } from '../batch.ts';
@@ -69,7 +71,7 @@ const take = (v: NamedVector, store: Float32Array): Float32Array =>
 
 async function setup(name: string, file: string): Promise<Setup> {
   const gpu = await testGpu();
-  const model = await loadModel(gpu, await goldenFolder('train-moe'));
+  const model = await goldenModel('train-moe');
   const run = await goldenJson<SearchRun>(name, file);
   const common = await goldenFolder('search-common');
   const options = { estimator: run.search.estimator, closable: run.search.closable };
@@ -93,8 +95,8 @@ async function setup(name: string, file: string): Promise<Setup> {
     lower.set(await readF32(entries.get(v.name)!), v.bank.offset + v.first);
   for (const v of vectors.upper)
     upper.set(await readF32(entries.get(v.name)!), v.bank.offset + v.first);
-  layout.adapter.store.allocate(gpu, lower);
-  layout.upper.allocate(gpu, upper);
+  owned(layout.adapter.store).allocate(gpu, lower);
+  owned(layout.upper).allocate(gpu, upper);
   const text = new TextDecoder().decode(await readAll(common.open('data.jsonl')!));
   const rows = text
     .trim()
@@ -103,13 +105,6 @@ async function setup(name: string, file: string): Promise<Setup> {
     .map((r) => ({ ids: r.input_ids, labels: r.labels }));
   return { model, layout, rows, folder: await goldenFolder(name), run, vectors };
 }
-
-const free = ({ model, layout }: Setup, runtime: SearchRuntime) => {
-  runtime.destroy();
-  layout.adapter.store.destroy();
-  layout.upper.destroy();
-  model.memory.destroy();
-};
 
 for (const name of [
   'search-paper-first',
@@ -123,7 +118,7 @@ for (const name of [
     const { gpu } = s.model;
     const half = Math.ceil(s.rows.length / 2);
     const shape: BatchShape = { rows: half, time: 32, targets: 160 };
-    const runtime = await SearchRuntime.create(s.model, s.layout, shape, optionsOf(s.run));
+    const runtime = owned(await SearchRuntime.create(s.model, s.layout, shape, optionsOf(s.run)));
     const [b1, b2] = [
       microBatch(s.rows.slice(0, half), shape),
       microBatch(s.rows.slice(half), shape),
@@ -158,7 +153,6 @@ for (const name of [
       expect(relativeError(corrected, corrections), 'second-order correction').toBeLessThanOrEqual(
         0.01,
       );
-    free(s, runtime);
   });
 
   test(`${name}: ten upper steps with their lower steps follow PyTorch`, async () => {
@@ -173,7 +167,7 @@ for (const name of [
     const half = Math.ceil(s.rows.length / 2);
     const levels = [s.rows.slice(0, half), s.rows.slice(half)];
     const shape: BatchShape = { rows: search.microBatch, time: 32, targets: 48 };
-    const runtime = await SearchRuntime.create(s.model, s.layout, shape, optionsOf(s.run));
+    const runtime = owned(await SearchRuntime.create(s.model, s.layout, shape, optionsOf(s.run)));
     const accumulate = search.batch / search.microBatch;
     const updates = (search.steps * search.microBatch) / search.batch;
     const batchOf = (level: number, pair: number) =>
@@ -253,6 +247,5 @@ for (const name of [
         relativeError(take(v, values), await readF32(final.get(v.name)!)),
         v.name,
       ).toBeLessThan(1e-2);
-    free(s, runtime);
   });
 }

@@ -1,10 +1,9 @@
 // A search as a session: pausing changes no bit, a seed decides, lower-only pairs leave the GSVs,
 // dropout, bad data, non-finite numbers, no buffers made on the way.
+
 import { expect, test } from 'vitest';
-import { loadModel } from '../../model/load.ts';
 import { parseRunConfig, type RunConfigInput, searches } from '../../settings/run-config.ts';
-import { goldenFolder } from '../../testing/golden.ts';
-import { testGpu } from '../../testing/gpu.ts';
+import { goldenModel, owned } from '../../testing/fixtures.ts';
 import { RunControl } from '../control.ts';
 import type { StageEvent, StageState, UpdateMetrics, UpperMetrics } from '../stage.ts';
 import { type SearchInput, SearchStage } from './stage.ts';
@@ -25,7 +24,7 @@ const adapter = {
 } as const;
 
 async function inputOf(change: RunConfigInput = {}): Promise<SearchInput> {
-  const model = await loadModel(await testGpu(), await goldenFolder('train-moe'));
+  const model = await goldenModel('train-moe');
   const settings = {
     data: { validation: 0.2 },
     ...change,
@@ -55,11 +54,10 @@ async function run(input: SearchInput, onUpper: (step: number) => void = () => u
     upper.push(event);
     onUpper(event.metrics?.step ?? 0);
   };
-  const stage = await SearchStage.create({ ...input, emit });
+  const stage = owned(await SearchStage.create({ ...input, emit }));
   await stage.run();
   const values = await stage.values();
   const allocation = await stage.selection();
-  stage.destroy();
   return { upper, lower, phases, values, allocation, done: stage.done };
 }
 
@@ -92,7 +90,6 @@ test.each([
     expect(paused.allocation).toEqual(whole.allocation);
     const other = await run({ ...input, config: { ...input.config, seed: 2 } });
     expect(other.values.upper).not.toEqual(whole.values.upper);
-    input.model.memory.destroy();
   },
 );
 
@@ -106,7 +103,6 @@ test('stopped: what the GSVs say so far', async () => {
   expect(done).toBeGreaterThanOrEqual(3);
   expect(done).toBeLessThan(20);
   expect(Object.keys(allocation.experts).length).toBe(3 * input.model.config.layers);
-  input.model.memory.destroy();
 });
 
 test('lower-only pairs come first, train the lower level and leave the GSVs', async () => {
@@ -120,7 +116,6 @@ test('lower-only pairs come first, train the lower level and leave the GSVs', as
   );
   expect(still.upper[2].values).toEqual(still.upper[0].values);
   expect(still.upper[0].values).toEqual(first.upper[0].values);
-  input.model.memory.destroy();
 });
 
 test('dropout acts in the lower level alone: the first upper loss is the same, the lower losses differ', async () => {
@@ -133,7 +128,6 @@ test('dropout acts in the lower level alone: the first upper loss is the same, t
 test('a learning rate that blows up ends the search with an error that names it', async () => {
   const input = await inputOf({ search: { learningRate: 1e20, clipNorm: null, steps: 20 } });
   await expect(run(input)).rejects.toThrow(/search\.learningRate \(100000000000000000000\)/);
-  input.model.memory.destroy();
 });
 
 test('too few rows for both levels', async () => {
@@ -142,7 +136,6 @@ test('too few rows for both levels', async () => {
     /fewer than search\.microBatch 2/,
   );
   await expect(SearchStage.create({ ...input, rows: [] })).rejects.toThrow('no row to train on');
-  input.model.memory.destroy();
 });
 
 test('after the first step the device makes no buffer, rings of statistics aside', async () => {
@@ -162,7 +155,6 @@ test('after the first step the device makes no buffer, rings of statistics aside
     expect(made).toEqual([]);
   } finally {
     device.createBuffer = create;
-    input.model.memory.destroy();
   }
 });
 
@@ -191,11 +183,10 @@ test.each([
     const go = async (at: Partial<SearchInput>, state?: StageState) => {
       const events: StageEvent[] = [];
       const emit = (event: StageEvent) => events.push(event);
-      const stage = await SearchStage.create({ ...input, ...at, emit });
+      const stage = owned(await SearchStage.create({ ...input, ...at, emit }));
       if (state) stage.restore(state);
       await stage.run();
       const end = structuredClone(await stage.state());
-      stage.destroy();
       const upper = events.flatMap((e) => (e.type === 'upper' ? [e.values] : []));
       const losses = events.flatMap((e) => (e.type === 'step' ? [e.metrics.loss] : []));
       return { end, upper, losses };
@@ -211,6 +202,5 @@ test.each([
       expect([...first.upper, ...rest.upper]).toEqual(whole.upper);
       expect([...first.losses, ...rest.losses]).toEqual(whole.losses);
     }
-    input.model.memory.destroy();
   },
 );

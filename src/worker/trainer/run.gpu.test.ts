@@ -1,10 +1,10 @@
 // A run in the worker with a tiny model: what the page is told, the review, pausing, failures, and
 // what is left on the device.
+
 import { afterEach, expect, test, vi } from 'vitest';
-import { type LoadedModel, loadModel } from '../../model/load.ts';
+import type { LoadedModel } from '../../model/load.ts';
 import { parseRunConfig, type RunConfigInput } from '../../settings/run-config.ts';
-import { goldenFolder } from '../../testing/golden.ts';
-import { testGpu } from '../../testing/gpu.ts';
+import { goldenModel } from '../../testing/fixtures.ts';
 import type { WorkerEvent } from '../protocol/api.ts';
 import { EventSender } from '../protocol/events.ts';
 import { Run } from './run.ts';
@@ -51,7 +51,7 @@ const phasesOf = (events: readonly WorkerEvent[]) =>
   events.flatMap((e) => (e.type === 'phase' ? [e.phase] : []));
 const stepsOf = (events: readonly WorkerEvent[], stage: 'search' | 'train') =>
   events.flatMap((e) => (e.type === 'steps' && e.stage === stage ? [...e.series.step] : []));
-const model = async () => loadModel(await testGpu(), await goldenFolder('train-moe'));
+const model = async () => goldenModel('train-moe');
 
 test('a search, its review, and the training with the allocation that was answered', async () => {
   const loaded = await model();
@@ -96,7 +96,6 @@ test('a search, its review, and the training with the allocation that was answer
   expect(created.held - before).toBe(4 * run.stage!.layout.store.bytes); // the adapter alone
   run.destroy();
   expect(created.held).toBe(before);
-  loaded.memory.destroy();
 });
 
 test('a training that cannot begin leaves the review as it was, and the next one begins', async () => {
@@ -117,7 +116,6 @@ test('a training that cannot begin leaves the review as it was, and the next one
   expect([run.step, failures]).toEqual([4, []]);
   run.destroy();
   expect(created.held).toBe(before);
-  loaded.memory.destroy();
 });
 
 test('a review that is discarded ends the run; without training there is none to proceed to', async () => {
@@ -135,7 +133,6 @@ test('a review that is discarded ends the run; without training there is none to
   run.stop();
   await phase('finished');
   expect(phasesOf(events)).toEqual(['compiling', 'searching', 'review', 'finished']);
-  loaded.memory.destroy();
 });
 
 test('a search that is stopped is reviewed as far as it got, and the training that follows is not', async () => {
@@ -151,7 +148,6 @@ test('a search that is stopped is reviewed as far as it got, and the training th
   await phase('finished');
   expect(run.step).toBe(4);
   run.destroy();
-  loaded.memory.destroy();
 });
 
 test('a paused run holds still with every figure, and goes on to the same values; stopped it keeps them', async () => {
@@ -183,7 +179,6 @@ test('a paused run holds still with every figure, and goes on to the same values
   expect(stopped.run.step).toBeLessThan(5000);
   expect(stopped.run.step).toBe(stopped.run.stage!.done);
   for (const r of [whole, { run }, stopped]) r.run.destroy();
-  loaded.memory.destroy();
 });
 
 test('a loss that is not finite fails the run at the step before; the adapter stays usable', async () => {
@@ -199,7 +194,6 @@ test('a loss that is not finite fails the run at the step before; the adapter st
   expect(run.step).toBe(Math.max(...stepsOf(events, 'train')));
   expect((await run.stage!.values()).every((v) => Number.isFinite(v))).toBe(true);
   run.destroy();
-  loaded.memory.destroy();
 });
 
 test('settings that no run can begin with are refused, with nothing left on the device', async () => {
@@ -210,5 +204,4 @@ test('settings that no run can begin with are refused, with nothing left on the 
     /fewer than train\.batch 64/,
   );
   expect(loaded.gpu.created.held).toBe(held);
-  loaded.memory.destroy();
 });
