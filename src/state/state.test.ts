@@ -48,7 +48,7 @@ const dataset: DatasetReport = {
   formats: { 'prompt–completion': 9 },
   examples: 9,
   badRows: 1,
-  bad: [{ file: 'rows.jsonl', line: 3, reason: 'not valid JSON', raw: '{' }],
+  bad: [{ file: 'rows.jsonl', line: 3, kind: 'not-json', reason: 'not valid JSON', raw: '{' }],
   truncated: 0,
   tokens: 90,
   trainedTokens: 30,

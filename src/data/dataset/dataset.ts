@@ -1,13 +1,15 @@
 // What reading dataset files comes to, and how it is asked for. Types only.
 
 import type { Tokenizer } from '../text/tokenizer.ts';
-import type { Example, Turns } from './example.ts';
+import type { BadRowKind, Example, Turns } from './example.ts';
 import type { Columns, RowFormat } from './roles.ts';
 
 /** A row that was left out. `raw` is its beginning, as it stands in the file. */
 export interface BadRow {
   file: string;
   line: number;
+  kind: BadRowKind;
+  /** For people; nothing reads it. */
   reason: string;
   raw: string;
 }
