@@ -12,6 +12,7 @@ import type {
   SplitReport,
   SplitSettings,
 } from './data-report.ts';
+import type { Failure } from './failure.ts';
 
 export type * from './data-report.ts';
 
@@ -368,4 +369,4 @@ export type WorkerEvent =
   | { type: 'validation'; step: number; loss: number }
   | { type: 'speed'; tokensPerSecond: number | null; secondsPerStep: number; secondsLeft: number }
   | { type: 'answer'; id: number; which: Which; text: string; tokens: number; done: boolean }
-  | { type: 'failure'; code: string; message: string };
+  | Failure;
