@@ -1,8 +1,10 @@
 // The page's state: what events make of it.
+
 import { describe, expect, test } from 'vitest';
 import { uniformAllocation } from '../allocation/allocation.ts';
 import { defaultRunConfig, parseRunConfig, searches } from '../settings/run-config.ts';
 import type { FailureCode } from '../util/error.ts';
+import type { Task } from '../util/task.ts';
 import type {
   AdapterReport,
   DatasetReport,
@@ -123,35 +125,35 @@ describe('model and data', () => {
     expect(state.data.report).toBe(dataset);
   });
 
-  const at = (task: string, done: number): Action => ({
+  const at = (task: Task, done: number): Action => ({
     type: 'progress',
     task,
     done,
     total: 4,
-    unit: '',
+    unit: 'rows',
   });
 
   test('the stages of loading stand in order, each with its latest progress; each beginning is said once', () => {
     const begun = following(
       { type: 'model-loading' },
-      at('Reading', 0),
-      at('Reading', 2),
-      at('Uploading', 0),
+      at('reading', 0),
+      at('reading', 2),
+      at('uploading', 0),
     );
     expect(begun.loading.map((p) => [p.task, p.done])).toEqual([
-      ['Reading', 2],
-      ['Uploading', 0],
+      ['reading', 2],
+      ['uploading', 0],
     ]);
-    expect(begun.announcement).toBe('Loading: Uploading.');
-    const said = reduce({ ...begun, announcement: '' }, at('Uploading', 3));
+    expect(begun.announcement).toBe('Uploading the weights.');
+    const said = reduce({ ...begun, announcement: '' }, at('uploading', 3));
     expect([said.announcement, said.loading[1].done, said.progress]).toEqual(['', 3, null]);
     expect(reduce(said, { type: 'model-loading' }).loading).toEqual([]);
-    const after = following(trained[0], at('Answering', 1));
-    expect([after.loading, after.progress?.task]).toEqual([[], 'Answering']);
+    const after = following(trained[0], at('answering', 1));
+    expect([after.loading, after.progress?.task]).toEqual([[], 'answering']);
   });
 
   test('a cancelled loading leaves the model before in place, says so, and is no problem', () => {
-    const none = following({ type: 'model-loading' }, at('Reading', 0), {
+    const none = following({ type: 'model-loading' }, at('reading', 0), {
       type: 'model-cancelled',
     });
     expect([none.model.status, none.announcement, none.notices]).toEqual([

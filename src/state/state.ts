@@ -1,6 +1,8 @@
 // The page's state and the pure function that events change it with. Metric series live in
 // series.ts.
+
 import type { FailureCode } from '../util/error.ts';
+import { taskInWords } from '../util/task.ts';
 import type {
   AdapterReport,
   BillReport,
@@ -243,7 +245,7 @@ export function reduce(before: State, event: Action): State {
       if (state.model.status !== 'loading') return { ...state, progress: event };
       const begun = state.loading.filter(({ task }) => task !== event.task);
       const announcement =
-        begun.length === state.loading.length ? `Loading: ${event.task}.` : state.announcement;
+        begun.length === state.loading.length ? `${taskInWords[event.task]}.` : state.announcement;
       return { ...state, loading: [...begun, event], announcement };
     }
     case 'asked':

@@ -450,7 +450,7 @@ describe('training', () => {
     event({ type: 'phase', phase: 'evaluating' });
     event({
       type: 'progress',
-      task: 'Validating',
+      task: 'validating',
       done: 1040,
       total: 2500,
       unit: 'rows',

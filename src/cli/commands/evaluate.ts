@@ -1,6 +1,8 @@
 // evaluate: loss, perplexity, exact match of greedy answers and likelihood of choices on a dataset.
+
 import { defaultRunConfig } from '../../settings/run-config.ts';
 import { evaluateExamples } from '../../train/evaluate.ts';
+import { taskInWords } from '../../util/task.ts';
 import { command } from '../command.ts';
 import {
   checkAdapter,
@@ -41,7 +43,7 @@ choice of the highest log-likelihood after the question, summed over its tokens,
       tokenizer,
       {
         microBatch: (config.train || defaultRunConfig().train).microBatch,
-        onProgress: (task, done, total) => progress.update(task, done, total),
+        onProgress: (task, done, total) => progress.update(taskInWords[task], done, total),
       },
     );
     progress.clear();

@@ -283,17 +283,17 @@ export class Trainer {
         );
       const abort = new AbortController();
       this.#abort = abort;
-      const onProgress = (done: number, total: number, task: 'Answering' | 'Weighing choices') => {
+      const onProgress = (done: number, total: number, task: 'answering' | 'choices') => {
         if (abort.signal.aborted) throw new Stopped();
         this.events.send({
           type: 'progress',
           task,
           done,
           total,
-          unit: task === 'Answering' ? 'rows' : 'choices',
+          unit: task === 'answering' ? 'rows' : 'choices',
         });
       };
-      onProgress(0, rows.length, 'Answering');
+      onProgress(0, rows.length, 'answering');
       const found = await answerHeldOut({
         model,
         layout: tuned?.layout ?? null,
