@@ -1,4 +1,4 @@
-// What reading dataset files comes to, and how it is asked for. Types only.
+// What reading dataset files comes to, and how it is asked for.
 
 import type { Tokenizer } from '../text/tokenizer.ts';
 import type { BadRowKind, Example, Turns } from './example.ts';
@@ -12,6 +12,13 @@ export interface BadRow {
   /** For people; nothing reads it. */
   reason: string;
   raw: string;
+}
+
+/** How many rows were left out for a reason of which kind. */
+export function leftOut({ bad }: Pick<Dataset, 'bad'>): Partial<Record<BadRowKind, number>> {
+  const counts: Partial<Record<BadRowKind, number>> = {};
+  for (const { kind } of bad) counts[kind] = (counts[kind] ?? 0) + 1;
+  return counts;
 }
 
 /** A row on its way from the file to tokens. */

@@ -1,12 +1,12 @@
 // Checks go by what a row is, never by how it is described.
 import { expect, test } from 'vitest';
-import type { Dataset } from '../../data/dataset/dataset.ts';
+import { type Dataset, leftOut } from '../../data/dataset/dataset.ts';
 import { readDataset } from '../../data/dataset/formats.ts';
 import { loadTokenizer } from '../../data/text/tokenizer.ts';
 import { goldenText, textSource, tokenizerFolder } from '../../testing/text-fixture.ts';
 import { dataChecks, fingerprint } from './data-checks.ts';
 
-test('no check depends on the words of a reason', async () => {
+test('no check or count depends on the words of a reason', async () => {
   const tokenizer = await loadTokenizer(tokenizerFolder(goldenText.templates.chatml.template));
   const rows = [
     { prompt: 'a', completion: 'b' },
@@ -26,5 +26,6 @@ test('no check depends on the words of a reason', async () => {
   const prints = Float64Array.from(dataset.examples, fingerprint);
   const checks = dataChecks(dataset, prints, tokenizer);
   expect(checks).toMatchObject({ empty: 2, ends: 1 });
+  expect(leftOut(reworded)).toEqual({ 'not-json': 1, choices: 1, empty: 2, field: 1, messages: 1 });
   expect(dataChecks(reworded, prints, tokenizer)).toEqual(checks);
 });
