@@ -28,7 +28,7 @@ export function ensureInstalled() {
     statSync(installed).mtimeMs >= statSync(join(root, 'package-lock.json')).mtimeMs
   )
     return;
-  say('Installing packages (npm ci) …');
+  say('Installing the packages of package-lock.json into node_modules (npm ci) …');
   // npm's own stdout goes to our stderr.
   const result = spawnSync('npm', ['ci', '--no-audit', '--no-fund', '--loglevel=error'], {
     cwd: root,
