@@ -21,7 +21,7 @@ export const chromiumFlags = [
   '--no-first-run',
 ];
 
-const onPath = (names) =>
+const onPath = (/** @type {string[]} */ names) =>
   (process.env.PATH ?? '')
     .split(delimiter)
     .filter(Boolean)
@@ -36,7 +36,7 @@ const usualPlaces = () => {
   }
   if (process.platform === 'win32') {
     return [process.env.PROGRAMFILES, process.env['PROGRAMFILES(X86)'], process.env.LOCALAPPDATA]
-      .filter(Boolean)
+      .filter((folder) => folder !== undefined)
       .flatMap((folder) => [
         join(folder, 'Google/Chrome/Application/chrome.exe'),
         join(folder, 'Chromium/Application/chrome.exe'),
@@ -69,7 +69,7 @@ function playwrightPlaces() {
     inside.push(`${folder}/Google Chrome for Testing.app/Contents/MacOS/Google Chrome for Testing`);
   }
   return caches
-    .filter((cache) => cache && existsSync(cache))
+    .flatMap((cache) => (cache && existsSync(cache) ? [cache] : []))
     .flatMap((cache) =>
       readdirSync(cache)
         .filter((name) => /^chromium-\d+$/.test(name))
@@ -104,7 +104,7 @@ export function findChromium() {
 /**
  * What would install a Chromium here, the first first: Debian's package where we may, then
  * Playwright's download.
- * @param {{ isDebian: boolean, rights: 'root' | 'sudo' | null }} machine
+ * @param {Machine} machine
  */
 export function installers({ isDebian, rights }) {
   const apt = (/** @type {string[]} */ ...args) => {
@@ -126,17 +126,27 @@ export function installers({ isDebian, rights }) {
 /** How one that is there is named. */
 const howToName = 'set the environment variable CHROMIUM to its path';
 
+/**
+ * @typedef {{ isDebian: boolean, rights: 'root' | 'sudo' | null }} Machine
+ *
+ * What installing needs of the machine.
+ * @typedef {object} Tools
+ * @property {() => string | undefined} find
+ * @property {(message: string) => void} say
+ * @property {() => Machine} machine
+ * @property {(line: string[]) => boolean} run
+ */
+
+/** @type {Tools} */
 const real = {
   find: findChromium,
   say,
   machine() {
     const isRoot = process.getuid?.() === 0;
     const canSudo = !isRoot && spawnSync('sudo', ['-n', 'true'], { stdio: 'ignore' }).status === 0;
-    /** @type {'root' | 'sudo' | null} */
     const rights = isRoot ? 'root' : canSudo ? 'sudo' : null;
     return { isDebian: existsSync('/etc/debian_version'), rights };
   },
-  /** @param {string[]} line */
   run([command, ...args]) {
     const shell = process.platform === 'win32';
     return spawnSync(command, args, { cwd: root, stdio: ['ignore', 2, 2], shell }).status === 0;
@@ -168,6 +178,7 @@ export function ensureChromium(tools = real) {
 /**
  * Folders in which the files of this browser may lie: its own, behind links, and those that a
  * wrapper script names.
+ * @param {string} chromium
  */
 function ownFolders(chromium) {
   const real = realpathSync(chromium);
@@ -184,7 +195,7 @@ function ownFolders(chromium) {
   folders.push('/snap/chromium/current/usr/lib/chromium-browser');
   const versions = join(dirname(real), '../Frameworks');
   if (existsSync(versions)) {
-    for (const name of readdirSync(versions, { recursive: true }))
+    for (const name of readdirSync(versions, { recursive: true, encoding: 'utf8' }))
       if (name.endsWith('vk_swiftshader_icd.json')) folders.push(dirname(join(versions, name)));
   }
   return [...new Set(folders)];
@@ -193,6 +204,7 @@ function ownFolders(chromium) {
 /**
  * SwiftShader's driver description and the folder with libvulkan.so.1, from the browser's own
  * files; undefined where it has none.
+ * @param {string} chromium
  */
 export function swiftshader(chromium) {
   const folder = ownFolders(chromium).find((path) =>

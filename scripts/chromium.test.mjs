@@ -7,10 +7,15 @@ afterEach(() => vi.unstubAllEnvs());
 /**
  * A machine without Chromium until the line that begins with `works` is run; what happens, in
  * order.
+ * @param {string | null} works
+ * @param {Partial<import('./chromium.mjs').Machine>} given
  */
 function machine(works, { isDebian = true, rights = 'sudo' } = {}) {
+  /** @type {string[]} */
   const log = [];
+  /** @type {string | undefined} */
   let installed;
+  /** @type {import('./chromium.mjs').Tools} */
   const tools = {
     find: () => installed,
     say: (message) => log.push(`say ${message}`),
@@ -25,7 +30,9 @@ function machine(works, { isDebian = true, rights = 'sudo' } = {}) {
 }
 
 test('before anything is installed it is said what, and how to name one that is there', () => {
-  for (const given of [{}, { isDebian: false }, { rights: null }, { rights: 'root' }]) {
+  /** @type {Parameters<typeof machine>[1][]} */
+  const machines = [{}, { isDebian: false }, { rights: null }, { rights: 'root' }];
+  for (const given of machines) {
     const { log, tools } = machine('playwright install', given);
     expect(ensureChromium(tools)).toBe('/usr/bin/chromium');
     expect(log.findIndex((line) => line.startsWith('say '))).toBe(0);

@@ -8,10 +8,25 @@ import { fileURLToPath } from 'node:url';
 /** The repository's folder. */
 export const root = fileURLToPath(new URL('..', import.meta.url));
 
-/** A message of set-up or progress: to stderr, since stdout carries results only. */
-export const say = (message) => process.stderr.write(`${message}\n`);
+/**
+ * A message of set-up or progress: to stderr, since stdout carries results only.
+ * @param {string} message
+ */
+export const say = (message) => void process.stderr.write(`${message}\n`);
 
-/** Whole minutes and tenths, for tables. */
+/**
+ * What a command says in the last line of its output, as JSON.
+ * @param {string} output
+ */
+export const lastLine = (output) => JSON.parse(output.trim().split('\n').at(-1) ?? '');
+
+/** @param {unknown} error */
+export const messageOf = (error) => (error instanceof Error ? error.message : String(error));
+
+/**
+ * Whole minutes and tenths, for tables.
+ * @param {number} milliseconds
+ */
 export const minutes = (milliseconds) => `${(milliseconds / 60000).toFixed(1)} min`;
 
 /**
