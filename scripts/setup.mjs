@@ -20,6 +20,16 @@ export const say = (message) => void process.stderr.write(`${message}\n`);
  */
 export const lastLine = (output) => JSON.parse(output.trim().split('\n').at(-1) ?? '');
 
+/**
+ * The value of an option `--name VALUE`; undefined where it is not given.
+ * @param {string[]} options
+ * @param {string} name
+ */
+export function optionOf(options, name) {
+  const at = options.indexOf(`--${name}`);
+  return at < 0 ? undefined : options[at + 1];
+}
+
 /** @param {unknown} error */
 export const messageOf = (error) => (error instanceof Error ? error.message : String(error));
 
