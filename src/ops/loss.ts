@@ -48,7 +48,7 @@ export function headCrossEntropy(
   const gradient = rec.training && x.requiresGrad ? rec.gradTarget(x).grad : null;
   for (let first = 0; first < count; first += chunk) {
     const rows = Math.min(chunk, count - first);
-    const logits = tensor(`logits ${first}`, [rows, vocab]);
+    const logits = tensor(`logits ${first}`, [rows, vocab], { category: 'logits' });
     headLogits(rec, { tensor: x, start: first * width, stride: width }, rows, head, logits);
     run(rec, rowReductions, {
       kernel: 'cross_entropy',
