@@ -24,7 +24,10 @@ export type FailureCode = InputErrorCode | 'internal';
 /** Of an error, comlink carries only name, message and stack to the page: the name has the code. */
 const nameOf = (code: InputErrorCode) => `InputError:${code}`;
 
-/** Bad input: says what is wrong and where; exit code 2 on the command line. Never thrown for a defect of our own. */
+/**
+ * Bad input: says what is wrong and where; exit code 2 on the command line. Never thrown for a
+ * defect of our own.
+ */
 export class InputError extends Error {
   readonly code: InputErrorCode;
   constructor(code: InputErrorCode, message: string) {
