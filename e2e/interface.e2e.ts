@@ -122,7 +122,7 @@ test('a search and a training: files and their keys', () => {
   const common = ['--model', model, '--data', data];
   const adapterAt = ['--adapter', at('moe/adapter')];
   expect(keys(JSON.parse(cli('evaluate', ...common, ...adapterAt, '--json')))).toBe(
-    'loss perplexity exactMatch correct answered rows tokens',
+    'loss perplexity exactMatch correct answered rows tokens leftOut',
   );
   const budget = cli('budget', ...common, '--config', at('moe.json'), '--json');
   expect(keys(JSON.parse(budget))).toBe('stages');

@@ -7,14 +7,20 @@ import { parse } from '@babel/parser';
 import { filesBelow } from './imports.mjs';
 import { root } from './setup.mjs';
 
-// Kinds of files, the first that fits counts: [name, pattern, lines a file].
+/**
+ * Kinds of files, the first that fits counts: name, pattern, lines a file.
+ * @type {[string, RegExp, number][]}
+ */
 const kinds = [
   ['tests', /\.test\.(tsx?|mjs)$|^e2e\//, 750],
   ['components', /^src\/ui\/.*\.tsx$/, 250],
   ['TypeScript', /\.tsx?$/, 375],
   ['WGSL', /\.wgsl$/, 190],
 ];
-// Files with a budget of their own: path → [lines, the sentence that says why].
+/**
+ * Files with a budget of their own: path → lines, the sentence that says why.
+ * @type {Record<string, [number, string]>}
+ */
 const raised = {
   'src/settings/run-config.ts': [450, 'one schema, read as a whole'],
   'src/ui/search/CellGrid.tsx': [265, 'one table whose keyboard and focus belong together'],
@@ -24,10 +30,16 @@ const engine = ['gpu', 'graph', 'ops', 'adapters', 'model', 'train', 'shaders'];
 const engineLimit = 8500;
 const STRETCH = 60;
 
-const read = (path) => readFileSync(join(root, path), 'utf8');
-const lineCount = (text) => text.split('\n').length - 1;
+/** @typedef {{ lengths: number[], shape: string[], comments: number }} Measured */
 
-/** Lengths of the lines that hold code (neither blank nor comment alone), and token kinds. */
+const read = (/** @type {string} */ path) => readFileSync(join(root, path), 'utf8');
+const lineCount = (/** @type {string} */ text) => text.split('\n').length - 1;
+
+/**
+ * Lengths of the lines that hold code (neither blank nor comment alone), and token kinds.
+ * @param {string} path
+ * @returns {Measured}
+ */
 function measure(path) {
   const text = read(path);
   const lines = text.split('\n');
@@ -35,11 +47,13 @@ function measure(path) {
     const code = lines.filter((line) => line.trim() && !line.trim().startsWith('//'));
     return { lengths: code.map((line) => line.length), shape: [], comments: 0 };
   }
+  /** @type {('typescript' | 'jsx')[]} */
   const plugins = path.endsWith('x') ? ['typescript', 'jsx'] : ['typescript'];
   const code = new Set();
   const comments = new Set();
   const shape = [];
-  for (const token of parse(text, { sourceType: 'module', plugins, tokens: true }).tokens) {
+  const { tokens } = parse(text, { sourceType: 'module', plugins, tokens: true });
+  for (const token of tokens ?? []) {
     const label = token.type.label ?? token.type;
     if (label === 'eof') continue;
     const comment = label === 'CommentLine' || label === 'CommentBlock';
@@ -54,7 +68,10 @@ function measure(path) {
   };
 }
 
-/** Share of tokens, imports left out, in stretches that occur again with other names. */
+/**
+ * Share of tokens, imports left out, in stretches that occur again with other names.
+ * @param {string[][]} shapes
+ */
 function repeated(shapes) {
   const bodies = shapes.map((shape) => shape.slice(shape.lastIndexOf('import') + 1));
   const windows = bodies.map((shape) =>
@@ -75,7 +92,12 @@ function repeated(shapes) {
   return covered / Math.max(1, bodies.flat().length);
 }
 
-/** A row of the report over measured files. */
+/**
+ * A row of the report over measured files.
+ * @param {string} name
+ * @param {Measured[]} files
+ * @returns {[string, ...(string | number)[]]}
+ */
 function row(name, files) {
   const lengths = files.flatMap((f) => f.lengths).sort((a, b) => a - b);
   const tokens = files.reduce((sum, f) => sum + f.shape.length, 0);
@@ -100,16 +122,18 @@ export function budgets() {
   const all = [...sources, ...filesBelow('e2e', /\.ts$/), ...filesBelow('scripts', /\.test\.mjs$/)];
   const over = [];
   for (const path of all) {
-    const limit = raised[path]?.[0] ?? kinds.find(([, pattern]) => pattern.test(path))[2];
+    const limit = raised[path]?.[0] ?? kinds.find(([, pattern]) => pattern.test(path))?.[2];
+    if (limit === undefined) throw new Error(`${path} is of no kind`);
     const lines = lineCount(read(path));
     if (lines > limit) over.push(`${path}: ${lines} lines, ${lines - limit} over its ${limit}`);
   }
+  /** @type {Map<string, Measured[]>} */
   const folders = new Map();
   for (const path of sources.filter((p) => !/\.(test|d)\.tsx?$/.test(p))) {
     const folder = path.startsWith('shaders/') ? 'shaders' : path.split('/')[1];
     folders.set(folder, [...(folders.get(folder) ?? []), measure(path)]);
   }
-  const rows = [...folders.keys()].sort().map((name) => row(name, folders.get(name)));
+  const rows = [...folders].sort().map(([name, files]) => row(name, files));
   const path = engine.flatMap((name) => folders.get(name) ?? []);
   const code = path.reduce((sum, f) => sum + f.lengths.length, 0);
   if (code > engineLimit)
@@ -119,6 +143,7 @@ export function budgets() {
 
 if (process.argv[1] === fileURLToPath(import.meta.url)) {
   const { rows, over, code } = budgets();
+  /** @type {[string, ...string[]]} */
   const head = [
     '',
     'files',

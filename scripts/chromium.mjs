@@ -21,7 +21,7 @@ export const chromiumFlags = [
   '--no-first-run',
 ];
 
-const onPath = (names) =>
+const onPath = (/** @type {string[]} */ names) =>
   (process.env.PATH ?? '')
     .split(delimiter)
     .filter(Boolean)
@@ -36,7 +36,7 @@ const usualPlaces = () => {
   }
   if (process.platform === 'win32') {
     return [process.env.PROGRAMFILES, process.env['PROGRAMFILES(X86)'], process.env.LOCALAPPDATA]
-      .filter(Boolean)
+      .filter((folder) => folder !== undefined)
       .flatMap((folder) => [
         join(folder, 'Google/Chrome/Application/chrome.exe'),
         join(folder, 'Chromium/Application/chrome.exe'),
@@ -69,7 +69,7 @@ function playwrightPlaces() {
     inside.push(`${folder}/Google Chrome for Testing.app/Contents/MacOS/Google Chrome for Testing`);
   }
   return caches
-    .filter((cache) => cache && existsSync(cache))
+    .flatMap((cache) => (cache && existsSync(cache) ? [cache] : []))
     .flatMap((cache) =>
       readdirSync(cache)
         .filter((name) => /^chromium-\d+$/.test(name))
@@ -102,48 +102,83 @@ export function findChromium() {
 }
 
 /**
- * Finds Chromium, or installs it without asking: Debian's package where we may, else Playwright's
- * download. Returns its path.
+ * What would install a Chromium here, the first first: Debian's package where we may, then
+ * Playwright's download.
+ * @param {Machine} machine
  */
-export function ensureChromium() {
-  const found = findChromium();
-  if (found) return found;
-  const run = (command, args, env = {}) => {
-    say(`${command} ${args.join(' ')} …`);
-    const options = {
-      cwd: root,
-      stdio: ['ignore', 2, 2],
-      env: { ...process.env, ...env },
-      shell: process.platform === 'win32',
-    };
-    return spawnSync(command, args, options).status === 0;
+export function installers({ isDebian, rights }) {
+  const apt = (/** @type {string[]} */ ...args) => {
+    const line = ['env', 'DEBIAN_FRONTEND=noninteractive', 'apt-get', '-q', ...args];
+    return rights === 'sudo' ? ['sudo', '-n', ...line] : line;
   };
-  const isRoot = process.getuid?.() === 0;
-  const canSudo = !isRoot && spawnSync('sudo', ['-n', 'true'], { stdio: 'ignore' }).status === 0;
-  if (existsSync('/etc/debian_version') && (isRoot || canSudo)) {
-    // Ubuntu's package of this name is a snap, which may install nothing that runs: Playwright is
-    // tried after it.
-    const apt = (...args) => {
-      const line = ['env', 'DEBIAN_FRONTEND=noninteractive', 'apt-get', '-q', ...args];
-      return isRoot ? run(line[0], line.slice(1)) : run('sudo', ['-n', ...line]);
-    };
-    apt('update');
-    if (apt('install', '-y', '--no-install-recommends', 'chromium') && findChromium())
-      return findChromium();
+  const withLibraries = rights ? ['--with-deps'] : [];
+  const playwright = {
+    what: `Playwright's Chromium${rights ? ' and the system libraries that it needs' : ''}`,
+    lines: [['npx', 'playwright', 'install', ...withLibraries, 'chromium']],
+  };
+  if (!isDebian || !rights) return [playwright];
+  // Ubuntu's package of this name is a snap, which may install nothing that runs: Playwright's is
+  // tried after it.
+  const lines = [apt('update'), apt('install', '-y', '--no-install-recommends', 'chromium')];
+  return [{ what: "the system's package chromium", lines }, playwright];
+}
+
+/** How one that is there is named. */
+const howToName = 'set the environment variable CHROMIUM to its path';
+
+/**
+ * @typedef {{ isDebian: boolean, rights: 'root' | 'sudo' | null }} Machine
+ *
+ * What installing needs of the machine.
+ * @typedef {object} Tools
+ * @property {() => string | undefined} find
+ * @property {(message: string) => void} say
+ * @property {() => Machine} machine
+ * @property {(line: string[]) => boolean} run
+ */
+
+/** @type {Tools} */
+const real = {
+  find: findChromium,
+  say,
+  machine() {
+    const isRoot = process.getuid?.() === 0;
+    const canSudo = !isRoot && spawnSync('sudo', ['-n', 'true'], { stdio: 'ignore' }).status === 0;
+    const rights = isRoot ? 'root' : canSudo ? 'sudo' : null;
+    return { isDebian: existsSync('/etc/debian_version'), rights };
+  },
+  run([command, ...args]) {
+    const shell = process.platform === 'win32';
+    return spawnSync(command, args, { cwd: root, stdio: ['ignore', 2, 2], shell }).status === 0;
+  },
+};
+
+/**
+ * Finds Chromium, or installs it: says first what it will install, and how to name one that is
+ * there. Returns its path.
+ */
+export function ensureChromium(tools = real) {
+  const found = tools.find();
+  if (found) return found;
+  const ways = installers(tools.machine());
+  tools.say(
+    `No Chromium or Chrome was found. Installing ${ways.map(({ what }) => what).join(', or else ')}. To use one that is there, ${howToName}.`,
+  );
+  for (const { lines } of ways) {
+    for (const line of lines) {
+      tools.say(`${line.join(' ')} …`);
+      tools.run(line);
+    }
+    const installed = tools.find();
+    if (installed) return installed;
   }
-  const withDependencies = isRoot || canSudo ? ['--with-deps'] : [];
-  run('npx', ['playwright', 'install', ...withDependencies, 'chromium']);
-  const installed = findChromium();
-  if (!installed)
-    throw new Error(
-      'No Chromium or Chrome was found or could be installed: install one, or name it in the environment variable CHROMIUM',
-    );
-  return installed;
+  throw new Error(`No Chromium could be installed. Install one, or ${howToName}.`);
 }
 
 /**
  * Folders in which the files of this browser may lie: its own, behind links, and those that a
  * wrapper script names.
+ * @param {string} chromium
  */
 function ownFolders(chromium) {
   const real = realpathSync(chromium);
@@ -160,7 +195,7 @@ function ownFolders(chromium) {
   folders.push('/snap/chromium/current/usr/lib/chromium-browser');
   const versions = join(dirname(real), '../Frameworks');
   if (existsSync(versions)) {
-    for (const name of readdirSync(versions, { recursive: true }))
+    for (const name of readdirSync(versions, { recursive: true, encoding: 'utf8' }))
       if (name.endsWith('vk_swiftshader_icd.json')) folders.push(dirname(join(versions, name)));
   }
   return [...new Set(folders)];
@@ -169,6 +204,7 @@ function ownFolders(chromium) {
 /**
  * SwiftShader's driver description and the folder with libvulkan.so.1, from the browser's own
  * files; undefined where it has none.
+ * @param {string} chromium
  */
 export function swiftshader(chromium) {
   const folder = ownFolders(chromium).find((path) =>

@@ -17,7 +17,11 @@ const sources = [
   'tsconfig.json',
 ];
 
-/** The newest modification time of a file or of anything in a folder; tests don't count. */
+/**
+ * The newest modification time of a file or of anything in a folder; tests don't count.
+ * @param {string} path
+ * @returns {number}
+ */
 function newest(path) {
   const entry = statSync(path);
   if (!entry.isDirectory()) return /\.test\.tsx?$/.test(path) ? 0 : entry.mtimeMs;
@@ -82,14 +86,15 @@ async function main() {
   });
   // A terminal sends Ctrl-C to both; whatever else arrives here is passed on. The child decides
   // when it ends.
-  for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'])
-    process.on(signal, () => child.kill(signal));
+  /** @type {NodeJS.Signals[]} */
+  const signals = ['SIGINT', 'SIGTERM', 'SIGHUP'];
+  for (const signal of signals) process.on(signal, () => child.kill(signal));
   child.on('error', (error) => {
     say(`Node could not be started: ${error.message}`);
     process.exit(1);
   });
   child.on('exit', (code, signal) => {
-    if (!signal) process.exit(code);
+    if (!signal) process.exit(code ?? 1);
     process.removeAllListeners(signal);
     process.kill(process.pid, signal);
   });

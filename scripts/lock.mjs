@@ -6,7 +6,24 @@ import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { root, say } from './setup.mjs';
 
-/** Optional dependencies without an entry: [{ key, name, version }]. */
+/**
+ * @typedef {object} Entry
+ * @property {string} [version]
+ * @property {boolean} [dev]
+ * @property {boolean} [optional]
+ * @property {string} [license]
+ * @property {Record<string, string>} [engines]
+ * @property {string[]} [os]
+ * @property {string[]} [cpu]
+ * @property {string[]} [libc]
+ * @property {Record<string, string>} [optionalDependencies]
+ * @typedef {{ packages: Record<string, Entry> }} Lock
+ */
+
+/**
+ * Optional dependencies without an entry.
+ * @param {Lock} lock
+ */
 export function missingPackages(lock) {
   return Object.entries(lock.packages).flatMap(([path, entry]) =>
     Object.entries(entry.optionalDependencies ?? {})
@@ -17,6 +34,7 @@ export function missingPackages(lock) {
 
 /**
  * The lock with an entry for each of them; platform and C library are read from the package's name.
+ * @param {Lock} lock
  */
 export function complete(lock) {
   const packages = { ...lock.packages };

@@ -13,7 +13,8 @@ const names = existsSync(folder)
       .map((file) => file.slice(0, -4))
       .sort()
   : [];
-const load = (name) => import(pathToFileURL(join(folder, `${name}.mjs`)).href);
+const load = (/** @type {string} */ name) =>
+  import(pathToFileURL(join(folder, `${name}.mjs`)).href);
 
 const [name, ...options] = process.argv.slice(2);
 ensureInstalled();

@@ -10,8 +10,8 @@ import { parseModelConfig } from '../src/model/config.ts';
 import { COMPARISONS, withSection } from './prove/compare.mjs';
 import { root } from './setup.mjs';
 
-const read = (...path) => readFileSync(join(root, ...path), 'utf8');
-const json = (...path) => JSON.parse(read(...path));
+const read = (/** @type {string[]} */ ...path) => readFileSync(join(root, ...path), 'utf8');
+const json = (/** @type {string[]} */ ...path) => JSON.parse(read(...path));
 
 test('a new section is added at the end; an old one is replaced where it stands', () => {
   const one = withSection('# Results\n\nProse.\n', 'demo', 'first table\n');
@@ -49,7 +49,7 @@ test.each(Object.entries(COMPARISONS))(
         return same[0];
       },
       kept: async ({ slug }, seed) => {
-        const part = (what) =>
+        const part = (/** @type {string} */ what) =>
           join('docs/results', folder, 'allocations', `${slug}-${seed}-${what}.json`);
         if (!existsSync(join(root, part('search')))) return null;
         return {

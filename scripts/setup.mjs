@@ -8,10 +8,35 @@ import { fileURLToPath } from 'node:url';
 /** The repository's folder. */
 export const root = fileURLToPath(new URL('..', import.meta.url));
 
-/** A message of set-up or progress: to stderr, since stdout carries results only. */
-export const say = (message) => process.stderr.write(`${message}\n`);
+/**
+ * A message of set-up or progress: to stderr, since stdout carries results only.
+ * @param {string} message
+ */
+export const say = (message) => void process.stderr.write(`${message}\n`);
 
-/** Whole minutes and tenths, for tables. */
+/**
+ * What a command says in the last line of its output, as JSON.
+ * @param {string} output
+ */
+export const lastLine = (output) => JSON.parse(output.trim().split('\n').at(-1) ?? '');
+
+/**
+ * The value of an option `--name VALUE`; undefined where it is not given.
+ * @param {string[]} options
+ * @param {string} name
+ */
+export function optionOf(options, name) {
+  const at = options.indexOf(`--${name}`);
+  return at < 0 ? undefined : options[at + 1];
+}
+
+/** @param {unknown} error */
+export const messageOf = (error) => (error instanceof Error ? error.message : String(error));
+
+/**
+ * Whole minutes and tenths, for tables.
+ * @param {number} milliseconds
+ */
 export const minutes = (milliseconds) => `${(milliseconds / 60000).toFixed(1)} min`;
 
 /**
@@ -28,7 +53,7 @@ export function ensureInstalled() {
     statSync(installed).mtimeMs >= statSync(join(root, 'package-lock.json')).mtimeMs
   )
     return;
-  say('Installing packages (npm ci) …');
+  say('Installing the packages of package-lock.json into node_modules (npm ci) …');
   // npm's own stdout goes to our stderr.
   const result = spawnSync('npm', ['ci', '--no-audit', '--no-fund', '--loglevel=error'], {
     cwd: root,

@@ -10,11 +10,17 @@ if (unknown || options.includes('--help')) {
   process.exit(unknown ? 2 : 0);
 }
 
-/** Opens the address in the person's browser, where there is a display to open it on. */
+/**
+ * Opens the address in the person's browser, where there is a display to open it on.
+ * @param {string} address
+ */
 function openBrowser(address) {
+  /** @type {Partial<Record<NodeJS.Platform, [string, string[]]>>} */
   const commands = { darwin: ['open', [address]], win32: ['cmd', ['/c', 'start', '', address]] };
   const display = process.env.DISPLAY || process.env.WAYLAND_DISPLAY;
-  const command = commands[process.platform] ?? (display ? ['xdg-open', [address]] : undefined);
+  /** @type {[string, string[]] | undefined} */
+  const elsewhere = display ? ['xdg-open', [address]] : undefined;
+  const command = commands[process.platform] ?? elsewhere;
   if (!command || process.env.CI || options.includes('--no-open')) return;
   spawn(command[0], command[1], { stdio: 'ignore', detached: true })
     .on('error', () => {})
@@ -32,7 +38,7 @@ if (options.includes('--dev')) {
   await vite.build({ logLevel: 'warn' });
   server = await vite.preview({ logLevel: 'warn', preview: { port: 4173 } });
 }
-const address = server.resolvedUrls.local[0];
+const address = server.resolvedUrls?.local[0] ?? '';
 process.stdout.write(`\n  GuiLoMo Studio: ${address}\n  Ctrl-C ends it.\n\n`);
 openBrowser(address);
 const end = () => process.exit(0);

@@ -5,11 +5,12 @@ import { spawn } from 'node:child_process';
 import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { ensureInstalled, minutes, root, say } from './setup.mjs';
+import { ensureInstalled, messageOf, minutes, root, say } from './setup.mjs';
 
 // Parts in their order: a static check is one command and counts as one; a vitest part counts its
 // tests.
-const bin = (file) => [process.execPath, join(root, 'node_modules', file)];
+const bin = (/** @type {string} */ file) => [process.execPath, join(root, 'node_modules', file)];
+/** @type {Record<string, { command: () => string[], vitest?: undefined, chromium?: undefined } | { vitest: string, chromium?: boolean }>} */
 const parts = {
   types: { command: () => [...bin('typescript/bin/tsc'), '--noEmit'] },
   lint: { command: () => [...bin('@biomejs/biome/bin/biome'), 'check', '--error-on-warnings'] },
@@ -20,6 +21,7 @@ const parts = {
   'kernels-chromium': { vitest: 'kernels-chromium', chromium: true },
   e2e: { vitest: 'e2e', chromium: true },
 };
+/** @type {Record<string, string[]>} */
 const groups = {
   check: ['types', 'lint', 'imports', 'budgets'],
   kernels: ['kernels-node', 'kernels-chromium'],
@@ -29,6 +31,9 @@ const limit = 25 * 60_000; // a part that takes longer hangs
 /**
  * Runs a command with its output shown; resolves to its exit code, 124 when it was ended at the
  * limit.
+ * @param {string[]} line
+ * @param {NodeJS.ProcessEnv} env
+ * @returns {Promise<number>}
  */
 function run([command, ...args], env) {
   return new Promise((resolve) => {
@@ -41,7 +46,8 @@ function run([command, ...args], env) {
     });
     const kill = () => {
       try {
-        process.kill(own ? -child.pid : child.pid, 'SIGKILL');
+        if (own && child.pid) process.kill(-child.pid, 'SIGKILL');
+        else child.kill('SIGKILL');
       } catch {
         child.kill('SIGKILL');
       }
@@ -57,7 +63,7 @@ function run([command, ...args], env) {
     };
     process.once('SIGINT', stop);
     process.once('SIGTERM', stop);
-    const end = (code) => {
+    const end = (/** @type {number} */ code) => {
       clearTimeout(timer);
       process.off('SIGINT', stop);
       process.off('SIGTERM', stop);
@@ -74,6 +80,9 @@ function run([command, ...args], env) {
 /**
  * Passed and failed tests of a vitest project. A runner that crashes, a file that can't be loaded
  * and a run of no test are failures.
+ * @param {string} project
+ * @param {NodeJS.ProcessEnv} env
+ * @param {string} folder
  */
 async function runVitest(project, env, folder) {
   const report = join(folder, `${project}.json`);
@@ -88,6 +97,7 @@ async function runVitest(project, env, folder) {
   const code = await run([...bin('vitest/vitest.mjs'), ...options], env);
   let counts = { passed: 0, failed: 0, skipped: 0 };
   try {
+    /** @type {import('vitest/reporters').JsonTestResults} */
     const result = JSON.parse(readFileSync(report, 'utf8'));
     const broken = result.testResults.filter(
       (file) =>
@@ -124,27 +134,29 @@ async function main() {
       try {
         env.CHROMIUM = ensureChromium();
       } catch (error) {
-        say(error.message); // the parts that need it fail and say so
+        say(messageOf(error)); // the parts that need it fail and say so
       }
     }
     env = { ...env, ...dawnEnvironment() };
   }
   const folder = mkdtempSync(join(tmpdir(), 'guilomo-test-'));
+  /** @type {{ name: string, passed: number, failed: number, skipped?: number, time: number }[]} */
   const table = [];
   for (const name of chosen) {
     process.stdout.write(`\n── ${name}\n`);
     const started = Date.now();
-    let counts;
-    if (parts[name].vitest) counts = await runVitest(parts[name].vitest, env, folder);
-    else
-      counts =
-        (await run(parts[name].command(), env)) === 0
+    const part = parts[name];
+    const counts =
+      part.vitest !== undefined
+        ? await runVitest(part.vitest, env, folder)
+        : (await run(part.command(), env)) === 0
           ? { passed: 1, failed: 0 }
           : { passed: 0, failed: 1 };
     table.push({ name, ...counts, time: Date.now() - started });
   }
   rmSync(folder, { recursive: true, force: true });
-  const sum = (key) => table.reduce((total, row) => total + (row[key] ?? 0), 0);
+  const sum = (/** @type {'passed' | 'failed' | 'skipped' | 'time'} */ key) =>
+    table.reduce((total, row) => total + (row[key] ?? 0), 0);
   process.stdout.write('\n');
   for (const row of [
     ...table,

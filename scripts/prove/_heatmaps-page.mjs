@@ -4,6 +4,7 @@ import { createElement as h, useState } from 'react';
 import { createRoot } from 'react-dom/client';
 import { siteDims, sitePaths, targetNames, targetOf } from '../../src/allocation/allocation.ts';
 import { presetAllocation } from '../../src/allocation/presets.ts';
+import { parseRunConfig, searches } from '../../src/settings/run-config.ts';
 import { RecentRouting } from '../../src/state/recent-routing.ts';
 import { SearchHistory } from '../../src/state/search-history.ts';
 import { AllocationGrid } from '../../src/ui/search/AllocationGrid.tsx';
@@ -14,6 +15,10 @@ import '../../src/ui/styles.css';
 
 followTheme();
 const query = new URLSearchParams(location.search);
+/**
+ * @param {string} name
+ * @param {number} otherwise
+ */
 const number = (name, otherwise) => Number(query.get(name) ?? otherwise);
 const layers = number('layers', 30);
 const [experts, rank] = [number('experts', 8), number('rank', 8)];
@@ -25,8 +30,10 @@ const sites = sitePaths(layers, targetNames).map((path, i) => ({
   target: targetOf(path),
   ...dims[targetOf(path)],
 }));
+const config = parseRunConfig({ search: {} }, 'settings');
+if (!searches(config)) throw new Error('these settings ask for no search');
 const report = {
-  config: {},
+  config,
   sites,
   experts,
   rank,
@@ -66,6 +73,10 @@ routing.append(
   }),
 );
 
+/**
+ * @param {string} title
+ * @param {import('react').ReactNode} child
+ */
 const card = (title, child) =>
   h(
     'section',
@@ -75,7 +86,7 @@ const card = (title, child) =>
   );
 
 function Review() {
-  const [selected, setSelected] = useState(null);
+  const [selected, setSelected] = useState(/** @type {string | null} */ (null));
   const locked = new Set([sites[0].path, sites[5].path, sites[3].path]);
   return h(AllocationGrid, {
     sites,
@@ -116,4 +127,4 @@ globalThis.harness = {
   every: (milliseconds) => worker.postMessage({ type: 'every', milliseconds }),
   steps: () => history.lastStep,
 };
-createRoot(document.getElementById('root')).render(h(Page));
+createRoot(/** @type {HTMLElement} */ (document.getElementById('root'))).render(h(Page));

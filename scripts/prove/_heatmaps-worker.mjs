@@ -1,8 +1,24 @@
 // A search as a worker would report it: GSVs that move as under Adam, sent as UpperSeries. Driven
 // by scripts/prove/heatmaps.mjs.
+/**
+ * A search to play.
+ * @typedef {object} Sizes
+ * @property {number} sites
+ * @property {number} entries of a vector that counts experts
+ * @property {number} experts
+ * @property {number} rank
+ * @property {number} rate
+ *
+ * @typedef {ReturnType<typeof start>} State
+ */
+
+/** @type {State | null} */
 let state = null;
 
-/** Numbers in [0, 1) from a seed. */
+/**
+ * Numbers in [0, 1) from a seed.
+ * @param {number} seed
+ */
 const generator = (seed) => () => {
   seed = (seed + 0x6d2b79f5) | 0;
   let t = Math.imul(seed ^ (seed >>> 15), 1 | seed);
@@ -10,8 +26,10 @@ const generator = (seed) => () => {
   return ((t ^ (t >>> 14)) >>> 0) / 4294967296;
 };
 
+/** @param {Sizes} sizes */
 function start({ sites, entries, experts, rank, rate }) {
   const random = generator(7);
+  /** @type {number[]} */
   const vectors = [];
   for (let s = 0; s < sites; s++) {
     vectors.push(entries);
@@ -29,6 +47,7 @@ function start({ sites, entries, experts, rank, rate }) {
 /**
  * One upper step: every entry moves by up to the learning rate, towards the goal more often than
  * not.
+ * @param {State} s
  */
 function advance(s) {
   let at = 0;
@@ -42,7 +61,11 @@ function advance(s) {
   });
 }
 
-/** `count` steps as one event. */
+/**
+ * `count` steps as one event.
+ * @param {State} s
+ * @param {number} count
+ */
 function series(s, count) {
   const values = new Float32Array(s.values.length * count);
   const column = () => new Float64Array(count);
@@ -61,9 +84,10 @@ function series(s, count) {
 
 self.onmessage = ({ data }) => {
   if (data.type === 'start') state = start(data);
-  const send = (count) => {
+  const send = (/** @type {number} */ count) => {
+    if (!state) return;
     const upper = series(state, count);
-    self.postMessage({ type: 'upper', series: upper }, [upper.values.buffer]);
+    self.postMessage({ type: 'upper', series: upper }, { transfer: [upper.values.buffer] });
   };
   if (data.type === 'send') send(data.count);
   if (data.type === 'every') setInterval(() => send(1), data.milliseconds);

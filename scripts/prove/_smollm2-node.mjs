@@ -11,7 +11,7 @@ const task = JSON.parse(readFileSync(0, 'utf8'));
 const folder = folderOf('SmolLM2', [fileSource(gguf)]);
 if (init) writeFileSync(init, await initialAdapter(folder, task));
 else {
-  const say = (message) => process.stderr.write(`${message}\n`);
+  const say = (/** @type {string} */ message) => void process.stderr.write(`${message}\n`);
   process.stdout.write(
     JSON.stringify(await smollm2Figures(await dawnProvider(), folder, task, say)),
   );

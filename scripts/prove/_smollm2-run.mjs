@@ -18,14 +18,49 @@ import { run } from '../../src/train/run.ts';
 import { shapeOf } from '../../src/train/run-rows.ts';
 import { Runtime } from '../../src/train/runtime.ts';
 
-const sha = async (bytes) => {
+/**
+ * What PyTorch answered, what was asked, and the held-out text: the files of
+ * src/testing/golden/smollm2.
+ * @typedef {object} Task
+ * @property {Golden} golden
+ * @property {Questions} questions
+ * @property {string} heldOut
+ *
+ * @typedef {object} Golden
+ * @property {{ prompt_ids: number[], ids: number[], text: string }[]} answers
+ * @property {{ perplexity: number, predicted: number, ids: string }} heldOut
+ * @property {{ rows: { input_ids: number[], labels: number[] }[], steps: { loss: number }[] }} training
+ * @property {string} init
+ *
+ * @typedef {object} Questions
+ * @property {unknown} run
+ * @property {string[]} prompts
+ * @property {number} newTokens
+ * @property {{ rows: number, tokens: number }} heldOut
+ * @property {unknown[]} data
+ *
+ * @typedef {import('../../src/data/source.ts').Folder} Folder
+ * @typedef {import('../../src/data/text/tokenizer.ts').Tokenizer} Tokenizer
+ * @typedef {import('../../src/model/load.ts').LoadedModel} LoadedModel
+ * @typedef {(message: string) => void} Say
+ */
+
+const sha = async (/** @type {Uint8Array<ArrayBuffer>} */ bytes) => {
   const digest = await crypto.subtle.digest('SHA-256', bytes);
   return Array.from(new Uint8Array(digest), (b) => b.toString(16).padStart(2, '0')).join('');
 };
-const bytesOf = (text) => new TextEncoder().encode(text);
+const bytesOf = (/** @type {string} */ text) => new TextEncoder().encode(text);
+/**
+ * @param {ArrayLike<number>} a
+ * @param {ArrayLike<number>} b
+ */
 const same = (a, b) => a.length === b.length && Array.prototype.every.call(a, (v, i) => v === b[i]);
 
-/** The adapter that the run starts from, as a safetensors file; needs no GPU. */
+/**
+ * The adapter that the run starts from, as a safetensors file; needs no GPU.
+ * @param {Folder} folder
+ * @param {Task} task
+ */
 export async function initialAdapter(folder, { questions }) {
   const config = parseTrainingConfig(questions.run, 'questions.json');
   const model = await readModelConfig(folder);
@@ -37,10 +72,17 @@ export async function initialAdapter(folder, { questions }) {
   return tensorFile(storeTensors(layout, initialValues(layout, config.seed)));
 }
 
-/** Greedy answers of all prompts. */
+/**
+ * Greedy answers of all prompts.
+ * @param {LoadedModel} model
+ * @param {Tokenizer} tokenizer
+ * @param {Task} task
+ */
 async function answers(model, tokenizer, { questions, golden }) {
+  const { template } = tokenizer;
+  if (!template) throw new Error('the file has no chat template');
   const prompts = questions.prompts.map((content) =>
-    tokenizer.encode(tokenizer.template([{ role: 'user', content }], true)),
+    tokenizer.encode(template([{ role: 'user', content }], true)),
   );
   const stopIds = tokenizer.endOfTurnIds;
   const found = await generate(model, null, prompts, {
@@ -58,7 +100,13 @@ async function answers(model, tokenizer, { questions, golden }) {
   }));
 }
 
-/** Perplexity of the held-out text, in rows that each stand alone. */
+/**
+ * Perplexity of the held-out text, in rows that each stand alone.
+ * @param {LoadedModel} model
+ * @param {Tokenizer} tokenizer
+ * @param {Task} task
+ * @param {Say} say
+ */
 async function perplexity(model, tokenizer, { questions, golden, heldOut }, say) {
   const { rows, tokens } = questions.heldOut;
   const ids = tokenizer.encode(heldOut).slice(0, rows * tokens);
@@ -84,7 +132,14 @@ async function perplexity(model, tokenizer, { questions, golden, heldOut }, say)
   };
 }
 
-/** Training steps from the initial adapter of the run's seed. */
+/**
+ * Training steps from the initial adapter of the run's seed.
+ * @param {LoadedModel} model
+ * @param {Folder} folder
+ * @param {Tokenizer} tokenizer
+ * @param {Task} task
+ * @param {Say} say
+ */
 async function training(model, folder, tokenizer, task, say) {
   const { questions, golden } = task;
   const config = parseTrainingConfig(questions.run, 'questions.json');
@@ -102,6 +157,7 @@ async function training(model, folder, tokenizer, task, say) {
     examples.length === rows.length &&
     examples.every((e, i) => same(e.ids, rows[i].input_ids) && same(e.labels, rows[i].labels));
   const initEqual = (await sha(await initialAdapter(folder, task))) === golden.init;
+  /** @type {number[]} */
   const losses = [];
   for await (const event of run({ model, rows: examples, config })) {
     if (event.type === 'step') {
@@ -123,7 +179,10 @@ async function training(model, folder, tokenizer, task, say) {
 
 /**
  * All figures, each beside its limit.
- * @param task {golden, questions, heldOut}: the files of src/testing/golden/smollm2
+ * @param {GPU | undefined} provider
+ * @param {Folder} folder
+ * @param {Task} task
+ * @param {Say} say
  */
 export async function smollm2Figures(provider, folder, task, say) {
   const started = performance.now();

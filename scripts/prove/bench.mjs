@@ -4,7 +4,7 @@ import { spawnSync } from 'node:child_process';
 import { existsSync, mkdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { chromiumFlags, ensureChromium } from '../chromium.mjs';
-import { root, say } from '../setup.mjs';
+import { optionOf, root, say } from '../setup.mjs';
 
 export const about =
   'product speed against jax-js and tfjs, and step costs at the SmolLM2-135M shape, in Chromium [--layers N] [--rounds N]';
@@ -35,12 +35,10 @@ function installPeers() {
   return folder;
 }
 
-const median = (values) => [...values].sort((a, b) => a - b)[Math.floor(values.length / 2)];
-const option = (options, name, otherwise) => {
-  const at = options.indexOf(`--${name}`);
-  return at < 0 ? otherwise : Number(options[at + 1]);
-};
+const median = (/** @type {number[]} */ values) =>
+  [...values].sort((a, b) => a - b)[Math.floor(values.length / 2)];
 
+/** @param {string[]} options */
 export default async function bench(options) {
   const peers = installPeers();
   const { createServer } = await import('vite');
@@ -64,14 +62,14 @@ export default async function bench(options) {
     const page = await browser.newPage();
     page.on('pageerror', (e) => say(`page: ${e.message}`));
     page.setDefaultTimeout(1_800_000);
-    await page.goto(`${server.resolvedUrls.local[0]}scripts/prove/_bench-page.html`);
+    await page.goto(`${server.resolvedUrls?.local[0]}scripts/prove/_bench-page.html`);
     await page.waitForFunction('globalThis.ready === true');
-    const rounds = option(options, 'rounds', 5);
+    const rounds = Number(optionOf(options, 'rounds') ?? 5);
     const { device, kernels, times } = await page.evaluate(
       (n) => globalThis.compareProducts(n),
       rounds,
     );
-    const gflops = (ms) => (2 * 512 * 1536 * 576) / ms / 1e6;
+    const gflops = (/** @type {number} */ ms) => (2 * 512 * 1536 * 576) / ms / 1e6;
     const products = Object.fromEntries(
       Object.entries(times).map(([name, t]) => [
         name,
@@ -83,11 +81,8 @@ export default async function bench(options) {
     say(
       `ours ${products.ours.gflops.toFixed(2)}, jax-js ${products.jax.gflops.toFixed(2)}, tfjs ${products.tfjs.gflops.toFixed(2)} GFLOP/s`,
     );
-    const layers = option(options, 'layers', 30);
-    const { steps, best } = await page.evaluate(
-      (a) => globalThis.trainingSteps(...a),
-      [layers, 128, 3],
-    );
+    const layers = Number(optionOf(options, 'layers') ?? 30);
+    const { steps, best } = await page.evaluate((n) => globalThis.trainingSteps(n, 128, 3), layers);
     const ratio = steps[1].milliseconds / steps[0].milliseconds;
     const efficiency = steps.map((s) => s.gflops / best.gflops);
     return {

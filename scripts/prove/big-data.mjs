@@ -10,7 +10,7 @@ import { setFlagsFromString } from 'node:v8';
 import { runInNewContext } from 'node:vm';
 import { parquetWriteFile } from 'hyparquet-writer';
 import { build } from 'vite';
-import { root, say } from '../setup.mjs';
+import { optionOf, root, say } from '../setup.mjs';
 
 export const about =
   'memory and time of opening 1 GB of JSONL and CSV and 200 MB of Parquet [--share 0.1]';
@@ -19,7 +19,16 @@ export const about =
 const allowed = 64 * 2 ** 20;
 const rowLength = 64_000;
 
-/** The readers as one module, built for Node. */
+/**
+ * @typedef {typeof import('../../src/data/dataset/formats.ts') & typeof import('../../src/cli/files.ts')} Readers
+ * @typedef {import('../../src/data/text/tokenizer.ts').Tokenizer} Tokenizer
+ */
+
+/**
+ * The readers as one module, built for Node.
+ * @param {string} folder
+ * @returns {Promise<Readers>}
+ */
 async function readers(folder) {
   await build({
     root,
@@ -40,11 +49,15 @@ async function readers(folder) {
       },
     },
   });
-  const load = (name) => import(pathToFileURL(join(folder, `built/${name}.js`)).href);
+  const load = (/** @type {string} */ name) =>
+    import(pathToFileURL(join(folder, `built/${name}.js`)).href);
   return { ...(await load('formats')), ...(await load('files')) };
 }
 
-/** Text that packs badly: words of random letters, another for each row. */
+/**
+ * Text that packs badly: words of random letters, another for each row.
+ * @param {number} seed
+ */
 function text(seed) {
   let state = seed + 1;
   let out = '';
@@ -55,6 +68,12 @@ function text(seed) {
   return out;
 }
 
+/**
+ * @param {string} path
+ * @param {number} bytes
+ * @param {string} first
+ * @param {(prompt: string) => string} line
+ */
 async function writeLines(path, bytes, first, line) {
   const file = createWriteStream(path);
   file.write(first);
@@ -68,8 +87,17 @@ async function writeLines(path, bytes, first, line) {
   await once(file, 'finish');
 }
 
+/**
+ * @param {string} path
+ * @param {number} bytes
+ */
 function writeParquet(path, bytes) {
   const rows = Math.ceil(bytes / (0.75 * rowLength)); // random letters pack to about three quarters
+  /**
+   * @param {string} name
+   * @param {string[]} data
+   * @returns {import('hyparquet-writer').ColumnSource}
+   */
   const column = (name, data) => ({ name, data, type: 'STRING' });
   parquetWriteFile({
     filename: path,
@@ -87,6 +115,7 @@ function writeParquet(path, bytes) {
 /**
  * A stand-in for a tokenizer, so that reading is measured and not tokenising: a token is a word of
  * the first 400 characters.
+ * @type {Tokenizer}
  */
 const tokenizer = {
   vocabSize: 1000,
@@ -104,6 +133,10 @@ const tokenizer = {
   tokenText: String,
 };
 
+/**
+ * @param {Readers} readers
+ * @param {string} path
+ */
 async function measure({ readDataset, fileSource }, path) {
   setFlagsFromString('--expose-gc');
   const gc = runInNewContext('gc');
@@ -142,12 +175,13 @@ async function measure({ readDataset, fileSource }, path) {
   };
 }
 
+/** @param {string[]} options */
 export default async function bigData(options) {
-  const at = options.indexOf('--share');
-  const share = at < 0 ? 1 : Number(options[at + 1]);
+  const share = Number(optionOf(options, 'share') ?? 1);
   const folder = mkdtempSync(join(tmpdir(), 'guilomo-big-data-'));
   try {
     const modules = await readers(folder);
+    /** @type {Record<string, (path: string) => Promise<void> | void>} */
     const files = {
       'a.jsonl': (path) =>
         writeLines(
@@ -160,6 +194,7 @@ export default async function bigData(options) {
         writeLines(path, share * 1e9, 'prompt,completion\n', (prompt) => `"${prompt}",yes\n`),
       'a.parquet': (path) => writeParquet(path, share * 2e8),
     };
+    /** @type {Record<string, Awaited<ReturnType<typeof measure>>>} */
     const figures = {};
     for (const [name, write] of Object.entries(files)) {
       const path = join(folder, name);

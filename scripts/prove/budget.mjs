@@ -5,7 +5,7 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { cliEnvironment, ensureCli } from '../cli.mjs';
-import { root, say } from '../setup.mjs';
+import { lastLine, optionOf, root, say } from '../setup.mjs';
 
 export const about =
   'GPU memory planned and measured at the shapes of SmolLM2-135M and Qwen2.5-0.5B [--models A,B] [--lengths 128,512] [--planned] [--measure-up-to MIB]';
@@ -15,13 +15,17 @@ const LENGTHS = [128, 256, 512, 1024, 2048];
 const POLICIES = ['none', 'mlp', 'block'];
 const LIMIT = 0.05;
 
-const option = (options, name, otherwise) => {
-  const at = options.indexOf(`--${name}`);
-  return at < 0 ? otherwise : options[at + 1];
-};
-const mebibytes = (bytes) => Math.round(bytes / 2 ** 20);
+const mebibytes = (/** @type {number} */ bytes) => Math.round(bytes / 2 ** 20);
 
-/** One bill, measured where `measure` says so. */
+/**
+ * One bill, measured where `measure` says so.
+ * @param {string} config
+ * @param {string} model
+ * @param {number} length
+ * @param {string} recompute
+ * @param {boolean} measure
+ * @returns {{ bill: { bytes: Record<string, number>, total: number }, measured?: number }}
+ */
 function bill(config, model, length, recompute, measure) {
   const argv = [
     'budget',
@@ -45,16 +49,17 @@ function bill(config, model, length, recompute, measure) {
     },
   );
   if (status !== 0) throw new Error(`budget ended with exit code ${status}`);
-  return JSON.parse(stdout.trim().split('\n').at(-1)).stages[0].columns[0];
+  return lastLine(stdout).stages[0].columns[0];
 }
 
+/** @param {string[]} options */
 export default async function budget(options) {
   await ensureCli();
-  const models = option(options, 'models', SHAPES.join()).split(',');
-  const lengths = option(options, 'lengths', LENGTHS.join()).split(',').map(Number);
+  const models = optionOf(options, 'models')?.split(',') ?? SHAPES;
+  const lengths = optionOf(options, 'lengths')?.split(',').map(Number) ?? LENGTHS;
   const measured = options.includes('--planned')
     ? 0
-    : Number(option(options, 'measure-up-to', '6144')) * 2 ** 20;
+    : Number(optionOf(options, 'measure-up-to') ?? 6144) * 2 ** 20;
   const folder = mkdtempSync(join(tmpdir(), 'budget-'));
   const config = join(folder, 'run.json');
   writeFileSync(config, JSON.stringify({ train: { batch: 1, microBatch: 1 } }));
@@ -75,7 +80,7 @@ export default async function budget(options) {
             `${model.padEnd(14)}${String(length).padStart(5)} ${recompute.padEnd(6)} planned ${mebibytes(total)} MiB` +
               (made === undefined
                 ? ''
-                : `, measured ${mebibytes(made)} MiB (${(100 * difference).toFixed(2)} %)`),
+                : `, measured ${mebibytes(made)} MiB (${(100 * (made / total - 1)).toFixed(2)} %)`),
           );
         }
       }
@@ -83,13 +88,11 @@ export default async function budget(options) {
   } finally {
     rmSync(folder, { recursive: true });
   }
-  const compared = rows.filter((r) => r.difference !== null);
+  const differences = rows.flatMap(({ difference }) => difference ?? []).map(Math.abs);
   return {
     rows,
     limit: LIMIT,
-    largestDifference: compared.reduce((most, r) => Math.max(most, Math.abs(r.difference)), 0),
-    passed:
-      (measured === 0 || compared.length > 0) &&
-      compared.every((r) => Math.abs(r.difference) <= LIMIT),
+    largestDifference: Math.max(0, ...differences),
+    passed: (measured === 0 || differences.length > 0) && differences.every((d) => d <= LIMIT),
   };
 }

@@ -4,13 +4,14 @@ import { spawnSync } from 'node:child_process';
 import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { cliEnvironment, ensureCli } from '../cli.mjs';
-import { root, say } from '../setup.mjs';
+import { lastLine, root, say } from '../setup.mjs';
 
 export const about =
   'ways of sizing adapters at equal parameters: hours [demo|second|one-rate|second-one-rate] [--doc writes the tables into docs/results.md]';
 
 /**
  * By name: the task (the demo's, or a second one of other skills in the same words) and the plan.
+ * @type {Record<string, { task: string, plan: string }>}
  */
 export const COMPARISONS = {
   demo: { task: 'demo', plan: 'scripts/prove/compare-tuned.plan.json' },
@@ -39,6 +40,9 @@ function makeSecond() {
 /**
  * Puts the tables between the section's marks in docs/results.md; a section that is not there is
  * added at the end.
+ * @param {string} text
+ * @param {string} name
+ * @param {string} tables
  */
 export function withSection(text, name, tables) {
   const [begin, end] = [`<!-- compare ${name} -->`, `<!-- /compare ${name} -->`];
@@ -48,6 +52,7 @@ export function withSection(text, name, tables) {
   return `${text.slice(0, from)}${section}${text.slice(to + end.length)}`;
 }
 
+/** @param {string[]} options */
 export default async function compare(options) {
   const name = options.find((o) => !o.startsWith('--')) ?? 'demo';
   if (!Object.hasOwn(COMPARISONS, name))
@@ -86,7 +91,8 @@ export default async function compare(options) {
     );
     say(`Written into docs/results.md, section ${name}.`);
   }
-  const table = JSON.parse(stdout.trim().split('\n').at(-1));
+  /** @type {{ methods: { n: number }[] }} */
+  const table = lastLine(stdout);
   const { seeds } = JSON.parse(readFileSync(join(root, plan), 'utf8'));
   return { passed: table.methods.every((m) => m.n === seeds.length), out, ...table };
 }

@@ -6,7 +6,9 @@ import { join } from 'node:path';
 import { chromium } from 'playwright';
 import { build, preview } from 'vite';
 import { chromiumFlags, ensureChromium } from '../chromium.mjs';
-import { say } from '../setup.mjs';
+import { optionOf, say } from '../setup.mjs';
+
+/** @typedef {import('playwright').Page} Page */
 
 export const about =
   'the demo in a headless Chromium: minutes from button to adapter, exact match from the held-out table';
@@ -14,10 +16,16 @@ export const about =
 const minutesWanted = 8;
 const live = '[data-testid=live]';
 
-/** Waits for the run to end, saying now and then where it is. */
+/**
+ * Waits for the run to end, saying now and then where it is.
+ * @param {Page} page
+ * @param {number} limit
+ */
 async function waitForEnd(page, limit) {
   for (let last = -1, end = Date.now() + limit; Date.now() < end; ) {
-    const { phase, step } = await page.locator(live).evaluate((e) => ({ ...e.dataset }));
+    const { phase, step } = await page
+      .locator(live)
+      .evaluate((/** @type {HTMLElement} */ e) => ({ ...e.dataset }));
     if (phase === 'finished') return;
     if (phase === 'failed')
       throw new Error(`The run failed: ${await page.getByTestId('notice').allTextContents()}`);
@@ -30,14 +38,21 @@ async function waitForEnd(page, limit) {
   throw new Error('The run did not end in time');
 }
 
+/**
+ * @param {Page} page
+ * @param {'base' | 'tuned'} which
+ */
 async function exact(page, which) {
   const { exact: right, rows } = await page
     .locator(`[data-testid=exact] [data-which=${which}]`)
-    .evaluate((e) => ({ ...e.dataset }));
+    .evaluate((/** @type {HTMLElement} */ e) => ({ ...e.dataset }));
   return { right: Number(right), rows: Number(rows), share: Number(right) / Number(rows) };
 }
 
-/** Options: `--screenshot FILE` saves a picture of the page at the end. */
+/**
+ * Options: `--screenshot FILE` saves a picture of the page at the end.
+ * @param {string[]} options
+ */
 export default async function demoBrowser(options) {
   const executablePath = ensureChromium();
   const outDir = join(tmpdir(), `guilomo-demo-browser-${process.pid}`);
@@ -52,18 +67,19 @@ export default async function demoBrowser(options) {
     const page = await (
       await browser.newContext({ viewport: { width: 1280, height: 900 }, acceptDownloads: true })
     ).newPage();
+    /** @type {string[]} */
     const errors = [];
     page.on('pageerror', (error) => errors.push(error.message));
-    await page.goto(server.resolvedUrls.local[0]);
+    await page.goto(server.resolvedUrls?.local[0] ?? '');
     await page.getByTestId('device').waitFor({ timeout: 60_000 });
     const device = await page.getByTestId('device').locator('span').first().textContent();
 
     const started = Date.now();
     const seconds = () => Math.round((Date.now() - started) / 100) / 10;
     await page.getByRole('button', { name: 'Try the demo' }).click();
-    await page.waitForFunction((e) => Number(document.querySelector(e)?.dataset.step) >= 1, live, {
-      timeout: 180_000,
-    });
+    const reached = (/** @type {string} */ e) =>
+      Number(document.querySelector(e)?.getAttribute('data-step')) >= 1;
+    await page.waitForFunction(reached, live, { timeout: 180_000 });
     const toFirstStep = seconds();
     await waitForEnd(page, 20 * 60_000);
     const toEnd = seconds();
@@ -81,14 +97,14 @@ export default async function demoBrowser(options) {
     await page.getByTestId('exact').waitFor({ timeout: 10 * 60_000 });
     const before = await exact(page, 'base');
     const after = await exact(page, 'tuned');
-    const picture = options.indexOf('--screenshot') + 1;
-    if (picture > 0) {
+    const picture = optionOf(options, 'screenshot');
+    if (picture) {
       await page.setViewportSize({ width: 1280, height: 1560 });
       await page.locator('h1').click(); // takes the focus off the buttons
       await page.evaluate(() =>
-        document.getElementById('train').scrollIntoView({ behavior: 'instant' }),
+        document.getElementById('train')?.scrollIntoView({ behavior: 'instant' }),
       );
-      await page.screenshot({ path: options[picture] });
+      await page.screenshot({ path: picture });
     }
     const passed =
       errors.length === 0 &&

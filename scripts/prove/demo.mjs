@@ -3,7 +3,7 @@
 import { spawnSync } from 'node:child_process';
 import { join } from 'node:path';
 import { cliEnvironment, ensureCli } from '../cli.mjs';
-import { root } from '../setup.mjs';
+import { lastLine, root } from '../setup.mjs';
 
 export const about = 'the demo by command line: exact match before and after, and its time';
 
@@ -11,16 +11,15 @@ const limits = { exactMatchBefore: 0.1, exactMatchAfter: 0.9, seconds: 300 };
 
 export default async function demo() {
   await ensureCli(); // building is not part of the time
-  const options = { encoding: 'utf8', env: cliEnvironment(), stdio: ['ignore', 'pipe', 'inherit'] };
   const started = Date.now();
   const { status, stdout } = spawnSync(
     process.execPath,
     [join(root, 'scripts/cli.mjs'), 'demo', '--json'],
-    options,
+    { encoding: 'utf8', env: cliEnvironment(), stdio: ['ignore', 'pipe', 'inherit'] },
   );
   const seconds = (Date.now() - started) / 1000;
   if (status !== 0) return { passed: false, exitCode: status };
-  const result = JSON.parse(stdout.trim().split('\n').at(-1));
+  const result = lastLine(stdout);
   const passed =
     result.exactMatchBefore <= limits.exactMatchBefore &&
     result.exactMatchAfter >= limits.exactMatchAfter &&

@@ -8,32 +8,39 @@ import react from '@vitejs/plugin-react';
 import { chromium } from 'playwright';
 import { build, preview } from 'vite';
 import { chromiumFlags, ensureChromium } from '../chromium.mjs';
-import { root, say } from '../setup.mjs';
+import { optionOf, root, say } from '../setup.mjs';
+
+/**
+ * @typedef {import('playwright').Browser} Browser
+ * @typedef {import('playwright').Page} Page
+ */
 
 export const about =
   "the page's main thread while heatmaps update ten times a second [--seconds N] [--screenshots FOLDER]";
 
 const shareAllowed = 0.03;
 
-const option = (options, name) => {
-  const at = options.indexOf(`--${name}`);
-  return at < 0 ? undefined : options[at + 1];
-};
-
 /**
  * Reads the seconds that the page's main thread has spent in tasks, by the browser's own account:
  * by the clock, or as processor time.
+ * @param {Page} page
+ * @param {'timeTicks' | 'threadTicks'} timeDomain
  */
 async function taskClock(page, timeDomain) {
   const session = await page.context().newCDPSession(page);
   await session.send('Performance.enable', { timeDomain });
   return async () => {
     const { metrics } = await session.send('Performance.getMetrics');
-    return metrics.find(({ name }) => name === 'TaskDuration').value;
+    return metrics.find(({ name }) => name === 'TaskDuration')?.value ?? Number.NaN;
   };
 }
 
-/** Shares of wall time in tasks over `seconds`, and the updates that came in them. */
+/**
+ * Shares of wall time in tasks over `seconds`, and the updates that came in them.
+ * @param {Page} page
+ * @param {{ task: () => Promise<number>, processor: () => Promise<number> }} clocks
+ * @param {number} seconds
+ */
 async function shares(page, clocks, seconds) {
   const steps = () => page.evaluate(() => globalThis.harness.steps());
   const read = async () => [
@@ -56,9 +63,14 @@ async function shares(page, clocks, seconds) {
 /**
  * One measurement on a page of its own: after two seconds of updates, with a cell chosen so that
  * the inspector is open.
+ * @param {Browser} browser
+ * @param {string} address
+ * @param {number} seconds
+ * @param {string} query
  */
 async function measure(browser, address, seconds, query) {
   const page = await browser.newPage({ viewport: { width: 1280, height: 900 } });
+  /** @type {string[]} */
   const errors = [];
   page.on('pageerror', (e) => errors.push(e.message));
   await page.goto(`${address}?${query}`);
@@ -77,10 +89,15 @@ async function measure(browser, address, seconds, query) {
   return { ...figures, idleShare: idle.share };
 }
 
-/** Pictures of both themes, wide and narrow, in the midst of a search and on a small model. */
+/**
+ * Pictures of both themes, wide and narrow, in the midst of a search and on a small model.
+ * @param {Browser} browser
+ * @param {string} address
+ * @param {string} folder
+ */
 async function pictures(browser, address, folder) {
   mkdirSync(folder, { recursive: true });
-  for (const colorScheme of ['light', 'dark']) {
+  for (const colorScheme of /** @type {const} */ (['light', 'dark'])) {
     for (const width of [1280, 360]) {
       for (const [name, query] of [
         ['large', 'all'],
@@ -102,9 +119,12 @@ async function pictures(browser, address, folder) {
   }
 }
 
-/** Options: `--seconds N` of measuring (10 at least), `--screenshots FOLDER` saves pictures too. */
+/**
+ * Options: `--seconds N` of measuring (10 at least), `--screenshots FOLDER` saves pictures too.
+ * @param {string[]} options
+ */
 export default async function heatmaps(options) {
-  const seconds = Math.max(10, Number(option(options, 'seconds') ?? 15));
+  const seconds = Math.max(10, Number(optionOf(options, 'seconds') ?? 15));
   const outDir = join(tmpdir(), `guilomo-heatmaps-${process.pid}`);
   const built = {
     outDir,
@@ -112,6 +132,7 @@ export default async function heatmaps(options) {
     target: 'es2023',
     rolldownOptions: { input: join(root, 'scripts/prove/_heatmaps-page.html') },
   };
+  /** @type {import('vite').InlineConfig} */
   const shared = { root, configFile: false, logLevel: 'warn', base: './' };
   await build({
     ...shared,
@@ -125,14 +146,14 @@ export default async function heatmaps(options) {
     preview: { host: '127.0.0.1', port: 4279 },
   });
   const browser = await chromium.launch({ executablePath: ensureChromium(), args: chromiumFlags });
-  const address = `${server.resolvedUrls.local[0]}scripts/prove/_heatmaps-page.html`;
+  const address = `${server.resolvedUrls?.local[0]}scripts/prove/_heatmaps-page.html`;
   try {
-    const folder = option(options, 'screenshots');
+    const folder = optionOf(options, 'screenshots');
     if (folder) await pictures(browser, address, folder);
     // As in a search at an upper learning rate of 0.1; and as no search is: everything moves in
     // every step.
     const search = await measure(browser, address, seconds, 'rate=0.1');
-    const percent = (share) => `${(100 * share).toFixed(2)} %`;
+    const percent = (/** @type {number} */ share) => `${(100 * share).toFixed(2)} %`;
     say(
       `search: ${percent(search.share)} of the main thread (${percent(search.processorShare)} as processor time) at ${search.updatesPerSecond.toFixed(1)} updates a second`,
     );

@@ -7,7 +7,12 @@ import { unzipSync } from 'fflate';
 import { chromium } from 'playwright';
 import { build, preview } from 'vite';
 import { chromiumFlags, ensureChromium } from '../chromium.mjs';
-import { say } from '../setup.mjs';
+import { optionOf, say } from '../setup.mjs';
+
+/**
+ * @typedef {import('playwright').Page} Page
+ * @typedef {{ experts: Record<string, number>, ranks: Record<string, number> }} Allocation
+ */
 
 export const about =
   'the demo with its search in a headless Chromium: seconds to each stage, heatmaps that move, review, exact match, re-import';
@@ -15,10 +20,16 @@ export const about =
 const live = '[data-testid=live]';
 const limit = 25 * 60_000;
 
-/** Waits for a phase of the run, saying now and then where it is. */
+/**
+ * Waits for a phase of the run, saying now and then where it is.
+ * @param {Page} page
+ * @param {string} wanted
+ */
 async function waitForPhase(page, wanted) {
   for (let said = 0, end = Date.now() + limit; Date.now() < end; ) {
-    const { phase } = await page.locator(live).evaluate((e) => ({ ...e.dataset }));
+    const { phase } = await page
+      .locator(live)
+      .evaluate((/** @type {HTMLElement} */ e) => ({ ...e.dataset }));
     if (phase === wanted) return;
     if (phase === 'failed')
       throw new Error(`The run failed: ${await page.getByTestId('notice').allTextContents()}`);
@@ -31,7 +42,10 @@ async function waitForPhase(page, wanted) {
   throw new Error(`The run did not come to ${wanted} in time`);
 }
 
-/** Expert counts by cell, from the labels of the heatmap. */
+/**
+ * Expert counts by cell, from the labels of the heatmap.
+ * @param {Page} page
+ */
 async function counts(page) {
   const cells = page.getByRole('grid', { name: /^Experts/ }).getByRole('gridcell');
   const labels = await cells.evaluateAll((all) =>
@@ -39,24 +53,27 @@ async function counts(page) {
   );
   return labels
     .filter((label) => label.includes('expert'))
-    .map((label) => label.match(/(\d+) expert/)[1]);
+    .map((label) => label.match(/(\d+) expert/)?.[1]);
 }
 
+/** @param {Page} page */
 async function exact(page) {
   await page.getByRole('button', { name: 'Check held-out rows' }).click();
   await page.getByTestId('exact').waitFor({ timeout: 10 * 60_000 });
   const { exact: right, rows } = await page
     .locator('[data-testid=exact] [data-which=tuned]')
-    .evaluate((e) => ({ ...e.dataset }));
+    .evaluate((/** @type {HTMLElement} */ e) => ({ ...e.dataset }));
   return { right: Number(right), rows: Number(rows), share: Number(right) / Number(rows) };
 }
 
 /**
  * Whether the tensors of a zip have the shapes of its allocation/ files, and experts and ranks
  * those of `allocation`.
+ * @param {Record<string, Uint8Array>} files
+ * @param {Allocation} allocation
  */
 function shapesFit(files, allocation) {
-  const json = (name) => JSON.parse(new TextDecoder().decode(files[name]));
+  const json = (/** @type {string} */ name) => JSON.parse(new TextDecoder().decode(files[name]));
   const weights = files['adapter/adapter_model.safetensors'];
   const length = Number(new DataView(weights.buffer, weights.byteOffset).getBigUint64(0, true));
   const header = JSON.parse(new TextDecoder().decode(weights.subarray(8, 8 + length)));
@@ -79,6 +96,7 @@ function shapesFit(files, allocation) {
 /**
  * Options: `--screenshots FOLDER` saves pictures of the page during search, review and training,
  * and at the end.
+ * @param {string[]} options
  */
 export default async function searchBrowser(options) {
   const executablePath = ensureChromium();
@@ -90,46 +108,43 @@ export default async function searchBrowser(options) {
     preview: { host: '127.0.0.1', port: 4279 },
   });
   const browser = await chromium.launch({ executablePath, headless: true, args: chromiumFlags });
-  const pictures = options.indexOf('--screenshots') + 1;
+  const pictures = optionOf(options, 'screenshots');
   try {
     const page = await (
       await browser.newContext({ viewport: { width: 1280, height: 900 }, acceptDownloads: true })
     ).newPage();
+    /** @type {string[]} */
     const errors = [];
     page.on('pageerror', (error) => errors.push(error.message));
-    const picture = async (name) => {
-      if (pictures > 0)
-        await page.locator('#train').screenshot({ path: join(options[pictures], `${name}.png`) });
+    const picture = async (/** @type {string} */ name) => {
+      if (pictures)
+        await page.locator('#train').screenshot({ path: join(pictures, `${name}.png`) });
     };
-    const saved = async (name) => {
+    const saved = async (/** @type {string} */ name) => {
       const [file] = await Promise.all([
         page.waitForEvent('download'),
         page.getByRole('button', { name: `Save ${name}` }).click(),
       ]);
       return JSON.parse(readFileSync(await file.path(), 'utf8'));
     };
-    await page.goto(server.resolvedUrls.local[0]);
+    await page.goto(server.resolvedUrls?.local[0] ?? '');
     await page.getByTestId('device').waitFor({ timeout: 60_000 });
     const device = await page.getByTestId('device').locator('span').first().textContent();
 
     const started = Date.now();
     const seconds = () => Math.round((Date.now() - started) / 100) / 10;
     await page.getByRole('button', { name: 'Watch the allocation form' }).click();
-    await page.waitForFunction(
-      (e) => Number(document.querySelector(e)?.dataset.searchStep) >= 1,
-      live,
-      { timeout: 180_000 },
-    );
+    const reached = (/** @type {string} */ e) =>
+      Number(document.querySelector(e)?.getAttribute('data-search-step')) >= 1;
+    await page.waitForFunction(reached, live, { timeout: 180_000 });
     const toFirstStep = seconds();
     await page.waitForTimeout(1500); // labels follow the picture at some distance
     const early = await counts(page);
     await picture('search');
     let late = early;
-    for (
-      let phase = 'searching';
-      phase === 'searching';
-      phase = await page.locator(live).getAttribute('data-phase')
-    ) {
+    const isSearching = async () =>
+      (await page.locator(live).getAttribute('data-phase')) === 'searching';
+    for (let isOn = true; isOn; isOn = await isSearching()) {
       const now = await counts(page).catch(() => []);
       if (now.length === early.length) late = now;
       say(`searching: ${await page.getByTestId('run-bar').locator('p').textContent()}`);
@@ -151,7 +166,7 @@ export default async function searchBrowser(options) {
     await field.fill(String(wanted));
     await field.press('Enter');
     await page.getByRole('button', { name: 'Lock this linear' }).click();
-    const parameters = await page.getByTestId('review').getAttribute('data-parameters');
+    const parameters = (await page.getByTestId('review').getAttribute('data-parameters')) ?? '';
     await page.getByLabel('Parameter count', { exact: true }).fill(parameters);
     await page.getByRole('button', { name: 'Fit', exact: true }).click();
     const allocation = { experts: await saved('expert.json'), ranks: await saved('rank.json') };

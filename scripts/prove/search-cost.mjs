@@ -3,27 +3,25 @@
 import { spawnSync } from 'node:child_process';
 import { join } from 'node:path';
 import { cliEnvironment, ensureCli } from '../cli.mjs';
-import { root } from '../setup.mjs';
+import { lastLine, root } from '../setup.mjs';
 
 export const about =
   "a search step's cost in plain micro-steps, both estimators and orders [--repeats N]";
 
+/** @type {Record<string, number>} */
 const limits = { 'first-order': 2.3, 'second-order': 5.3 };
 
+/** @param {string[]} options */
 export default async function searchCost(options) {
   await ensureCli();
-  const settings = {
-    encoding: 'utf8',
-    env: cliEnvironment(),
-    stdio: ['ignore', 'pipe', 'inherit'],
-  };
   const { status, stdout } = spawnSync(
     process.execPath,
     [join(root, 'scripts/cli.mjs'), 'bench', '--search', '--json', ...options],
-    settings,
+    { encoding: 'utf8', env: cliEnvironment(), stdio: ['ignore', 'pipe', 'inherit'] },
   );
   if (status !== 0) return { passed: false, exitCode: status };
-  const result = JSON.parse(stdout.trim().split('\n').at(-1));
+  /** @type {{ steps: { step: string, ratio: number }[] }} */
+  const result = lastLine(stdout);
   const passed = result.steps.every((s) => s.ratio <= limits[s.step.split(', ')[1]]);
   return { ...result, limits, passed };
 }

@@ -9,11 +9,15 @@ import { cliEnvironment } from '../cli.mjs';
 import { fetchSmolLM2 } from '../fetch-smollm2.mjs';
 import { root, say } from '../setup.mjs';
 
+/** @typedef {import('./_smollm2-run.mjs').Task} Task */
+
 export const about =
   'the real SmolLM2: text, perplexity and training losses against PyTorch [--browser] [--init FILE: writes the start, no more]';
 
+/** @returns {Task} */
 function readTask() {
-  const read = (file) => readFileSync(join(root, 'src/testing/golden/smollm2', file), 'utf8');
+  const read = (/** @type {string} */ file) =>
+    readFileSync(join(root, 'src/testing/golden/smollm2', file), 'utf8');
   const golden = existsSync(join(root, 'src/testing/golden/smollm2/golden.json'))
     ? JSON.parse(read('golden.json'))
     : null;
@@ -22,6 +26,8 @@ function readTask() {
 
 /**
  * Runs _smollm2-node.mjs, built with the sources, with the task on its stdin. Returns its stdout.
+ * @param {Task} task
+ * @param {string[]} args
  */
 async function underNode(task, args) {
   const { build } = await import('vite');
@@ -57,7 +63,11 @@ async function underNode(task, args) {
   }
 }
 
-/** The same in a headless Chromium, which reads the file as one that a person chose. */
+/**
+ * The same in a headless Chromium, which reads the file as one that a person chose.
+ * @param {Task} task
+ * @param {string} gguf
+ */
 async function inChromium(task, gguf) {
   const { createServer } = await import('vite');
   const { chromium } = await import('playwright');
@@ -75,7 +85,7 @@ async function inChromium(task, gguf) {
     const page = await browser.newPage();
     page.on('pageerror', (error) => say(`page: ${error.message}`));
     page.on('console', (message) => say(message.text()));
-    await page.goto(`${server.resolvedUrls.local[0]}scripts/prove/_smollm2-page.html`);
+    await page.goto(`${server.resolvedUrls?.local[0]}scripts/prove/_smollm2-page.html`);
     await page.waitForFunction('globalThis.ready === true', undefined, { timeout: 300_000 });
     await page.setInputFiles('input', gguf);
     return await page.evaluate((t) => globalThis.figures(t), task);
@@ -85,6 +95,7 @@ async function inChromium(task, gguf) {
   }
 }
 
+/** @param {string[]} options */
 export default async function prove(options) {
   const gguf = await fetchSmolLM2();
   const task = readTask();

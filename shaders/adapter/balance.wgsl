@@ -1,6 +1,6 @@
 // Adds a micro-batch's Σ over sites of L_bal = n Σ_e f_e P_e (Switch form), n the open experts of
-// the site, into statistic 2, in a fixed order. One workgroup.
-// uses: grid, reduce
+// the site, into the statistics, in a fixed order. One workgroup.
+// uses: grid, reduce, statistics
 @group(0) @binding(0) var<storage, read> routing: array<f32>;
 @group(0) @binding(1) var<storage, read_write> statistics: array<f32>;
 struct Params { total: u32 }
@@ -13,5 +13,5 @@ fn main(@builtin(local_invocation_index) thread: u32) {
     sum += routing[2u * params.total + e] * routing[e] * routing[params.total + e];
   }
   sum = workgroup_sum(thread, sum);
-  if (thread == 0u) { statistics[2] += sum; }
+  if (thread == 0u) { statistics[BALANCE] += sum; }
 }

@@ -1,6 +1,6 @@
-// Adds a micro-batch's losses and its count of loss-carrying tokens into statistics 0 and 1, in a
-// fixed order; leaves the step's number as a sentinel in 5.
-// uses: grid, reduce
+// Adds a micro-batch's losses and its count of loss-carrying tokens into the statistics, in a fixed
+// order; leaves the step's number as a sentinel.
+// uses: grid, reduce, statistics
 @group(0) @binding(0) var<storage, read> losses: array<f32>;
 @group(0) @binding(1) var<storage, read> targets: array<u32>;
 @group(0) @binding(2) var<storage, read_write> statistics: array<f32>;
@@ -19,7 +19,7 @@ fn main(@builtin(local_invocation_index) thread: u32) {
   sum = workgroup_sum(thread, sum);
   count = workgroup_sum(thread, count);
   if (thread != 0u) { return; }
-  statistics[0] += sum;
-  statistics[1] += count;
-  statistics[5] = f32(step.number);
+  statistics[CROSS_ENTROPY] += sum;
+  statistics[TOKENS] += count;
+  statistics[SENTINEL] = f32(step.number);
 }

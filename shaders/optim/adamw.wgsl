@@ -1,7 +1,7 @@
 // AdamW (Loshchilov & Hutter 2019, alg. 2) as in PyTorch, on clipped gradients; zeroes the gradient
 // for the next accumulation. Changes nothing but the gradient once `halt` is raised. Four elements
 // a thread.
-// uses: grid
+// uses: grid, statistics
 @group(0) @binding(0) var<storage, read> statistics: array<f32>;
 @group(0) @binding(1) var<storage, read_write> value: array<vec4<f32>>;
 @group(0) @binding(2) var<storage, read_write> grad: array<vec4<f32>>;
@@ -23,7 +23,7 @@ struct Params {
 fn main(grid: Grid) {
   let i = flat_index(grid);
   if (i >= params.quads) { return; }
-  let g = grad[i] * statistics[4];
+  let g = grad[i] * statistics[CLIP];
   grad[i] = vec4<f32>();
   if (halt[0] != 0u) { return; }
   let m1 = params.beta1 * m[i] + params.one_minus_beta1 * g;

@@ -1,7 +1,7 @@
 // out += factor · x. `rule` says what else the factor holds: 0 nothing, 1 ξ = step.learning_rate, 2
-// ε = 0.01 / ‖v‖ (0.01 where v = 0), 3 ξ / (2ε), with ‖v‖ in statistic 3: the bilevel step of
+// ε = 0.01 / ‖v‖ (0.01 where v = 0), 3 ξ / (2ε), ‖v‖ being the noted norm: the bilevel step of
 // method §3 without a readback. Four elements a thread.
-// uses: grid
+// uses: grid, statistics
 @group(0) @binding(0) var<storage, read> x: array<vec4<f32>>;
 @group(0) @binding(1) var<storage, read> statistics: array<f32>;
 @group(0) @binding(2) var<storage, read_write> out: array<vec4<f32>>;
@@ -13,7 +13,7 @@ struct Params { quads: u32, rule: u32, factor: f32 }
 fn main(grid: Grid) {
   let i = flat_index(grid);
   if (i >= params.quads) { return; }
-  let norm = statistics[3];
+  let norm = statistics[GRAD_NORM];
   let epsilon = select(0.01 / norm, 0.01, norm == 0.0);
   var factor = params.factor;
   if (params.rule == 1u) { factor *= step.learning_rate; }

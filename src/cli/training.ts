@@ -1,4 +1,5 @@
 // A run as commands do it: progress on stderr, files in the run's folder, Ctrl-C.
+
 import { siteCost } from '../adapters/methods/methods.ts';
 import { type Allocation, parameterCount, siteDims } from '../allocation/allocation.ts';
 import { allocationFiles, gsvLine, SEARCH_FILES, searchStateFile } from '../files/search-files.ts';
@@ -11,6 +12,7 @@ import { namedVectors } from '../train/search/layout.ts';
 import type { SearchStage } from '../train/search/stage.ts';
 import { searchSites } from '../train/search/values.ts';
 import type { TrainingStage } from '../train/training.ts';
+import { taskInWords } from '../util/task.ts';
 import type { Context } from './command.ts';
 import type { RunFolder } from './outputs.ts';
 import { duration } from './progress.ts';
@@ -86,7 +88,7 @@ class RunLog {
         if (event.phase === 'compiling') this.started = performance.now();
         break;
       case 'progress':
-        progress.update(event.task, event.done, event.total);
+        progress.update(taskInWords[event.task], event.done, event.total);
         break;
       case 'search-began':
         this.kept = 'the allocation found so far';

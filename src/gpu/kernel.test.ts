@@ -1,6 +1,6 @@
 // A kernel's interface as read from its WGSL, and the packing of its constants.
 import { expect, test } from 'vitest';
-import { defineKernel, kernelKey, packParams, packStep } from './kernel.ts';
+import { constantsOf, defineKernel, kernelKey, packParams, packStep } from './kernel.ts';
 
 const code = `@group(0) @binding(0) var<storage, read> x: array<f32>;
 @group(0) @binding(1) var<storage, read_write> y: array<f32>;
@@ -29,6 +29,16 @@ test('params are packed by type; a missing, unknown or NaN one is refused', () =
   expect(() => packParams(k, { n: 1, shift: 0 })).toThrow('scale');
   expect(() => packParams(k, { n: 1, shift: 0, scale: 1, other: 2 })).toThrow('other');
   expect(() => packParams(k, { n: 1, shift: 0, scale: Number.NaN })).toThrow('scale');
+});
+
+test("a module's constants are read from its text; other names are refused", () => {
+  const names = ['crossEntropy', 'tokens', 'balance', 'gradNorm', 'clip', 'sentinel', 'size'];
+  const { size, ...places } = constantsOf('statistics', names);
+  expect([places.gradNorm, size]).toEqual([3, 16]);
+  expect(new Set(Object.values(places)).size).toBe(names.length - 1);
+  expect(Math.max(...Object.values(places))).toBeLessThan(size);
+  expect(() => constantsOf('statistics', names.slice(1))).toThrow('declares crossEntropy');
+  expect(() => constantsOf('statistics', [...names.slice(1), 'x'])).toThrow('declares');
 });
 
 test('the step uniform is packed as step.wgsl says; an unknown scalar is refused', () => {

@@ -123,6 +123,28 @@ function pack(what: string, fields: readonly Param[], values: Record<string, num
 export const packParams = (kernel: Kernel, values: Record<string, number>): ArrayBuffer =>
   pack(kernel.name, kernel.params, values);
 
+/**
+ * The constants that a module of shaders/lib declares (`const GRAD_NORM = 3u;`), by their names here
+ * (`gradNorm`).
+ * @throws if the names are not exactly the module's
+ */
+export function constantsOf<K extends string>(
+  module: string,
+  names: readonly K[],
+): Readonly<Record<K, number>> {
+  const found = new Map(
+    [...joined('', [module]).matchAll(/^const (\w+) = (\d+)u;/gm)].map(([, name, value]) => [
+      name.toLowerCase().replace(/_(\w)/g, (_, letter: string) => letter.toUpperCase()),
+      Number(value),
+    ]),
+  );
+  invariant(
+    found.size === names.length && names.every((name) => found.has(name)),
+    `${module}.wgsl declares ${[...found.keys()].join(', ')}, not ${names.join(', ')}`,
+  );
+  return Object.fromEntries(found) as Record<K, number>;
+}
+
 const stepFields = fieldsOf(joined('', ['step']), 'Step');
 
 /** Packs the step uniform (shaders/lib/step.wgsl); scalars left out are 0. */

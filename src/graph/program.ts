@@ -67,13 +67,12 @@ export class Memory {
    * where they are big enough. Each counts as what its largest tensor is.
    */
   slotsFor({ slotBytes, largest }: Plan): GPUBuffer[] {
-    return fitSlots(this.slots, slotBytes, (bytes, slot) => this.slot(bytes, largest[slot].name));
+    return fitSlots(this.slots, slotBytes, (bytes, slot) => this.slot(bytes, largest[slot]));
   }
 
-  /** A buffer for activations. */
-  slot(bytes: number, name: string): GPUBuffer {
-    const category = name.startsWith('logits') ? 'logits' : 'activations';
-    return this.allocator.create(category, name, bytes);
+  /** A buffer for activations, the largest of which is this one. */
+  slot(bytes: number, { name, category }: Tensor): GPUBuffer {
+    return this.allocator.create(category ?? 'activations', name, bytes);
   }
 
   /** Frees everything that it owns. */
@@ -106,7 +105,7 @@ export function place({ commands }: Recorder, memory: Memory, share = true): Pla
   const planned = plan(commands, share);
   const slots = share
     ? memory.slotsFor(planned)
-    : planned.slotBytes.map((bytes, i) => memory.slot(bytes, planned.largest[i].name));
+    : planned.slotBytes.map((bytes, i) => memory.slot(bytes, planned.largest[i]));
   const { tables, params, offsets } = ownData(commands);
   const constants = new Map<Tensor, GPUBuffer>();
   for (const t of tables) {

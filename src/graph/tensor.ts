@@ -28,6 +28,8 @@ export interface Tensor {
    * `weight` is a shard.
    */
   readonly offset: number;
+  /** What its memory counts as, if not as activations. */
+  readonly category?: 'logits';
   /** Of a `param`: the view of its store that holds its gradient. */
   readonly gradient?: Tensor;
   /** The table's values, for `constant`; where a `state` starts, if not at zero. */

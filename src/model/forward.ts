@@ -79,7 +79,7 @@ export async function forwardLogits(
     tables: ropeConstants(ropeTables(config, time), config.headDim),
     adapter: layout && adapterOf(layout, { state: routing, lengths, time }),
   });
-  const logits = tensor('logits', [tokens, config.vocab]);
+  const logits = tensor('logits', [tokens, config.vocab], { category: 'logits' });
   decoderLogits(rec, x, model, logits);
   try {
     const program = await Program.compile(rec, memory);

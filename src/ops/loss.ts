@@ -1,7 +1,7 @@
 // The language-model head with masked cross-entropy, in chunks of rows, so that N × V logits never
 // exist.
 import sumCode from '../../shaders/loss/sum_losses.wgsl?raw';
-import { defineKernel } from '../gpu/kernel.ts';
+import { constantsOf, defineKernel } from '../gpu/kernel.ts';
 import { run } from '../graph/family.ts';
 import type { Recorder } from '../graph/recorder.ts';
 import { sizeOf, type Tensor, tensor } from '../graph/tensor.ts';
@@ -10,19 +10,16 @@ import { rowReductions } from './rows/rows.ts';
 
 const sumKernel = defineKernel('sum_losses', sumCode);
 
-/**
- * Floats of the statistics state: Σ cross-entropy, loss tokens, Σ balance, gradient norm, clip
- * factor, sentinel.
- */
-export const STATISTICS = {
-  crossEntropy: 0,
-  tokens: 1,
-  balance: 2,
-  gradNorm: 3,
-  clip: 4,
-  sentinel: 5,
-  size: 16,
-} as const;
+/** Floats of the statistics state, as shaders/lib/statistics.wgsl places them. */
+export const STATISTICS = constantsOf('statistics', [
+  'crossEntropy',
+  'tokens',
+  'balance',
+  'gradNorm',
+  'clip',
+  'sentinel',
+  'size',
+]);
 
 /** A target that carries no loss. */
 export const NO_TARGET = 0xffffffff;
@@ -51,7 +48,7 @@ export function headCrossEntropy(
   const gradient = rec.training && x.requiresGrad ? rec.gradTarget(x).grad : null;
   for (let first = 0; first < count; first += chunk) {
     const rows = Math.min(chunk, count - first);
-    const logits = tensor(`logits ${first}`, [rows, vocab]);
+    const logits = tensor(`logits ${first}`, [rows, vocab], { category: 'logits' });
     headLogits(rec, { tensor: x, start: first * width, stride: width }, rows, head, logits);
     run(rec, rowReductions, {
       kernel: 'cross_entropy',

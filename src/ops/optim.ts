@@ -36,7 +36,7 @@ export interface Flat {
 /**
  * One update: norm over all gradients, g·min(1, c/(‖g‖ + 1e-6)), AdamW with decoupled decay,
  * gradients zeroed (method §1). Learning rate, decay, clip and bias corrections come from the step
- * uniform; norm and factor go to statistics 3 and 4.
+ * uniform; norm and factor go to the statistics.
  */
 export function adamw(
   rec: Recorder,
@@ -70,7 +70,7 @@ function quadsOf(t: Tensor): number {
   return n / 4;
 }
 
-/** ‖x‖₂ to statistic 3 and the clip factor to statistic 4; raises `halt` where it is not finite. */
+/** ‖x‖₂ and the clip factor to the statistics; raises `halt` where the norm is not finite. */
 export function globalNorm(rec: Recorder, x: Tensor, statistics: Tensor, halt: Tensor): void {
   const partials = tensor('norm partials', [128]);
   rec.launch({
@@ -85,7 +85,7 @@ export function globalNorm(rec: Recorder, x: Tensor, statistics: Tensor, halt: T
 
 /**
  * What multiplies an axpy's factor (method §3): nothing, ξ (the step's learning rate), ε =
- * 0.01/‖v‖, or ξ/(2ε), with ‖v‖ in statistic 3.
+ * 0.01/‖v‖, or ξ/(2ε), ‖v‖ being the norm in the statistics.
  */
 export type AxpyRule = 'plain' | 'xi' | 'epsilon' | 'difference';
 

@@ -16,7 +16,8 @@ import type {
   ReadingProgress,
   Which,
 } from '../worker/protocol/api.ts';
-import { type Client, callback, failureOf } from '../worker/protocol/client.ts';
+import { type Client, callback } from '../worker/protocol/client.ts';
+import { failureOf } from '../worker/protocol/failure.ts';
 import { type Form, searching } from './fields.ts';
 import { type FileUses, heldOut, usesByName, weightsOf } from './files.ts';
 import { configOf, dataOptionsOf, fieldsOfData, formOf, formProblems, withPreset } from './form.ts';
@@ -312,7 +313,6 @@ export function createActions(app: AppStore, client: Client) {
     },
 
     dismiss: (id: number) => dispatch({ type: 'dismiss', id }),
-    fail: (code: string, message: string) => dispatch({ type: 'failure', code, message }),
   };
 }
 

@@ -13,6 +13,7 @@ import type {
   Which,
   WorkerEvent,
 } from '../worker/protocol/api.ts';
+import type { Failure } from '../worker/protocol/failure.ts';
 import type { Form } from './fields.ts';
 import type { FileUses } from './files.ts';
 import type { LibraryEvent } from './library.ts';
@@ -56,3 +57,6 @@ export type UiEvent =
   | { type: 'dismiss'; id: number };
 
 export type AppEvent = WorkerEvent | UiEvent | ReviewEvent | LibraryEvent;
+
+/** An event as the state takes it: a failure with the id of its notice. */
+export type Action = Exclude<AppEvent, Failure> | (Failure & { id: number });

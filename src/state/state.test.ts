@@ -1,8 +1,12 @@
 // The page's state: what events make of it.
+
 import { describe, expect, test } from 'vitest';
 import { uniformAllocation } from '../allocation/allocation.ts';
 import { defaultRunConfig, parseRunConfig, searches } from '../settings/run-config.ts';
+import type { FailureCode } from '../util/error.ts';
+import type { Task } from '../util/task.ts';
 import type {
+  AdapterReport,
   DatasetReport,
   ModelReport,
   RunReport,
@@ -10,9 +14,9 @@ import type {
   StepSeries,
   UpperSeries,
 } from '../worker/protocol/api.ts';
-import type { AppEvent } from './events.ts';
+import type { Action } from './events.ts';
 import { hasAdapter, isGoing, isOpen } from './run.ts';
-import { hasTuned, initialState, reduce, type State } from './state.ts';
+import { hasTuned, initialState, reduce, type State, titleOf } from './state.ts';
 import { createAppStore } from './store.ts';
 
 const model: ModelReport = {
@@ -48,7 +52,7 @@ const dataset: DatasetReport = {
   formats: { 'prompt–completion': 9 },
   examples: 9,
   badRows: 1,
-  bad: [{ file: 'rows.jsonl', line: 3, reason: 'not valid JSON', raw: '{' }],
+  bad: [{ file: 'rows.jsonl', line: 3, kind: 'not-json', reason: 'not valid JSON', raw: '{' }],
   truncated: 0,
   tokens: 90,
   trainedTokens: 30,
@@ -80,8 +84,8 @@ const series = (...steps: number[]): StepSeries => {
     seconds: column((s) => s / 2),
   };
 };
-const following = (...events: AppEvent[]): State => events.reduce(reduce, initialState());
-const trained: AppEvent[] = [
+const following = (...events: Action[]): State => events.reduce(reduce, initialState());
+const trained: Action[] = [
   { type: 'model-ready', report: model, demo: false },
   { type: 'data-ready', report: dataset, demo: false, files: {} },
   { type: 'run-asked', stage: 'train' },
@@ -121,35 +125,35 @@ describe('model and data', () => {
     expect(state.data.report).toBe(dataset);
   });
 
-  const at = (task: string, done: number): AppEvent => ({
+  const at = (task: Task, done: number): Action => ({
     type: 'progress',
     task,
     done,
     total: 4,
-    unit: '',
+    unit: 'rows',
   });
 
   test('the stages of loading stand in order, each with its latest progress; each beginning is said once', () => {
     const begun = following(
       { type: 'model-loading' },
-      at('Reading', 0),
-      at('Reading', 2),
-      at('Uploading', 0),
+      at('reading', 0),
+      at('reading', 2),
+      at('uploading', 0),
     );
     expect(begun.loading.map((p) => [p.task, p.done])).toEqual([
-      ['Reading', 2],
-      ['Uploading', 0],
+      ['reading', 2],
+      ['uploading', 0],
     ]);
-    expect(begun.announcement).toBe('Loading: Uploading.');
-    const said = reduce({ ...begun, announcement: '' }, at('Uploading', 3));
+    expect(begun.announcement).toBe('Uploading the weights.');
+    const said = reduce({ ...begun, announcement: '' }, at('uploading', 3));
     expect([said.announcement, said.loading[1].done, said.progress]).toEqual(['', 3, null]);
     expect(reduce(said, { type: 'model-loading' }).loading).toEqual([]);
-    const after = following(trained[0], at('Answering', 1));
-    expect([after.loading, after.progress?.task]).toEqual([[], 'Answering']);
+    const after = following(trained[0], at('answering', 1));
+    expect([after.loading, after.progress?.task]).toEqual([[], 'answering']);
   });
 
   test('a cancelled loading leaves the model before in place, says so, and is no problem', () => {
-    const none = following({ type: 'model-loading' }, at('Reading', 0), {
+    const none = following({ type: 'model-loading' }, at('reading', 0), {
       type: 'model-cancelled',
     });
     expect([none.model.status, none.announcement, none.notices]).toEqual([
@@ -276,7 +280,7 @@ const upper = (...steps: number[]): UpperSeries => ({
   share: new Float64Array(steps.length),
   values: new Float32Array(steps.length * 2 * (2 + 2 * 3)),
 });
-const searched: AppEvent[] = [
+const searched: Action[] = [
   ...trained.slice(0, 2),
   { type: 'run-asked', stage: 'search' },
   { type: 'search-began', report: search },
@@ -284,7 +288,7 @@ const searched: AppEvent[] = [
   { type: 'upper', series: upper(0, 1, 2), total: 20 },
   { type: 'steps', stage: 'search', series: series(1), total: 10 },
 ];
-const review = (change = {}): AppEvent[] => [
+const review = (change = {}): Action[] => [
   ...searched,
   { type: 'review', report: { found, step: 20, complete: true, problem: null, ...change } },
   { type: 'phase', phase: 'review' },
@@ -342,14 +346,15 @@ describe('a run with a search', () => {
   });
 });
 
+const report: AdapterReport = {
+  name: 'a.zip',
+  method: 'lora-moe',
+  parameters: 5,
+  base: 'tiny',
+  validation: 0.1,
+};
+
 describe('an opened adapter', () => {
-  const report = {
-    name: 'a.zip',
-    method: 'lora-moe',
-    parameters: 5,
-    base: 'tiny',
-    validation: 0.1,
-  } as const;
   test('takes the place of a run, and a run or a model takes its place', () => {
     const opened = following(
       ...trained,
@@ -387,18 +392,44 @@ describe('answers', () => {
 });
 
 describe('notices', () => {
-  const failure = (message: string): AppEvent => ({ type: 'failure', code: 'bad-data', message });
-  test('of a failed attempt go when a later one succeeds; others stay', () => {
-    const both = following(failure('a'), { type: 'failure', code: 'internal', message: 'x' });
-    expect(
-      reduce(both, { type: 'data-ready', report: dataset, demo: false, files: {} }).notices.map(
-        (n) => n.message,
-      ),
-    ).toEqual(['x']);
-    const refused = following({ type: 'failure', code: 'bad-model', message: 'm' });
-    expect(reduce(refused, { type: 'model-ready', report: model, demo: false }).notices).toEqual(
-      [],
-    );
+  let id = 0;
+  const failure = (message: string, code: FailureCode = 'bad-data'): Action => ({
+    type: 'failure',
+    id: ++id,
+    code,
+    message,
+  });
+  test('of a failed attempt go when a later one succeeds, whatever they say; others stay', () => {
+    const codesAfter = (event: Action) =>
+      reduce(
+        following(
+          failure('x', 'bad-data'),
+          failure('x', 'bad-adapter'),
+          failure('x', 'bad-model'),
+          failure('x', 'internal'),
+        ),
+        event,
+      ).notices.map(({ code }) => code);
+    expect(codesAfter({ type: 'data-ready', report: dataset, demo: false, files: {} })).toEqual([
+      'bad-adapter',
+      'bad-model',
+      'internal',
+    ]);
+    expect(codesAfter({ type: 'adapter-ready', report })).toEqual([
+      'bad-data',
+      'bad-model',
+      'internal',
+    ]);
+    expect(codesAfter({ type: 'model-ready', report: model, demo: false })).toEqual([]);
+  });
+  test('get an id each from the store; the reducer is pure', () => {
+    const app = createAppStore();
+    app.dispatch({ type: 'failure', code: 'hub', message: 'a' });
+    app.dispatch({ type: 'failure', code: 'hub', message: 'b' });
+    const [first, second] = app.getState().notices;
+    expect(first.id).not.toBe(second.id);
+    const event = failure('a');
+    expect(reduce(initialState(), event)).toEqual(reduce(initialState(), event));
   });
   test('have a title by code, are shown once, at most four, and can be dismissed', () => {
     const state = following(
@@ -410,12 +441,10 @@ describe('notices', () => {
       failure('e'),
     );
     expect(state.notices.map((n) => n.message)).toEqual(['b', 'c', 'd', 'e']);
-    expect(state.notices[0].title).toBe('This data cannot be used');
+    expect(titleOf(state.notices[0])).toBe('This data cannot be used');
     const left = reduce(state, { type: 'dismiss', id: state.notices[1].id });
     expect(left.notices.map((n) => n.message)).toEqual(['b', 'd', 'e']);
-    expect(following({ type: 'failure', code: 'internal', message: 'x' }).notices[0].title).toBe(
-      'Something went wrong',
-    );
+    expect(titleOf(following(failure('x', 'internal')).notices[0])).toBe('Something went wrong');
   });
 });
 

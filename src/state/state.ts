@@ -1,5 +1,8 @@
 // The page's state and the pure function that events change it with. Metric series live in
 // series.ts.
+
+import type { FailureCode } from '../util/error.ts';
+import { taskInWords } from '../util/task.ts';
 import type {
   AdapterReport,
   BillReport,
@@ -12,7 +15,7 @@ import type {
   Which,
   WorkerEvent,
 } from '../worker/protocol/api.ts';
-import type { AppEvent, DeviceState } from './events.ts';
+import type { Action, DeviceState } from './events.ts';
 import type { Form } from './fields.ts';
 import { defaultForm } from './form.ts';
 import { type LibraryState, noLibrary, reduceLibrary } from './library.ts';
@@ -22,7 +25,7 @@ import { hasAdapter, idleRun, type RunState, reduceRun, sayPhase } from './run.t
 /** Something that went wrong, shown until dismissed. */
 export interface Notice {
   id: number;
-  title: string;
+  code: FailureCode;
   message: string;
 }
 
@@ -116,7 +119,7 @@ const fresh = {
   progress: null,
 };
 
-const titles: Record<string, string> = {
+const titles: Record<FailureCode, string> = {
   'bad-file': 'This file cannot be read',
   'bad-config': 'A setting does not fit',
   'bad-model': 'This model cannot be used',
@@ -128,12 +131,17 @@ const titles: Record<string, string> = {
   hub: 'This model cannot be fetched',
   'too-large': 'There is not enough room',
   'no-webgpu': 'WebGPU is not available',
+  internal: 'Something went wrong',
 };
 
-let lastNotice = 0;
+/** A notice in a few words. */
+export const titleOf = ({ code }: Notice): string => titles[code];
 
-/** The next state. Pure but for the numbers of notices. */
-export function reduce(before: State, event: AppEvent): State {
+const without = (notices: readonly Notice[], code: FailureCode): Notice[] =>
+  notices.filter((n) => n.code !== code);
+
+/** The next state. Pure. */
+export function reduce(before: State, event: Action): State {
   const run = reduceRun(before.run, event);
   const library = reduceLibrary(before.library, event);
   const state =
@@ -182,7 +190,7 @@ export function reduce(before: State, event: AppEvent): State {
         form: { ...state.form, files: event.files },
         bill: null,
         heldOut: noHeldOut,
-        notices: state.notices.filter((n) => n.title !== titles['bad-data']),
+        notices: without(state.notices, 'bad-data'),
         announcement: `${event.report.examples} of ${event.report.rows} rows can be used.`,
       };
     case 'data-columns':
@@ -204,7 +212,7 @@ export function reduce(before: State, event: AppEvent): State {
         ...state,
         ...fresh,
         adapter: event.report,
-        notices: state.notices.filter((n) => n.title !== titles['bad-adapter']),
+        notices: without(state.notices, 'bad-adapter'),
         announcement: `The adapter ${event.report.name} is ready.`,
       };
     case 'training-began':
@@ -237,7 +245,7 @@ export function reduce(before: State, event: AppEvent): State {
       if (state.model.status !== 'loading') return { ...state, progress: event };
       const begun = state.loading.filter(({ task }) => task !== event.task);
       const announcement =
-        begun.length === state.loading.length ? `Loading: ${event.task}.` : state.announcement;
+        begun.length === state.loading.length ? `${taskInWords[event.task]}.` : state.announcement;
       return { ...state, loading: [...begun, event], announcement };
     }
     case 'asked':
@@ -282,13 +290,9 @@ export function reduce(before: State, event: AppEvent): State {
     case 'export-failed':
       return { ...state, exported: noExport };
     case 'failure': {
-      const notice = {
-        id: ++lastNotice,
-        title: titles[event.code] ?? 'Something went wrong',
-        message: event.message,
-      };
-      const others = state.notices.filter((n) => n.message !== notice.message);
-      return { ...state, notices: [...others, notice].slice(-4) };
+      const { id, code, message } = event;
+      const others = state.notices.filter((n) => n.code !== code || n.message !== message);
+      return { ...state, notices: [...others, { id, code, message }].slice(-4) };
     }
     case 'dismiss':
       return { ...state, notices: state.notices.filter((n) => n.id !== event.id) };

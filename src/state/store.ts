@@ -1,6 +1,6 @@
 // The store: state without React, changed by dispatched events only.
 import { createStore, type StoreApi } from 'zustand/vanilla';
-import type { AppEvent } from './events.ts';
+import type { Action, AppEvent } from './events.ts';
 import { RecentRouting } from './recent-routing.ts';
 import { SearchHistory } from './search-history.ts';
 import { Series } from './series.ts';
@@ -27,6 +27,7 @@ export function createAppStore(start: State = initialState()): AppStore {
   const series = new Series();
   let history: SearchHistory | null = null;
   let routing: RecentRouting | null = null;
+  let lastNotice = 0;
 
   /** Series first: components that render for the new state find them complete. */
   function record(event: AppEvent): void {
@@ -66,7 +67,8 @@ export function createAppStore(start: State = initialState()): AppStore {
     },
     dispatch(event) {
       record(event);
-      store.setState((state) => reduce(state, event), true);
+      const action: Action = event.type === 'failure' ? { ...event, id: ++lastNotice } : event;
+      store.setState((state) => reduce(state, action), true);
     },
   };
 }

@@ -1,5 +1,6 @@
 // What a model with or without an adapter makes of a dataset: loss, perplexity, exact match of
 // greedy answers, and likelihood of choices.
+
 import type { AdapterLayout } from '../adapters/layout.ts';
 import type { Example } from '../data/dataset/example.ts';
 import type { Tokenizer } from '../data/text/tokenizer.ts';
@@ -9,6 +10,7 @@ import { generate } from '../model/generate.ts';
 import type { LoadedModel } from '../model/load.ts';
 import { STATISTICS } from '../ops/loss.ts';
 import { InputError, invariant } from '../util/error.ts';
+import type { Task } from '../util/task.ts';
 import { microBatch as layOut, lossTokens, type Row } from './batch.ts';
 import { shapeOf } from './run-rows.ts';
 import { Runtime, recordTraining } from './runtime.ts';
@@ -52,7 +54,7 @@ export interface ChoiceScores {
 /** Options of an evaluation. */
 export interface EvaluateOptions {
   microBatch?: number;
-  onProgress?: (task: string, done: number, total: number) => void;
+  onProgress?: (task: Task, done: number, total: number) => void;
 }
 
 /** The answer in text, up to its end-of-turn token. */
@@ -243,14 +245,14 @@ export async function evaluateExamples(
   const microBatch = options.microBatch ?? 16;
   const runtime = await evaluator(model, layout, examples, microBatch);
   const loss = await meanLoss(runtime, examples, (done, of) =>
-    options.onProgress?.('Evaluating', done, of),
+    options.onProgress?.('evaluating', done, of),
   ).finally(() => runtime.destroy());
   const matches = await exactMatches(model, layout, examples, tokenizer, (done, of) =>
-    options.onProgress?.('Answering', done, of),
+    options.onProgress?.('answering', done, of),
   );
   const correct = matches.filter((m) => m.correct).length;
   const choices = await choiceAccuracy(model, layout, examples, microBatch, (done, of) =>
-    options.onProgress?.('Weighing choices', done, of),
+    options.onProgress?.('choices', done, of),
   );
   return {
     loss,

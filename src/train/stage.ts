@@ -53,7 +53,7 @@ export interface UpperMetrics {
 export type StageEvent =
   | { type: 'phase'; phase: 'compiling' | 'searching' | 'training' | 'evaluating' | 'paused' }
   /** Kernels compiled, or validation rows done. */
-  | { type: 'progress'; task: 'Compiling kernels' | 'Validating'; done: number; total: number }
+  | { type: 'progress'; task: 'compiling' | 'validating'; done: number; total: number }
   | { type: 'step'; metrics: UpdateMetrics; total: number }
   /** An upper step, of `total`, and all GSVs after it, site by site; null: the start. */
   | {

@@ -279,7 +279,7 @@ test('a validation waits when paused and changes nothing by it; a stop ends it, 
     const phases: string[] = [];
     const emit = (event: StageEvent) => {
       if (event.type === 'phase') phases.push(event.phase);
-      if (event.type !== 'progress' || event.task !== 'Validating') return;
+      if (event.type !== 'progress' || event.task !== 'validating') return;
       seen.push(event.done);
       act(control, event.done);
     };

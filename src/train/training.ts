@@ -102,7 +102,7 @@ export class TrainingStage extends Stage {
       const runtime = await new Runtime(model, recording).compile((done, total) =>
         emit?.({
           type: 'progress',
-          task: 'Compiling kernels',
+          task: 'compiling',
           done,
           total,
         }),
@@ -198,7 +198,7 @@ export class TrainingStage extends Stage {
       const validation_loss = await meanLoss(this.runtime, validation, async (done, total) => {
         this.emit({
           type: 'progress',
-          task: 'Validating',
+          task: 'validating',
           done,
           total,
         });

@@ -60,7 +60,9 @@ const dataset: DatasetReport = {
   formats: { 'prompt–completion': 39 },
   examples: 39,
   badRows: 1,
-  bad: [{ file: 'rows.jsonl', line: 3, reason: 'not valid JSON', raw: '{"prompt"' }],
+  bad: [
+    { file: 'rows.jsonl', line: 3, kind: 'not-json', reason: 'not valid JSON', raw: '{"prompt"' },
+  ],
   truncated: 2,
   tokens: 400,
   trainedTokens: 100,
@@ -448,7 +450,7 @@ describe('training', () => {
     event({ type: 'phase', phase: 'evaluating' });
     event({
       type: 'progress',
-      task: 'Validating',
+      task: 'validating',
       done: 1040,
       total: 2500,
       unit: 'rows',

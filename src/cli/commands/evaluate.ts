@@ -1,6 +1,9 @@
 // evaluate: loss, perplexity, exact match of greedy answers and likelihood of choices on a dataset.
+
+import { leftOut } from '../../data/dataset/dataset.ts';
 import { defaultRunConfig } from '../../settings/run-config.ts';
 import { evaluateExamples } from '../../train/evaluate.ts';
+import { taskInWords } from '../../util/task.ts';
 import { command } from '../command.ts';
 import {
   checkAdapter,
@@ -18,7 +21,8 @@ export const evaluate = command({
   summary: 'loss, perplexity and exact match of a model, with an adapter or without',
   details: `Of run.json the settings under "data" and train.microBatch are used. Exact match: the greedy answer up to its end-of-turn
 token, trimmed, equals the completion, trimmed; for pre-tokenised rows the greedy ids equal the trained ones. Questions with choices: the
-choice of the highest log-likelihood after the question, summed over its tokens, and a token.`,
+choice of the highest log-likelihood after the question, summed over its tokens, and a token. --json also counts the rows that were left
+out, by kind: empty, not-json, too-long and others.`,
   options: {
     model: required(shared.model),
     adapter: shared.adapter,
@@ -41,15 +45,15 @@ choice of the highest log-likelihood after the question, summed over its tokens,
       tokenizer,
       {
         microBatch: (config.train || defaultRunConfig().train).microBatch,
-        onProgress: (task, done, total) => progress.update(task, done, total),
+        onProgress: (task, done, total) => progress.update(taskInWords[task], done, total),
       },
     );
     progress.clear();
     const { loss, perplexity, exactMatch, correct, answered, rows, choices } = result;
     if (o.json) {
-      io.out(
-        `${JSON.stringify({ loss, perplexity, exactMatch, correct, answered, rows, tokens: dataset.trainedTokens, ...(choices && { choices }) })}\n`,
-      );
+      const figures = { loss, perplexity, exactMatch, correct, answered, rows };
+      const data = { tokens: dataset.trainedTokens, leftOut: leftOut(dataset) };
+      io.out(`${JSON.stringify({ ...figures, ...data, ...(choices && { choices }) })}\n`);
       return 0;
     }
     const share =

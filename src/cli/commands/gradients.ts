@@ -1,5 +1,6 @@
 // gradients: loss and gradient of every adapter tensor on one micro-batch of all rows, as a
 // safetensors file to check against others.
+
 import { writeFileSync } from 'node:fs';
 import { openSafetensors } from '../../data/weights/safetensors.ts';
 import { storeTensors, tensorFile } from '../../files/adapter-files.ts';
@@ -11,6 +12,7 @@ import { shapeOf } from '../../train/run-rows.ts';
 import { Runtime } from '../../train/runtime.ts';
 import { searchGradients, searchLayout } from '../../train/search/setup.ts';
 import { InputError, invariant } from '../../util/error.ts';
+import { taskInWords } from '../../util/task.ts';
 import { command } from '../command.ts';
 import { fileSource } from '../files.ts';
 import {
@@ -53,7 +55,7 @@ one if odd) is b1, the rest b2, and ξ is search.learningRate.`,
       return { rows, loaded: await openModel(context, model, o.kernels) };
     };
     const onProgress = (done: number, total: number) =>
-      context.progress.update('Compiling kernels', done, total);
+      context.progress.update(taskInWords.compiling, done, total);
     const written = (loss: number) =>
       context.progress.note(`Written: ${o.out}, loss ${loss.toFixed(6)}`);
     if (searches(config)) {

@@ -121,9 +121,11 @@ class Table {
   }
 
   #value(fields: readonly string[], errors: readonly Papa.ParseError[]): Record<string, unknown> {
-    if (errors.length > 0) throw new BadRowError(`its quotes do not fit (${errors[0].message})`);
+    if (errors.length > 0)
+      throw new BadRowError('table', `its quotes do not fit (${errors[0].message})`);
     if (fields.length !== this.#header.length)
       throw new BadRowError(
+        'table',
         `it has ${fields.length} fields where the header has ${this.#header.length}`,
       );
     return Object.fromEntries(this.#header.map((h, i) => [h, fields[i]]));

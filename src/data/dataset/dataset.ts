@@ -1,15 +1,24 @@
-// What reading dataset files comes to, and how it is asked for. Types only.
+// What reading dataset files comes to, and how it is asked for.
 
 import type { Tokenizer } from '../text/tokenizer.ts';
-import type { Example, Turns } from './example.ts';
+import type { BadRowKind, Example, Turns } from './example.ts';
 import type { Columns, RowFormat } from './roles.ts';
 
 /** A row that was left out. `raw` is its beginning, as it stands in the file. */
 export interface BadRow {
   file: string;
   line: number;
+  kind: BadRowKind;
+  /** For people; nothing reads it. */
   reason: string;
   raw: string;
+}
+
+/** How many rows were left out for a reason of which kind. */
+export function leftOut({ bad }: Pick<Dataset, 'bad'>): Partial<Record<BadRowKind, number>> {
+  const counts: Partial<Record<BadRowKind, number>> = {};
+  for (const { kind } of bad) counts[kind] = (counts[kind] ?? 0) + 1;
+  return counts;
 }
 
 /** A row on its way from the file to tokens. */

@@ -54,8 +54,35 @@ export interface Rendered {
   choices?: { options: Rendered[]; correct: number };
 }
 
-/** A reason why a row cannot be used; shown to people. */
-export class BadRowError extends Error {}
+/**
+ * Why a row cannot be used, for programs: `format` for a row of no known format, `field` for one
+ * that is missing or of the wrong type, `too-long` for an answer beyond maxLength.
+ */
+export type BadRowKind =
+  | 'not-json'
+  | 'table'
+  | 'format'
+  | 'field'
+  | 'empty'
+  | 'messages'
+  | 'choices'
+  | 'tokens'
+  | 'vocabulary'
+  | 'template'
+  | 'too-short'
+  | 'too-long'
+  | 'no-loss'
+  | 'other';
+
+/** Why a row cannot be used: a kind for programs, a reason for people. */
+export class BadRowError extends Error {
+  constructor(
+    readonly kind: BadRowKind,
+    reason: string,
+  ) {
+    super(reason);
+  }
+}
 
 const commonPrefix = (a: ArrayLike<unknown>, b: ArrayLike<unknown>): number => {
   let n = 0;
@@ -84,13 +111,14 @@ export function renderChat(
   const { template } = tokenizer;
   if (!template)
     throw new BadRowError(
+      'template',
       '"messages" need a chat template, and the model has none (or data.template is "none")',
     );
   const render = (count: number, prompt: boolean): string => {
     try {
       return template(messages.slice(0, count), prompt);
     } catch (e) {
-      throw new BadRowError(`the chat template refuses it: ${(e as Error).message}`);
+      throw new BadRowError('template', `the chat template refuses it: ${(e as Error).message}`);
     }
   };
   const whole = render(messages.length, false);
@@ -112,12 +140,16 @@ export function renderChat(
       start = commonPrefix(before, ids);
       const firstEnd = ids.findIndex((id, t) => t >= start && isEnd(id));
       if (firstEnd < 0)
-        throw new BadRowError(`message ${i + 1}: the chat template marks no end of this turn`);
+        throw new BadRowError(
+          'template',
+          `message ${i + 1}: the chat template marks no end of this turn`,
+        );
       end = firstEnd + 1;
     }
     const earlier = i === 0 ? 0 : commonPrefix(beforeText, render(i, false));
     if (commonPrefix(beforeText, isAsAlone ? upToText : whole) < earlier)
       throw new BadRowError(
+        'template',
         `message ${i + 1}: the chat template changes what comes before this turn`,
       );
     for (let t = start; t < end; t++) labels[t] = ids[t];
@@ -175,18 +207,21 @@ export function finish(
   const outside = rendered.ids.findIndex((id) => id >= vocab);
   if (outside >= 0)
     throw new BadRowError(
+      'vocabulary',
       `token id ${rendered.ids[outside]} at position ${outside} is outside the vocabulary (0 to ${vocab - 1})`,
     );
   const wrong = rendered.labels.findIndex((label) => label >= vocab);
   if (wrong >= 0)
     throw new BadRowError(
+      'vocabulary',
       `label ${rendered.labels[wrong]} at position ${wrong} is outside the vocabulary (0 to ${vocab - 1})`,
     );
   const labels = trainAll ? [IGNORE, ...rendered.ids.slice(1)] : rendered.labels;
   const first = labels.findIndex((label, t) => t >= 1 && label !== IGNORE);
-  if (first < 0) throw new BadRowError('no token carries loss');
+  if (first < 0) throw new BadRowError('no-loss', 'no token carries loss');
   if (first >= maxLength)
     throw new BadRowError(
+      'too-long',
       `its first trained token is number ${first + 1}, beyond data.maxLength ${maxLength}`,
     );
   const pack = (options: readonly Rendered[]) =>

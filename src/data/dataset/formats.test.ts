@@ -7,6 +7,7 @@ import { goldenText, textSource, tokenizerFolder } from '../../testing/text-fixt
 import { InputError } from '../../util/error.ts';
 import { loadTokenizer, type Tokenizer } from '../text/tokenizer.ts';
 import type { DatasetOptions } from './dataset.ts';
+import type { BadRowKind } from './example.ts';
 import { readDataset } from './formats.ts';
 
 const chatml = await loadTokenizer(tokenizerFolder(goldenText.templates.chatml.template));
@@ -153,6 +154,7 @@ describe('pre-tokenised rows', () => {
     expect(dataset.bad).toEqual([
       expect.objectContaining({
         line: 2,
+        kind: 'too-long',
         reason: 'its first trained token is number 5, beyond data.maxLength 4',
       }),
     ]);
@@ -161,54 +163,82 @@ describe('pre-tokenised rows', () => {
 
 describe('bad rows are left out and named', () => {
   const ok = { prompt: 'a', completion: 'b' };
-  const cases: [string, unknown, string][] = [
-    ['not JSON', '{"prompt": "a"', 'not valid JSON'],
-    ['a number', 3, 'the row is a number'],
-    ['null', null, 'the row is null'],
-    ['nothing known', { question: 'x' }, 'neither "prompt" and "completion", nor "messages"'],
-    ['no completion', { prompt: 'x' }, '"completion" is missing'],
-    ['completion a number', { prompt: 'x', completion: 4 }, '"completion" is a number, not text'],
-    ['empty completion', { prompt: 'x', completion: ' \n' }, '"completion" is empty'],
-    ['no labels', { input_ids: [1, 2] }, '"labels" is missing'],
+  const cases: [name: string, row: unknown, BadRowKind, reason: string][] = [
+    ['not JSON', '{"prompt": "a"', 'not-json', 'not valid JSON'],
+    ['a number', 3, 'format', 'the row is a number'],
+    ['null', null, 'format', 'the row is null'],
+    [
+      'nothing known',
+      { question: 'x' },
+      'format',
+      'neither "prompt" and "completion", nor "messages"',
+    ],
+    ['no completion', { prompt: 'x' }, 'field', '"completion" is missing'],
+    [
+      'completion a number',
+      { prompt: 'x', completion: 4 },
+      'field',
+      '"completion" is a number, not text',
+    ],
+    ['empty completion', { prompt: 'x', completion: ' \n' }, 'empty', '"completion" is empty'],
+    ['empty text', { text: ' ' }, 'empty', '"text" is empty'],
+    ['no labels', { input_ids: [1, 2] }, 'field', '"labels" is missing'],
     [
       'labels of another length',
       { input_ids: [1, 2], labels: [1] },
+      'tokens',
       '"labels" has 1 entries, "input_ids" 2',
     ],
     [
       'ids outside',
       { input_ids: [1, 342], labels: [1, 2] },
+      'vocabulary',
       'token id 342 at position 1 is outside the vocabulary (0 to 341)',
     ],
     [
       'labels outside',
       { input_ids: [1, 2], labels: [1, 342] },
+      'vocabulary',
       'label 342 at position 1 is outside the vocabulary',
     ],
-    ['negative id', { input_ids: [1, -1], labels: [1, 2] }, '"input_ids"[1] is -1'],
-    ['fractional id', { input_ids: [1, 1.5], labels: [1, 2] }, '"input_ids"[1] is 1.5'],
+    ['negative id', { input_ids: [1, -1], labels: [1, 2] }, 'tokens', '"input_ids"[1] is -1'],
+    ['fractional id', { input_ids: [1, 1.5], labels: [1, 2] }, 'tokens', '"input_ids"[1] is 1.5'],
     [
       'negative label',
       { input_ids: [1, 1], labels: [1, -1] },
+      'tokens',
       '"labels"[1] is -1, neither a token id nor -100',
     ],
-    ['nothing trained', { input_ids: [1, 1], labels: [1, -100] }, 'no token carries loss'],
-    ['no ids', { input_ids: [], labels: [] }, 'no token carries loss'],
-    ['messages not a list', { messages: 'hi' }, '"messages" is not a list'],
-    ['no message', { messages: [] }, '"messages" is not a list with messages'],
-    ['no role', { messages: [{ content: 'x' }] }, 'message 1: "role" is missing'],
+    [
+      'nothing trained',
+      { input_ids: [1, 1], labels: [1, -100] },
+      'no-loss',
+      'no token carries loss',
+    ],
+    ['no ids', { input_ids: [], labels: [] }, 'no-loss', 'no token carries loss'],
+    ['messages not a list', { messages: 'hi' }, 'messages', '"messages" is not a list'],
+    ['no message', { messages: [] }, 'messages', '"messages" is not a list with messages'],
+    ['no role', { messages: [{ content: 'x' }] }, 'messages', 'message 1: "role" is missing'],
     [
       'content parts',
       { messages: [{ role: 'user', content: [{ type: 'image' }] }] },
+      'messages',
       'message 1: "content" is a list; only text',
     ],
     [
       'nobody answers',
       { messages: [{ role: 'user', content: 'x' }] },
+      'messages',
       'no message has the role "assistant"',
     ],
+    [
+      'an empty choice',
+      { question: 'x', choices: ['a', ''], answer: 'A' },
+      'choices',
+      'choice 2 is empty',
+    ],
   ];
-  test.each(cases)('%s', async (_name, row, reason) => {
+  test.each(cases)('%s', async (_name, row, kind, reason) => {
     const raw = typeof row === 'string' ? row : JSON.stringify(row);
     const { bad, examples, rows } = await read(
       'd.jsonl',
@@ -218,6 +248,7 @@ describe('bad rows are left out and named', () => {
       {
         file: 'd.jsonl',
         line: 3,
+        kind,
         reason: expect.stringContaining(reason),
         raw: expect.stringContaining(raw),
       },
@@ -341,7 +372,7 @@ describe('CSV', () => {
   test('an open quote', async () => {
     const { bad, examples } = await read('a.csv', 'prompt,completion\na,b\n"c,d\ne,f\n');
     expect(examples.length).toBe(1);
-    expect(bad[0]).toMatchObject({ line: 3, reason: expect.stringContaining('quotes') });
+    expect(bad[0]).toMatchObject({ line: 3, kind: 'table' });
   });
 });
 

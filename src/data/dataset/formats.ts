@@ -187,7 +187,8 @@ class DatasetReader {
       if (!(e instanceof BadRowError) && !(e instanceof InputError && e.code === 'bad-data'))
         throw e;
       const raw = dataset.bad.length < rawKept ? ownCopy(row.raw.slice(0, 500)) : '';
-      dataset.bad.push({ file, line, reason: e.message, raw });
+      const kind = e instanceof BadRowError ? e.kind : 'other';
+      dataset.bad.push({ file, line, kind, reason: e.message, raw });
     }
   }
 
@@ -213,19 +214,14 @@ class DatasetReader {
     const documents = new DocumentEncoder(this.#tokenizer, this.options.data.maxLength);
     const before = this.dataset.rows;
     const count = () => ++this.dataset.rows - before;
-    try {
-      for await (const text of chunks) {
-        this.#addPieces(documents.push(text), name, count);
-        if (this.#isCounted && this.dataset.limited) return;
-        await this.#pause();
-      }
-      this.#addPieces(documents.end(), name, count);
-    } catch (e) {
-      if (e instanceof BadRowError) throw new InputError('bad-data', `${name}: ${e.message}.`);
-      throw e instanceof InputError && !e.message.startsWith(name)
-        ? new InputError(e.code, `${name}: ${e.message}.`)
-        : e;
+    const add = (pieces: () => Rendered[]) =>
+      named(name, () => this.#addPieces(pieces(), name, count));
+    for await (const text of chunks) {
+      add(() => documents.push(text));
+      if (this.#isCounted && this.dataset.limited) return;
+      await this.#pause();
     }
+    add(() => documents.end());
     if (this.dataset.rows === before)
       throw new InputError('bad-data', `${name}: the text is too short to learn from.`);
   }
@@ -275,3 +271,13 @@ const needsTokenizer = (file: string) =>
     'missing-file',
     `${file}: text needs a tokenizer, and the model folder has no tokenizer.json (pre-tokenised rows do without).`,
   );
+
+/** Runs `work` on the text of a file; what cannot be used of it is an error that names the file. */
+function named<T>(file: string, work: () => T): T {
+  try {
+    return work();
+  } catch (e) {
+    if (e instanceof BadRowError) throw new InputError('bad-data', `${file}: ${e.message}.`);
+    throw e instanceof InputError ? new InputError(e.code, `${file}: ${e.message}.`) : e;
+  }
+}

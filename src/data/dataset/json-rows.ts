@@ -32,7 +32,7 @@ function parseRow(raw: string): unknown {
   try {
     return JSON.parse(raw);
   } catch (e) {
-    throw new BadRowError(`not valid JSON (${(e as Error).message})`);
+    throw new BadRowError('not-json', `not valid JSON (${(e as Error).message})`);
   }
 }
 

@@ -1,5 +1,6 @@
 // Checks of a Parquet file's bytes before the library decodes them: what a broken file claims must
-// not make it allocate or loop without end.
+// not make it allocate or loop without end. What the library itself refuses is not checked.
+import { deltaBinaryUnpack } from 'hyparquet/src/delta.js';
 
 /** Bytes that one page may take, and values that it may have: 256 MiB of values of 16 bytes. */
 export const largestPage = 256 * 2 ** 20;
@@ -18,8 +19,11 @@ export interface PageLayout {
   type: string;
   maxRepetition: number;
   maxDefinition: number;
-  /** Version 2: lengths of the two kinds of levels; null: each says its own. */
-  levelBytes: { repetition: number; definition: number } | null;
+  /**
+   * Version 2: lengths of the two kinds of levels, and values that are null. Null for version 1,
+   * where the levels say all that.
+   */
+  v2: { repetitionBytes: number; definitionBytes: number; nulls: number } | null;
 }
 
 const width = (max: number) => 32 - Math.clz32(max);
@@ -87,8 +91,10 @@ function skipVarint(reader: Reader): void {
  */
 export function checkDataPage(view: DataView, layout: PageLayout): void {
   const reader = { view, offset: 0 };
-  const { values, levelBytes, maxRepetition, maxDefinition } = layout;
+  const { values, v2, maxRepetition, maxDefinition } = layout;
   if (values > mostValues) throw new Error(`a page has more than ${mostValues} values`);
+  if (v2 && !(v2.nulls >= 0 && v2.nulls <= values))
+    throw new Error('a page has more nulls than values');
   const levels = (max: number, length: number | undefined): number => {
     if (max === 0) return values;
     const bytes = length ?? view.getUint32(reader.offset, true);
@@ -99,36 +105,60 @@ export function checkDataPage(view: DataView, layout: PageLayout): void {
     reader.offset = end;
     return count;
   };
-  levels(maxRepetition, levelBytes?.repetition);
-  checkValues(reader, layout, levels(maxDefinition, levelBytes?.definition));
+  levels(maxRepetition, v2?.repetitionBytes);
+  const found = levels(maxDefinition, v2?.definitionBytes);
+  checkValues(reader, layout, v2 ? values - v2.nulls : found);
 }
 
-function checkValues(reader: Reader, { encoding, type }: PageLayout, count: number): void {
-  const left = reader.view.byteLength - reader.offset;
-  if (encoding === 'PLAIN') {
-    if (count > left * (type === 'BOOLEAN' ? 8 : 1))
-      throw new Error('a page has more values than bytes');
-  } else if (
-    encoding === 'PLAIN_DICTIONARY' ||
-    encoding === 'RLE_DICTIONARY' ||
-    encoding === 'RLE'
-  ) {
-    const bits =
-      type === 'BOOLEAN'
-        ? 1
-        : count === 0 && left === 0
-          ? 0
-          : reader.view.getUint8(reader.offset++);
-    if (bits > 32) throw new Error(`a page has indices of ${bits} bits`);
-    if (type === 'BOOLEAN') reader.offset += 4;
-    if (bits > 0) countRuns(reader, reader.view.byteLength, bits, count, -1);
-  } else if (encoding === 'DELTA_BINARY_PACKED' || encoding === 'DELTA_LENGTH_BYTE_ARRAY') {
-    const [block, parts] = [varint(reader), varint(reader)];
-    if (parts < 1 || parts > 4096 || block > 2 ** 20 || block % parts !== 0)
-      throw new Error('a page has blocks of an odd size');
-  } else if (encoding === 'BYTE_STREAM_SPLIT') {
-    if (count > left) throw new Error('a page has more values than bytes');
-  } else throw new Error(`the encoding ${encoding} is not supported`);
+function checkValues(reader: Reader, { encoding, type, v2 }: PageLayout, count: number): void {
+  const { byteLength } = reader.view;
+  switch (encoding) {
+    case 'PLAIN_DICTIONARY':
+    case 'RLE_DICTIONARY':
+    case 'RLE': {
+      if (type === 'BOOLEAN') {
+        reader.offset += 4;
+        countRuns(reader, byteLength, 1, count, -1);
+        break;
+      }
+      const isEmpty = count === 0 && reader.offset === byteLength;
+      const bits = isEmpty ? 0 : reader.view.getUint8(reader.offset++);
+      // Version 1 has no runs where a dictionary has one value.
+      if (bits > 0 || v2) countRuns(reader, byteLength, bits, count, -1);
+      break;
+    }
+    case 'DELTA_BINARY_PACKED':
+    case 'DELTA_LENGTH_BYTE_ARRAY':
+      checkBlocks(reader);
+      break;
+    case 'DELTA_BYTE_ARRAY': {
+      const [shared, own] = [lengths(reader, count), lengths(reader, count)];
+      let [before, total] = [0, 0];
+      for (let i = 0; i < count; i++) {
+        if (shared[i] < 0 || shared[i] > before || own[i] < 0)
+          throw new Error('a text shares more than there is');
+        before = shared[i] + own[i];
+        total += before;
+      }
+      if (total > largestPage) throw new Error(`a page has more than ${largestPage} bytes of text`);
+    }
+  }
+}
+
+/** Checks the sizes in front of delta-encoded numbers, which say how far a reader goes. */
+function checkBlocks({ view, offset }: Reader): void {
+  const reader = { view, offset };
+  const [block, parts] = [varint(reader), varint(reader)];
+  if (parts < 1 || parts > 4096 || block > 2 ** 20 || block % parts !== 0)
+    throw new Error('a page has blocks of an odd size');
+}
+
+/** Delta-encoded lengths. */
+function lengths(reader: Reader, count: number): Int32Array {
+  checkBlocks(reader);
+  const found = new Int32Array(count);
+  deltaBinaryUnpack(reader, count, found);
+  return found;
 }
 
 /** Walks over runs of `values` numbers and counts those that are `wanted`. */
@@ -155,7 +185,7 @@ function countRuns(
       continue;
     }
     const groups = (header - 1) / 2;
-    if (groups > Math.ceil((values - seen) / 8)) throw new Error('a run is longer than its page');
+    if (bits === 0 && groups > values) throw new Error('a run is longer than its page');
     const length = Math.min(8 * groups, values - seen);
     if (wanted >= 0) {
       for (let i = 0; i < length; i++)

@@ -137,8 +137,8 @@ export class ColumnReader {
     const dictionary = header.dictionary_page_header;
     if (header.type === 'DICTIONARY_PAGE' && dictionary) {
       const page = decompressPage(body, unpacked, this.#decoder.codec, compressors);
-      if (dictionary.num_values > Math.min(page.length, mostValues))
-        throw new Error('a dictionary has more values than bytes');
+      if (dictionary.num_values > mostValues)
+        throw new Error(`a dictionary has more than ${mostValues} values`);
       const { data } = this.#decode(header, page);
       this.#dictionary = data && convert(data, this.#decoder);
     } else if (header.type === 'DATA_PAGE' || header.type === 'DATA_PAGE_V2')
@@ -150,25 +150,23 @@ export class ColumnReader {
     const head = header.type === 'DATA_PAGE' ? v1 : v2;
     if (!head || !(head.num_values >= 0)) throw new Error('a page has no header');
     if (head.num_values === 0) return;
-    const levelBytes =
+    const layout =
       header.type === 'DATA_PAGE_V2' && v2
         ? {
-            repetition: v2.repetition_levels_byte_length,
-            definition: v2.definition_levels_byte_length,
+            repetitionBytes: v2.repetition_levels_byte_length,
+            definitionBytes: v2.definition_levels_byte_length,
+            nulls: v2.num_nulls,
           }
         : null;
-    const page = this.#unpack(
-      header,
-      body,
-      levelBytes ? levelBytes.repetition + levelBytes.definition : 0,
-    );
+    const levels = layout ? layout.repetitionBytes + layout.definitionBytes : 0;
+    const page = this.#unpack(header, body, levels);
     checkDataPage(new DataView(page.buffer, page.byteOffset, page.byteLength), {
       values: head.num_values,
       encoding: head.encoding,
       type: this.#decoder.type,
       maxRepetition: getMaxRepetitionLevel(this.#schemaPath),
       maxDefinition: getMaxDefinitionLevel(this.#schemaPath),
-      levelBytes,
+      v2: layout,
     });
     this.#valuesLeft -= head.num_values;
     const { data } = this.#decode(header, page);

@@ -304,6 +304,7 @@ describe('10,000 damaged files', () => {
         'pairs-gzip',
         'pairs-zstd',
         'text-delta',
+        'text-shared-v2',
         'choices',
       ].map((f) => new Uint8Array(readFileSync(join(golden, `${f}.parquet`)))),
     ],

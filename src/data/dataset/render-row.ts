@@ -87,7 +87,7 @@ export class DocumentEncoder {
     const { eosId } = this.tokenizer;
     const ids = this.tokenizer.encodeDocument(text);
     if (eosId !== null && ids.at(-1) !== eosId) ids.push(eosId);
-    if (ids.length < 2) throw new BadRowError('the text is too short to learn from');
+    if (ids.length < 2) throw new BadRowError('too-short', 'the text is too short to learn from');
     this.#ids = ids;
     return this.#pieces(true);
   }

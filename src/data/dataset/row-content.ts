@@ -90,7 +90,8 @@ export function rowContent(
   columns: Columns | null,
   system: string | null = null,
 ): { format: RowFormat; content: RowContent } {
-  if (!isRecord(value)) throw new BadRowError(`the row is ${nameOf(value)}, not an object`);
+  if (!isRecord(value))
+    throw new BadRowError('format', `the row is ${nameOf(value)}, not an object`);
   const names = new Set(
     Object.keys(value).filter((key) => value[key] !== undefined && value[key] !== null),
   );
@@ -99,6 +100,7 @@ export function rowContent(
     : (formatOf(names, null) ?? formatOf(new Set(Object.keys(value)), null));
   if (format === null) {
     throw new BadRowError(
+      'format',
       'it has neither "prompt" and "completion", nor "messages", "conversations", "instruction" and "output", "question" and "choices", "text", nor "input_ids" and "labels"',
     );
   }
@@ -137,7 +139,7 @@ function contentOf(
     }
     case 'text': {
       const document = text(row, name('text'));
-      if (document.trim() === '') throw new BadRowError(`"${name('text')}" is empty`);
+      if (document.trim() === '') throw new BadRowError('empty', `"${name('text')}" is empty`);
       return { kind: 'text', text: document };
     }
     default:
@@ -148,13 +150,16 @@ function contentOf(
 function text(row: Fields, key: string): string {
   const v = row[key];
   if (typeof v !== 'string')
-    throw new BadRowError(`"${key}" is ${nameOf(v)}${v === undefined ? '' : ', not text'}`);
+    throw new BadRowError(
+      'field',
+      `"${key}" is ${nameOf(v)}${v === undefined ? '' : ', not text'}`,
+    );
   return v;
 }
 
 function pair(prompt: string, row: Fields, key: string, system: string | null): RowContent {
   const completion = text(row, key);
-  if (completion.trim() === '') throw new BadRowError(`"${key}" is empty`);
+  if (completion.trim() === '') throw new BadRowError('empty', `"${key}" is empty`);
   return { kind: 'pair', prompt, completion, system };
 }
 
@@ -164,7 +169,7 @@ function parsed(value: unknown): unknown {
   try {
     return JSON.parse(value);
   } catch (e) {
-    throw new BadRowError(`the list in it is not valid JSON (${(e as Error).message})`);
+    throw new BadRowError('not-json', `the list in it is not valid JSON (${(e as Error).message})`);
   }
 }
 
@@ -174,19 +179,28 @@ function tokens(
   labelsKey: string,
 ): { ids: number[]; labels: number[] } {
   const [ids, labels] = [parsed(row[idsKey]), parsed(row[labelsKey])];
-  if (!Array.isArray(ids)) throw new BadRowError(`"${idsKey}" is ${nameOf(ids)}, not a list`);
+  if (!Array.isArray(ids))
+    throw new BadRowError('field', `"${idsKey}" is ${nameOf(ids)}, not a list`);
   if (!Array.isArray(labels))
     throw new BadRowError(
+      'field',
       `"${labelsKey}" is ${nameOf(labels)}${labels === undefined ? '' : ', not a list'}`,
     );
   if (ids.length !== labels.length)
-    throw new BadRowError(`"${labelsKey}" has ${labels.length} entries, "${idsKey}" ${ids.length}`);
+    throw new BadRowError(
+      'tokens',
+      `"${labelsKey}" has ${labels.length} entries, "${idsKey}" ${ids.length}`,
+    );
   const badId = ids.findIndex((id) => !Number.isSafeInteger(id) || id < 0);
   if (badId >= 0)
-    throw new BadRowError(`"${idsKey}"[${badId}] is ${JSON.stringify(ids[badId])}, not a token id`);
+    throw new BadRowError(
+      'tokens',
+      `"${idsKey}"[${badId}] is ${JSON.stringify(ids[badId])}, not a token id`,
+    );
   const badLabel = labels.findIndex((id) => id !== -100 && (!Number.isSafeInteger(id) || id < 0));
   if (badLabel >= 0)
     throw new BadRowError(
+      'tokens',
       `"${labelsKey}"[${badLabel}] is ${JSON.stringify(labels[badLabel])}, neither a token id nor -100`,
     );
   return { ids: ids as number[], labels: labels as number[] };
@@ -203,7 +217,7 @@ const sharegptRoles: Readonly<Record<string, string>> = {
 function conversation(row: Fields, key: string, system: string | null): Message[] {
   const value = parsed(row[key]);
   if (!Array.isArray(value) || value.length === 0)
-    throw new BadRowError(`"${key}" is not a list with messages in it`);
+    throw new BadRowError('messages', `"${key}" is not a list with messages in it`);
   const list = value.map((m: unknown, i): Message => {
     if (!isRecord(m) || m.from === undefined || m.role !== undefined)
       return message(m, i, 'role', 'content');
@@ -211,19 +225,24 @@ function conversation(row: Fields, key: string, system: string | null): Message[
     return { role: Object.hasOwn(sharegptRoles, role) ? sharegptRoles[role] : role, content };
   });
   if (!list.some((m) => m.role === 'assistant'))
-    throw new BadRowError('no message has the role "assistant", so there is nothing to learn');
+    throw new BadRowError(
+      'messages',
+      'no message has the role "assistant", so there is nothing to learn',
+    );
   return system === null || list.some((m) => m.role === 'system')
     ? list
     : [{ role: 'system', content: system }, ...list];
 }
 
 function message(m: unknown, i: number, roleKey: string, contentKey: string): Message {
-  if (!isRecord(m)) throw new BadRowError(`message ${i + 1} is ${nameOf(m)}, not an object`);
+  if (!isRecord(m))
+    throw new BadRowError('messages', `message ${i + 1} is ${nameOf(m)}, not an object`);
   const { [roleKey]: role, [contentKey]: content } = m;
   if (typeof role !== 'string')
-    throw new BadRowError(`message ${i + 1}: "${roleKey}" is ${nameOf(role)}`);
+    throw new BadRowError('messages', `message ${i + 1}: "${roleKey}" is ${nameOf(role)}`);
   if (typeof content !== 'string')
     throw new BadRowError(
+      'messages',
       `message ${i + 1}: "${contentKey}" is ${nameOf(content)}; only text can be handled`,
     );
   return { role, content };
@@ -264,16 +283,21 @@ function choicesOf(
     : columns.length > 0
       ? columns.slice(0, columns.findLastIndex(isThere) + 1).map((name) => row[name])
       : value;
-  if (!Array.isArray(given)) throw new BadRowError(`"${key}" is ${nameOf(given)}, not a list`);
+  if (!Array.isArray(given))
+    throw new BadRowError('choices', `"${key}" is ${nameOf(given)}, not a list`);
   const choices = given.map((choice: unknown, i) => {
     if (typeof choice !== 'string' || choice.trim() === '')
       throw new BadRowError(
+        'choices',
         `choice ${i + 1} is ${choice === '' ? 'empty' : nameOf(choice)}, not text`,
       );
     return choice;
   });
   if (choices.length < 2 || choices.length > letters.length) {
-    throw new BadRowError(`it has ${choices.length} choices; there must be 2 to ${letters.length}`);
+    throw new BadRowError(
+      'choices',
+      `it has ${choices.length} choices; there must be 2 to ${letters.length}`,
+    );
   }
   const own = isRecord(value) ? parsed(value.label) : undefined;
   const isOwn =
@@ -290,7 +314,8 @@ function rightChoice(
   labels: readonly string[],
   key: string,
 ): number {
-  if (answer === undefined || answer === null) throw new BadRowError(`"${key}" is missing`);
+  if (answer === undefined || answer === null)
+    throw new BadRowError('choices', `"${key}" is missing`);
   const given =
     typeof answer === 'bigint'
       ? String(answer)
@@ -315,6 +340,7 @@ function rightChoice(
   )
     return number;
   throw new BadRowError(
+    'choices',
     `"${key}" is ${JSON.stringify(given)}, which is none of the choices (a letter, a text, or a number from 0)`,
   );
 }

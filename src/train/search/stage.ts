@@ -74,7 +74,7 @@ export class SearchStage extends Stage {
       const runtime = await new SearchRuntime(model, recording).compile((done, total) =>
         emit?.({
           type: 'progress',
-          task: 'Compiling kernels',
+          task: 'compiling',
           done,
           total,
         }),

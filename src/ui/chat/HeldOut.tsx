@@ -48,7 +48,7 @@ export function HeldOut() {
       </div>
       {busy && (
         <Progress
-          label={`The ${busy} model ${progress?.task === 'Weighing choices' ? 'weighs the choices' : 'answers'}`}
+          label={`The ${busy} model ${progress?.task === 'choices' ? 'weighs the choices' : 'answers'}`}
           done={progress?.done}
           total={progress?.total}
           text={progress ? `${progress.done} of ${progress.total}` : ''}

@@ -1,11 +1,13 @@
 // @vitest-environment happy-dom
 // The chosen model while it loads: the stages in words and figures, cancelling; on a store without
 // workers.
+
 import { act, cleanup, fireEvent, render, screen, within } from '@testing-library/react';
 import { afterEach, expect, test, vi } from 'vitest';
 import { createActions } from '../../state/actions.ts';
 import type { Progress } from '../../state/state.ts';
 import { createAppStore } from '../../state/store.ts';
+import type { Task, TaskUnit } from '../../util/task.ts';
 import type { ModelReport } from '../../worker/protocol/api.ts';
 import type { Client } from '../../worker/protocol/client.ts';
 import { AppContext } from '../context.ts';
@@ -16,10 +18,10 @@ afterEach(cleanup);
 
 const mib = 2 ** 20;
 const at = (
-  task: string,
+  task: Task,
   done: number,
   total: number,
-  unit: string,
+  unit: TaskUnit,
   secondsLeft: number | null = null,
 ): Progress => ({
   type: 'progress',
@@ -29,9 +31,9 @@ const at = (
   unit,
   secondsLeft,
 });
-const read = at('Reading', 2, 3, 'parts');
-const uploaded = at('Uploading', 300 * mib, 300 * mib, 'bytes', 0);
-const compiled = at('Compiling', 12, 12, 'kernels');
+const read = at('reading', 2, 3, 'parts');
+const uploaded = at('uploading', 300 * mib, 300 * mib, 'bytes', 0);
+const compiled = at('compiling', 12, 12, 'kernels');
 
 test.each<[string, Progress[], string[], string]>([
   ['at once', [], ['now 0 %', 'before', 'before', 'before'], 'Reading the model: '],
@@ -43,7 +45,7 @@ test.each<[string, Progress[], string[], string]>([
   ],
   [
     'uploading',
-    [read, at('Uploading', 75 * mib, 300 * mib, 'bytes', 63)],
+    [read, at('uploading', 75 * mib, 300 * mib, 'bytes', 63)],
     ['done', 'now 25 %', 'before', 'before'],
     'Uploading the weights: 75.0 MiB of 300 MiB · 1 min 3 s left',
   ],
@@ -55,19 +57,19 @@ test.each<[string, Progress[], string[], string]>([
   ],
   [
     'compiling',
-    [read, uploaded, at('Compiling', 3, 12, 'kernels')],
+    [read, uploaded, at('compiling', 3, 12, 'kernels')],
     ['done', 'done 300 MiB', 'now 25 %', 'before'],
     'Compiling kernels: 3 of 12 kernels',
   ],
   [
     'the first pass',
-    [read, uploaded, compiled, at('Warm-up', 1, 2, 'passes')],
+    [read, uploaded, compiled, at('warm-up', 1, 2, 'passes')],
     ['done', 'done 300 MiB', 'done 12 kernels', 'now 50 %'],
     'Running a first pass: 1 of 2 passes',
   ],
   [
     'all done',
-    [read, uploaded, compiled, at('Warm-up', 2, 2, 'passes')],
+    [read, uploaded, compiled, at('warm-up', 2, 2, 'passes')],
     ['done', 'done 300 MiB', 'done 12 kernels', 'done'],
     'Running a first pass: 2 of 2 passes',
   ],
@@ -113,7 +115,7 @@ function open() {
 test('the strip says each stage’s state in words, the bar names the one under way and its figures', async () => {
   const { actions, event } = open();
   await act(async () => void actions.chooseModel('x', []));
-  for (const progress of [read, at('Uploading', 75 * mib, 300 * mib, 'bytes', 63)]) event(progress);
+  for (const progress of [read, at('uploading', 75 * mib, 300 * mib, 'bytes', 63)]) event(progress);
   const items = within(screen.getByRole('list', { name: 'Stages of loading' })).getAllByRole(
     'listitem',
   );
@@ -156,9 +158,9 @@ test('cancelling asks the trainer once; the model before stays, with its data, w
 test('once the first pass is done there is nothing left to cancel', async () => {
   const { actions, event, end } = open();
   await act(async () => void actions.chooseModel('x', []));
-  event(at('Warm-up', 1, 2, 'passes'));
+  event(at('warm-up', 1, 2, 'passes'));
   expect(screen.getByRole('button', { name: 'Cancel' })).toHaveProperty('disabled', false);
-  event(at('Warm-up', 2, 2, 'passes'));
+  event(at('warm-up', 2, 2, 'passes'));
   expect(screen.getByRole('button', { name: 'Cancel' })).toHaveProperty('disabled', true);
   await end(model);
   expect(screen.getByTestId('model-facts').textContent).toContain('tiny');

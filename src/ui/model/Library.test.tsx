@@ -153,7 +153,7 @@ test('progress and waits of a download are shown, and it can be paused; a refusa
   );
   expect(screen.queryByTestId('download-progress')).toBeNull();
   expect(app.getState().notices[0]).toMatchObject({
-    title: 'This model cannot be fetched',
+    code: 'hub',
     message: 'lab/tiny: no.',
   });
 });

@@ -1,20 +1,18 @@
 // The four stages of loading a model, as the strip shows them, and the figures of the one that goes
 // on.
 import type { Progress } from '../../state/state.ts';
-import type { LoadingStage } from '../../worker/protocol/api.ts';
+import { LOADING, type LoadingStage, taskInWords } from '../../util/task.ts';
 import { bytes, left, whole } from '../shared/format.ts';
 import type { StageView } from '../shared/Stages.tsx';
 
-const stages: readonly LoadingStage[] = ['Reading', 'Uploading', 'Compiling', 'Warm-up'];
-/** Those whose amount says something once they are done. */
-const told: readonly string[] = ['Uploading', 'Compiling'];
-/** What goes on in each. */
-const sentences: Record<string, string> = {
-  Reading: 'Reading the model',
-  Uploading: 'Uploading the weights',
-  Compiling: 'Compiling kernels',
-  'Warm-up': 'Running a first pass',
+const names: Readonly<Record<LoadingStage, string>> = {
+  reading: 'Reading',
+  uploading: 'Uploading',
+  compiling: 'Compiling',
+  'warm-up': 'Warm-up',
 };
+/** Those whose amount says something once they are done. */
+const reported: readonly LoadingStage[] = ['uploading', 'compiling'];
 
 const share = ({ done, total }: Progress) => (total > 0 ? done / total : 0);
 const amount = ({ total, unit }: Progress) =>
@@ -22,14 +20,20 @@ const amount = ({ total, unit }: Progress) =>
 
 /**
  * @param begun progress of the stages that have begun, in order: the last is under way, unless it
- *   is Warm-up and done
+ *   is the warm-up and done
  */
 export function loadingStages(begun: readonly Progress[]): StageView[] {
   const last = Math.max(0, begun.length - 1);
-  return stages.map((name, i) => {
+  return LOADING.map((stage, i) => {
+    const name = names[stage];
     const progress = begun[i];
     if (i < last || (progress && isOver(begun)))
-      return { name, state: 'done', share: 1, note: told.includes(name) ? amount(begun[i]) : '' };
+      return {
+        name,
+        state: 'done',
+        share: 1,
+        note: reported.includes(stage) ? amount(begun[i]) : '',
+      };
     if (i > last) return { name, state: 'before', share: 0, note: '' };
     const done = progress ? share(progress) : 0;
     return { name, state: 'now', share: done, note: `${Math.floor(100 * done)} %` };
@@ -39,7 +43,7 @@ export function loadingStages(begun: readonly Progress[]): StageView[] {
 /** Whether all stages are done: nothing is left to cancel. */
 export function isOver(begun: readonly Progress[]): boolean {
   const last = begun.at(-1);
-  return last?.task === 'Warm-up' && last.done === last.total;
+  return last?.task === 'warm-up' && last.done === last.total;
 }
 
 /**
@@ -47,10 +51,10 @@ export function isOver(begun: readonly Progress[]): boolean {
  */
 export function loadingFigures(begun: readonly Progress[]): { label: string; text: string } {
   const now = begun.at(-1);
-  if (!now) return { label: sentences.Reading, text: '' };
+  if (!now) return { label: taskInWords.reading, text: '' };
   const { done, unit, secondsLeft } = now;
   return {
-    label: sentences[now.task],
+    label: taskInWords[now.task],
     text: `${unit === 'bytes' ? bytes(done) : whole(done)} of ${amount(now)}${left(secondsLeft)}`,
   };
 }

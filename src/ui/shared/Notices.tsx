@@ -1,4 +1,5 @@
 // What went wrong, until it is dismissed, and the live region that speaks milestones.
+import { titleOf } from '../../state/state.ts';
 import { useActions, useApp } from '../context.ts';
 import { Button } from './controls.tsx';
 import { CloseIcon, WarningIcon } from './icons.tsx';
@@ -12,9 +13,9 @@ export function Notices() {
       aria-label="Problems"
       className="fixed inset-x-3 top-3 z-30 mx-auto flex max-w-xl flex-col gap-2 sm:inset-x-4 sm:left-auto sm:mx-0"
     >
-      {notices.map(({ id, title, message }) => (
+      {notices.map((notice) => (
         <div
-          key={id}
+          key={notice.id}
           data-testid="notice"
           className="flex items-start gap-3 rounded-xl border border-danger bg-danger-soft px-4 py-3 shadow-lg"
         >
@@ -22,13 +23,13 @@ export function Notices() {
             <WarningIcon />
           </span>
           <div className="max-h-48 min-w-0 grow overflow-y-auto break-words">
-            <p className="font-semibold">{title}</p>
-            <p className="text-sm">{message}</p>
+            <p className="font-semibold">{titleOf(notice)}</p>
+            <p className="text-sm">{notice.message}</p>
           </div>
           <Button
             look="small quiet"
-            aria-label={`Dismiss: ${title}`}
-            onPress={() => dismiss(id)}
+            aria-label={`Dismiss: ${titleOf(notice)}`}
+            onPress={() => dismiss(notice.id)}
             className="-mr-2 !px-1.5"
           >
             <CloseIcon />

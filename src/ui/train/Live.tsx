@@ -1,8 +1,10 @@
 // The run as it goes: its stage, what it does now, its figures, the chart, and what each stage has
 // to show.
+
 import { lazy, Suspense } from 'react';
 import type { RunState } from '../../state/run.ts';
 import type { SearchHistory } from '../../state/search-history.ts';
+import { taskInWords } from '../../util/task.ts';
 import { useApp, useRouting, useSearchHistory } from '../context.ts';
 import { Progress } from '../shared/controls.tsx';
 import { duration, left, whole } from '../shared/format.ts';
@@ -94,7 +96,7 @@ export function Live() {
       <StageStrip />
       {counting ? (
         <Progress
-          label={run.phase === 'evaluating' ? sentence(run, history) : progress.task}
+          label={run.phase === 'evaluating' ? sentence(run, history) : taskInWords[progress.task]}
           done={progress.done}
           total={progress.total}
           text={`${whole(progress.done)} of ${whole(progress.total)} ${progress.unit}${left(progress.secondsLeft)}`}

@@ -34,7 +34,7 @@ export function dataChecks(
 ): DataChecks {
   return {
     ends: tokenizer && endings(examples, tokenizer),
-    empty: bad.filter(({ reason }) => / is empty$/.test(reason)).length,
+    empty: bad.filter(({ kind }) => kind === 'empty').length,
     duplicates: prints.length - new Set(prints).size,
     lengths: histogram(examples.map((e) => e.ids.length)),
   };

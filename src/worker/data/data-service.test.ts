@@ -125,6 +125,7 @@ describe('a dataset', () => {
     expect(report).toMatchObject({ rows: 6, examples: 5, truncated: 1, longest: 64 });
     expect(report.checks).toMatchObject({ ends: 4, empty: 1, duplicates: 3 });
     expect(report.checks.lengths.reduce((sum, bin) => sum + bin.rows, 0)).toBe(5);
+    expect(report.bad.map(({ kind }) => kind)).toEqual(['empty']);
     const cut = report.previews[4];
     expect(cut).toMatchObject({ kept: 64 });
     expect(cut.tokens.map((t) => t.mask).indexOf('truncated')).toBe(64);

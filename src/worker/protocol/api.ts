@@ -3,6 +3,7 @@
 import type { MethodName } from '../../adapters/methods/methods.ts';
 import type { Allocation, Target } from '../../allocation/allocation.ts';
 import type { RunConfigInput, SearchConfig, TrainingConfig } from '../../settings/run-config.ts';
+import type { Task, TaskUnit } from '../../util/task.ts';
 import type {
   ColumnsFound,
   DataOptions,
@@ -12,6 +13,7 @@ import type {
   SplitReport,
   SplitSettings,
 } from './data-report.ts';
+import type { Failure } from './failure.ts';
 
 export type * from './data-report.ts';
 
@@ -51,9 +53,6 @@ export type ModelSource =
   | { kind: 'demo' }
   | { kind: 'files'; name: string; files: File[] }
   | { kind: 'stored'; key: string };
-
-/** The stages of loading a model, in order: the tasks of its progress events. */
-export type LoadingStage = 'Reading' | 'Uploading' | 'Compiling' | 'Warm-up';
 
 /** The base model alone, or with the adapter as it is now. */
 export type Which = 'base' | 'tuned';
@@ -353,10 +352,10 @@ export type WorkerEvent =
   | { type: 'phase'; phase: Phase }
   | {
       type: 'progress';
-      task: string;
+      task: Task;
       done: number;
       total: number;
-      unit: string;
+      unit: TaskUnit;
       secondsLeft?: number | null;
     }
   | { type: 'search-began'; report: SearchReport }
@@ -368,4 +367,4 @@ export type WorkerEvent =
   | { type: 'validation'; step: number; loss: number }
   | { type: 'speed'; tokensPerSecond: number | null; secondsPerStep: number; secondsLeft: number }
   | { type: 'answer'; id: number; which: Which; text: string; tokens: number; done: boolean }
-  | { type: 'failure'; code: string; message: string };
+  | Failure;

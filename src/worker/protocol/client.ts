@@ -79,10 +79,3 @@ export function startWorkers(
 /** A function that a worker may call. */
 export const callback = <F extends (...given: never[]) => void>(call: F): F & Comlink.ProxyMarked =>
   Comlink.proxy(call);
-
-/** The code in an error's name (InputError:code), or 'internal'; and its message. */
-export function failureOf(error: unknown): { type: 'failure'; code: string; message: string } {
-  const { name, message } = error instanceof Error ? error : new Error(String(error));
-  const input = name.startsWith('InputError:');
-  return { type: 'failure', code: input ? name.slice('InputError:'.length) : 'internal', message };
-}

@@ -1,5 +1,5 @@
 // What the data worker tells the page of a dataset, and how it is told to read one. Types only.
-import type { DataFileReport } from '../../data/dataset/dataset.ts';
+import type { BadRow, DataFileReport } from '../../data/dataset/dataset.ts';
 import type { Columns } from '../../data/dataset/roles.ts';
 
 /**
@@ -52,14 +52,6 @@ export interface SplitReport {
   overlap: number;
   /** Of an epoch. */
   tokens: number;
-}
-
-/** A row that was left out; `raw` is its beginning. */
-export interface BadRow {
-  file: string;
-  line: number;
-  reason: string;
-  raw: string;
 }
 
 /** What was found in the dropped files. */
@@ -130,5 +122,5 @@ export interface DataOptions {
 }
 
 export type { SplitSettings } from '../../data/batching/split.ts';
-export type { DataFileReport } from '../../data/dataset/dataset.ts';
+export type { BadRow, DataFileReport } from '../../data/dataset/dataset.ts';
 export type { Columns, RowFormat } from '../../data/dataset/roles.ts';

@@ -1,4 +1,5 @@
 // Events on their way to the page: order, batching, what replaces what.
+
 import { afterEach, beforeEach, expect, test, vi } from 'vitest';
 import type { WorkerEvent } from './api.ts';
 import { EventSender, type StepFigures } from './events.ts';
@@ -37,8 +38,8 @@ test('the order of steps and other events is kept; progress and answers are repl
   sender.step('train', figures(1), 9);
   sender.send({ type: 'validation', step: 1, loss: 3 });
   sender.step('train', figures(2), 9);
-  sender.send({ type: 'progress', task: 'a', done: 1, total: 3, unit: '' });
-  sender.send({ type: 'progress', task: 'a', done: 2, total: 3, unit: '' });
+  sender.send({ type: 'progress', task: 'answering', done: 1, total: 3, unit: 'rows' });
+  sender.send({ type: 'progress', task: 'answering', done: 2, total: 3, unit: 'rows' });
   sender.send({ type: 'answer', id: 1, which: 'base', text: 'x', tokens: 1, done: false });
   sender.send({ type: 'answer', id: 1, which: 'tuned', text: 'y', tokens: 1, done: false });
   sender.send({ type: 'answer', id: 1, which: 'base', text: 'x z', tokens: 2, done: true });
@@ -54,16 +55,16 @@ test('the order of steps and other events is kept; progress and answers are repl
 
 test('progress of one task does not replace that of another, so that no stage is lost', () => {
   for (const [task, done] of [
-    ['Reading', 0],
-    ['Reading', 2],
-    ['Uploading', 0],
-    ['Uploading', 9],
+    ['reading', 0],
+    ['reading', 2],
+    ['uploading', 0],
+    ['uploading', 9],
   ] as const)
-    sender.send({ type: 'progress', task, done, total: 9, unit: '' });
+    sender.send({ type: 'progress', task, done, total: 9, unit: 'parts' });
   sender.flush();
   expect(sent.flat().map((e) => e.type === 'progress' && `${e.task} ${e.done}`)).toEqual([
-    'Reading 2',
-    'Uploading 9',
+    'reading 2',
+    'uploading 9',
   ]);
 });
 

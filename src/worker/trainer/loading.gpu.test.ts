@@ -66,19 +66,19 @@ test.each([
     const { told, model, tokenizer } = await load(await folder());
     expect(tokenizer).toBeNull();
     expect([...new Set(told.map((e) => e.task))]).toEqual([
-      'Reading',
-      'Uploading',
-      'Compiling',
-      'Warm-up',
+      'reading',
+      'uploading',
+      'compiling',
+      'warm-up',
     ]);
-    for (const task of ['Uploading', 'Compiling', 'Warm-up']) {
+    for (const task of ['uploading', 'compiling', 'warm-up']) {
       const stage = told.filter((e) => e.task === task);
       expect(stage[0].done).toBe(0);
       expect(stage.at(-1)!.done).toBe(stage[0].total);
       expect(stage.map((e) => e.done)).toEqual(stage.map((e) => e.done).toSorted((a, b) => a - b));
     }
-    expect(told.filter((e) => e.task === 'Compiling')).toHaveLength(
-      1 + told.find((e) => e.task === 'Compiling')!.total,
+    expect(told.filter((e) => e.task === 'compiling')).toHaveLength(
+      1 + told.find((e) => e.task === 'compiling')!.total,
     );
     const compiled = vi.spyOn(gpu.device, 'createComputePipelineAsync');
     for (const tokens of [3, 20, 70])
@@ -100,10 +100,10 @@ test('weights that give numbers that are not finite are refused, and the device 
 });
 
 test.each([
-  ['Reading', 1],
-  ['Uploading', 2 ** 20],
-  ['Compiling', 2],
-  ['Warm-up', 1],
+  ['reading', 1],
+  ['uploading', 2 ** 20],
+  ['compiling', 2],
+  ['warm-up', 1],
 ] as const)(
   'cancelled while %s: it ends there, and the device has its memory back',
   async (task, at) => {
@@ -111,7 +111,7 @@ test.each([
     const before = created.held;
     const loading = new AbortController();
     const told: ProgressEvent[] = [];
-    const small = task === 'Uploading' ? largeCheckpoint().folder : await goldenFolder('train-moe');
+    const small = task === 'uploading' ? largeCheckpoint().folder : await goldenFolder('train-moe');
     let readsAfter = 0;
     const watched = folderOf(
       small.name,
@@ -130,7 +130,7 @@ test.each([
     };
     await expect(load(watched, onProgress, loading)).rejects.toMatchObject({ name: 'AbortError' });
     expect(told.at(-1)!.task).toBe(task);
-    if (task === 'Uploading') expect(told.at(-1)!.done).toBeLessThan(told.at(-1)!.total / 10);
+    if (task === 'uploading') expect(told.at(-1)!.done).toBeLessThan(told.at(-1)!.total / 10);
     expect(readsAfter).toBeLessThanOrEqual(1); // the chunk under way
     expect(created.held).toBe(before);
   },
@@ -183,7 +183,7 @@ test('the trainer keeps the model that it has where the next one is refused or c
     /damaged: .* not finite/,
   );
   expect(await trainer.loadAdapter(adapter)).toEqual(opened); // fits the model before alone
-  for (cancelAt of ['Reading', 'Uploading', 'Compiling', 'Warm-up']) {
+  for (cancelAt of ['reading', 'uploading', 'compiling', 'warm-up']) {
     expect(await trainer.loadModel(await source(await goldenFolder('qwen3'))), cancelAt).toBeNull();
     expect(await trainer.loadAdapter(adapter)).toEqual(opened);
   }

@@ -9,7 +9,7 @@ import { pipelineOf } from '../../gpu/pipelines.ts';
 import { generate, recordGeneration } from '../../model/generate.ts';
 import { type LoadedModel, loadModel, type SymbolicModel } from '../../model/load.ts';
 import { InputError } from '../../util/error.ts';
-import type { LoadingStage } from '../protocol/api.ts';
+import type { LoadingStage, TaskUnit } from '../../util/task.ts';
 import type { EventSender } from '../protocol/events.ts';
 import { timeLeft } from './speed.ts';
 
@@ -32,7 +32,7 @@ export async function loadInStages(
   events: Pick<EventSender, 'send' | 'flush'>,
   signal: AbortSignal,
 ): Promise<{ model: LoadedModel; tokenizer: Tokenizer | null }> {
-  const stage = (task: LoadingStage, unit: string): Tell => {
+  const stage = (task: LoadingStage, unit: TaskUnit): Tell => {
     let begun = 0;
     return (done, total) => {
       signal.throwIfAborted();
@@ -48,16 +48,16 @@ export async function loadInStages(
       if (done === 0) events.flush(); // each stage is seen, however short
     };
   };
-  const reading = stage('Reading', 'parts');
+  const reading = stage('reading', 'parts');
   reading(0, 3);
   const folder = await open();
   reading(1, 3);
   const tokenizer = (await hasTokenizer(folder)) ? await loadTokenizer(folder) : null;
   reading(2, 3);
-  const model = await loadModel(gpu, folder, { onProgress: stage('Uploading', 'bytes') });
+  const model = await loadModel(gpu, folder, { onProgress: stage('uploading', 'bytes') });
   try {
-    await compile(gpu, answerKernels(model), stage('Compiling', 'kernels'));
-    await warmUp(model, stage('Warm-up', 'passes'), signal);
+    await compile(gpu, answerKernels(model), stage('compiling', 'kernels'));
+    await warmUp(model, stage('warm-up', 'passes'), signal);
     return { model, tokenizer };
   } catch (error) {
     model.memory.destroy();

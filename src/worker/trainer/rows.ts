@@ -41,7 +41,7 @@ export async function answerHeldOut(check: {
   tokenizer: Tokenizer | null;
   rows: readonly HeldOutRow[];
   /** May throw to stop. */
-  onProgress(done: number, total: number, task: 'Answering' | 'Weighing choices'): void;
+  onProgress(done: number, total: number, task: 'answering' | 'choices'): void;
 }): Promise<Pick<HeldOutReport, 'rows' | 'exact' | 'shown' | 'choices'>> {
   const { model, layout, tokenizer, rows, onProgress } = check;
   const examples = rows.map(
@@ -57,7 +57,7 @@ export async function answerHeldOut(check: {
     }),
   );
   const results = await exactMatches(model, layout, examples, tokenizer, (done, total) =>
-    onProgress(done, total, 'Answering'),
+    onProgress(done, total, 'answering'),
   );
   const byLine = new Map(results.map((r) => [r.example.line, r]));
   const questions = rows.flatMap((row) => (row.choices ? [row.choices] : []));
@@ -66,7 +66,7 @@ export async function answerHeldOut(check: {
     questions.length === 0
       ? []
       : await choiceScores(model, layout, options, weighed, (done, total) =>
-          onProgress(done, total, 'Weighing choices'),
+          onProgress(done, total, 'choices'),
         );
   const picks = new Map(
     questions.map((q, i) => {

@@ -159,7 +159,7 @@ export class Run {
         if (done === 0) this.#taskBegan = performance.now();
         const began = this.#taskBegan;
         const secondsLeft = began === null ? null : timeLeft(began, done, total);
-        const unit = task === 'Validating' ? 'rows' : 'kernels';
+        const unit = task === 'validating' ? 'rows' : 'kernels';
         events.send({ ...event, unit, secondsLeft });
         break;
       }

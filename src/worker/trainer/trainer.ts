@@ -11,7 +11,7 @@ import { generate } from '../../model/generate.ts';
 import type { LoadedModel } from '../../model/load.ts';
 import { parseRunConfig, type RunConfigInput } from '../../settings/run-config.ts';
 import { answerText } from '../../train/evaluate.ts';
-import { InputError, isInputError } from '../../util/error.ts';
+import { InputError } from '../../util/error.ts';
 import { modelFolder } from '../library/folder.ts';
 import type {
   AdapterReport,
@@ -27,6 +27,7 @@ import type {
   Which,
 } from '../protocol/api.ts';
 import type { EventSender } from '../protocol/events.ts';
+import { failureOf } from '../protocol/failure.ts';
 import type { HandOverApi } from '../protocol/hand-over.ts';
 import { Biller, judgeModel } from './bill.ts';
 import { describeDevice, describeModel } from './describe.ts';
@@ -188,9 +189,7 @@ export class Trainer {
   }
 
   #fail(error: unknown): void {
-    const { name, message } = error instanceof Error ? error : new Error(String(error));
-    const code = isInputError(error) ? name.slice('InputError:'.length) : 'internal';
-    this.events.send({ type: 'failure', code, message });
+    this.events.send(failureOf(error));
   }
 
   pause(): void {
@@ -284,17 +283,17 @@ export class Trainer {
         );
       const abort = new AbortController();
       this.#abort = abort;
-      const onProgress = (done: number, total: number, task: 'Answering' | 'Weighing choices') => {
+      const onProgress = (done: number, total: number, task: 'answering' | 'choices') => {
         if (abort.signal.aborted) throw new Stopped();
         this.events.send({
           type: 'progress',
           task,
           done,
           total,
-          unit: task === 'Answering' ? 'rows' : 'choices',
+          unit: task === 'answering' ? 'rows' : 'choices',
         });
       };
-      onProgress(0, rows.length, 'Answering');
+      onProgress(0, rows.length, 'answering');
       const found = await answerHeldOut({
         model,
         layout: tuned?.layout ?? null,

@@ -1,3 +1,0 @@
-// Types of cli.mjs.
-export function ensureCli(): Promise<string>;
-export function cliEnvironment(): NodeJS.ProcessEnv;

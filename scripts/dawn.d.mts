@@ -1,2 +1,0 @@
-// Types of dawn.mjs.
-export function dawnEnvironment(): Record<string, string>;

@@ -1,0 +1,16 @@
+// What the page is told of an error, wherever it was thrown.
+import { codeOf, type FailureCode } from '../../util/error.ts';
+
+/** Something went wrong: a code for programs, a message for people. */
+export interface Failure {
+  type: 'failure';
+  code: FailureCode;
+  message: string;
+}
+
+/** An error as an event. */
+export const failureOf = (error: unknown): Failure => ({
+  type: 'failure',
+  code: codeOf(error) ?? 'internal',
+  message: error instanceof Error ? error.message : String(error),
+});
