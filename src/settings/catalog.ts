@@ -13,14 +13,21 @@ export interface Setting extends Note {
   path: string;
   /** How it is typed: as a number or text, as one of some values, as on or off; null: not at all. */
   kind: 'number' | 'text' | 'choice' | 'switch' | null;
+  /** Of a choice. */
+  values: readonly string[];
   /** Such as "1 to 64"; empty where any value of its kind will do. */
   range: string;
   /** Its default; undefined where that follows from other settings. */
   initial: unknown;
 }
 
-/** Parts of run.json that are objects. */
-export const groups = { data, adapter, search, train };
+/** The settings of the parts of run.json that are objects. */
+export const groups = {
+  data: data.shape,
+  adapter: adapter.shape,
+  search: search.shape,
+  train: train.shape,
+};
 
 /** A schema without its default and null. */
 function inner(schema: z.core.$ZodType): z.core.$ZodType {
@@ -59,7 +66,8 @@ function settingOf(path: string, schema: z.core.$ZodType): Setting {
   if (!note) throw new Error(`${path} has no note: give it one with setting()`);
   const bare = inner(schema);
   const initial = (schema as z.ZodType).safeParse(undefined).data;
-  return { ...note, path, kind: kindOf(bare), range: rangeOf(bare), initial };
+  const values = bare instanceof z.ZodEnum ? bare.options.map(String) : [];
+  return { ...note, path, kind: kindOf(bare), values, range: rangeOf(bare), initial };
 }
 
 const below = (group: string, shape: z.core.$ZodShape): Setting[] =>
@@ -72,10 +80,14 @@ export const settings: readonly Setting[] = Object.entries(runConfig.shape).flat
     const group = Object.entries(groups).find(([name]) => name === key)?.[1];
     return [
       ...(noteOf(schema) ? [settingOf(key, schema)] : []),
-      ...(group ? below(key, group.shape) : []),
+      ...(group ? below(key, group) : []),
     ];
   },
 );
+
+/** The setting at a path. */
+export const settingAt = (path: string): Setting | undefined =>
+  settings.find((setting) => setting.path === path);
 
 /** What is said about a setting of run.json. */
 const descriptionOf = ({ help, none, unit }: Note): string =>

@@ -21,7 +21,8 @@ const columns = z.union(
     .join(', ')}`,
 ) as unknown as z.ZodType<Columns, Columns>;
 
-export const data = z.strictObject({
+/** How rows are read from files. */
+export const reading = {
   maxLength: setting(z.number().int().min(2).max(1_000_000).default(256), {
     label: 'Max length',
     help: 'Tokens a row may have; longer rows are cut to their first ones',
@@ -48,14 +49,22 @@ export const data = z.strictObject({
     help: 'Answers of a conversation that carry loss: all of them, or the last one',
     on: 'last',
   }),
-  packing: setting(z.boolean().default(false), {
-    label: 'Packing',
-    help: 'Several short rows, none seeing another, share one of maxLength tokens; a batch counts the shared ones',
-  }),
   template: setting(z.enum(['auto', 'none']).default('auto'), {
     label: 'Chat template',
     help: 'Rows are rendered by the model’s chat template, or as prompt + completion',
     on: 'auto',
+  }),
+  columns: setting(columns.nullable().default(null), {
+    help: 'Columns of all rows by their role in a format; an optional one left out is that of the role’s name, with null there is none',
+    none: 'the format is found by the names',
+  }),
+};
+
+/** What is done with rows once they are read. */
+const use = {
+  packing: setting(z.boolean().default(false), {
+    label: 'Packing',
+    help: 'Several short rows, none seeing another, share one of maxLength tokens; a batch counts the shared ones',
   }),
   validation: setting(
     z
@@ -75,8 +84,6 @@ export const data = z.strictObject({
   shuffle: setting(z.boolean().default(true), {
     help: 'A new seeded order each epoch; false: file order, wrapping around',
   }),
-  columns: setting(columns.nullable().default(null), {
-    help: 'Columns of all rows by their role in a format; an optional one left out is that of the role’s name, with null there is none',
-    none: 'the format is found by the names',
-  }),
-});
+};
+
+export const data = z.strictObject({ ...reading, ...use });

@@ -81,7 +81,7 @@ export const runConfig = z
         .default(false),
       {
         label: 'Search experts and ranks first',
-        help: 'Learns for every linear how many experts it gets, and of what rank; false: no search',
+        help: 'Learns for every linear how many experts it gets, and of what rank, and shows it for review before training',
       },
     ),
     train: setting(
@@ -90,7 +90,7 @@ export const runConfig = z
         .prefault({}),
       {
         label: 'Train after the search',
-        help: 'Settings of the training; false: the run ends with the search and its allocation',
+        help: 'Without, the run ends with the allocation that the search found',
       },
     ),
   })
