@@ -1,8 +1,8 @@
 // All settings of run.json as a list, and what is made from it: JSON Schema, help, docs.
 import { z } from 'zod';
-import { methods } from '../adapters/methods/methods.ts';
+import { ownersOf } from '../adapters/methods/methods.ts';
 import { type Note, noteOf } from '../util/setting.ts';
-import { adapter } from './adapter.ts';
+import { adapterSettings } from './adapter.ts';
 import { data } from './data.ts';
 import { runConfig } from './run-config.ts';
 import { search, train } from './stages.ts';
@@ -24,7 +24,7 @@ export interface Setting extends Note {
 /** The settings of the parts of run.json that are objects. */
 export const groups = {
   data: data.shape,
-  adapter: adapter.shape,
+  adapter: adapterSettings,
   search: search.shape,
   train: train.shape,
 };
@@ -93,14 +93,6 @@ export const settingAt = (path: string): Setting | undefined =>
 const descriptionOf = ({ help, none, unit }: Note): string =>
   [help, unit && `in ${unit.stored}`, none && `null: ${none}`].filter(Boolean).join('; ');
 
-/** The methods that a setting belongs to; null: to any. */
-const ownersOf = (path: string): string[] | null => {
-  const owners = methods.filter(({ settings }) =>
-    Object.keys(settings).some((key) => path === `adapter.${key}`),
-  );
-  return owners.length > 0 ? owners.map((method) => method.name) : null;
-};
-
 /** A default as run.json has it; a group's is that of all in it. */
 function shown(value: unknown): string {
   if (value === undefined) return '';
@@ -112,7 +104,8 @@ function shown(value: unknown): string {
 const rows = (): string[][] =>
   settings.map((setting) => {
     const { path, range, needs } = setting;
-    const owners = ownersOf(path);
+    const [group, key] = path.split('.');
+    const owners = group === 'adapter' ? ownersOf(key) : null;
     const limits = [
       needs && `with ${needs[0]} "${needs[1]}"`,
       owners && `of ${owners.join(', ')}`,

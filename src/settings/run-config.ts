@@ -1,17 +1,17 @@
 // run.json: every setting of a run with its default, checked; unknown keys are errors.
 import { z } from 'zod';
 import {
-  foreignSettings,
   type MethodName,
   methodNames,
   methodOf,
   methods,
+  ownersOf,
 } from '../adapters/methods/methods.ts';
 import { targetNames } from '../allocation/allocation.ts';
 import { presetNames, presetNeeds } from '../allocation/presets.ts';
 import { InputError } from '../util/error.ts';
 import { count, noteOf, setting } from '../util/setting.ts';
-import { adapter } from './adapter.ts';
+import { adapter, applicable } from './adapter.ts';
 import { data } from './data.ts';
 import { search, train } from './stages.ts';
 
@@ -30,6 +30,13 @@ const allocation = z.union(
 
 type Fail = (path: string[], message: string) => void;
 
+/** The methods that have an allocation, and so can be searched. */
+const able = (or = ', '): string =>
+  methods
+    .filter(({ allocated }) => allocated)
+    .map(({ name }) => name)
+    .join(or);
+
 /** What a search cannot be combined with. */
 function checkSearch(
   s: z.output<typeof search>,
@@ -37,10 +44,7 @@ function checkSearch(
   given: z.output<typeof allocation> | undefined,
   fail: Fail,
 ): void {
-  if (!methodOf(method).allocated) {
-    const able = methods.filter((m) => m.allocated).map((m) => `"${m.name}"`);
-    fail(['search'], `needs adapter.method ${able.join(' or ')}`);
-  }
+  if (!methodOf(method).allocated) fail(['search'], `needs adapter.method "${able('" or "')}"`);
   if (given !== undefined && given !== 'search')
     fail(['allocation'], 'is what the search finds: leave it out, or set search to false');
   if (s.budget !== null && s.cost > 0)
@@ -105,14 +109,19 @@ export const runConfig = z
     else if (c.allocation === 'search') fail(['allocation'], 'needs the settings of a search');
     if (!c.train && !c.search)
       fail(['train'], 'there is nothing to do without a search and without training');
-    if (c.adapter.topK > c.adapter.experts)
-      fail(['adapter', 'topK'], `must not be above adapter.experts (${c.adapter.experts})`);
+    const method = methodOf(c.adapter.method);
+    for (const [key, message] of Object.entries(method.check?.(c.adapter) ?? {}))
+      fail(['adapter', key], message);
+    // all alike is what a method without an allocation has
+    if (!method.allocated && !c.search && c.allocation !== undefined && c.allocation !== 'uniform')
+      fail(['allocation'], `does not apply to method "${method.name}" (it belongs to ${able()})`);
     const held = Array.isArray(c.data.validation) ? c.data.validation : [];
     for (const name of held.filter((name) => Object.hasOwn(c.data.weights, name)))
       fail(['data', 'weights', name], 'is of a file for validation, which is not trained on');
     if (new Set(c.adapter.targets).size !== c.adapter.targets.length)
       fail(['adapter', 'targets'], 'names a linear twice');
     if (
+      method.allocated &&
       typeof c.allocation === 'string' &&
       c.allocation !== 'uniform' &&
       c.allocation !== 'search'
@@ -137,17 +146,15 @@ export type SearchConfig = RunConfig & { search: SearchSettings };
 export type RunConfigInput = z.input<typeof runConfig>;
 
 /**
- * Checks the parsed contents of run.json and fills in the defaults. Keys of `adapter` that
- * belong to other methods are ignored and stand at their defaults in the result. Throws InputError('bad-config')
+ * Checks the parsed contents of run.json and fills in the defaults. Throws InputError('bad-config')
  * that lists every mistake by path and value.
  */
 export function parseRunConfig(json: unknown, where: string): RunConfig {
-  const input = withoutUnused(json);
-  const result = runConfig.safeParse(input);
+  const result = runConfig.safeParse(json);
   if (!result.success) {
     const lines = result.error.issues
-      .flatMap((issue) => within(issue, input))
-      .flatMap((issue) => describe(issue, input));
+      .flatMap((issue) => within(issue, json))
+      .flatMap((issue) => describe(issue, json));
     throw new InputError('bad-config', `${where}: ${lines.join('; ')}.`);
   }
   const { $schema: _, allocation: given, ...config } = result.data;
@@ -165,9 +172,8 @@ export const searches = (config: RunConfig): config is SearchConfig => config.se
  * take it. For forms.
  */
 export function runConfigProblems(json: unknown): Record<string, string> {
-  const input = withoutUnused(json);
-  const result = runConfig.safeParse(input);
-  const issues = result.success ? [] : result.error.issues.flatMap((issue) => within(issue, input));
+  const result = runConfig.safeParse(json);
+  const issues = result.success ? [] : result.error.issues.flatMap((issue) => within(issue, json));
   return Object.fromEntries(
     issues.map((issue) => [issue.path.map(String).join('.'), wanted(issue)]).reverse(),
   );
@@ -184,23 +190,19 @@ export function parseTrainingConfig(json: unknown, where: string): TrainingConfi
   return config;
 }
 
+/** What run.json says of resolved settings: those of other methods are left out. */
+export const runJson = <C extends RunConfig>(
+  config: C,
+): Omit<C, 'adapter'> & { adapter: object } => ({
+  ...config,
+  adapter: applicable(config.adapter, config.adapter.method),
+});
+
 /** All defaults. */
 export const defaultRunConfig = (): TrainingConfig => parseTrainingConfig({}, 'defaults');
 
 const isRecord = (v: unknown): v is Record<string, unknown> =>
   typeof v === 'object' && v !== null && !Array.isArray(v);
-
-function withoutUnused(json: unknown): unknown {
-  if (!isRecord(json) || !isRecord(json.adapter)) return json;
-  const name = json.adapter.method ?? methodNames[0];
-  const method = methods.find((m) => m.name === name);
-  if (!method) return json;
-  const foreign = foreignSettings(method);
-  const used = Object.entries(json.adapter).filter(([key]) => !foreign.includes(key));
-  const { allocation, ...rest } = json;
-  const given = method.allocated && allocation !== undefined && { allocation };
-  return { ...rest, ...given, adapter: Object.fromEntries(used) };
-}
 
 /**
  * Of a setting that is a group or something else, given as a group: the mistakes inside; of
@@ -235,10 +237,19 @@ const valueAt = (path: readonly PropertyKey[], input: unknown): unknown =>
 const wanted = (issue: z.core.$ZodIssue) =>
   issue.message.replace(/^(Invalid input|Invalid option|Too small|Too big|Invalid type): /, '');
 
+/** Of a key of `adapter` that the method given has no use for: whose it is. */
+function foreign(path: readonly string[], key: string, input: unknown): string {
+  const owners = path.join('.') === 'adapter' ? ownersOf(key) : null;
+  const method = valueAt(['adapter', 'method'], input) ?? methodNames[0];
+  return owners ? ` for method "${method}" (it belongs to ${owners.join(', ')})` : '';
+}
+
 function describe(issue: z.core.$ZodIssue, input: unknown): string[] {
   const path = issue.path.map(String);
   if (issue.code === 'unrecognized_keys')
-    return issue.keys.map((key) => `unknown key "${[...path, key].join('.')}"`);
+    return issue.keys.map(
+      (key) => `unknown key "${[...path, key].join('.')}"${foreign(path, key, input)}`,
+    );
   const value = valueAt(issue.path, input);
   const message = wanted(issue);
   const shown = value === undefined ? '' : ` is ${JSON.stringify(value)}:`;

@@ -1,6 +1,6 @@
 // The settings form: what stands in it, keyed by where it goes in run.json, and when it has a use.
 import type { z } from 'zod';
-import { foreignSettings, methodOf } from '../adapters/methods/methods.ts';
+import { methodOf, takes } from '../adapters/methods/methods.ts';
 import { type groups, type Setting, settings } from '../settings/catalog.ts';
 import type { RunConfig } from '../settings/run-config.ts';
 import type { DataOptions } from '../worker/protocol/api.ts';
@@ -58,7 +58,7 @@ export const searching = (form: Form): boolean =>
 /** Whether a field has a use, as the others stand; one that has none is not looked at. */
 export function isUsed(form: Form, name: FieldName): boolean {
   const [group, key] = name.split('.');
-  if (group === 'adapter') return !foreignSettings(methodOf(form['adapter.method'])).includes(key);
+  if (group === 'adapter') return takes(form['adapter.method'], key);
   if (group === 'train') return !searching(form) || form.train;
   if (group === 'search') {
     const [other, value] = fields[name].needs ?? [];

@@ -149,6 +149,7 @@ describe('mistakes', () => {
     ['train.learningRate', 'fast', '“fast” is not a number'],
     ['adapter.dropout', '1', /<1/],
     ['train.batch', '12', 'must be a multiple of micro-batch (8)'],
+    ['adapter.topK', '1', /^must be 2 or more with several experts/],
     ['adapter.topK', '9', 'must not be above experts (8)'],
     ['data.maxLength', '1', />=2/],
   ] as const)('%s = %j', (name, value, message) => {
@@ -201,6 +202,12 @@ test('trainable parameters are those of the method', () => {
     search: null,
     adapter: 2 * 4 * sites,
   });
+  expect(
+    trainableParameters(
+      { ...form, 'adapter.method': 'lora', 'adapter.parameters': String(2 * 3 * sites + 9) },
+      model,
+    ),
+  ).toEqual({ search: null, adapter: 2 * 3 * sites, rank: 3 });
   const moe: Form = { ...form, 'adapter.rank': '4', 'adapter.experts': '3' };
   expect(trainableParameters(moe, model)).toEqual({ search: null, adapter: uniform });
   expect(trainableParameters({ ...form, 'adapter.rank': 'x' }, model)).toBeNull();

@@ -3,6 +3,7 @@ import { methodOf, siteCost } from '../adapters/methods/methods.ts';
 import { parameterCount, siteDims, uniformAllocation } from '../allocation/allocation.ts';
 import { type Setting, settingAt } from '../settings/catalog.ts';
 import { reading } from '../settings/data.ts';
+import { nearestRank } from '../settings/resolve-allocation.ts';
 import {
   defaultRunConfig,
   parseRunConfig,
@@ -161,6 +162,8 @@ const labelOf = (path: string): string | undefined => settingAt(path)?.label?.to
 export interface Trainable {
   search: number | null;
   adapter: number | null;
+  /** Of all linears, where a number of parameters decides it. */
+  rank?: number;
 }
 
 /** Trainable parameters that this form gives on this model, or null while it has mistakes. */
@@ -170,13 +173,15 @@ export function trainableParameters(form: Form, model: ModelReport): Trainable |
   const targets = defaultRunConfig().adapter.targets;
   const [experts, rank] = [Number(form['adapter.experts']), Number(form['adapter.rank'])];
   const method = form['adapter.method'];
-  const { allocated } = methodOf(method);
-  const uniform = parameterCount(
-    uniformAllocation(model.layers, targets, allocated ? experts : 1, rank),
-    siteCost(method, dims),
-  );
-  if (!allocated) return { search: null, adapter: uniform };
   const wanted = numberIn(form['adapter.parameters']);
+  const sized = (count: number, each: number) =>
+    parameterCount(uniformAllocation(model.layers, targets, count, each), siteCost(method, dims));
+  if (!methodOf(method).allocated) {
+    if (wanted === null) return { search: null, adapter: sized(1, rank) };
+    const nearest = nearestRank(method, wanted, targets, model);
+    return { search: null, adapter: sized(1, nearest), rank: nearest };
+  }
+  const uniform = sized(experts, rank);
   if (!searching(form)) return { search: null, adapter: wanted ?? uniform };
   return {
     search: uniform + model.layers * targets.length * experts * rank,

@@ -123,7 +123,9 @@ function bill(form: Form, model: ModelReport, data: DatasetReport): string {
         : `The adapter is then fitted to about ${short(trainable.adapter)}.`,
     );
   } else if (trainable?.adapter != null)
-    parts.push(`${short(trainable.adapter)} trainable parameters.`);
+    parts.push(
+      `${short(trainable.adapter)} trainable parameters${trainable.rank ? `, rank ${trainable.rank}` : ''}.`,
+    );
   if (form['train.epochs'].trim() !== '') parts.push(`${form['train.epochs']} epochs of training.`);
   else
     parts.push(

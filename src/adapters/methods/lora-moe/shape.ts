@@ -26,6 +26,13 @@ export const loraMoe = defineMethod({
       help: 'Alpha / rank for all experts, or alpha / the rank of each',
     }),
   },
+  check({ topK, experts }) {
+    if (topK > experts) return { topK: `must not be above adapter.experts (${experts})` };
+    if (topK > 1 || experts === 1) return {};
+    return {
+      topK: 'must be 2 or more with several experts: the one kept weight is always 1, so the router would learn nothing',
+    };
+  },
   allocated: true,
   routed: true,
   file: { type: 'GUILOMO', settings: ['topK', 'scale'] },
