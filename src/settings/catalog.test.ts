@@ -1,26 +1,11 @@
-// Everything that is said about a setting comes from its schema: JSON Schema, docs, help.
-import { readFileSync } from 'node:fs';
-import { join } from 'node:path';
+// What is said about a setting comes from its schema: JSON Schema, table, help.
 import { describe, expect, test } from 'vitest';
 import { train } from '../cli/commands/train.ts';
 import { jsonSchema, type Setting, settings, settingTable } from './catalog.ts';
 
 const at = (path: string): Setting => settings.find((s) => s.path === path)!;
 
-describe('docs and help are made of the schema (renew the docs with vitest -u)', () => {
-  test('docs/run.schema.json', async () => {
-    await expect(`${JSON.stringify(jsonSchema(), null, 2)}\n`).toMatchFileSnapshot(
-      '../../docs/run.schema.json',
-    );
-  });
-
-  const path = '../../docs/settings.md';
-  test('the table of docs/settings.md', async () => {
-    const text = readFileSync(join(import.meta.dirname, path), 'utf8');
-    const prose = text.replace(/^\|.*\n/gm, '');
-    await expect(`${prose}${settingTable()}`).toMatchFileSnapshot(path);
-  });
-
+describe('all that is said comes from one note', () => {
   test.each(settings)('$path: one help everywhere', (setting) => {
     const line = train
       .help()

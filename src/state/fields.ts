@@ -21,7 +21,7 @@ type Typed<V> = number extends V
       : Extract<V, string>;
 type Fields = {
   [P in Path as Typed<ValueAt<P>> extends never ? never : P]: Typed<ValueAt<P>>;
-} & { [P in 'seed' | 'memory']: Typed<RunConfig[P]> };
+} & { [P in Exclude<keyof RunConfig, keyof Groups | 'allocation'>]: Typed<RunConfig[P]> };
 
 /** A setting that is typed, chosen or switched. */
 export type FieldName = keyof Fields;

@@ -9,7 +9,7 @@ import {
 } from '../settings/run-config.ts';
 import { RUN_PRESETS, type RunPresetName } from '../settings/run-presets.ts';
 import type { DatasetReport, ModelReport } from '../worker/protocol/api.ts';
-import { type FieldName, type Form, fields } from './fields.ts';
+import { type FieldName, type Form, fields, fieldsOf } from './fields.ts';
 import { heldOut, usesByName } from './files.ts';
 import {
   configOf,
@@ -128,6 +128,9 @@ describe('form and run.json', () => {
       const typed = kind === 'switch' ? initial : String(initial ?? '');
       expect(own[path as FieldName], path).toEqual(typed);
     }
+    const shown = (['data', 'adapter', 'search', 'train'] as const).flatMap((g) => fieldsOf(g));
+    const labelled = settings.filter((s) => s.kind && s.label && s.path.includes('.'));
+    expect(shown).toEqual(labelled.map((s) => s.path));
   });
 
   test('numbers may be written as 3e-4, and empty optional fields are null', () => {

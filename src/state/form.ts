@@ -1,7 +1,7 @@
 // How the settings form becomes run.json and back, its mistakes, and what it comes to on a model.
 import { methodOf, siteCost } from '../adapters/methods/methods.ts';
 import { parameterCount, siteDims, uniformAllocation } from '../allocation/allocation.ts';
-import { type Setting, settingAt } from '../settings/catalog.ts';
+import { groups, type Setting, settingAt } from '../settings/catalog.ts';
 import { reading } from '../settings/data.ts';
 import { nearestRank } from '../settings/resolve-allocation.ts';
 import {
@@ -22,8 +22,6 @@ import { type FieldName, type Form, fields, isUsed, searching } from './fields.t
 import { heldOut, rowsOfEpoch, usesOf, usesProblem, weightsOf } from './files.ts';
 
 type Json = Record<string, unknown>;
-
-const parts = ['data', 'adapter', 'search', 'train'] as const;
 
 /** What a field shows of a value of run.json. */
 function typedOf({ kind, unit, initial }: Setting, value: unknown): string | boolean {
@@ -99,7 +97,7 @@ export function withPreset(form: Form, name: RunPresetName, report: DatasetRepor
  * it.
  */
 export function configOf(form: Form): RunConfigInput {
-  const config = Object.fromEntries(parts.map((part) => [part, {} as Json]));
+  const config = Object.fromEntries(Object.keys(groups).map((part) => [part, {} as Json]));
   const root: Json = config;
   for (const [path, field] of Object.entries(fields) as [FieldName, Setting][]) {
     if (!isUsed(form, path)) continue;
