@@ -55,6 +55,7 @@ test('ranges say what a value must be', () => {
   expect(at('train.clipNorm').range).toBe('above 0');
   expect(at('data.validation').range).toBe('0 to below 1');
   expect(at('train.schedule').range).toBe('linear, cosine, constant');
+  expect(at('train.steps').range).toBe('1 to 10,000,000');
   expect(at('data.system').range).toBe('');
 });
 

@@ -49,6 +49,9 @@ function kindOf(schema: z.core.$ZodType): Setting['kind'] {
   return schema instanceof z.ZodEnum ? 'choice' : null;
 }
 
+/** Groups of digits from five on. */
+const written = (n: number): string => (n < 10_000 ? String(n) : n.toLocaleString('en-US'));
+
 function rangeOf(schema: z.core.$ZodType): string {
   if (schema instanceof z.ZodEnum) return schema.options.join(', ');
   if (schema instanceof z.ZodBoolean) return 'true, false';
@@ -56,9 +59,9 @@ function rangeOf(schema: z.core.$ZodType): string {
   const { minValue, maxValue } = schema;
   const low = minValue ?? Number.NEGATIVE_INFINITY;
   const high = maxValue ?? Number.POSITIVE_INFINITY;
-  const from = `${schema.safeParse(low).success ? '' : 'above '}${low}`;
+  const from = `${schema.safeParse(low).success ? '' : 'above '}${written(low)}`;
   if (high >= Number.MAX_SAFE_INTEGER) return from.startsWith('above') ? from : `${from} or more`;
-  return `${from} to ${schema.safeParse(high).success ? '' : 'below '}${high}`;
+  return `${from} to ${schema.safeParse(high).success ? '' : 'below '}${written(high)}`;
 }
 
 function settingOf(path: string, schema: z.core.$ZodType): Setting {
