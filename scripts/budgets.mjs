@@ -22,7 +22,6 @@ const kinds = [
  * @type {Record<string, [number, string]>}
  */
 const raised = {
-  'src/settings/run-config.ts': [450, 'one schema, read as a whole'],
   'src/ui/search/CellGrid.tsx': [265, 'one table whose keyboard and focus belong together'],
 };
 // The path of a training step, and how many lines of code it may have.

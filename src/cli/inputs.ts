@@ -25,7 +25,13 @@ import {
 import { checkpointWeights, type ModelWeights, symbolicWeights } from '../model/weights.ts';
 import { chooseVariants, parseChoice, withChoice } from '../ops/families.ts';
 import { resolveAllocation } from '../settings/resolve-allocation.ts';
-import { parseRunConfig, type RunConfig, searches, trains } from '../settings/run-config.ts';
+import {
+  parseRunConfig,
+  type RunConfig,
+  runJson,
+  searches,
+  trains,
+} from '../settings/run-config.ts';
 import type { Row } from '../train/batch.ts';
 import { fitWithin, searchNeed, trainingNeed } from '../train/memory/fit.ts';
 import { pairsOf, runRows, searchRows, searchShapes, trainingShapes } from '../train/run-rows.ts';
@@ -149,7 +155,10 @@ export function withValidation(
     );
   return {
     paths: [...data, ...held],
-    config: parseRunConfig({ ...config, data: { ...config.data, validation: names } }, 'run.json'),
+    config: parseRunConfig(
+      { ...runJson(config), data: { ...config.data, validation: names } },
+      'run.json',
+    ),
   };
 }
 

@@ -62,11 +62,12 @@ test('a preset by name, with its experts, ranks and exact parameters', () => {
   expect(Math.abs(settings.parameters / 60_000 - 1)).toBeLessThan(0.01);
 });
 
-test('plain LoRA: parameters alone', () => {
+test('plain LoRA: parameters and the rank, and no setting of another method', () => {
   const { settings } = written('lora', {
-    adapter: { method: 'lora', rank: 2, targets: ['q_proj'] },
+    adapter: { method: 'lora', rank: 2, targets: ['q_proj'], parameters: 4 * 3 * (32 + 32) + 9 },
   });
-  expect(settings.parameters).toBe(4 * 2 * (32 + 32));
+  expect(settings).toMatchObject({ parameters: 4 * 3 * (32 + 32), rank: 3 });
+  expect(settings.adapter).not.toHaveProperty('topK');
   expect(settings).not.toHaveProperty('experts');
   expect(settings).not.toHaveProperty('ranks');
 });

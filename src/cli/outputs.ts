@@ -13,7 +13,7 @@ import { dirname, isAbsolute, join, relative, resolve } from 'node:path';
 import { type AdapterLayout, countParameters } from '../adapters/layout.ts';
 import { adapterFiles } from '../files/adapter-files.ts';
 import type { LoadedModel } from '../model/load.ts';
-import type { RunConfig, TrainingConfig } from '../settings/run-config.ts';
+import { type RunConfig, runJson, type TrainingConfig } from '../settings/run-config.ts';
 import type { Choice } from '../train/memory/fit.ts';
 import { InputError } from '../util/error.ts';
 
@@ -63,7 +63,7 @@ export class RunFolder {
       isAbsolute(file) ? file : relative(this.path, resolve(configFolder, file));
     const { allocation } = config;
     this.settings = {
-      ...config,
+      ...runJson(config),
       allocation:
         typeof allocation === 'string'
           ? allocation
@@ -77,7 +77,7 @@ export class RunFolder {
 
   /**
    * Adds to config.json what the training came to: its steps, micro-batch and recomputation,
-   * parameters, experts and ranks.
+   * parameters, and experts and ranks, or the rank of all sites.
    */
   describe({
     config,
@@ -95,7 +95,9 @@ export class RunFolder {
       recompute: choice.recompute,
       logitsAtATime: choice.chunk,
       parameters: countParameters(layout),
-      ...(layout.method.allocated && layout.spec.allocation),
+      ...(layout.method.allocated
+        ? layout.spec.allocation
+        : { rank: Object.values(layout.spec.allocation.ranks)[0] }),
     };
     this.write('config.json', `${JSON.stringify({ ...this.settings, ...found }, null, 2)}\n`);
   }

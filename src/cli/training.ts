@@ -1,5 +1,5 @@
 // A run as commands do it: progress on stderr, files in the run's folder, Ctrl-C.
-
+import { countParameters } from '../adapters/layout.ts';
 import { siteCost } from '../adapters/methods/methods.ts';
 import { type Allocation, parameterCount, siteDims } from '../allocation/allocation.ts';
 import { allocationFiles, gsvLine, SEARCH_FILES, searchStateFile } from '../files/search-files.ts';
@@ -153,6 +153,10 @@ class RunLog {
 
   private began({ config, choice, layout, steps }: TrainingStage): void {
     this.folder?.describe({ config, steps, layout, choice });
+    if (config.adapter.parameters !== null && !layout.method.allocated)
+      this.context.progress.note(
+        `Rank ${Object.values(layout.spec.allocation.ranks)[0]}, ${countParameters(layout)} parameters: the nearest to adapter.parameters ${config.adapter.parameters}`,
+      );
     if (config.memory !== null)
       this.context.progress.note(
         `Memory: ${mebibytes(choice.bill.total)} with micro-batch ${choice.microBatch}, recomputation "${choice.recompute}", ${choice.chunk} rows of logits at a time`,

@@ -174,7 +174,7 @@ export function adapterConfig({ spec, method }: AdapterLayout, base: string): Js
     peft_type: method.file.type,
     ...common,
     inference_mode: true,
-    r: spec.rank,
+    r: Object.values(allocation.ranks)[0], // alike at all sites
     target_modules: [...spec.targets].sort(),
     bias: 'none',
     fan_in_fan_out: false,

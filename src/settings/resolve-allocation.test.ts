@@ -1,5 +1,5 @@
-// The allocation that settings come to: by name, from files, fitted to a budget, and ignored by
-// plain LoRA.
+// The allocation that settings come to: by name, from files, fitted to a number of parameters, and
+// that of plain LoRA.
 import { describe, expect, test } from 'vitest';
 import { layoutAdapter } from '../adapters/layout.ts';
 import { siteCost } from '../adapters/methods/methods.ts';
@@ -69,13 +69,20 @@ test('files as they are without a budget', () => {
   ).toEqual(files);
 });
 
-test('plain LoRA ignores allocation and budget', () => {
-  const config = parse({
-    adapter: { method: 'lora', rank: 4, parameters: 10 },
-    allocation: 'mola-2468',
-  });
-  expect(config.adapter.parameters).toBeNull();
-  expect(resolveAllocation(config, model)).toEqual(uniformAllocation(6, targetNames, 1, 4));
+test('plain LoRA has adapter.rank, or the rank nearest to adapter.parameters', () => {
+  const lora = (adapter: object) => resolve({ adapter: { method: 'lora', ...adapter } });
+  const uniform = (rank: number) => uniformAllocation(6, targetNames, 1, rank);
+  expect(lora({ rank: 4 })).toEqual(uniform(4));
+  const size = (rank: number) => parameterCount(uniform(rank), siteCost('lora', dims));
+  expect(lora({ parameters: size(20) + 5 })).toEqual(uniform(20));
+  expect(lora({ parameters: 1 })).toEqual(uniform(1));
+  const config = parse({ adapter: { method: 'lora', rank: 8, parameters: size(3) } });
+  const layout = layoutAdapter(
+    { ...config.adapter, allocation: resolveAllocation(config, model) },
+    6,
+    dims,
+  );
+  expect(adapterConfig(layout, 'base')).toMatchObject({ r: 3, lora_alpha: 16 });
 });
 
 test('adapter_config.json and the tensors have what was resolved; counts below top-k, 0 included, are laid out', () => {

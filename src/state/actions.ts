@@ -20,7 +20,15 @@ import { type Client, callback } from '../worker/protocol/client.ts';
 import { failureOf } from '../worker/protocol/failure.ts';
 import { type Form, searching } from './fields.ts';
 import { type FileUses, heldOut, usesByName, weightsOf } from './files.ts';
-import { configOf, dataOptionsOf, fieldsOfData, formOf, formProblems, withPreset } from './form.ts';
+import {
+  configOf,
+  dataOptionsOf,
+  fieldsOfData,
+  formOf,
+  formProblems,
+  isReading,
+  withPreset,
+} from './form.ts';
 import { createLibraryActions } from './library-actions.ts';
 import { isOpen } from './run.ts';
 import type { AppStore } from './store.ts';
@@ -109,8 +117,8 @@ export function createActions(app: AppStore, client: Client) {
   async function rereadData(change: Partial<Form>): Promise<void> {
     setForm(change);
     const { form, run } = getState();
-    const problems = formProblems(form);
-    if (!dataSource || isOpen(run.phase) || problems.maxLength || problems.limit) return;
+    const cannotRead = Object.keys(formProblems(form)).some(isReading);
+    if (!dataSource || isOpen(run.phase) || cannotRead) return;
     const options = dataOptionsOf(form);
     if (JSON.stringify(options) !== JSON.stringify(readWith))
       await readData(dataSource, options, () => form.files);
@@ -180,7 +188,7 @@ export function createActions(app: AppStore, client: Client) {
     async chooseData(files: File[]) {
       const uses = usesByName(files.map(({ name }) => name));
       const options = { ...dataOptionsOf({ ...getState().form, files: uses }), columns: null };
-      setForm({ columns: null });
+      setForm({ 'data.columns': null });
       const read = await readData({ kind: 'files', files }, options, usesByName);
       if (getState().data.columns) setForm({ files: uses });
       // where a limit leaves another part of archives, whose files were not known before
@@ -188,7 +196,7 @@ export function createActions(app: AppStore, client: Client) {
     },
     setFiles,
     /** What the form's validation and weights come to on the data; undefined where that fails. */
-    splitData: ({ validation, files }: Pick<Form, 'validation' | 'files'>, seed: number) =>
+    splitData: ({ validation, files }: { validation: string; files: FileUses }, seed: number) =>
       attempt(async () => {
         const held = heldOut(files);
         const settings = {
@@ -199,7 +207,7 @@ export function createActions(app: AppStore, client: Client) {
       }),
     cancelReading: () => attempt(async () => client.data.cancel()),
     chooseDemoData() {
-      setForm({ columns: null });
+      setForm({ 'data.columns': null });
       return readData(
         { kind: 'demo' },
         { ...dataOptionsOf(getState().form), whole: [] },

@@ -1,5 +1,6 @@
 // The settings form: to run.json and back, mistakes by field, trainable parameters.
 import { describe, expect, test } from 'vitest';
+import { settings } from '../settings/catalog.ts';
 import { DEMO_RUN, DEMO_SEARCH_RUN } from '../settings/demo.ts';
 import {
   parseRunConfig,
@@ -8,7 +9,7 @@ import {
 } from '../settings/run-config.ts';
 import { RUN_PRESETS, type RunPresetName } from '../settings/run-presets.ts';
 import type { DatasetReport, ModelReport } from '../worker/protocol/api.ts';
-import { type Form, fields } from './fields.ts';
+import { type FieldName, type Form, fields, fieldsOf } from './fields.ts';
 import { heldOut, usesByName } from './files.ts';
 import {
   configOf,
@@ -53,7 +54,12 @@ describe('form and run.json', () => {
 
   test('a configuration survives the way through the form', () => {
     const config = parseTrainingConfig(
-      { ...DEMO_RUN, seed: 7, train: { ...DEMO_RUN.train, clipNorm: null } },
+      {
+        seed: 7,
+        data: { shuffle: false, system: 'Be brief.' },
+        adapter: { scale: 'per-expert' },
+        train: { ...DEMO_RUN.train, clipNorm: null },
+      },
       'test',
     );
     expect(parseRunConfig(configOf(formOf(config)), 'form')).toEqual(config);
@@ -73,13 +79,13 @@ describe('form and run.json', () => {
   });
 
   test('without a search its fields are not looked at, nor with plain LoRA', () => {
-    expect(parseRunConfig(configOf({ ...form, searchSteps: 'x' }), 'form').search).toBe(false);
+    expect(parseRunConfig(configOf({ ...form, 'search.steps': 'x' }), 'form').search).toBe(false);
     const lora: Form = {
       ...form,
       search: true,
-      thenTrain: false,
-      method: 'lora',
-      searchSteps: 'x',
+      train: false,
+      'adapter.method': 'lora',
+      'search.steps': 'x',
     };
     expect(parseRunConfig(configOf(lora), 'form')).toMatchObject({
       search: false,
@@ -91,11 +97,11 @@ describe('form and run.json', () => {
     const paper: Form = {
       ...form,
       search: true,
-      estimator: 'paper',
-      sizes: 'sampled',
-      closable: true,
-      budget: '0.2',
-      cost: 'x',
+      'search.estimator': 'paper',
+      'search.sizes': 'sampled',
+      'search.closable': true,
+      'search.budget': '0.2',
+      'search.cost': 'x',
     };
     expect(parseRunConfig(configOf(paper), 'form').search).toMatchObject({
       sizes: 'argmax',
@@ -115,22 +121,40 @@ describe('form and run.json', () => {
     }
   });
 
+  test('every setting that can be typed has a field, with the default of the schema', () => {
+    const own = formOf(parseRunConfig({}, 'defaults'));
+    for (const { path, kind, initial } of settings.filter((s) => s.kind !== null)) {
+      expect(fields[path as FieldName].path).toBe(path);
+      const typed = kind === 'switch' ? initial : String(initial ?? '');
+      expect(own[path as FieldName], path).toEqual(typed);
+    }
+    const shown = (['data', 'adapter', 'search', 'train'] as const).flatMap((g) => fieldsOf(g));
+    const labelled = settings.filter((s) => s.kind && s.label && s.path.includes('.'));
+    expect(shown).toEqual(labelled.map((s) => s.path));
+  });
+
   test('numbers may be written as 3e-4, and empty optional fields are null', () => {
-    const config = configOf({ ...form, learningRate: ' 3e-4 ', clipNorm: '', evaluateEvery: ' ' });
+    const config = configOf({
+      ...form,
+      'train.learningRate': ' 3e-4 ',
+      'train.clipNorm': '',
+      'train.evaluateEvery': ' ',
+    });
     expect(config.train).toMatchObject({ learningRate: 3e-4, clipNorm: null, evaluateEvery: null });
   });
 });
 
 describe('mistakes', () => {
   test.each([
-    ['steps', '', 'a number is needed here'],
-    ['steps', '1.5', /int/],
-    ['steps', '0', />=1/],
-    ['learningRate', 'fast', '“fast” is not a number'],
-    ['dropout', '1', /<1/],
-    ['batch', '12', 'must be a multiple of micro-batch (8)'],
-    ['topK', '9', 'must not be above experts (8)'],
-    ['maxLength', '1', />=2/],
+    ['train.steps', '', 'a number is needed here'],
+    ['train.steps', '1.5', /int/],
+    ['train.steps', '0', />=1/],
+    ['train.learningRate', 'fast', '“fast” is not a number'],
+    ['adapter.dropout', '1', /<1/],
+    ['train.batch', '12', 'must be a multiple of micro-batch (8)'],
+    ['adapter.topK', '1', /^must be 2 or more with several experts/],
+    ['adapter.topK', '9', 'must not be above experts (8)'],
+    ['data.maxLength', '1', />=2/],
   ] as const)('%s = %j', (name, value, message) => {
     const problems = formProblems({ ...form, [name]: value });
     expect(Object.keys(problems)).toEqual([name]);
@@ -139,20 +163,27 @@ describe('mistakes', () => {
   });
 
   test.each([
-    ['searchSteps', '0', />=1/],
-    ['searchBatch', '12', 'must be a multiple of search micro-batch (8)'],
-    ['budget', '1.5', /<=1/],
-    ['cost', '0.1', /leave one of the two out/],
-    ['lowerOnlySteps', '', 'a number is needed here'],
+    ['search.steps', '0', />=1/],
+    ['search.batch', '12', 'must be a multiple of search micro-batch (8)'],
+    ['search.budget', '1.5', /<=1/],
+    ['search.cost', '0.1', /leave one of the two out/],
+    ['search.lowerOnlySteps', '', 'a number is needed here'],
   ] as const)('of the search: %s = %j', (name, value, message) => {
-    const problems = formProblems({ ...form, search: true, budget: '0.5', [name]: value });
+    const problems = formProblems({ ...form, search: true, 'search.budget': '0.5', [name]: value });
     expect(Object.keys(problems)).toEqual([name]);
     if (message instanceof RegExp) expect(problems[name]).toMatch(message);
     else expect(problems[name]).toBe(message);
   });
 
   test('fields that plain LoRA has no use for are not looked at', () => {
-    expect(formProblems({ ...form, method: 'lora', topK: 'x', experts: '' })).toEqual({});
+    expect(
+      formProblems({
+        ...form,
+        'adapter.method': 'lora',
+        'adapter.topK': 'x',
+        'adapter.experts': '',
+      }),
+    ).toEqual({});
   });
 });
 
@@ -168,13 +199,21 @@ test('trainable parameters are those of the method', () => {
   const sites = 32 + 32 + (32 + 16) * 2 + 32 + 32 + (32 + 64) * 3; // Σ (C + O) of a layer
   const inputs = 32 * 6 + 64; // Σ C
   const uniform = 2 * (3 * 4 * sites + 3 * inputs);
-  expect(trainableParameters({ ...form, method: 'lora', rank: '4' }, model)).toEqual({
+  expect(
+    trainableParameters({ ...form, 'adapter.method': 'lora', 'adapter.rank': '4' }, model),
+  ).toEqual({
     search: null,
     adapter: 2 * 4 * sites,
   });
-  const moe: Form = { ...form, rank: '4', experts: '3' };
+  expect(
+    trainableParameters(
+      { ...form, 'adapter.method': 'lora', 'adapter.parameters': String(2 * 3 * sites + 9) },
+      model,
+    ),
+  ).toEqual({ search: null, adapter: 2 * 3 * sites, rank: 3 });
+  const moe: Form = { ...form, 'adapter.rank': '4', 'adapter.experts': '3' };
   expect(trainableParameters(moe, model)).toEqual({ search: null, adapter: uniform });
-  expect(trainableParameters({ ...form, rank: 'x' }, model)).toBeNull();
+  expect(trainableParameters({ ...form, 'adapter.rank': 'x' }, model)).toBeNull();
   // The search trains a scale for every row too, and decides how many the adapter has, unless a
   // number is asked for.
   const searched = uniform + 2 * 7 * 3 * 4;
@@ -182,7 +221,9 @@ test('trainable parameters are those of the method', () => {
     search: searched,
     adapter: null,
   });
-  expect(trainableParameters({ ...moe, search: true, parameters: '5000' }, model)).toEqual({
+  expect(
+    trainableParameters({ ...moe, search: true, 'adapter.parameters': '5000' }, model),
+  ).toEqual({
     search: searched,
     adapter: 5000,
   });
@@ -202,37 +243,39 @@ describe('presets', () => {
       const own: Form = {
         ...form,
         seed: '9',
-        maxLength: '99',
-        validation: '0.1',
+        'data.maxLength': '99',
+        'data.validation': '0.1',
         waitAtReview: true,
-        template: 'none',
+        'data.template': 'none',
       };
       const made = withPreset(own, name, report);
       expect(formProblems(made)).toEqual({});
       expect(made).toMatchObject({
         seed: '9',
-        maxLength: '99',
-        validation: '0.1',
+        'data.maxLength': '99',
+        'data.validation': '0.1',
         waitAtReview: true,
-        template: 'none',
+        'data.template': 'none',
       });
       expect(made.search).toBe(name !== 'lora');
     },
   );
 
   test('the paper’s search goes over the training rows four times, two micro-batches a step', () => {
-    expect(withPreset({ ...form, validation: '0.2' }, 'paper', report).searchSteps).toBe(
-      String((4 * 800) / 32),
-    );
-    expect(withPreset(form, 'paper', null).searchSteps).toBe('200');
+    const steps = (own: Form, of: DatasetReport | null) =>
+      withPreset(own, 'paper', of)['search.steps'];
+    expect(steps({ ...form, 'data.validation': '0.2' }, report)).toBe(String((4 * 800) / 32));
+    expect(steps(form, null)).toBe('200');
     const files: Form['files'] = {
       'a.jsonl': { use: 'training', weight: '2' },
       'b.jsonl': { use: 'validation', weight: '1' },
     };
-    expect(withPreset({ ...form, validation: '0.2', files }, 'paper', report)).toMatchObject({
-      files,
-      searchSteps: String((4 * 1280) / 32),
-    });
+    expect(withPreset({ ...form, 'data.validation': '0.2', files }, 'paper', report)).toMatchObject(
+      {
+        files,
+        'search.steps': String((4 * 1280) / 32),
+      },
+    );
   });
 });
 
@@ -242,20 +285,22 @@ test('what files are used for stands in run.json and comes back; a share then ha
     'b.jsonl': { use: 'training', weight: '2.5' },
     'c.jsonl': { use: 'validation', weight: 'x' },
   };
-  const settings = { ...defaultForm(), files, validation: 'x' };
-  expect(configOf(settings).data).toMatchObject({
+  const filled = { ...defaultForm(), files, 'data.validation': 'x' };
+  expect(configOf(filled).data).toMatchObject({
     validation: ['c.jsonl'],
     weights: { 'b.jsonl': 2.5 },
   });
-  expect(formProblems(settings)).toEqual({});
-  const { files: again, validation } = formOf(parseRunConfig(configOf(settings), 'x'));
+  expect(formProblems(filled)).toEqual({});
+  const { files: again, 'data.validation': validation } = formOf(
+    parseRunConfig(configOf(filled), 'x'),
+  );
   expect(again).toEqual({
     'b.jsonl': files['b.jsonl'],
     'c.jsonl': { use: 'validation', weight: '1' },
   });
   expect(validation).toBe('0.05');
-  expect(dataOptionsOf(settings).whole).toEqual([]);
-  expect(dataOptionsOf({ ...settings, limit: '9' }).whole).toEqual(['c.jsonl']);
+  expect(dataOptionsOf(filled).whole).toEqual([]);
+  expect(dataOptionsOf({ ...filled, 'data.limit': '9' }).whole).toEqual(['c.jsonl']);
 });
 
 test('messages of the engine name the fields', () => {
@@ -295,7 +340,6 @@ test('the memory budget stands in MiB in its field and in bytes in run.json', ()
   expect(configOf(defaultForm())).toMatchObject({ memory: null });
   expect(formOf(parseRunConfig({ memory: 3 * 2 ** 20 }, 'x')).memory).toBe('3');
   expect(formProblems({ ...defaultForm(), memory: '-1' }).memory).toBeDefined();
-  expect(withPreset({ ...defaultForm(), memory: '7', turns: 'last' }, 'quick', null)).toMatchObject(
-    { memory: '7', turns: 'last' },
-  );
+  const kept = { memory: '7', 'data.turns': 'last' } as const;
+  expect(withPreset({ ...defaultForm(), ...kept }, 'quick', null)).toMatchObject(kept);
 });

@@ -1,6 +1,9 @@
 // How the settings form becomes run.json and back, its mistakes, and what it comes to on a model.
 import { methodOf, siteCost } from '../adapters/methods/methods.ts';
 import { parameterCount, siteDims, uniformAllocation } from '../allocation/allocation.ts';
+import { groups, type Setting, settingAt } from '../settings/catalog.ts';
+import { reading } from '../settings/data.ts';
+import { nearestRank } from '../settings/resolve-allocation.ts';
 import {
   defaultRunConfig,
   parseRunConfig,
@@ -15,58 +18,44 @@ import {
   searchSteps,
 } from '../settings/run-presets.ts';
 import type { DataOptions, DatasetReport, ModelReport } from '../worker/protocol/api.ts';
-import { type Form, fields, isUsed, searching, type TextField } from './fields.ts';
+import { type FieldName, type Form, fields, isUsed, searching } from './fields.ts';
 import { heldOut, rowsOfEpoch, usesOf, usesProblem, weightsOf } from './files.ts';
 
-const number = (text: string, optional = false): unknown => {
-  const trimmed = text.trim();
-  if (trimmed === '') return optional ? null : undefined;
-  const value = Number(trimmed);
-  return Number.isFinite(value) ? value : trimmed;
-};
+type Json = Record<string, unknown>;
 
-const searchDefaults = (() => {
-  const { search } = parseRunConfig({ search: {} }, 'defaults');
-  return search || null;
-})()!;
+/** What a field shows of a value of run.json. */
+function typedOf({ kind, unit, initial }: Setting, value: unknown): string | boolean {
+  if (Array.isArray(value)) return String(initial); // validation by files
+  if (typeof value === 'number') return String(value / (unit?.size ?? 1));
+  return kind === 'switch' ? Boolean(value) : String(value ?? '');
+}
+
+/** The value of run.json that stands in a field; what should be a number and is none stays text. */
+function storedOf({ kind, none, unit }: Setting, typed: string | boolean): unknown {
+  if (typeof typed === 'boolean' || kind === 'choice') return typed;
+  const text = typed.trim();
+  if (text === '') return none === undefined ? '' : null;
+  if (kind === 'text') return typed;
+  const value = Number(text);
+  if (!Number.isFinite(value)) return text;
+  return unit ? Math.round(value * unit.size) : value;
+}
 
 /**
  * The form that shows a configuration; settings of a stage that it leaves out stand at their
  * defaults.
  */
 export function formOf(config: RunConfig): Form {
-  const { data, adapter } = config;
-  const train = config.train || defaultRunConfig().train;
-  const search = config.search || searchDefaults;
-  const groups: Record<string, object> = { data, adapter, train, search };
-  const texts = Object.entries(fields).map(([name, { path, unit = 1 }]) => {
-    const [group, key] = path.split('.');
-    const set = ((key === undefined ? config : groups[group]) as Record<string, unknown>)[
-      key ?? group
-    ];
-    // validation by files
-    const value = Array.isArray(set) ? defaultRunConfig().data.validation : set;
-    return [name, value === null ? '' : String(typeof value === 'number' ? value / unit : value)];
+  const typed = Object.entries(fields).map(([path, field]) => {
+    const found = path.split('.').reduce<unknown>((at, key) => (at as Json)[key], config);
+    return [path, typedOf(field, found === undefined ? field.initial : found)];
   });
   return {
-    ...(Object.fromEntries(texts) as Record<TextField, string>),
-    method: adapter.method,
-    schedule: train.schedule,
-    completionOnly: data.completionOnly,
-    turns: data.turns,
-    packing: data.packing,
-    template: data.template,
-    columns: data.columns,
-    system: data.system ?? '',
-    files: usesOf(data),
+    ...(Object.fromEntries(typed) as Pick<Form, FieldName>),
     search: config.search !== false,
-    estimator: search.estimator,
-    sizes: search.sizes,
-    order: search.order,
-    split: search.split,
-    closable: search.closable,
-    searchSchedule: search.schedule,
-    thenTrain: config.train !== false,
+    train: config.train !== false,
+    'data.columns': config.data.columns,
+    files: usesOf(config.data),
     waitAtReview: false,
   };
 }
@@ -77,12 +66,12 @@ export function formOf(config: RunConfig): Form {
  */
 export const defaultForm = (): Form => ({
   ...formOf(defaultRunConfig()),
-  batch: '16',
-  microBatch: '8',
-  evaluateEvery: '20',
-  searchBatch: '16',
-  searchMicroBatch: '8',
-  upperLearningRate: '0.05',
+  'train.batch': '16',
+  'train.microBatch': '8',
+  'train.evaluateEvery': '20',
+  'search.batch': '16',
+  'search.microBatch': '8',
+  'search.upperLearningRate': '0.05',
 });
 
 /**
@@ -92,42 +81,15 @@ export const defaultForm = (): Form => ({
  */
 export function withPreset(form: Form, name: RunPresetName, report: DatasetReport | null): Form {
   const { settings, searchEpochs }: RunPreset = RUN_PRESETS[name];
-  const {
-    seed,
-    memory,
-    maxLength,
-    completionOnly,
-    turns,
-    packing,
-    template,
-    columns,
-    system,
-    limit,
-    files,
-    validation,
-    waitAtReview,
-  } = form;
   const made = formOf(parseRunConfig(settings, name));
   if (searchEpochs !== undefined && report !== null) {
-    const kept = rowsOfEpoch(report, files, Number(validation));
-    made.searchSteps = String(searchSteps(searchEpochs, kept, Number(made.searchMicroBatch)));
+    const kept = rowsOfEpoch(report, form.files, Number(form['data.validation']));
+    const steps = searchSteps(searchEpochs, kept, Number(made['search.microBatch']));
+    made['search.steps'] = String(steps);
   }
-  return {
-    ...made,
-    seed,
-    memory,
-    maxLength,
-    completionOnly,
-    turns,
-    packing,
-    template,
-    columns,
-    system,
-    limit,
-    files,
-    validation,
-    waitAtReview,
-  };
+  const isSet = (key: string) => /^(adapter|search|train)\b/.test(key);
+  const kept = Object.entries(form).filter(([key]) => !isSet(key));
+  return { ...made, ...Object.fromEntries(kept) };
 }
 
 /**
@@ -135,45 +97,25 @@ export function withPreset(form: Form, name: RunPresetName, report: DatasetRepor
  * it.
  */
 export function configOf(form: Form): RunConfigInput {
-  const survival = isUsed(form, 'survival');
-  const config: Record<string, Record<string, unknown>> = {
-    data: {
-      completionOnly: form.completionOnly,
-      turns: form.turns,
-      packing: form.packing,
-      template: form.template,
-      columns: form.columns,
-      system: systemOf(form),
-    },
-    adapter: { method: form.method },
-    train: { schedule: form.schedule },
-    search: {
-      estimator: form.estimator,
-      sizes: survival ? form.sizes : 'argmax',
-      order: form.order,
-      split: form.split,
-      closable: survival && form.closable,
-      schedule: form.searchSchedule,
-    },
-  };
-  const root: Record<string, unknown> = config;
-  for (const [name, { path, optional, needs, unit = 1 }] of Object.entries(fields)) {
-    if (!isUsed(form, needs)) continue;
-    const typed = number(form[name as TextField], optional) ?? (optional ? null : '');
-    const value = typeof typed === 'number' && unit !== 1 ? Math.round(typed * unit) : typed;
+  const config = Object.fromEntries(Object.keys(groups).map((part) => [part, {} as Json]));
+  const root: Json = config;
+  for (const [path, field] of Object.entries(fields) as [FieldName, Setting][]) {
+    if (!isUsed(form, path)) continue;
     const [group, key] = path.split('.');
+    const value = storedOf(field, form[path]);
     if (key === undefined) root[group] = value;
     else config[group][key] = value;
   }
   const held = heldOut(form.files);
   if (held.length > 0) config.data.validation = held;
   config.data.weights = weightsOf(form.files);
+  config.data.columns = form['data.columns'];
   if (!searching(form)) root.search = false;
-  if (!isUsed(form, 'training')) root.train = false;
+  if (searching(form) && !form.train) root.train = false;
   return root as RunConfigInput;
 }
 
-type Problems = Partial<Record<TextField | 'files', string>>;
+type Problems = Partial<Record<FieldName | 'files', string>>;
 const checked = new WeakMap<Form, Problems>(); // every field asks for the same form
 
 /** What is wrong with the form, by field. */
@@ -190,16 +132,17 @@ function findProblems(form: Form): Problems {
   const found: Problems = {};
   const files = usesProblem(form.files);
   if (files !== null) found.files = files;
-  for (const [name, { path }] of Object.entries(fields)) {
+  for (const [path, { kind }] of Object.entries(fields) as [FieldName, Setting][]) {
     if (!byPath[path]) continue;
-    const raw = form[name as TextField].trim();
+    const raw = String(form[path]).trim();
+    const isNumber = Number.isFinite(Number(raw));
     const message =
-      raw === ''
-        ? 'a number is needed here'
-        : Number.isFinite(Number(raw))
-          ? byPath[path]
+      kind !== 'number' || (raw !== '' && isNumber)
+        ? byPath[path]
+        : raw === ''
+          ? 'a number is needed here'
           : `“${raw}” is not a number`;
-    found[name as TextField] = inWords(message);
+    found[path] = inWords(message);
   }
   return found;
 }
@@ -208,10 +151,7 @@ function findProblems(form: Form): Problems {
 export const inWords = (message: string): string =>
   message.replace(/\b(?:train|adapter|data|search)\.\w+/g, (path) => labelOf(path) ?? path);
 
-const labelOf = (path: string): string | undefined =>
-  Object.values(fields)
-    .find((f) => f.path === path)
-    ?.label.toLowerCase();
+const labelOf = (path: string): string | undefined => settingAt(path)?.label?.toLowerCase();
 
 /**
  * Trainable parameters: of the search (with its row scales; null without one) and of the adapter
@@ -220,6 +160,8 @@ const labelOf = (path: string): string | undefined =>
 export interface Trainable {
   search: number | null;
   adapter: number | null;
+  /** Of all linears, where a number of parameters decides it. */
+  rank?: number;
 }
 
 /** Trainable parameters that this form gives on this model, or null while it has mistakes. */
@@ -227,39 +169,49 @@ export function trainableParameters(form: Form, model: ModelReport): Trainable |
   if (Object.keys(formProblems(form)).length > 0) return null;
   const dims = siteDims(model);
   const targets = defaultRunConfig().adapter.targets;
-  const [experts, rank] = [Number(form.experts), Number(form.rank)];
-  const { allocated } = methodOf(form.method);
-  const uniform = parameterCount(
-    uniformAllocation(model.layers, targets, allocated ? experts : 1, rank),
-    siteCost(form.method, dims),
-  );
-  if (!allocated) return { search: null, adapter: uniform };
-  const wanted = form.parameters.trim() === '' ? null : Number(form.parameters);
+  const [experts, rank] = [Number(form['adapter.experts']), Number(form['adapter.rank'])];
+  const method = form['adapter.method'];
+  const wanted = numberIn(form['adapter.parameters']);
+  const sized = (count: number, each: number) =>
+    parameterCount(uniformAllocation(model.layers, targets, count, each), siteCost(method, dims));
+  if (!methodOf(method).allocated) {
+    if (wanted === null) return { search: null, adapter: sized(1, rank) };
+    const nearest = nearestRank(method, wanted, targets, model);
+    return { search: null, adapter: sized(1, nearest), rank: nearest };
+  }
+  const uniform = sized(experts, rank);
   if (!searching(form)) return { search: null, adapter: wanted ?? uniform };
   return {
     search: uniform + model.layers * targets.length * experts * rank,
-    adapter: form.thenTrain ? wanted : null,
+    adapter: form.train ? wanted : null,
   };
 }
 
-const systemOf = ({ system }: Form): string | null => (system.trim() === '' ? null : system);
+/** The number in a field that may be empty. */
+const numberIn = (text: string): number | null => (text.trim() === '' ? null : Number(text));
+
+const readingPaths = Object.keys(reading).map((key) => `data.${key}` as FieldName);
+
+/** Whether a setting takes part in reading the data. */
+export const isReading = (name: string): boolean => readingPaths.some((path) => path === name);
 
 /** How data is to be read, by this form. */
 export const dataOptionsOf = (form: Form): DataOptions => ({
-  maxLength: Number(form.maxLength),
-  completionOnly: form.completionOnly,
-  turns: form.turns,
-  template: form.template,
-  columns: form.columns,
-  system: systemOf(form),
-  limit: form.limit.trim() === '' ? null : Number(form.limit),
-  whole: form.limit.trim() === '' ? [] : heldOut(form.files),
+  ...(Object.fromEntries(
+    Object.entries(configOf(form).data!).filter(([key]) => isReading(`data.${key}`)),
+  ) as Omit<DataOptions, 'whole'>),
+  whole: numberIn(form['data.limit']) === null ? [] : heldOut(form.files),
 });
 
 /** The fields that were read from with these options. */
-export const fieldsOfData = ({ whole: _, ...data }: DataOptions): Partial<Form> => ({
-  ...data,
-  maxLength: String(data.maxLength),
-  system: data.system ?? '',
-  limit: data.limit === null ? '' : String(data.limit),
+export const fieldsOfData = (options: DataOptions): Partial<Form> => ({
+  ...Object.fromEntries(
+    readingPaths
+      .filter((path) => path in fields)
+      .map((path) => [
+        path,
+        typedOf(fields[path], options[path.slice('data.'.length) as keyof DataOptions]),
+      ]),
+  ),
+  'data.columns': options.columns,
 });

@@ -7,6 +7,7 @@ import { uniformAllocation } from '../allocation/allocation.ts';
 import { withCount } from '../allocation/review.ts';
 import { defaultRunConfig, parseRunConfig, searches } from '../settings/run-config.ts';
 import { createActions } from '../state/actions.ts';
+import { type FieldName, fields, isUsed } from '../state/fields.ts';
 import { createAppStore } from '../state/store.ts';
 import type { DatasetReport, ModelReport, SearchReport } from '../worker/protocol/api.ts';
 import type { Client } from '../worker/protocol/client.ts';
@@ -272,7 +273,7 @@ describe('model and data', () => {
       expect.objectContaining({ whole: [] }),
       expect.anything(),
     );
-    act(() => actions.setForm({ limit: '5' }));
+    act(() => actions.setForm({ 'data.limit': '5' }));
     await act(() => actions.rereadData({}));
     expect(data.read).toHaveBeenLastCalledWith(
       expect.anything(),
@@ -333,10 +334,10 @@ describe('model and data', () => {
       expect.objectContaining({ columns }),
       expect.any(Function),
     );
-    expect(app.getState().form.columns).toBeNull(); // as the data that is there was read
+    expect(app.getState().form['data.columns']).toBeNull(); // as the data that is there was read
     data.read.mockResolvedValueOnce({ ...dataset });
     await press('Read the data'); // what was chosen is still there
-    expect(app.getState().form.columns).toEqual(columns);
+    expect(app.getState().form['data.columns']).toEqual(columns);
     expect(screen.queryByTestId('columns')).toBeNull();
   });
 
@@ -429,6 +430,24 @@ describe('training', () => {
     expect(screen.queryByLabelText('Experts')).toBeTruthy();
     fireEvent.click(screen.getByLabelText('Plain LoRA'));
     expect(screen.queryByLabelText('Experts')).toBeNull();
+  });
+
+  test('every setting in use stands on the page, with the label and help of its schema', async () => {
+    const { ready, app, actions } = open();
+    await ready();
+    await act(() => actions.setForm({ search: true }));
+    const shown = (Object.keys(fields) as FieldName[]).filter(
+      (name) => fields[name].label && isUsed(app.getState().form, name),
+    );
+    expect(shown.length).toBeGreaterThan(40);
+    const text = ['data', 'train'].map((id) => document.getElementById(id)!.textContent).join();
+    for (const name of shown) {
+      const { label, help, kind, values, choices, on } = fields[name];
+      const isChoice = kind === 'choice' && on === undefined;
+      const words = isChoice ? values.map((v) => choices?.[v] ?? v).join('') : '';
+      const own = name === 'adapter.method' || name === 'data.template' ? '' : help; // as they stand
+      expect(text).toContain(`${label}${words}${own}`);
+    }
   });
 
   test('space pauses and resumes, but not from a text field', async () => {
@@ -531,7 +550,7 @@ describe('a run with a search', () => {
   async function review({ train = true, complete = true } = {}) {
     const page = open();
     await page.ready();
-    await act(() => page.actions.setForm({ search: true, thenTrain: train }));
+    await act(() => page.actions.setForm({ search: true, train }));
     await act(() => page.actions.start());
     page.event({ type: 'search-began', report: search(train) });
     page.event({

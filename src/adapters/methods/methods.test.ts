@@ -5,7 +5,7 @@ import { describe, expect, test } from 'vitest';
 import { siteDims, uniformAllocation } from '../../allocation/allocation.ts';
 import { parseAdapterConfig } from '../../files/adapter-files.ts';
 import { layoutAdapter } from '../layout.ts';
-import { defaultSettings, foreignSettings, methodOf, methods, siteSize } from './methods.ts';
+import { defaultSettings, methodOf, methods, ownersOf, siteSize, takes } from './methods.ts';
 
 const targets = ['q_proj', 'v_proj'] as const;
 const dims = siteDims({ hidden: 12, heads: 3, kvHeads: 1, headDim: 4, feedForward: 20 });
@@ -44,12 +44,15 @@ describe.each(methods)('$name', (method) => {
     expect(size).toBe(own.reduce((sum, s) => sum + siteSize(method.name, s), 0));
   });
 
-  test('its own settings are foreign to no one but others', () => {
+  test('its own settings belong to it, and to others that have them', () => {
     for (const key of Object.keys(method.settings)) {
-      expect(foreignSettings(method)).not.toContain(key);
+      expect(takes(method.name, key)).toBe(true);
+      expect(ownersOf(key)).toContain(method.name);
       for (const other of methods)
-        if (!(key in other.settings)) expect(foreignSettings(other)).toContain(key);
+        expect(takes(other.name, key), other.name).toBe(key in other.settings);
     }
+    expect(ownersOf('rank')).toBeNull();
+    expect(takes(method.name, 'parameters')).toBe(true);
   });
 });
 

@@ -31,11 +31,15 @@ export const methodOf = (name: MethodName): Method => methods.find((m) => m.name
 /** The settings of all methods, as parts of a zod object. */
 export const methodSettings: Settings = Object.assign({}, ...methods.map((m) => m.settings));
 
-/** Keys of `adapter` in run.json that a method has no use for: they belong to others. */
-export const foreignSettings = (method: Method): string[] => [
-  ...Object.keys(methodSettings).filter((key) => !(key in method.settings)),
-  ...(method.allocated ? [] : ['parameters']),
-];
+/** The methods that a key of run.json's `adapter` belongs to; null: to all of them. */
+export function ownersOf(key: string): MethodName[] | null {
+  const owners = methods.filter(({ settings }) => Object.hasOwn(settings, key));
+  return owners.length > 0 ? owners.map(({ name }) => name) : null;
+}
+
+/** Whether a method has a use for a key of run.json's `adapter`. */
+export const takes = (name: MethodName, key: string): boolean =>
+  ownersOf(key)?.includes(name) ?? true;
 
 /** All of them at their defaults. */
 export const defaultSettings = (): MethodSettings =>

@@ -48,6 +48,8 @@ export interface MethodShape<
   about: string;
   help: string;
   settings: Own;
+  /** What is wrong with settings that are right one by one, by key. */
+  check?(settings: z.output<z.ZodObject<Own>>): Partial<Record<keyof Own & string, string>>;
   /** Whether counts and ranks come from an allocation; else a site has one expert of adapter.rank. */
   allocated: boolean;
   /** Whether tokens choose among experts, so that routing is counted and balanced. */

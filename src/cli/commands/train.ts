@@ -7,6 +7,7 @@ import { openSafetensors } from '../../data/weights/safetensors.ts';
 import { storeValues } from '../../files/adapter-files.ts';
 import { searchStateValues } from '../../files/search-files.ts';
 import type { ModelConfig } from '../../model/config.ts';
+import { settingLines } from '../../settings/catalog.ts';
 import { type RunConfig, searches } from '../../settings/run-config.ts';
 import type { RunInput } from '../../train/run.ts';
 import { searchLayout } from '../../train/search/setup.ts';
@@ -34,7 +35,10 @@ export const train = command({
   details: `DIR gets config.json (every setting, the experts and ranks that they came to, and the kernels used), metrics.jsonl (one line a step) and adapter/.
 With a search also allocation/expert.json and rank.json, gsv.jsonl (all GuidedSelection Vectors after each upper step) and search/state.safetensors.
 Ctrl-C stops after the step and keeps what was trained; the exit code is then 130.
-docs/run.schema.json lists the settings of run.json.`,
+
+Settings of run.json, their defaults and ranges; docs/settings.md has them as a table, docs/run.schema.json as a JSON Schema:
+
+${settingLines()}`,
   options: {
     model: required(shared.model),
     data: shared.data,

@@ -8,7 +8,8 @@ import {
   targetNames,
   uniformAllocation,
 } from '../../allocation/allocation.ts';
-import { deepMerge, nearestRank, parsePlan } from './plan.ts';
+import { nearestRank } from '../../settings/resolve-allocation.ts';
+import { deepMerge, parsePlan } from './plan.ts';
 import { cycle, shuffleLayers } from './shuffle.ts';
 
 const moe = (dims: SiteDims) => siteCost('lora-moe', dims);
@@ -71,6 +72,28 @@ test('plain LoRA gets the rank nearest to the parameters, unless it has its own'
       if (other > 0)
         expect(Math.abs(rows(best) - n)).toBeLessThanOrEqual(Math.abs(rows(other) - n));
   }
+});
+
+test('what a method lacks of run is dropped for it; its own must apply', () => {
+  const run = {
+    ...good.run,
+    adapter: { ...good.run.adapter, topK: 3, scale: 'per-expert' },
+    allocation: 'hilo',
+  };
+  const { uniform: all, 'plain LoRA': plain } = good.methods;
+  const [uniform, lora] = parse({ run, methods: { uniform: all, plain } }).methods;
+  expect(uniform.config(1, 0.1).adapter).toMatchObject({ topK: 3, scale: 'per-expert' });
+  expect(lora.config(1, 0.1)).toMatchObject({
+    allocation: 'uniform',
+    adapter: { topK: 2, scale: 'constant', parameters: null },
+  });
+  expect(withMethod({ adapter: { method: 'lora', topK: 3 } })).toThrow(
+    'method "odd": unknown key "adapter.topK" for method "lora" (it belongs to lora-moe)',
+  );
+  expect(withMethod({ adapter: { method: 'lora' }, search: {} })).toThrow(
+    'method "odd": search is {}: needs adapter.method "lora-moe"',
+  );
+  expect(() => parse({ run: { adapter: { ranks: 3 } } })).toThrow('unknown key "adapter.ranks"');
 });
 
 test('deepMerge: objects by key, all else replaced', () => {

@@ -2,19 +2,13 @@
 // that follow from it.
 
 import { z } from 'zod';
-import { type MethodName, methodOf, siteCost } from '../../adapters/methods/methods.ts';
-import {
-  parameterCount,
-  siteDims,
-  type Target,
-  uniformAllocation,
-} from '../../allocation/allocation.ts';
+import { methodNames, methodOf, methods } from '../../adapters/methods/methods.ts';
+import { applicable } from '../../settings/adapter.ts';
+import { type ModelShape, nearestRank } from '../../settings/resolve-allocation.ts';
 import { parseTrainingConfig, searches, type TrainingConfig } from '../../settings/run-config.ts';
 import { InputError } from '../../util/error.ts';
 
 type Json = Record<string, unknown>;
-/** What a plan has to know of a model (a ModelConfig will do). */
-type ModelShape = { layers: number } & Parameters<typeof siteDims>[0];
 
 const json = z.record(z.string(), z.unknown());
 const distinct = (what: string) => (values: readonly number[], ctx: z.RefinementCtx) => {
@@ -94,16 +88,19 @@ const slugOf = (name: string): string =>
     .replace(/[^a-z0-9.]+/g, '-')
     .replace(/^-|-$/g, '');
 
-/** The rank of plain LoRA whose parameters come nearest to `parameters`; at least 1. */
-export function nearestRank(
-  method: MethodName,
-  parameters: number,
-  targets: readonly Target[],
-  model: ModelShape,
-): number {
-  const cost = siteCost(method, siteDims(model));
-  const row = parameterCount(uniformAllocation(model.layers, targets, 1, 1), cost);
-  return Math.max(1, Math.round(parameters / row));
+/** What of `run` a method that changes `own` has a use for; the rest is dropped. */
+function shared(run: Json, own: Json): Json {
+  const adapter = isRecord(run.adapter) ? run.adapter : {};
+  const given = { ...adapter, ...(isRecord(own.adapter) ? own.adapter : {}) }.method;
+  const found = methods.find(({ name }) => name === (given ?? methodNames[0]));
+  if (!found) return run;
+  const rest = Object.entries(run).filter(
+    ([key]) => found.allocated || (key !== 'allocation' && key !== 'search'),
+  );
+  return {
+    ...Object.fromEntries(rest),
+    ...(isRecord(run.adapter) && { adapter: applicable(run.adapter, found.name) }),
+  };
 }
 
 /** Settings that the plan has a place of its own for. */
@@ -119,9 +116,9 @@ function checkOwn(part: Json, where: string): void {
 }
 
 /**
- * Checks the parsed contents of a plan for a model. Every method's settings are those of `run` with
- * its own merged in. Where they have adapter.parameters, plain LoRA gets the rank that comes
- * nearest to it, unless the method itself gives adapter.rank.
+ * Checks the parsed contents of a plan for a model. Every method's settings are those of `run` that
+ * it has a use for, with its own merged in. Where they have adapter.parameters, a method without an
+ * allocation gets the rank that comes nearest to it, unless it gives adapter.rank itself.
  * @throws InputError('bad-config') naming the plan's key, or the method and the key of its run.json
  */
 export function parsePlan(contents: unknown, where: string, model: ModelShape): Plan {
@@ -151,23 +148,17 @@ export function parsePlan(contents: unknown, where: string, model: ModelShape): 
         'bad-config',
         `${at}: "data" belongs to run: it is the same for all methods.`,
       );
-    const merged = deepMerge(plan.run, own);
-    const adapter = isRecord(merged.adapter) ? merged.adapter : {};
+    const merged = deepMerge(shared(plan.run, own), own);
     const config = (s: number, learningRate: number) => {
       const settings = deepMerge(merged, { seed: s, train: { learningRate } });
       const parsed = parseTrainingConfig(merged.train === false ? merged : settings, at);
-      const rankGiven = isRecord(own.adapter) && own.adapter.rank !== undefined;
-      if (
-        !methodOf(parsed.adapter.method).allocated &&
-        typeof adapter.parameters === 'number' &&
-        !rankGiven
-      )
-        parsed.adapter.rank = nearestRank(
-          parsed.adapter.method,
-          adapter.parameters,
-          parsed.adapter.targets,
-          model,
-        );
+      const { adapter } = parsed;
+      if (!methodOf(adapter.method).allocated && adapter.parameters !== null) {
+        const { method, parameters, targets } = adapter;
+        if (!isRecord(own.adapter) || own.adapter.rank === undefined)
+          adapter.rank = nearestRank(method, parameters, targets, model);
+        adapter.parameters = null;
+      }
       return parsed;
     };
     const first = config(plan.seeds[0], plan.learningRates[0]);

@@ -51,10 +51,10 @@ function Ask() {
   const [length, setLength] = useState('64');
   const [temperature, setTemperature] = useState('0');
   const [seed, setSeed] = useState('1');
-  const ofData = useApp((s) => s.form.system);
+  const ofData = useApp((s) => s.form['data.system']);
   const [ownSystem, setOwnSystem] = useState<string | null>(null); // null: as the data is rendered
   const system = ownSystem ?? ofData;
-  const raw = useApp((s) => s.form.template === 'none');
+  const raw = useApp((s) => s.form['data.template'] === 'none');
   const going = useApp((s) => isGoing(s.run.phase));
   const tuned = useApp(hasTuned);
   const busy = useApp((s) => s.chat.busy);

@@ -90,7 +90,7 @@ export function ColumnsForm(props: {
   disabled: boolean;
 }) {
   const { columns, file } = props.found;
-  const before = useApp((s) => s.form.columns);
+  const before = useApp((s) => s.form['data.columns']);
   const [format, setFormat] = useState<RowFormat>(
     (before && formatOfColumns(before)) ??
       props.format ??
@@ -108,7 +108,7 @@ export function ColumnsForm(props: {
       data-testid="columns"
       onSubmit={(e) => {
         e.preventDefault();
-        if (problem === null) void rereadData({ columns: columnsOf(chosen, columns) });
+        if (problem === null) void rereadData({ 'data.columns': columnsOf(chosen, columns) });
       }}
     >
       <h3 className="font-semibold break-words">Which columns of {file}?</h3>

@@ -25,7 +25,9 @@ const marks: Record<Verdict, { word: string; icon: React.ReactNode; tone: string
 /** What the form's validation and weights of files come to on this data; null until it is known. */
 function useSplit(report: DatasetReport): SplitReport | null {
   const validation = useApp((s) =>
-    formProblems(s.form).validation || formProblems(s.form).files ? null : s.form.validation,
+    formProblems(s.form)['data.validation'] || formProblems(s.form).files
+      ? null
+      : s.form['data.validation'],
   );
   const files = useApp((s) => s.form.files);
   const seed = useApp((s) => (formProblems(s.form).seed ? null : Number(s.form.seed)));

@@ -4,7 +4,7 @@ import { formProblems, inWords } from '../../state/form.ts';
 import type { StageBill } from '../../worker/protocol/api.ts';
 import { useActions, useApp } from '../context.ts';
 import { bytes } from '../shared/format.ts';
-import { SettingGrid } from './Setting.tsx';
+import { SettingGrid } from '../shared/Setting.tsx';
 
 /** Milliseconds after the last change before the bill is counted. */
 const pause = 400;

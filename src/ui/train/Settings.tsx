@@ -1,33 +1,29 @@
 // The settings of a run: presets, the method, the search, the training.
 
 import { useState } from 'react';
-import { methodOf, methods } from '../../adapters/methods/methods.ts';
+import { methodOf } from '../../adapters/methods/methods.ts';
 import { RUN_PRESETS, type RunPresetName } from '../../settings/run-presets.ts';
-import { isUsed, searching, type TextField } from '../../state/fields.ts';
+import { type FieldName, fieldsOf, searching } from '../../state/fields.ts';
 import { formProblems } from '../../state/form.ts';
 import { useActions, useApp } from '../context.ts';
-import { Button, Choice } from '../shared/controls.tsx';
+import { Button } from '../shared/controls.tsx';
+import { Setting, SettingGrid } from '../shared/Setting.tsx';
 import { Memory } from './Memory.tsx';
 import { SearchSettings } from './SearchSettings.tsx';
-import { SettingGrid, schedules } from './Setting.tsx';
 
-const main: readonly TextField[] = ['steps', 'learningRate', 'rank', 'experts', 'topK', 'seed'];
-const further: readonly TextField[] = [
-  'epochs',
-  'batch',
-  'microBatch',
-  'warmupSteps',
-  'weightDecay',
-  'clipNorm',
-  'alpha',
-  'dropout',
-  'balance',
-  'parameters',
-  'validation',
-  'evaluateEvery',
+const main: readonly FieldName[] = [
+  'train.steps',
+  'train.learningRate',
+  'adapter.rank',
+  'adapter.experts',
+  'adapter.topK',
+  'seed',
 ];
-
-const choices = methods.map(({ name, title }) => ({ value: name, label: title }));
+const further: readonly FieldName[] = [
+  ...fieldsOf('train', main),
+  ...fieldsOf('adapter', [...main, 'adapter.method']),
+  'data.validation',
+];
 
 function Presets({ disabled }: { disabled: boolean }) {
   const { choosePreset } = useActions();
@@ -61,21 +57,17 @@ function Presets({ disabled }: { disabled: boolean }) {
 
 export function Settings({ disabled }: { disabled: boolean }) {
   const form = useApp((s) => s.form);
-  const { setForm } = useActions();
   const [more, setMore] = useState(false);
   const wrong = formProblems(form);
   const hiddenWrong = further.some((name) => wrong[name] !== undefined);
   return (
     <div className="flex flex-col gap-6">
       <Presets disabled={disabled} />
-      <Choice
-        label="Method"
-        value={form.method}
-        options={choices}
+      <Setting
+        name="adapter.method"
         disabled={disabled}
-        onChange={(method) => setForm({ method })}
         help={
-          methodOf(form.method).help +
+          methodOf(form['adapter.method']).help +
           (searching(form) ? ' Experts and Rank are the most that a linear may get.' : '')
         }
       />
@@ -88,16 +80,6 @@ export function Settings({ disabled }: { disabled: boolean }) {
       >
         <summary className="px-4 py-3 font-medium">More settings</summary>
         <div className="flex flex-col gap-5 px-4 pt-1 pb-5">
-          {isUsed(form, 'training') && (
-            <Choice
-              label="Schedule"
-              value={form.schedule}
-              options={schedules}
-              disabled={disabled}
-              onChange={(schedule) => setForm({ schedule })}
-              help="How the learning rate goes on after the warm-up."
-            />
-          )}
           <SettingGrid names={further} disabled={disabled} />
         </div>
       </details>

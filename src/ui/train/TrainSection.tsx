@@ -107,27 +107,29 @@ function StartLine() {
 /** What a run comes to: trainable parameters, and how often it goes over the data. */
 function bill(form: Form, model: ModelReport, data: DatasetReport): string {
   const trainable = trainableParameters(form, model);
-  const rows = rowsOfEpoch(data, form.files, Number(form.validation));
+  const rows = rowsOfEpoch(data, form.files, Number(form['data.validation']));
   const passes = (n: number) =>
     n < 0.1 ? 'less than a tenth of an epoch' : `${n.toFixed(1)} epochs`;
   const parts = [];
   if (trainable?.search != null) {
-    const seen = (2 * Number(form.searchSteps) * Number(form.searchMicroBatch)) / rows;
+    const seen = (2 * Number(form['search.steps']) * Number(form['search.microBatch'])) / rows;
     parts.push(
-      `The search trains ${short(trainable.search)} parameters; its ${whole(Number(form.searchSteps))} steps are ${passes(seen)}.`,
+      `The search trains ${short(trainable.search)} parameters; its ${whole(Number(form['search.steps']))} steps are ${passes(seen)}.`,
     );
-    if (!form.thenTrain) return parts.join(' ');
+    if (!form.train) return parts.join(' ');
     parts.push(
       trainable.adapter === null
         ? 'It decides how many the adapter then has.'
         : `The adapter is then fitted to about ${short(trainable.adapter)}.`,
     );
   } else if (trainable?.adapter != null)
-    parts.push(`${short(trainable.adapter)} trainable parameters.`);
-  if (form.epochs.trim() !== '') parts.push(`${form.epochs} epochs of training.`);
+    parts.push(
+      `${short(trainable.adapter)} trainable parameters${trainable.rank ? `, rank ${trainable.rank}` : ''}.`,
+    );
+  if (form['train.epochs'].trim() !== '') parts.push(`${form['train.epochs']} epochs of training.`);
   else
     parts.push(
-      `${whole(Number(form.steps))} steps are ${passes((Number(form.steps) * Number(form.batch)) / rows)}.`,
+      `${whole(Number(form['train.steps']))} steps are ${passes((Number(form['train.steps']) * Number(form['train.batch'])) / rows)}.`,
     );
   return parts.join(' ');
 }

@@ -1,6 +1,7 @@
 // What the data worker tells the page of a dataset, and how it is told to read one. Types only.
+import type { z } from 'zod';
 import type { BadRow, DataFileReport } from '../../data/dataset/dataset.ts';
-import type { Columns } from '../../data/dataset/roles.ts';
+import type { reading } from '../../settings/data.ts';
 
 /**
  * One token of a preview: whether it carries loss, is only read, or lies beyond the longest row
@@ -107,19 +108,10 @@ export interface ColumnsFound {
 export type DataSource = { kind: 'demo' } | { kind: 'files'; files: File[] };
 
 /** How data is read. */
-export interface DataOptions {
-  maxLength: number;
-  completionOnly: boolean;
-  turns: 'all' | 'last';
-  template: 'auto' | 'none';
-  columns: Columns | null;
-  /** Goes before rows that have no system message of their own; null: nothing does. */
-  system: string | null;
-  /** Rows to take, the first that can be used; null: all. */
-  limit: number | null;
+export type DataOptions = z.output<z.ZodObject<typeof reading>> & {
   /** Files that are read whole, whatever the limit: those for validation. */
   whole: readonly string[];
-}
+};
 
 export type { SplitSettings } from '../../data/batching/split.ts';
 export type { BadRow, DataFileReport } from '../../data/dataset/dataset.ts';

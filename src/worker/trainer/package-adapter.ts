@@ -6,7 +6,7 @@ import { bytesSource, folderOf } from '../../data/source.ts';
 import { adapterFiles, extract, readAdapter } from '../../files/adapter-files.ts';
 import { allocationFiles, SEARCH_FILES } from '../../files/search-files.ts';
 import type { LoadedModel } from '../../model/load.ts';
-import type { RunConfig } from '../../settings/run-config.ts';
+import { type RunConfig, runJson } from '../../settings/run-config.ts';
 import { invariant } from '../../util/error.ts';
 import type { ExportReport } from '../protocol/api.ts';
 
@@ -48,7 +48,7 @@ export async function packageAdapter({
   ))
     contents[folder + name] = data;
   contents['config.json'] = strToU8(
-    `${JSON.stringify({ ...config, model: model.name, kernels: model.variants.names, stepsDone: step }, null, 2)}\n`,
+    `${JSON.stringify({ ...runJson(config), model: model.name, kernels: model.variants.names, stepsDone: step }, null, 2)}\n`,
   );
   contents['metrics.jsonl'] = strToU8(metrics.map((line) => `${JSON.stringify(line)}\n`).join(''));
   if (allocation)

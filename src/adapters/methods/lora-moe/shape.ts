@@ -1,5 +1,6 @@
 // LoRA-MoE (method §1): experts of any rank at a site, of which a router keeps the top K per token.
 import { z } from 'zod';
+import { count, setting } from '../../../util/setting.ts';
 import { defineMethod } from '../shape.ts';
 
 export const loraMoe = defineMethod({
@@ -9,19 +10,28 @@ export const loraMoe = defineMethod({
   about: 'a mixture of experts',
   help: 'Several LoRA experts in every linear; a router picks the best few for each token.',
   settings: {
-    experts: z
-      .number()
-      .int()
-      .min(1)
-      .max(64)
-      .default(8)
-      .describe('Experts of every linear (uniform), or the largest number allowed'),
-    topK: z.number().int().min(1).max(64).default(2).describe('Experts kept for a token'),
-    scale: z
-      .enum(['constant', 'per-expert'])
-      .default('constant')
-      .describe('alpha / rank, or alpha / the rank of each expert'),
-    balance: z.number().min(0).default(0.001).describe('Coefficient of the balance loss'),
+    experts: setting(count(64).default(8), {
+      label: 'Experts',
+      help: 'In every linear, or the most that one may have',
+    }),
+    topK: setting(count(64).default(2), {
+      label: 'Experts per token',
+      help: 'Top-k: the experts kept for a token, at most the number of experts',
+    }),
+    balance: setting(z.number().min(0).default(0.001), {
+      label: 'Balance',
+      help: 'Coefficient of the balance loss',
+    }),
+    scale: setting(z.enum(['constant', 'per-expert']).default('constant'), {
+      help: 'Alpha / rank for all experts, or alpha / the rank of each',
+    }),
+  },
+  check({ topK, experts }) {
+    if (topK > experts) return { topK: `must not be above adapter.experts (${experts})` };
+    if (topK > 1 || experts === 1) return {};
+    return {
+      topK: 'must be 2 or more with several experts: the one kept weight is always 1, so the router would learn nothing',
+    };
   },
   allocated: true,
   routed: true,

@@ -1,0 +1,135 @@
+// run.json's `train` and `search`: how long a stage is, its rows, and how its optimizer steps.
+import { z } from 'zod';
+import { count, type Note, setting } from '../util/setting.ts';
+
+const schedule = (note: Pick<Note, 'label' | 'help'>) =>
+  setting(z.enum(['linear', 'cosine', 'constant']).default('linear'), {
+    ...note,
+    choices: { linear: 'Linear', cosine: 'Cosine', constant: 'Constant' },
+  });
+
+export const train = z.strictObject({
+  steps: setting(count(10_000_000).default(100), { label: 'Length', help: 'Optimizer steps' }),
+  epochs: setting(z.number().positive().max(100_000).nullable().default(null), {
+    label: 'Epochs',
+    help: 'Passes over the rows, instead of a length',
+    none: 'by length',
+  }),
+  batch: setting(count(65_536).default(64), {
+    label: 'Batch',
+    help: 'Rows an optimizer step; a multiple of the micro-batch',
+  }),
+  microBatch: setting(count(4096).default(16), {
+    label: 'Micro-batch',
+    help: 'Rows at a time; fewer need less memory',
+  }),
+  learningRate: setting(z.number().min(0).default(3e-4), {
+    label: 'Learning rate',
+    help: 'Usually 1e-5 to 1e-2; small models take more',
+  }),
+  schedule: schedule({
+    label: 'Schedule',
+    help: 'How the learning rate goes on after the warm-up',
+  }),
+  warmupSteps: setting(z.number().int().min(0).default(0), {
+    label: 'Warm-up',
+    help: 'Steps until the full learning rate',
+  }),
+  weightDecay: setting(z.number().min(0).default(0), {
+    label: 'Weight decay',
+    help: 'Of all the adapter’s parameters',
+  }),
+  clipNorm: setting(z.number().positive().nullable().default(1), {
+    label: 'Gradient clip',
+    help: 'Largest norm of the gradient',
+    none: 'no limit',
+  }),
+  evaluateEvery: setting(count(10_000_000).nullable().default(null), {
+    label: 'Validate every',
+    help: 'Steps between validations',
+    none: 'at the end only',
+  }),
+});
+
+const survival = ['estimator', 'survival'] as const;
+
+export const search = z.strictObject({
+  steps: setting(count(10_000_000).default(200), {
+    label: 'Search length',
+    help: 'Upper steps, each with two micro-batches',
+  }),
+  upperLearningRate: setting(z.number().min(0).default(3e-3), {
+    label: 'Upper learning rate',
+    help: 'Of the sizes; a short search needs 0.02 or more for them to move',
+  }),
+  budget: setting(z.number().positive().max(1).nullable().default(null), {
+    label: 'Budget',
+    help: 'Share of the largest adapter’s parameters that the expected ones are to stay below',
+    none: 'none',
+    needs: survival,
+  }),
+  closable: setting(z.boolean().default(false), {
+    label: 'Linears may close',
+    help: 'A linear may end without any expert, as the plain linear',
+    needs: survival,
+  }),
+  estimator: setting(z.enum(['survival', 'paper']).default('survival'), {
+    label: 'Estimator',
+    help: 'How sizes get their gradient: each is told whether it would help, or as in the paper, which takes no budget, cost or closed linears',
+    choices: { survival: 'Survival', paper: 'Paper' },
+  }),
+  sizes: setting(z.enum(['argmax', 'sampled']).default('argmax'), {
+    label: 'Sizes during the search',
+    help: 'The likeliest ones, or drawn anew for each step',
+    choices: { argmax: 'Likeliest', sampled: 'Sampled' },
+    needs: survival,
+  }),
+  order: setting(z.enum(['first-order', 'second-order']).default('first-order'), {
+    label: 'Order',
+    help: 'Of the bilevel gradient; second order costs more than twice as much',
+    choices: { 'first-order': 'First', 'second-order': 'Second' },
+  }),
+  split: setting(z.enum(['disjoint', 'paired']).default('disjoint'), {
+    label: 'Rows of the two levels',
+    help: 'Sizes learn from other rows than experts do: from another half of them, or in alternating micro-batches',
+    choices: { disjoint: 'Two halves', paired: 'Alternating' },
+  }),
+  schedule: schedule({
+    label: 'Search schedule',
+    help: 'Of the lower learning rate, after its warm-up',
+  }),
+  batch: setting(count(65_536).default(64), {
+    label: 'Search batch',
+    help: 'Rows a lower update; a multiple of its micro-batch',
+  }),
+  microBatch: setting(count(4096).default(16), {
+    label: 'Search micro-batch',
+    help: 'Rows at a time',
+  }),
+  learningRate: setting(z.number().min(0).default(3e-4), {
+    label: 'Lower learning rate',
+    help: 'Of the experts while sizes are searched',
+  }),
+  warmupSteps: setting(z.number().int().min(0).default(0), {
+    label: 'Search warm-up',
+    help: 'Lower updates until the full learning rate',
+  }),
+  lowerOnlySteps: setting(z.number().int().min(0).max(10_000_000).default(0), {
+    label: 'Lower-only steps',
+    help: 'Micro-batches at the start before sizes may move',
+  }),
+  cost: setting(z.number().min(0).default(0), {
+    label: 'Cost',
+    help: 'Weight of the expected parameters, as a share of the largest adapter’s, in the upper loss; instead of a budget',
+    needs: survival,
+  }),
+  weightDecay: setting(z.number().min(0).default(0), {
+    label: 'Search weight decay',
+    help: 'Of the experts and routers',
+  }),
+  clipNorm: setting(z.number().positive().nullable().default(1), {
+    label: 'Search gradient clip',
+    help: 'Largest norm of the lower gradient',
+    none: 'no limit',
+  }),
+});
