@@ -64,7 +64,7 @@ export const reading = {
 const use = {
   packing: setting(z.boolean().default(false), {
     label: 'Packing',
-    help: 'Several short rows, none seeing another, share one of maxLength tokens; a batch counts the shared ones',
+    help: 'Several short rows, none seeing another, share one of the max length; a batch counts the shared ones',
   }),
   validation: setting(
     z

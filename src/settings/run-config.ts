@@ -75,7 +75,7 @@ export const runConfig = z
     }),
     memory: setting(count(Number.MAX_SAFE_INTEGER).nullable().default(null), {
       label: 'Memory budget',
-      help: 'What search and training may each take with the model; they then recompute, take logits a few at a time, and lower the micro-batch of the training, until they fit',
+      help: 'What search and training may each take with the model; they recompute, and training takes smaller micro-batches, where they must',
       none: 'not limited',
       unit: { shown: 'MiB', size: 2 ** 20, stored: 'bytes' },
     }),

@@ -11,7 +11,8 @@ const start = defaultForm();
 /** What a text field says below it. */
 function hintOf({ help, unit, range, none }: Info, initial: string): string {
   const parts = [help, unit ? `in ${unit.shown}` : range, none && `empty: ${none}`];
-  return `${parts.filter(Boolean).join('; ')}. Default ${initial === '' ? 'none' : initial}.`;
+  const byDefault = initial === '' ? '' : ` Default ${initial}.`;
+  return `${parts.filter(Boolean).join('; ')}.${byDefault}`;
 }
 
 export function Setting(props: {
