@@ -137,8 +137,8 @@ export async function readRunConfig(path: string | undefined): Promise<RunConfig
 }
 
 /**
- * A run's data files, and its settings; the files of --validation (`held`), where there are any,
- * take the place of data.validation.
+ * Data paths and config of a run; files given with --validation (`held`) override
+ * data.validation.
  */
 export function withValidation(
   config: RunConfig,

@@ -4,9 +4,9 @@ import { type Command, operandsOf } from './recorder.ts';
 import { bytesOf, type Tensor } from './tensor.ts';
 
 /**
- * Slots of at least these sizes out of those held (largest first), largest to largest; where one is
+ * Finds a slot of at least each size among those held, matching largest to largest; where one is
  * missing or too small, `make` adds one.
- * @param make takes the bytes and the number of the size that asks for them
+ * @param make creates a slot; it receives the size in bytes and the index of the request
  * @returns the slot of each size
  */
 export function fitSlots<S extends { size: number }>(

@@ -139,7 +139,7 @@ export class SearchHistory {
     this.#moves = sites.map(() => ({ steps: [], counts: [] }));
   }
 
-  /** Recorded steps that are kept; `every`: one in so many. */
+  /** Number of stored frames; `every` is the current sampling interval. */
   get length(): number {
     return this.#frames.length;
   }

@@ -46,7 +46,7 @@ export interface State {
     status: 'none' | 'reading' | 'ready';
     report: DatasetReport | null;
     columns: ColumnsFound | null;
-    /** Of the reading that is going. */
+    /** Progress of the current reading. */
     progress: ReadingProgress | null;
     demo: boolean;
   };

@@ -165,18 +165,18 @@ export function writeBatch(memory: Memory, states: BatchStates, batch: MicroBatc
 }
 
 /**
- * What trades time for memory and changes no bit: what is computed again in the backward pass, and
- * rows of logits at a time.
+ * Options that save memory at the cost of time: what is recomputed in the backward pass, and rows of
+ * logits at a time. Results stay bit-identical.
  */
 export interface Thrift {
   recompute: Recompute;
   chunk: number;
 }
 
-/** Nothing spared. */
+/** Recompute nothing. */
 export const LAVISH: Thrift = { recompute: 'none', chunk: 128 };
 
-/** At most so many rows of logits as one binding holds. */
+/** Rows of logits at a time, capped at what one binding holds. */
 export const chunkWithin = (chunk: number, vocab: number, maxBinding: number): number =>
   Math.max(1, Math.min(chunk, Math.floor(maxBinding / (4 * vocab))));
 

@@ -82,7 +82,7 @@ export async function exactMatches(
   const size = 64;
   for (let at = 0; at < order.length; at += size) {
     const part = order.slice(at, at + size);
-    // One token more than the longest answer tells an answer that goes on from one that ends.
+    // Generate one token beyond the longest answer, to notice answers that should have stopped.
     const maxNewTokens = Math.max(...part.map((e) => e.answerIds.length)) + 1;
     const stopIds = tokenizer ? tokenizer.endOfTurnIds : [];
     const answers = await generate(

@@ -35,8 +35,8 @@ export class ResultLog {
   private readonly found = new Map<string, Result>();
 
   /**
-   * Reads what is there. A last line that was cut off is taken away (it is finished with a line
-   * break where only that is missing).
+   * Reads the results on disk. A last line that was cut off is removed; one that lacks only its line
+   * break gets it.
    * @throws InputError naming file and line where another line is no result
    */
   constructor(

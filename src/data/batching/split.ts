@@ -23,8 +23,7 @@ export const filesOf = (rows: readonly { file?: string }[]): string[] =>
   rows.map(({ file = '' }) => file);
 
 /**
- * Whether `name` (of a file, or of an archive that it lies in) is that of the file that rows say
- * they are from.
+ * Whether a row's file matches `name`, which may be the file itself or the archive containing it.
  */
 export const isNamed = (file: string, name: string): boolean =>
   file === name || `${file}.gz` === name || file.startsWith(`${name}/`);

@@ -54,7 +54,7 @@ export const wantedNames = (columns: Columns | null): string =>
     .map((name) => `"${name}"`)
     .join(' and ');
 
-/** Every name that is read: the chosen ones, or those that some format has a use for. */
+/** All column names that may be read: the chosen ones, or every name known to any format. */
 export const formatColumns = (columns: Columns | null): ReadonlySet<string> =>
   new Set(
     columns

@@ -18,10 +18,7 @@ import { recordSearch, type SearchRecording } from '../search/programs.ts';
 import { searchLayout, searchOptions } from '../search/setup.ts';
 import { type Bill, stageBill } from './bill.ts';
 
-/**
- * Activations and logits above this are saved on by recomputing where a run sets no memory of its
- * own.
- */
+/** Without a `memory` limit, recomputation is switched on when activations plus logits exceed this. */
 const COMFORT = 2 * 2 ** 30;
 
 /** Rows of logits at a time, from fast to small. */

@@ -235,8 +235,8 @@ export function recordSearch(
   ];
   add('slope', (rec) => pass(rec, ['lower'], unused), true);
   add('beside', (rec) => pass(rec, ['upper'], null), true);
-  // ∇_a L(b2; w′) has no balance term anywhere on its way and v has: two backward passes of one
-  // forward.
+  // ∇_a L(b2; w′) excludes the balance loss and v includes it, so one forward pass is followed by
+  // two backward passes.
   const both = (rec: Recorder) => {
     rec.clear(states.noted);
     pass(rec, ['upper', 'lower'], states.noted);

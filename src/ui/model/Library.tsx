@@ -93,7 +93,7 @@ function Row({ model, blocked, token }: { model: StoredModel; blocked: boolean; 
   );
 }
 
-/** The download that is going. */
+/** The current download. */
 function Download() {
   const download = useApp((s) => s.library.download);
   const { pauseDownload } = useActions();

@@ -10,9 +10,8 @@ import { bytes } from '../shared/format.ts';
 const pause = 400;
 
 /**
- * Verdicts by what is judged, one after the other while it can be seen; a changed setting makes
- * them anew.
- * @param what and @param judge stay the same objects while nothing else is meant
+ * Fit estimates by name, computed one at a time while the list is visible and again when a setting
+ * changes. Pass referentially stable `what` and `judge`.
  */
 export function useVerdicts(
   seen: boolean,

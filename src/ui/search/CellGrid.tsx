@@ -102,8 +102,8 @@ export function CellGrid({
 }
 
 /**
- * Writes the labels of cells that look different, now and then; the focused cell's is written when
- * it gets the focus.
+ * Refreshes the ARIA labels of cells whose look has changed, after a delay; the focused cell's label
+ * is written when it gets the focus.
  */
 function useLabels(
   root: { current: HTMLElement | null },

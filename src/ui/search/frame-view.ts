@@ -46,8 +46,7 @@ export function useFrameView(history: SearchHistory): FrameView {
 }
 
 /**
- * Figures and charts follow the newest step at this distance in milliseconds; the heatmaps follow
- * every event.
+ * Milliseconds between two refreshes of the figures and charts; the heatmaps follow every event.
  */
 const figuresEvery = 1000;
 

@@ -97,7 +97,7 @@ export class DataService {
     }
   }
 
-  /** Ends the reading that is going. */
+  /** Cancels the current reading. */
   cancel(): void {
     this.#reading?.abort();
   }

@@ -229,7 +229,7 @@ export interface ExportReport {
   files: { name: string; bytes: number }[];
   /** Tensors that were read back equal, bit by bit. */
   tensors: number;
-  /** Optimizer steps that the adapter has seen. */
+  /** Optimizer steps applied to the adapter. */
   step: number;
 }
 
@@ -246,7 +246,7 @@ export interface TrainerApi {
    * Its stages come as progress events.
    */
   loadModel(source: ModelSource): Promise<ModelReport | null>;
-  /** Ends the loading that is going at its next chunk or kernel. */
+  /** Cancels the current load at the next chunk or kernel. */
   cancelLoading(): void;
   /**
    * Counts the memory of a run with these settings on the data that the data worker holds;
@@ -317,7 +317,7 @@ export interface DataApi {
   ): Promise<DatasetReport | ColumnsFound | null>;
   /** What validation and the weights of files come to on the data that was read last. */
   split(settings: SplitSettings, seed: number): SplitReport;
-  /** Ends the reading that is going. */
+  /** Cancels the current reading. */
   cancel(): void;
 }
 

@@ -1,5 +1,4 @@
-// The memory that a run's settings come to on the data that is there, counted without recording
-// anything on the device.
+// Estimates the GPU memory of a run for the loaded dataset, without allocating anything.
 
 import { SHAPES } from '../../bench/shapes.ts';
 import type { Gpu } from '../../gpu/device.ts';
@@ -89,8 +88,8 @@ export function judgeModel(
 }
 
 /**
- * A model as it will be loaded. Weights that take as many bytes as 32-bit ones would are taken for
- * such.
+ * A model as it will be loaded. Its dtype is guessed from the size of its files: f32 if that is
+ * nearer to 4 bytes a weight than to 2.
  */
 function symbolicModel(what: string | ModelToCome, maxBinding: number): SymbolicModel {
   const where = typeof what === 'string' ? what : `${what.name}/config.json`;
