@@ -189,9 +189,9 @@ describe.each(['light', 'dark'] as const)('%s', (colorScheme) => {
 
   test('the memory is shown before the start, and a budget that nothing fits blocks it', async () => {
     const { page } = open;
-    await found('billed.jsonl', pairs);
+    await found('estimated.jsonl', pairs);
     const memory = page.getByTestId('memory');
-    await memory.getByTestId('bill').getByText('Weights').waitFor({ timeout: 60_000 });
+    await memory.getByTestId('memory-estimate').getByText('Weights').waitFor({ timeout: 60_000 });
     const start = page.getByRole('button', { name: /^Start/ });
     expect(await start.isEnabled()).toBe(true);
     await page.getByLabel('Memory budget').fill('1');
@@ -199,7 +199,7 @@ describe.each(['light', 'dark'] as const)('%s', (colorScheme) => {
     expect(await start.isEnabled()).toBe(false);
     expect(await violations(page)).toEqual([]);
     await page.getByLabel('Memory budget').fill('');
-    await memory.getByTestId('bill').waitFor({ timeout: 60_000 });
+    await memory.getByTestId('memory-estimate').waitFor({ timeout: 60_000 });
     expect(await start.isEnabled()).toBe(true);
     expect(open.errors).toEqual([]);
   });

@@ -6,7 +6,7 @@ import { recordGeneration } from '../model/generate.ts';
 import type { SymbolicModel } from '../model/load.ts';
 import { resolveAllocation } from '../settings/resolve-allocation.ts';
 import { type RunConfig, searches, trains } from '../settings/run-config.ts';
-import { type BatchShape, batchStates, LAVISH } from '../train/batch.ts';
+import { type BatchShape, batchStates, DEFAULT_MEMORY_OPTIONS } from '../train/batch.ts';
 import { recordEvaluation, recordMicro, recordUpdate } from '../train/programs.ts';
 import { recordSearch } from '../train/search/programs.ts';
 import { searchLayout, searchOptions } from '../train/search/setup.ts';
@@ -39,9 +39,9 @@ export function recordPrograms(
     const shape = shapeOf(config.train.microBatch);
     const states = batchStates(shape, layout.routedExperts);
     const passes = { model, layout, shape, states };
-    programs.set('micro', recordMicro(passes, config.adapter.dropout > 0, LAVISH));
+    programs.set('micro', recordMicro(passes, config.adapter.dropout > 0, DEFAULT_MEMORY_OPTIONS));
     programs.set('update', recordUpdate(model.variants, layout, states));
-    programs.set('evaluate', recordEvaluation(passes, LAVISH).rec);
+    programs.set('evaluate', recordEvaluation(passes, DEFAULT_MEMORY_OPTIONS).rec);
   }
   const { prefill, decode } = recordGeneration(model, null, 1, time, 16);
   return programs.set('prefill', prefill.program).set('decode', decode.program);

@@ -1,4 +1,4 @@
-// Shapes of known models, for bills and measurements without their weights.
+// Shapes of known models, for memory estimates and measurements without their weights.
 import type { ModelConfig } from '../model/config.ts';
 
 /** SmolLM2-135M's shape. */
@@ -75,7 +75,7 @@ const QWEN3_06B: ModelConfig = {
 
 /**
  * Llama-3.2-1B's and TinyLlama-1.1B's shapes; their rotary tables and special ids have no part in a
- * bill and are SmolLM2's.
+ * estimate and are SmolLM2's.
  */
 const LLAMA32_1B: ModelConfig = {
   ...SMOLLM2_360M,

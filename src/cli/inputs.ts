@@ -33,7 +33,7 @@ import {
   trains,
 } from '../settings/run-config.ts';
 import type { Row } from '../train/batch.ts';
-import { fitWithin, searchNeed, trainingNeed } from '../train/memory/fit.ts';
+import { fitWithin, searchRequest, trainingRequest } from '../train/memory/fit.ts';
 import { pairsOf, runRows, searchRows, searchShapes, trainingShapes } from '../train/run-rows.ts';
 import { InputError, isInputError } from '../util/error.ts';
 import { decodeText, parseJson } from '../util/json.ts';
@@ -282,10 +282,10 @@ export function checkMemory(
   if (memory === null) return;
   const model = { config: shape, weights, variants: imagined() };
   const limits = { memory, maxBinding: Number.POSITIVE_INFINITY };
-  if (searches(config)) fitWithin(searchNeed(model, config, searchShapes(rows, config)), limits);
+  if (searches(config)) fitWithin(searchRequest(model, config, searchShapes(rows, config)), limits);
   if (trains(config))
     fitWithin(
-      trainingNeed(model, config, trainingShapes(rows, config), allocation ?? undefined),
+      trainingRequest(model, config, trainingShapes(rows, config), allocation ?? undefined),
       limits,
     );
 }

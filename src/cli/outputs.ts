@@ -14,7 +14,7 @@ import { type AdapterLayout, countParameters } from '../adapters/layout.ts';
 import { adapterFiles } from '../files/adapter-files.ts';
 import type { LoadedModel } from '../model/load.ts';
 import { type RunConfig, runJson, type TrainingConfig } from '../settings/run-config.ts';
-import type { Choice } from '../train/memory/fit.ts';
+import type { MemoryPlan } from '../train/memory/fit.ts';
 import { InputError } from '../util/error.ts';
 
 /** Refuses a path that no file can be written to, before anything is computed. */
@@ -88,7 +88,7 @@ export class RunFolder {
     config: TrainingConfig;
     steps: number;
     layout: AdapterLayout;
-    choice: Choice;
+    choice: MemoryPlan;
   }): void {
     const found = {
       train: { ...config.train, steps, microBatch: choice.microBatch },

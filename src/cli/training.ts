@@ -159,7 +159,7 @@ class RunLog {
       );
     if (config.memory !== null)
       this.context.progress.note(
-        `Memory: ${mebibytes(choice.bill.total)} with micro-batch ${choice.microBatch}, recomputation "${choice.recompute}", ${choice.chunk} rows of logits at a time`,
+        `Memory: ${mebibytes(choice.estimate.total)} with micro-batch ${choice.microBatch}, recomputation "${choice.recompute}", ${choice.chunk} rows of logits at a time`,
       );
   }
 

@@ -218,13 +218,15 @@ export function createActions(app: AppStore, client: Client) {
 
     start,
     /** Counts the memory that the form comes to, unless it has mistakes or is changed meanwhile. */
-    async countBill() {
+    async estimateMemory() {
       const { form, data } = getState();
       if (Object.keys(formProblems(form)).length > 0 || data.status !== 'ready') return;
-      const report = await attempt(async () => client.trainer.bill(configOf(form), readings));
+      const report = await attempt(async () =>
+        client.trainer.estimateMemory(configOf(form), readings),
+      );
       const now = getState();
       if (report && now.form === form && now.data.report === data.report)
-        dispatch({ type: 'bill', report });
+        dispatch({ type: 'memory', report });
     },
     pause: () => attempt(async () => client.trainer.pause()),
     resume: () => attempt(async () => client.trainer.resume()),

@@ -2,12 +2,12 @@
 // page itself do. Types only.
 import type {
   AdapterReport,
-  BillReport,
   ColumnsFound,
   DatasetReport,
   DeviceReport,
   ExportReport,
   HeldOutReport,
+  MemoryReport,
   ModelReport,
   ReadingProgress,
   Which,
@@ -40,7 +40,7 @@ export type UiEvent =
   | { type: 'data-columns'; columns: ColumnsFound }
   | { type: 'data-failed' }
   | { type: 'data-cancelled' }
-  | { type: 'bill'; report: BillReport }
+  | { type: 'memory'; report: MemoryReport }
   | { type: 'form'; change: Partial<Form> }
   | { type: 'run-asked'; stage: Stage }
   | { type: 'run-refused' }

@@ -20,10 +20,10 @@ export function createLibraryActions(
    * Whether a model that is not here fits the settings in the form; null while they have mistakes
    * or a run is going.
    */
-  async function judgeModel(model: string | ModelToCome): Promise<ShapeVerdict | null> {
+  async function assessModel(model: string | ModelToCome): Promise<ShapeVerdict | null> {
     const { form, run } = getState();
     if (Object.keys(formProblems(form)).length > 0 || isOpen(run.phase)) return null;
-    return (await attempt(async () => client.trainer.judgeModel(model, configOf(form)))) ?? null;
+    return (await attempt(async () => client.trainer.assessModel(model, configOf(form)))) ?? null;
   }
 
   async function list() {
@@ -33,7 +33,7 @@ export function createLibraryActions(
 
   return {
     listModels: list,
-    judgeModel,
+    assessModel,
 
     /** Looks for a model on the Hub; what can be loaded of it is then offered. */
     async findModel(id: string, revision: string, token: string) {
@@ -58,7 +58,7 @@ export function createLibraryActions(
       if (config === null) return null;
       configs.set(key, config);
       const weights = offer.files.filter(({ path }) => path.endsWith('.safetensors'));
-      return judgeModel({
+      return assessModel({
         name: offer.id,
         config,
         bytes: weights.reduce((sum, { size }) => sum + size, 0),

@@ -5,11 +5,11 @@ import type { FailureCode } from '../util/error.ts';
 import { taskInWords } from '../util/task.ts';
 import type {
   AdapterReport,
-  BillReport,
   ColumnsFound,
   DatasetReport,
   ExportReport,
   HeldOutReport,
+  MemoryReport,
   ModelReport,
   ReadingProgress,
   Which,
@@ -53,7 +53,7 @@ export interface State {
   library: LibraryState;
   form: Form;
   /** The memory that the form comes to; null while it has not been counted. */
-  bill: BillReport | null;
+  memory: MemoryReport | null;
   progress: Progress | null;
   /** The stages that the loading of a model has begun, each with how far it is. */
   loading: readonly Progress[];
@@ -92,7 +92,7 @@ export const initialState = (): State => ({
   data: noData,
   library: noLibrary,
   form: defaultForm(),
-  bill: null,
+  memory: null,
   progress: null,
   loading: [],
   run: idleRun,
@@ -157,7 +157,7 @@ export function reduce(before: State, event: Action): State {
         model: { status: 'ready', report: event.report, demo: event.demo },
         ...fresh,
         data: noData,
-        bill: null,
+        memory: null,
         notices: [], // of attempts before it
         announcement: `Model ${event.report.name} is ready.`,
       };
@@ -188,7 +188,7 @@ export function reduce(before: State, event: Action): State {
           demo: event.demo,
         },
         form: { ...state.form, files: event.files },
-        bill: null,
+        memory: null,
         heldOut: noHeldOut,
         notices: without(state.notices, 'bad-data'),
         announcement: `${event.report.examples} of ${event.report.rows} rows can be used.`,
@@ -202,9 +202,9 @@ export function reduce(before: State, event: Action): State {
     case 'data-failed':
       return { ...state, data: { ...state.data, status: state.data.report ? 'ready' : 'none' } };
     case 'form':
-      return { ...state, form: { ...state.form, ...event.change }, bill: null };
-    case 'bill':
-      return { ...state, bill: event.report };
+      return { ...state, form: { ...state.form, ...event.change }, memory: null };
+    case 'memory':
+      return { ...state, memory: event.report };
     case 'run-asked':
       return { ...state, ...fresh };
     case 'adapter-ready':

@@ -168,13 +168,13 @@ export function writeBatch(memory: Memory, states: BatchStates, batch: MicroBatc
  * Options that save memory at the cost of time: what is recomputed in the backward pass, and rows of
  * logits at a time. Results stay bit-identical.
  */
-export interface Thrift {
+export interface MemoryOptions {
   recompute: Recompute;
   chunk: number;
 }
 
 /** Recompute nothing. */
-export const LAVISH: Thrift = { recompute: 'none', chunk: 128 };
+export const DEFAULT_MEMORY_OPTIONS: MemoryOptions = { recompute: 'none', chunk: 128 };
 
 /** Rows of logits at a time, capped at what one binding holds. */
 export const chunkWithin = (chunk: number, vocab: number, maxBinding: number): number =>
@@ -190,7 +190,7 @@ export function recordLoss(
   shape: BatchShape,
   states: BatchStates,
   adapter: Adapter | null,
-  { recompute, chunk }: Thrift = LAVISH,
+  { recompute, chunk }: MemoryOptions = DEFAULT_MEMORY_OPTIONS,
 ): Tensor {
   const { config, weights } = model;
   const tables = ropeConstants(ropeTables(config, shape.time), config.headDim);

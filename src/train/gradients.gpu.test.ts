@@ -8,7 +8,7 @@ import { STATISTICS } from '../ops/loss.ts';
 import { type Adapted, test } from '../testing/fixtures.ts';
 import { goldenFolder } from '../testing/golden.ts';
 import { relativeError } from '../testing/gpu.ts';
-import { type BatchShape, microBatch, type Row, type Thrift } from './batch.ts';
+import { type BatchShape, type MemoryOptions, microBatch, type Row } from './batch.ts';
 import { Runtime } from './runtime.ts';
 
 interface Result {
@@ -35,14 +35,19 @@ const BALANCE = 0.01;
 
 async function gradients(
   { model, layout, rows }: Adapted,
-  options: { thrift?: Thrift; packed?: boolean; share?: boolean; dropout?: number } = {},
+  options: {
+    memoryOptions?: MemoryOptions;
+    packed?: boolean;
+    share?: boolean;
+    dropout?: number;
+  } = {},
 ): Promise<Result> {
   const { gpu } = model;
   const used = options.packed ? packed(rows) : rows;
   const shape: BatchShape = { rows: used.length, time: options.packed ? 64 : 32, targets: 160 };
   const runtime = await Runtime.create(model, layout, shape, {
     dropout: (options.dropout ?? 0) > 0,
-    thrift: options.thrift,
+    memoryOptions: options.memoryOptions,
     share: options.share,
   });
   const batch = microBatch(used, shape);
@@ -117,11 +122,14 @@ test('recomputing the MLPs or whole blocks, with dropout on, gives the same bits
   adapted,
 }) => {
   const plain = await gradients(await adapted('train-moe'), { dropout: 0.1 });
-  const thrifts = [
+  const policies = [
     { recompute: 'mlp', chunk: 128 },
     { recompute: 'block', chunk: 8 },
   ] as const;
-  for (const options of [...thrifts.map((thrift) => ({ thrift })), { share: false }]) {
+  for (const options of [
+    ...policies.map((memoryOptions) => ({ memoryOptions })),
+    { share: false },
+  ]) {
     const other = await gradients(await adapted('train-moe'), { dropout: 0.1, ...options });
     expect(other.store).toEqual(plain.store);
     expect(other.ce).toBe(plain.ce);

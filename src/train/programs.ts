@@ -8,7 +8,7 @@ import type { Tensor } from '../graph/tensor.ts';
 import type { Recompute } from '../model/decoder.ts';
 import type { SymbolicModel } from '../model/load.ts';
 import { adamw } from '../ops/optim.ts';
-import { type BatchShape, type BatchStates, recordLoss, type Thrift } from './batch.ts';
+import { type BatchShape, type BatchStates, type MemoryOptions, recordLoss } from './batch.ts';
 
 /** Recomputation from none to most. */
 export const POLICIES: readonly Recompute[] = ['none', 'mlp', 'block'];
@@ -33,20 +33,24 @@ const adapterIn = (
  */
 export function recordEvaluation(
   passes: Passes,
-  thrift: Thrift,
+  memoryOptions: MemoryOptions,
 ): { rec: Recorder; losses: Tensor } {
   const { model, shape, states } = passes;
   const rec = new Recorder(model.variants, false);
   const adapter = adapterIn(passes, { dropout: false, counted: false });
-  return { rec, losses: recordLoss(rec, model, shape, states, adapter, thrift) };
+  return { rec, losses: recordLoss(rec, model, shape, states, adapter, memoryOptions) };
 }
 
 /** Forward and backward, adding into the gradients and the statistics. */
-export function recordMicro(passes: Passes, dropout: boolean, thrift: Thrift): Recorder {
+export function recordMicro(
+  passes: Passes,
+  dropout: boolean,
+  memoryOptions: MemoryOptions,
+): Recorder {
   const { model, shape, states } = passes;
   const rec = new Recorder(model.variants, true);
   const adapter = adapterIn(passes, { dropout, counted: true });
-  recordLoss(rec, model, shape, states, adapter, thrift);
+  recordLoss(rec, model, shape, states, adapter, memoryOptions);
   if (adapter) auxiliaryLosses(rec, adapter, states.statistics);
   rec.backward();
   return rec;

@@ -7,10 +7,10 @@ import { STATISTICS } from '../ops/loss.ts';
 import {
   type BatchShape,
   batchStates,
-  LAVISH,
+  DEFAULT_MEMORY_OPTIONS,
+  type MemoryOptions,
   type MicroBatch,
   type StepScalars,
-  type Thrift,
 } from './batch.ts';
 import { ProgramSet, type Recording } from './program-set.ts';
 import { recordEvaluation, recordMicro, recordUpdate } from './programs.ts';
@@ -19,7 +19,7 @@ import { recordEvaluation, recordMicro, recordUpdate } from './programs.ts';
 export interface TrainingOptions {
   dropout: boolean;
   /** By default memory is not saved on. It changes no bit. */
-  thrift?: Thrift;
+  memoryOptions?: MemoryOptions;
   /** No `micro` and no `update`. */
   evaluateOnly?: boolean;
 }
@@ -46,16 +46,16 @@ export function recordTraining<L extends AdapterLayout | null>(
   model: SymbolicModel,
   layout: L,
   shape: BatchShape,
-  { dropout, thrift = LAVISH, evaluateOnly = false }: TrainingOptions,
+  { dropout, memoryOptions = DEFAULT_MEMORY_OPTIONS, evaluateOnly = false }: TrainingOptions,
 ): TrainingRecording<L> {
   const batch = batchStates(shape, layout?.routedExperts ?? 0);
   const passes = { model, layout, shape, states: batch };
   const programs = new Map<TrainingProgram, Recorder>();
   if (layout && !evaluateOnly) {
-    programs.set('micro', recordMicro(passes, dropout, thrift));
+    programs.set('micro', recordMicro(passes, dropout, memoryOptions));
     programs.set('update', recordUpdate(model.variants, layout, batch));
   }
-  const { rec, losses } = recordEvaluation(passes, thrift);
+  const { rec, losses } = recordEvaluation(passes, memoryOptions);
   programs.set('evaluate', rec);
   return {
     shape,

@@ -9,10 +9,10 @@ import type { LoadedModel } from '../model/load.ts';
 import type { TrainingConfig } from '../settings/run-config.ts';
 import { InputError, invariant } from '../util/error.ts';
 import { streamKey } from '../util/random.ts';
-import { microBatch, type Row, type Thrift, tokensOf } from './batch.ts';
+import { type MemoryOptions, microBatch, type Row, tokensOf } from './batch.ts';
 import { meanLoss } from './evaluate.ts';
-import type { Bill } from './memory/bill.ts';
-import { type Choice, fitWithin, limitsOf, trainingNeed } from './memory/fit.ts';
+import type { MemoryEstimate } from './memory/estimate.ts';
+import { fitWithin, limitsOf, type MemoryPlan, trainingRequest } from './memory/fit.ts';
 import type { StatisticsRing } from './ring.ts';
 import { runRows, trainingShapes } from './run-rows.ts';
 import { Runtime } from './runtime.ts';
@@ -36,7 +36,7 @@ export interface TrainingInput extends StageLinks {
    */
   init?: (layout: AdapterLayout) => Promise<Float32Array<ArrayBuffer>>;
   /** How memory is saved on; by default what fits. */
-  thrift?: Thrift;
+  memoryOptions?: MemoryOptions;
 }
 
 /** Rows from a step on: those trained on in their order, and those held out. */
@@ -62,7 +62,7 @@ export class TrainingStage extends Stage {
     private readonly lessons: readonly Lesson[],
     readonly steps: number,
     /** How the training fits the memory there is. */
-    readonly choice: Choice & { bill: Bill },
+    readonly choice: MemoryPlan & { estimate: MemoryEstimate },
   ) {
     super(input.model, { adapter: layout.store }, runtime, 'training', steps, input);
   }
@@ -93,8 +93,12 @@ export class TrainingStage extends Stage {
         !methodOf(config.adapter.method).allocated,
       'a search has found no allocation',
     );
-    const need = trainingNeed(model, config, shapes, input.allocation);
-    const { recording, ...choice } = fitWithin(need, limitsOf(model.gpu, config), input.thrift);
+    const request = trainingRequest(model, config, shapes, input.allocation);
+    const { recording, ...choice } = fitWithin(
+      request,
+      limitsOf(model.gpu, config),
+      input.memoryOptions,
+    );
     const { layout } = recording;
     const values = input.init ? await input.init(layout) : initialValues(layout, seed);
     layout.store.allocate(model.gpu, values);

@@ -102,7 +102,7 @@ function open() {
       timestamps: false,
     })),
     loadModel: vi.fn(async () => model),
-    bill: vi.fn(async (): Promise<unknown> => ({ stages: [], problem: null })),
+    estimateMemory: vi.fn(async (): Promise<unknown> => ({ stages: [], problem: null })),
     start: vi.fn(async () => undefined),
     proceed: vi.fn(async () => undefined),
     discard: vi.fn(),
@@ -400,21 +400,26 @@ describe('training', () => {
         recompute: 'block',
         chunk: 32,
       };
-      trainer.bill.mockResolvedValueOnce({ stages: [stage], problem: null });
+      trainer.estimateMemory.mockResolvedValueOnce({ stages: [stage], problem: null });
       await ready();
       fireEvent.change(screen.getByLabelText('Memory budget'), { target: { value: '20' } });
       await act(() => vi.advanceTimersByTimeAsync(500));
-      expect(trainer.bill).toHaveBeenLastCalledWith(
+      expect(trainer.estimateMemory).toHaveBeenLastCalledWith(
         expect.objectContaining({ memory: 20 * mib }),
         expect.any(Number),
       );
-      expect(screen.getByTestId('bill').textContent).toContain('Optimizer3.0 MiB');
-      expect(screen.getByTestId('bill').textContent).toContain('Together19.0 MiB of 20.0 MiB');
+      expect(screen.getByTestId('memory-estimate').textContent).toContain('Optimizer3.0 MiB');
+      expect(screen.getByTestId('memory-estimate').textContent).toContain(
+        'Together19.0 MiB of 20.0 MiB',
+      );
       expect(screen.getByTestId('memory').textContent).toContain(
         'micro-batch of 4, every layer computed twice',
       );
       expect(button('Start training').disabled).toBe(false);
-      trainer.bill.mockResolvedValueOnce({ stages: [], problem: 'It fits with max length 64.' });
+      trainer.estimateMemory.mockResolvedValueOnce({
+        stages: [],
+        problem: 'It fits with max length 64.',
+      });
       fireEvent.change(screen.getByLabelText('Memory budget'), { target: { value: '9' } });
       await act(() => vi.advanceTimersByTimeAsync(500));
       expect(screen.getByTestId('memory').textContent).toContain('It fits with max length 64.');

@@ -15,15 +15,15 @@ import {
   type TrainingConfig,
   trains,
 } from '../../settings/run-config.ts';
-import { LAVISH, type Row, type Thrift } from '../../train/batch.ts';
-import { type Bill, generationBill } from '../../train/memory/bill.ts';
+import { DEFAULT_MEMORY_OPTIONS, type MemoryOptions, type Row } from '../../train/batch.ts';
+import { estimateGeneration, type MemoryEstimate } from '../../train/memory/estimate.ts';
 import {
-  billOf,
+  estimateOf,
   fitWithin,
+  type MemoryRequest,
   mebibytes,
-  type Need,
-  searchNeed,
-  trainingNeed,
+  searchRequest,
+  trainingRequest,
 } from '../../train/memory/fit.ts';
 import { POLICIES } from '../../train/programs.ts';
 import { searchShapes, trainingShapes } from '../../train/run-rows.ts';
@@ -47,11 +47,11 @@ import { choice, flag, required, texts, whole } from '../options.ts';
 /** One binding at most where no GPU is asked: what the engine asks of any. */
 const LARGEST_BINDING = 2 ** 31;
 
-/** A bill with how it comes to be. */
-interface Column extends Thrift {
+/** A memory estimate and the options behind it; `bill` is its key in --json. */
+interface Column extends MemoryOptions {
   name: string;
   microBatch: number;
-  bill: Bill;
+  bill: MemoryEstimate;
   measured?: number;
 }
 
@@ -82,7 +82,7 @@ async function measure(
   const shape = trainingShapes(rows, config)(at.microBatch, config.data.maxLength);
   const runtime = await Runtime.create(model, layout, shape, {
     dropout: config.adapter.dropout > 0,
-    thrift: at,
+    memoryOptions: at,
   });
   await layout.store.read(gpu, 'value');
   runtime.destroy();
@@ -138,19 +138,19 @@ const ofNoFiles = (settings: RunConfig): RunConfig => {
 
 /** The policies as they are set, one of them, or what the limits leave. */
 function columnsOf(
-  need: Need,
+  request: MemoryRequest,
   memory: number | null,
   maxBinding: number,
-  recompute: Thrift['recompute'] | undefined,
+  recompute: MemoryOptions['recompute'] | undefined,
 ): Column[] {
-  const { microBatch } = need.given;
+  const { microBatch } = request.given;
   const policies = (recompute ? [recompute] : POLICIES).map((policy): Column => {
-    const thrift = { recompute: policy, chunk: LAVISH.chunk };
-    return { name: policy, microBatch, ...thrift, bill: billOf(need, thrift) };
+    const memoryOptions = { recompute: policy, chunk: DEFAULT_MEMORY_OPTIONS.chunk };
+    return { name: policy, microBatch, ...memoryOptions, bill: estimateOf(request, memoryOptions) };
   });
   if (recompute) return policies;
-  const { recording: _, ...chosen } = fitWithin(need, { memory, maxBinding });
-  return [...policies, { name: 'chosen', ...chosen }];
+  const { recording: _, estimate, ...chosen } = fitWithin(request, { memory, maxBinding });
+  return [...policies, { name: 'chosen', ...chosen, bill: estimate }];
 }
 
 export const budget = command({
@@ -179,7 +179,7 @@ the message names settings that do, and the exit code is 2. No GPU is opened wit
       Number.MAX_SAFE_INTEGER,
     ),
     answer: whole(
-      'also the bill of answers of up to N tokens to one prompt of --length',
+      'also the memory of answers of up to N tokens to one prompt of --length',
       1,
       1_000_000,
     ),
@@ -210,10 +210,10 @@ the message names settings that do, and the exit code is 2. No GPU is opened wit
     if (paths.length > 0) checkBatches(rows, config);
     const stages: { stage: string; columns: Column[] }[] = [];
     if (searches(config)) {
-      const need = searchNeed(model, config, searchShapes(rows, config));
+      const request = searchRequest(model, config, searchShapes(rows, config));
       stages.push({
         stage: 'search',
-        columns: columnsOf(need, config.memory, binding, o.recompute),
+        columns: columnsOf(request, config.memory, binding, o.recompute),
       });
     }
     if (trains(config)) {
@@ -221,14 +221,14 @@ the message names settings that do, and the exit code is 2. No GPU is opened wit
         typeof config.allocation === 'string'
           ? undefined
           : await readAllocation(config, o.config, model.config);
-      const need = trainingNeed(model, config, trainingShapes(rows, config), given);
-      const columns = columnsOf(need, config.memory, binding, o.recompute);
+      const request = trainingRequest(model, config, trainingShapes(rows, config), given);
+      const columns = columnsOf(request, config.memory, binding, o.recompute);
       if (o.measure)
         await measureAll(context, { checked, model, config, rows, kernels: o.kernels }, columns);
       stages.push({ stage: 'training', columns });
     }
     if (o.answer !== undefined) {
-      const bill = generationBill(model, null, 1, config.data.maxLength, o.answer);
+      const bill = estimateGeneration(model, null, 1, config.data.maxLength, o.answer);
       stages.push({
         stage: 'answers',
         columns: [{ name: `of ${o.answer}`, microBatch: 1, recompute: 'none', chunk: 1, bill }],

@@ -13,7 +13,13 @@ import {
   trains,
 } from '../../settings/run-config.ts';
 import { searchShapes, trainingShapes } from '../run-rows.ts';
-import { billOf, fitWithin, type Need, searchNeed, trainingNeed } from './fit.ts';
+import {
+  estimateOf,
+  fitWithin,
+  type MemoryRequest,
+  searchRequest,
+  trainingRequest,
+} from './fit.ts';
 
 const nano: ModelConfig = {
   ...SMOLLM2_135M,
@@ -47,7 +53,7 @@ const settings: RunConfigInput = {
 function training(change: RunConfigInput = {}, model = nano, maxBinding?: number) {
   const config = parseRunConfig({ ...settings, ...change }, 'run.json');
   if (!trains(config)) throw new Error('trains');
-  return trainingNeed(modelOf(model, maxBinding), config, trainingShapes(rows, config));
+  return trainingRequest(modelOf(model, maxBinding), config, trainingShapes(rows, config));
 }
 
 function search(change: RunConfigInput['search'] = {}) {
@@ -56,22 +62,22 @@ function search(change: RunConfigInput['search'] = {}) {
     'run.json',
   );
   if (!searches(config)) throw new Error('searches');
-  return searchNeed(modelOf(nano), config, searchShapes(rows, config));
+  return searchRequest(modelOf(nano), config, searchShapes(rows, config));
 }
 
 const at = (memory: number | null, maxBinding = binding) => ({ memory, maxBinding });
 
 test('without a limit nothing is spared; each tighter budget is kept, by recomputation first and smaller micro-batches last', () => {
-  const need = training();
-  const lavish = fitWithin(need, at(null));
+  const request = training();
+  const lavish = fitWithin(request, at(null));
   expect(lavish).toMatchObject({ microBatch: 4, recompute: 'none', chunk: 128 });
-  let { total } = lavish.bill;
+  let { total } = lavish.estimate;
   const seen = [lavish];
   for (;;) {
     try {
-      const choice = fitWithin(need, at(total - 1));
-      expect(choice.bill.total).toBeLessThan(total);
-      ({ total } = choice.bill);
+      const choice = fitWithin(request, at(total - 1));
+      expect(choice.estimate.total).toBeLessThan(total);
+      ({ total } = choice.estimate);
       seen.push(choice);
     } catch {
       break;
@@ -83,33 +89,42 @@ test('without a limit nothing is spared; each tighter budget is kept, by recompu
   );
   expect(seen.at(-1)?.microBatch).toBe(1);
   for (const { microBatch } of seen) expect(8 % microBatch).toBe(0);
-  // What is told is what a bill of that choice comes to.
-  for (const { bill, ...choice } of seen)
-    expect(billOf(need, choice, { ...need.given, microBatch: choice.microBatch })).toEqual(bill);
+  // What is told is what an estimate of that choice comes to.
+  for (const { estimate, ...choice } of seen)
+    expect(
+      estimateOf(request, choice, { ...request.given, microBatch: choice.microBatch }),
+    ).toEqual(estimate);
 });
 
 test('categories add up, and those that the method fixes do not change', () => {
-  const need = training();
+  const request = training();
   const [none, block] = (['none', 'block'] as const).map((recompute) =>
-    billOf(need, { recompute, chunk: 128 }, need.given),
+    estimateOf(request, { recompute, chunk: 128 }, request.given),
   );
-  for (const bill of [none, block])
-    expect(Object.values(bill.bytes).reduce((a, b) => a + b, 0)).toBe(bill.total);
+  for (const estimate of [none, block])
+    expect(Object.values(estimate.bytes).reduce((a, b) => a + b, 0)).toBe(estimate.total);
   for (const key of ['weights', 'adapter', 'optimizer'] as const)
     expect(block.bytes[key]).toBe(none.bytes[key]);
   expect(none.bytes.optimizer).toBe(3 * none.bytes.adapter);
   expect(block.bytes.activations).toBeLessThan(0.7 * none.bytes.activations);
   expect(none.bytes.logits).toBe(128 * nano.vocab * 4);
-  expect(billOf(need, { recompute: 'none', chunk: 8 }, need.given).bytes.logits).toBe(
+  expect(estimateOf(request, { recompute: 'none', chunk: 8 }, request.given).bytes.logits).toBe(
     8 * nano.vocab * 4,
   );
   expect(none.bytes.cache).toBe(0);
 });
 
 test('where nothing fits, the message names settings that do', () => {
-  const need = training();
-  const least = billOf(need, { recompute: 'block', chunk: 8 }, { ...need.given, microBatch: 1 });
-  const message = (limits: Parameters<typeof fitWithin>[1], of: Need = need): string => {
+  const request = training();
+  const least = estimateOf(
+    request,
+    { recompute: 'block', chunk: 8 },
+    { ...request.given, microBatch: 1 },
+  );
+  const message = (
+    limits: Parameters<typeof fitWithin>[1],
+    of: MemoryRequest = request,
+  ): string => {
     try {
       fitWithin(of, limits);
     } catch (e) {
@@ -127,10 +142,10 @@ test('where nothing fits, the message names settings that do', () => {
       'adapter.experts': 'experts',
       'adapter.rank': 'rank',
     }[name];
-    const lower = billOf(
-      need,
+    const lower = estimateOf(
+      request,
       { recompute: 'block', chunk: 8 },
-      { ...need.given, microBatch: 1, [change]: value },
+      { ...request.given, microBatch: 1, [change]: value },
     );
     expect(lower.total, name).toBeLessThanOrEqual(least.total - 100_000);
   }
@@ -139,49 +154,49 @@ test('where nothing fits, the message names settings that do', () => {
 
 test('rows of logits at a time are no more than one binding holds, whether memory is limited or not', () => {
   const small = { ...nano, vocab: 512 };
-  const need = training({ adapter: { experts: 1, rank: 1, topK: 1 } }, small);
+  const request = training({ adapter: { experts: 1, rank: 1, topK: 1 } }, small);
   const rowBytes = small.vocab * 4;
-  const largest = billOf(need, { recompute: 'none', chunk: 8 }, need.given).largest.bytes;
+  const largest = estimateOf(request, { recompute: 'none', chunk: 8 }, request.given).largest.bytes;
   const forced = Math.ceil(largest / rowBytes); // what the activations need anyway
   expect(forced).toBeGreaterThan(1);
   expect(forced).toBeLessThan(128);
   for (const memory of [null, binding]) {
-    expect(fitWithin(need, at(memory, 128 * rowBytes)).chunk).toBe(128);
-    expect(fitWithin(need, at(memory, 128 * rowBytes - 4)).chunk).toBe(127);
-    const choice = fitWithin(need, at(memory, forced * rowBytes));
+    expect(fitWithin(request, at(memory, 128 * rowBytes)).chunk).toBe(128);
+    expect(fitWithin(request, at(memory, 128 * rowBytes - 4)).chunk).toBe(127);
+    const choice = fitWithin(request, at(memory, forced * rowBytes));
     expect(choice).toMatchObject({ chunk: forced, microBatch: 4 });
-    expect(choice.bill.largest.bytes).toBeLessThanOrEqual(forced * rowBytes);
+    expect(choice.estimate.largest.bytes).toBeLessThanOrEqual(forced * rowBytes);
   }
   // Activations of long rows cannot be cut: smaller settings are named.
-  expect(() => fitWithin(need, at(null, 4 * 64 * small.feedForward * 4 - 4))).toThrow(
+  expect(() => fitWithin(request, at(null, 4 * 64 * small.feedForward * 4 - 4))).toThrow(
     /in one binding.* It fits with train\.microBatch 2 .*data\.maxLength/,
   );
-  expect(() => fitWithin(need, at(null, rowBytes - 4))).toThrow(
+  expect(() => fitWithin(request, at(null, rowBytes - 4))).toThrow(
     /in one binding.*No smaller settings of this model fit/,
   );
 });
 
 test('Qwen2.5-0.5B in a binding of 128 MiB: its 152k tokens allow 220 rows of logits, whatever is asked for', () => {
-  const need = training({}, QWEN25_05B, 128 * 2 ** 20);
-  expect(fitWithin(need, at(null, 128 * 2 ** 20)).chunk).toBe(128);
-  expect(billOf(need, { recompute: 'none', chunk: 1000 }, need.given).bytes.logits).toBe(
+  const request = training({}, QWEN25_05B, 128 * 2 ** 20);
+  expect(fitWithin(request, at(null, 128 * 2 ** 20)).chunk).toBe(128);
+  expect(estimateOf(request, { recompute: 'none', chunk: 1000 }, request.given).bytes.logits).toBe(
     220 * QWEN25_05B.vocab * 4,
   );
 });
 
 test('a search keeps its micro-batch, which a message may propose to lower', () => {
-  const need = search();
-  const given = fitWithin(need, at(null));
+  const request = search();
+  const given = fitWithin(request, at(null));
   expect(given.microBatch).toBe(4);
-  const saved = fitWithin(need, at(given.bill.total - 1));
+  const saved = fitWithin(request, at(given.estimate.total - 1));
   expect(saved.microBatch).toBe(4);
-  const least = billOf(need, { recompute: 'block', chunk: 8 }, need.given);
-  expect(() => fitWithin(need, at(least.total - 1))).toThrow(
+  const least = estimateOf(request, { recompute: 'block', chunk: 8 }, request.given);
+  expect(() => fitWithin(request, at(least.total - 1))).toThrow(
     /The search does not fit.*search\.microBatch 2 \(/,
   );
   const second = search({ order: 'second-order' });
-  expect(billOf(second, { recompute: 'none', chunk: 128 }, second.given).total).toBeGreaterThan(
-    given.bill.total,
+  expect(estimateOf(second, { recompute: 'none', chunk: 128 }, second.given).total).toBeGreaterThan(
+    given.estimate.total,
   );
 });
 
@@ -196,12 +211,12 @@ test('packing: rows are as long as maxLength lets them be', () => {
   expect(shape(true)).toEqual({ rows: 2, time: 64, targets: 2 * 3 * 19 });
 });
 
-test('models of full size are billed in seconds', () => {
+test('models of full size are estimated in seconds', () => {
   for (const model of [SMOLLM2_135M, QWEN25_05B]) {
     const started = performance.now();
-    const need = training({}, model);
-    const bill = billOf(need, { recompute: 'mlp', chunk: 32 }, need.given);
-    expect(bill.total).toBeGreaterThan(bill.bytes.weights);
+    const request = training({}, model);
+    const estimate = estimateOf(request, { recompute: 'mlp', chunk: 32 }, request.given);
+    expect(estimate.total).toBeGreaterThan(estimate.bytes.weights);
     expect(performance.now() - started).toBeLessThan(20_000);
   }
 });

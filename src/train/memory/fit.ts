@@ -9,23 +9,23 @@ import type { SymbolicModel } from '../../model/load.ts';
 import { resolveAllocation } from '../../settings/resolve-allocation.ts';
 import type { RunConfig, SearchConfig, TrainingConfig } from '../../settings/run-config.ts';
 import { InputError } from '../../util/error.ts';
-import { chunkWithin, LAVISH, type Thrift } from '../batch.ts';
+import { chunkWithin, DEFAULT_MEMORY_OPTIONS, type MemoryOptions } from '../batch.ts';
 import type { Recording } from '../program-set.ts';
 import { POLICIES } from '../programs.ts';
 import type { ShapeFor } from '../run-rows.ts';
 import { recordTraining, type TrainingRecording } from '../runtime.ts';
 import { recordSearch, type SearchRecording } from '../search/programs.ts';
 import { searchLayout, searchOptions } from '../search/setup.ts';
-import { type Bill, stageBill } from './bill.ts';
+import { estimateStage, type MemoryEstimate } from './estimate.ts';
 
 /** Without a `memory` limit, recomputation is switched on when activations plus logits exceed this. */
-const COMFORT = 2 * 2 ** 30;
+const AUTO_RECOMPUTE_ABOVE_BYTES = 2 * 2 ** 30;
 
 /** Rows of logits at a time, from fast to small. */
-const CHUNKS = [LAVISH.chunk, 32, 8];
+const CHUNKS = [DEFAULT_MEMORY_OPTIONS.chunk, 32, 8];
 
 /** How a stage runs within its memory. */
-export interface Choice extends Thrift {
+export interface MemoryPlan extends MemoryOptions {
   microBatch: number;
 }
 
@@ -43,8 +43,8 @@ export const limitsOf = ({ maxBinding }: Gpu, { memory }: RunConfig): Limits => 
   maxBinding,
 });
 
-/** Settings that can be made smaller, if need be. */
-interface Smaller {
+/** Settings that can be made smaller. */
+interface Reducible {
   maxLength: number;
   experts: number;
   rank: number;
@@ -52,13 +52,13 @@ interface Smaller {
 }
 
 /** How a stage runs, what that takes, and what it records. */
-export type Fitted<R> = Choice & { bill: Bill; recording: R };
+export type Fitted<R> = MemoryPlan & { estimate: MemoryEstimate; recording: R };
 
 /** A stage of a run, as far as its memory goes. */
-export interface Need<R extends Recording<string> = Recording<string>> {
+export interface MemoryRequest<R extends Recording<string> = Recording<string>> {
   stage: 'search' | 'training';
   vocab: number;
-  given: Smaller;
+  given: Reducible;
   /**
    * Divisors of the batch up to the micro-batch that is set, largest first; whether one of them may
    * be chosen unasked.
@@ -66,22 +66,22 @@ export interface Need<R extends Recording<string> = Recording<string>> {
   microBatches: readonly number[];
   free: boolean;
   /** Which of the settings a message may propose to lower. */
-  proposals: readonly (keyof Smaller)[];
-  record(thrift: Thrift, settings: Smaller): R;
-  /** The bill of what was recorded. */
-  bill(recording: R): Bill;
+  proposals: readonly (keyof Reducible)[];
+  record(memoryOptions: MemoryOptions, settings: Reducible): R;
+  /** The estimate of what was recorded. */
+  estimate(recording: R): MemoryEstimate;
 }
 
 const divisors = (n: number): number[] =>
   Array.from({ length: n }, (_, i) => n - i).filter((d) => n % d === 0);
 
-const shrunk = <C extends RunConfig>(config: C, { maxLength, experts, rank }: Smaller): C => ({
+const shrunk = <C extends RunConfig>(config: C, { maxLength, experts, rank }: Reducible): C => ({
   ...config,
   data: { ...config.data, maxLength },
   adapter: { ...config.adapter, experts, rank, topK: Math.min(config.adapter.topK, experts) },
 });
 
-const givenBy = ({ data, adapter }: RunConfig, microBatch: number): Smaller => ({
+const givenBy = ({ data, adapter }: RunConfig, microBatch: number): Reducible => ({
   maxLength: data.maxLength,
   experts: adapter.experts,
   rank: adapter.rank,
@@ -92,12 +92,12 @@ const givenBy = ({ data, adapter }: RunConfig, microBatch: number): Smaller => (
  * The training of a run. Before its search has found an allocation, the largest one allowed stands
  * in for it.
  */
-export function trainingNeed(
+export function trainingRequest(
   model: SymbolicModel,
   config: TrainingConfig,
   shapeFor: ShapeFor,
   allocation?: Allocation,
-): Need<TrainingRecording<AdapterLayout>> {
+): MemoryRequest<TrainingRecording<AdapterLayout>> {
   const { train, adapter } = config;
   const { layers } = model.config;
   const { allocated } = methodOf(adapter.method);
@@ -105,7 +105,7 @@ export function trainingNeed(
   const named = allocated ? config.allocation : 'uniform';
   const adjustable =
     !given && adapter.parameters === null && (named === 'uniform' || named === 'search');
-  const sizes: (keyof Smaller)[] = allocated ? ['experts', 'rank'] : ['rank'];
+  const sizes: (keyof Reducible)[] = allocated ? ['experts', 'rank'] : ['rank'];
   return {
     stage: 'training',
     vocab: model.config.vocab,
@@ -113,8 +113,8 @@ export function trainingNeed(
     microBatches: divisors(train.batch).filter((d) => d <= train.microBatch),
     free: true,
     proposals: ['microBatch', 'maxLength', ...(adjustable ? sizes : [])],
-    bill: (recording) => stageBill(model, recording),
-    record: (thrift, settings) => {
+    estimate: (recording) => estimateStage(model, recording),
+    record: (memoryOptions, settings) => {
       const changed = shrunk(config, settings);
       const { targets, experts, rank } = changed.adapter;
       const largest = () => uniformAllocation(layers, targets, experts, rank);
@@ -131,17 +131,17 @@ export function trainingNeed(
           'The allocation gives no site an expert: there is nothing to train.',
         );
       const shape = shapeFor(settings.microBatch, settings.maxLength);
-      return recordTraining(model, layout, shape, { dropout: adapter.dropout > 0, thrift });
+      return recordTraining(model, layout, shape, { dropout: adapter.dropout > 0, memoryOptions });
     },
   };
 }
 
 /** The search of a run. Its micro-batch is part of the method: it can be proposed, never chosen. */
-export function searchNeed(
+export function searchRequest(
   model: SymbolicModel,
   config: SearchConfig,
   shapeFor: ShapeFor,
-): Need<SearchRecording> {
+): MemoryRequest<SearchRecording> {
   const { search } = config;
   return {
     stage: 'search',
@@ -150,58 +150,64 @@ export function searchNeed(
     microBatches: divisors(search.batch).filter((d) => d <= search.microBatch),
     free: false,
     proposals: ['microBatch', 'maxLength', 'experts', 'rank'],
-    bill: (recording) => stageBill(model, recording),
-    record: (thrift, settings) => {
+    estimate: (recording) => estimateStage(model, recording),
+    record: (memoryOptions, settings) => {
       const changed = shrunk(config, settings);
       const shape = shapeFor(settings.microBatch, settings.maxLength);
-      const options = { ...searchOptions(changed), thrift };
+      const options = { ...searchOptions(changed), memoryOptions };
       return recordSearch(model, searchLayout(changed, model.config), shape, options);
     },
   };
 }
 
-const within = (bill: Bill, { memory, maxBinding }: Limits): boolean =>
-  bill.total <= (memory ?? Number.POSITIVE_INFINITY) && bill.largest.bytes <= maxBinding;
+const within = (estimate: MemoryEstimate, { memory, maxBinding }: Limits): boolean =>
+  estimate.total <= (memory ?? Number.POSITIVE_INFINITY) && estimate.largest.bytes <= maxBinding;
 
 /**
  * The fastest way to run a stage within the limits: the micro-batch as it is set while any other
  * saving is enough, little recomputation before much, many rows of logits at a time before few, and
  * never more than one binding holds. Without a limit of memory only recomputation is chosen, to
  * stay below 2 GiB of activations.
- * @param thrift is taken as it is, where given
+ * @param memoryOptions is taken as it is, where given
  * @throws InputError naming the nearest settings that fit, where none of this is enough
  */
 export function fitWithin<R extends Recording<string>>(
-  need: Need<R>,
+  request: MemoryRequest<R>,
   limits: Limits,
-  thrift?: Thrift,
+  memoryOptions?: MemoryOptions,
 ): Fitted<R> {
-  if (thrift) return tried(need, thrift, need.given);
-  const choice = choose(need, limits);
+  if (memoryOptions) return tried(request, memoryOptions, request.given);
+  const choice = choose(request, limits);
   if (choice) return choice;
-  throw tooLarge(need, limits);
+  throw tooLarge(request, limits);
 }
 
-/** A stage recorded with these settings, and its bill. */
+/** A stage recorded with these settings, and its estimate. */
 function tried<R extends Recording<string>>(
-  need: Need<R>,
-  { recompute, chunk }: Thrift,
-  settings: Smaller,
+  request: MemoryRequest<R>,
+  { recompute, chunk }: MemoryOptions,
+  settings: Reducible,
 ): Fitted<R> {
-  const recording = need.record({ recompute, chunk }, settings);
+  const recording = request.record({ recompute, chunk }, settings);
   const { microBatch } = settings;
-  return { recompute, chunk, microBatch, recording, bill: need.bill(recording) };
+  return { recompute, chunk, microBatch, recording, estimate: request.estimate(recording) };
 }
 
-/** The bill of a stage with these settings. */
-export const billOf = (need: Need, thrift: Thrift, settings = need.given): Bill =>
-  tried(need, thrift, settings).bill;
+/** The estimate of a stage with these settings. */
+export const estimateOf = (
+  request: MemoryRequest,
+  memoryOptions: MemoryOptions,
+  settings = request.given,
+): MemoryEstimate => tried(request, memoryOptions, settings).estimate;
 
 /**
  * Rows of logits at a time and micro-batches that may be chosen, from fast to small; without a
  * limit of memory none is chosen smaller.
  */
-function savings({ given, free, microBatches, vocab }: Need, { memory, maxBinding }: Limits) {
+function savings(
+  { given, free, microBatches, vocab }: MemoryRequest,
+  { memory, maxBinding }: Limits,
+) {
   const chunks = CHUNKS.map((chunk) => chunkWithin(chunk, vocab, maxBinding));
   return memory === null
     ? { chunks: chunks.slice(0, 1), microBatches: [given.microBatch] }
@@ -209,19 +215,23 @@ function savings({ given, free, microBatches, vocab }: Need, { memory, maxBindin
 }
 
 /** As `fitWithin`; null where nothing fits. */
-function choose<R extends Recording<string>>(need: Need<R>, limits: Limits): Fitted<R> | null {
-  const { chunks, microBatches } = savings(need, limits);
-  const good = (b: Bill) => within(b, limits) && (limits.memory !== null || comfortable(b));
+function choose<R extends Recording<string>>(
+  request: MemoryRequest<R>,
+  limits: Limits,
+): Fitted<R> | null {
+  const { chunks, microBatches } = savings(request, limits);
+  const good = (b: MemoryEstimate) =>
+    within(b, limits) && (limits.memory !== null || comfortable(b));
   for (const microBatch of microBatches) {
-    const settings = { ...need.given, microBatch };
-    const first = tried(need, { recompute: POLICIES[0], chunk: chunks[0] }, settings);
-    if (good(first.bill)) return first;
-    const least = smallest(need, settings, chunks[chunks.length - 1]);
-    if (!within(least.bill, limits)) continue;
+    const settings = { ...request.given, microBatch };
+    const first = tried(request, { recompute: POLICIES[0], chunk: chunks[0] }, settings);
+    if (good(first.estimate)) return first;
+    const least = smallest(request, settings, chunks[chunks.length - 1]);
+    if (!within(least.estimate, limits)) continue;
     for (const recompute of POLICIES) {
       for (const chunk of chunks) {
-        const choice = tried(need, { recompute, chunk }, settings);
-        if (good(choice.bill)) return choice;
+        const choice = tried(request, { recompute, chunk }, settings);
+        if (good(choice.estimate)) return choice;
       }
     }
     return least;
@@ -231,15 +241,16 @@ function choose<R extends Recording<string>>(need: Need<R>, limits: Limits): Fit
 
 /** The recomputation that needs least: in most shapes the most, but not in all. */
 function smallest<R extends Recording<string>>(
-  need: Need<R>,
-  settings: Smaller,
+  request: MemoryRequest<R>,
+  settings: Reducible,
   chunk: number,
 ): Fitted<R> {
-  const made = POLICIES.map((recompute) => tried(need, { recompute, chunk }, settings));
-  return made.reduce((best, one) => (one.bill.total < best.bill.total ? one : best));
+  const made = POLICIES.map((recompute) => tried(request, { recompute, chunk }, settings));
+  return made.reduce((best, one) => (one.estimate.total < best.estimate.total ? one : best));
 }
 
-const comfortable = ({ bytes }: Bill): boolean => bytes.activations + bytes.logits <= COMFORT;
+const comfortable = ({ bytes }: MemoryEstimate): boolean =>
+  bytes.activations + bytes.logits <= AUTO_RECOMPUTE_ABOVE_BYTES;
 
 /**
  * The largest of the sizes, which ascend, for which `ok`; where it holds for one, it holds for
@@ -260,7 +271,7 @@ const range = (from: number, to: number, by = 1): number[] =>
   Array.from({ length: Math.max(0, Math.ceil((to - from) / by)) }, (_, i) => from + i * by);
 
 /** Where a setting stands in run.json. */
-const pathOf = (key: keyof Smaller, stage: Need['stage']): string =>
+const pathOf = (key: keyof Reducible, stage: MemoryRequest['stage']): string =>
   key === 'microBatch'
     ? `${stage === 'search' ? 'search' : 'train'}.${key}`
     : `${key === 'maxLength' ? 'data' : 'adapter'}.${key}`;
@@ -274,24 +285,25 @@ export const mebibytes = (bytes: number): string =>
  * there are, what settings come to, and those that fit, found one after the other as they are asked
  * for: one of them made smaller, or else all.
  */
-function nearest(need: Need, limits: Limits) {
-  const { given, microBatches, proposals: keys } = need;
-  const { chunks, microBatches: free } = savings(need, limits);
+function nearest(request: MemoryRequest, limits: Limits) {
+  const { given, microBatches, proposals: keys } = request;
+  const { chunks, microBatches: free } = savings(request, limits);
   const lowest = { ...given, microBatch: free[free.length - 1] };
-  const leastBill = (settings: Smaller) => smallest(need, settings, chunks[chunks.length - 1]).bill;
-  const steps: Record<keyof Smaller, number[]> = {
+  const leastMemory = (settings: Reducible) =>
+    smallest(request, settings, chunks[chunks.length - 1]).estimate;
+  const steps: Record<keyof Reducible, number[]> = {
     maxLength: range(8, given.maxLength, 8),
     experts: range(1, given.experts),
     rank: range(1, given.rank),
     microBatch: microBatches.filter((d) => d < lowest.microBatch).reverse(),
   };
-  const fits = (key: keyof Smaller, settings: Smaller) =>
-    largest(steps[key], (v) => within(leastBill({ ...settings, [key]: v }), limits));
-  const least: Partial<Smaller> = Object.fromEntries(
+  const fits = (key: keyof Reducible, settings: Reducible) =>
+    largest(steps[key], (v) => within(leastMemory({ ...settings, [key]: v }), limits));
+  const least: Partial<Reducible> = Object.fromEntries(
     keys.filter((k) => steps[k].length > 0).map((k) => [k, steps[k][0]]),
   );
-  function* proposals(): Generator<Partial<Smaller>> {
-    if (!within(leastBill({ ...lowest, ...least }), limits)) return;
+  function* proposals(): Generator<Partial<Reducible>> {
+    if (!within(leastMemory({ ...lowest, ...least }), limits)) return;
     let none = true;
     for (const key of keys) {
       const value = fits(key, lowest);
@@ -303,41 +315,41 @@ function nearest(need: Need, limits: Limits) {
     if (none)
       yield { ...least, maxLength: fits('maxLength', { ...lowest, ...least }) ?? given.maxLength };
   }
-  return { lowest, leastBill, proposals };
+  return { lowest, leastMemory, proposals };
 }
 
-const named = (changes: Partial<Smaller>, stage: Need['stage']): string =>
+const named = (changes: Partial<Reducible>, stage: MemoryRequest['stage']): string =>
   Object.entries(changes)
-    .map(([key, v]) => `${pathOf(key as keyof Smaller, stage)} ${v}`)
+    .map(([key, v]) => `${pathOf(key as keyof Reducible, stage)} ${v}`)
     .join(' with ');
 
 /**
  * Whether a stage fits as it is set (its bytes then), with the first smaller settings that are
  * found, or not at all.
  */
-export function judge(
-  need: Need,
+export function assessFit(
+  request: MemoryRequest,
   limits: Limits,
 ): { verdict: 'fits'; bytes: number } | { verdict: 'tight'; smaller: string } | { verdict: 'no' } {
-  const choice = choose(need, limits);
-  if (choice) return { verdict: 'fits', bytes: choice.bill.total };
-  const first = nearest(need, limits).proposals().next();
+  const choice = choose(request, limits);
+  if (choice) return { verdict: 'fits', bytes: choice.estimate.total };
+  const first = nearest(request, limits).proposals().next();
   return first.done
     ? { verdict: 'no' }
-    : { verdict: 'tight', smaller: named(first.value, need.stage) };
+    : { verdict: 'tight', smaller: named(first.value, request.stage) };
 }
 
-function tooLarge(need: Need, limits: Limits): InputError {
-  const { stage } = need;
-  const { lowest, leastBill, proposals } = nearest(need, limits);
-  const bill = leastBill(lowest);
+function tooLarge(request: MemoryRequest, limits: Limits): InputError {
+  const { stage } = request;
+  const { lowest, leastMemory, proposals } = nearest(request, limits);
+  const estimate = leastMemory(lowest);
   const found = Array.from(proposals(), (changes) => {
-    return `${named(changes, stage)} (${mebibytes(leastBill({ ...lowest, ...changes }).total)})`;
+    return `${named(changes, stage)} (${mebibytes(leastMemory({ ...lowest, ...changes }).total)})`;
   });
   const why =
-    bill.largest.bytes > limits.maxBinding
-      ? `${bill.largest.name} needs ${mebibytes(bill.largest.bytes)} in one binding, and this GPU allows ${mebibytes(limits.maxBinding)}`
-      : `it needs ${mebibytes(bill.total)} at least, of which the weights are ${mebibytes(bill.bytes.weights)}, and memory is ${mebibytes(limits.memory ?? 0)}`;
+    estimate.largest.bytes > limits.maxBinding
+      ? `${estimate.largest.name} needs ${mebibytes(estimate.largest.bytes)} in one binding, and this GPU allows ${mebibytes(limits.maxBinding)}`
+      : `it needs ${mebibytes(estimate.total)} at least, of which the weights are ${mebibytes(estimate.bytes.weights)}, and memory is ${mebibytes(limits.memory ?? 0)}`;
   const what =
     found.length > 0
       ? `It fits with ${found.join(', or ')}.`

@@ -21,8 +21,8 @@ import {
   type BatchShape,
   type BatchStates,
   batchStates,
+  type MemoryOptions,
   recordLoss,
-  type Thrift,
 } from '../batch.ts';
 import type { Recording } from '../program-set.ts';
 import type { SearchLayout } from './layout.ts';
@@ -48,7 +48,7 @@ export interface SearchOptions {
   dropout: boolean;
   /** Stream key of the drawn sizes, u32. */
   seed: number;
-  thrift?: Thrift;
+  memoryOptions?: MemoryOptions;
   onProgress?: (done: number, of: number) => void;
 }
 
@@ -188,7 +188,7 @@ export function recordSearch(
       { state: routing, lengths, time: shape.time },
       { dropout, counted: statistics !== null, search },
     );
-    recordLoss(rec, model, shape, batch, adapter, options.thrift);
+    recordLoss(rec, model, shape, batch, adapter, options.memoryOptions);
     if (statistics) auxiliaryLosses(rec, adapter, statistics);
     for (const level of wanted) rec.backward(levels[level]);
   };

@@ -6,8 +6,8 @@ import { STATISTICS } from '../../ops/loss.ts';
 import type { SearchConfig } from '../../settings/run-config.ts';
 import { InputError } from '../../util/error.ts';
 import { streamKey } from '../../util/random.ts';
-import { type MicroBatch, microBatch, type Row, type Thrift, tokensOf } from '../batch.ts';
-import { fitWithin, limitsOf, searchNeed } from '../memory/fit.ts';
+import { type MemoryOptions, type MicroBatch, microBatch, type Row, tokensOf } from '../batch.ts';
+import { fitWithin, limitsOf, searchRequest } from '../memory/fit.ts';
 import type { PendingStep, StatisticsRing } from '../ring.ts';
 import { pairsOf, searchRows, searchShapes } from '../run-rows.ts';
 import { learningRate } from '../schedule.ts';
@@ -25,7 +25,7 @@ export interface SearchInput extends StageLinks {
   /** Starting values (--init); by default those of the method, from the seed. */
   init?: (layout: SearchLayout) => Promise<SearchValues>;
   /** How memory is saved on; by default what fits. */
-  thrift?: Thrift;
+  memoryOptions?: MemoryOptions;
 }
 
 /** A search that has been set up; a turn of its loop is a pair of micro-batches. */
@@ -63,8 +63,8 @@ export class SearchStage extends Stage {
     if (rows.length === 0) throw new InputError('bad-data', 'The dataset has no row to train on.');
     const levels = searchRows(rows, config);
     const pairOf = pairsOf(levels, config);
-    const need = searchNeed(model, config, searchShapes(rows, config));
-    const { recording } = fitWithin(need, limitsOf(model.gpu, config), input.thrift);
+    const request = searchRequest(model, config, searchShapes(rows, config));
+    const { recording } = fitWithin(request, limitsOf(model.gpu, config), input.memoryOptions);
     const { layout } = recording;
     const values = input.init
       ? await input.init(layout)

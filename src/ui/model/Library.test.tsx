@@ -30,7 +30,7 @@ function open() {
       timestamps: false,
     })),
     loadModel: vi.fn(),
-    judgeModel: vi.fn(async (_: unknown) => ({ verdict: 'refused', why: 'no such kind' })),
+    assessModel: vi.fn(async (_: unknown) => ({ verdict: 'refused', why: 'no such kind' })),
   };
   const app = createAppStore();
   const actions = createActions(app, {
@@ -109,7 +109,7 @@ test('what was found is judged by its config.json before it is downloaded; a ref
     await act(() => actions.findModel('lab/tiny', 'main', ''));
     expect(screen.getAllByTestId('offer-verdict')).toHaveLength(1);
     await act(() => vi.advanceTimersByTimeAsync(1000));
-    const judged = trainer.judgeModel.mock.calls
+    const judged = trainer.assessModel.mock.calls
       .map(([what]) => what)
       .filter((what) => typeof what !== 'string');
     expect(judged).toEqual([{ name: 'lab/tiny', config: '{}', bytes: 2000 }]);

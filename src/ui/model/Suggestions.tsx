@@ -14,8 +14,8 @@ export function Suggestions({ seen, onChoose }: { seen: boolean; onChoose(id: st
   const finding = useApp((s) => s.library.finding);
   const form = useApp((s) => s.form);
   const running = useApp((s) => isOpen(s.run.phase));
-  const { setForm, judgeModel } = useActions();
-  const verdicts = useVerdicts(seen, shapes, judgeModel);
+  const { setForm, assessModel } = useActions();
+  const verdicts = useVerdicts(seen, shapes, assessModel);
   const id = useId();
   return (
     <div>

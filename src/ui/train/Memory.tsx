@@ -1,15 +1,15 @@
 // The memory that the settings come to, by category against a budget, before anything starts.
 import { useEffect } from 'react';
 import { formProblems, inWords } from '../../state/form.ts';
-import type { StageBill } from '../../worker/protocol/api.ts';
+import type { StageMemory } from '../../worker/protocol/api.ts';
 import { useActions, useApp } from '../context.ts';
 import { bytes } from '../shared/format.ts';
 import { SettingGrid } from '../shared/Setting.tsx';
 
-/** Milliseconds after the last change before the bill is counted. */
+/** Milliseconds after the last change before the estimate is made. */
 const pause = 400;
 
-const kinds: Record<keyof StageBill['bytes'], string> = {
+const kinds: Record<keyof StageMemory['bytes'], string> = {
   weights: 'Weights',
   adapter: 'Adapter',
   optimizer: 'Optimizer',
@@ -18,7 +18,7 @@ const kinds: Record<keyof StageBill['bytes'], string> = {
   cache: 'Keys and values',
   other: 'Other',
 };
-const recomputed: Record<StageBill['recompute'], string> = {
+const recomputed: Record<StageMemory['recompute'], string> = {
   none: 'nothing computed twice',
   mlp: 'the inside of the MLPs computed twice',
   block: 'every layer computed twice',
@@ -27,15 +27,15 @@ const recomputed: Record<StageBill['recompute'], string> = {
 export function Memory({ disabled }: { disabled: boolean }) {
   const form = useApp((s) => s.form);
   const data = useApp((s) => s.data.report);
-  const bill = useApp((s) => s.bill);
-  const { countBill } = useActions();
+  const estimate = useApp((s) => s.memory);
+  const { estimateMemory } = useActions();
   const countable = !disabled && data !== null && Object.keys(formProblems(form)).length === 0;
-  // biome-ignore lint/correctness/useExhaustiveDependencies: another form or dataset is another bill
+  // biome-ignore lint/correctness/useExhaustiveDependencies: another form or dataset is another estimate
   useEffect(() => {
     if (!countable) return;
-    const timer = setTimeout(() => void countBill(), pause);
+    const timer = setTimeout(() => void estimateMemory(), pause);
     return () => clearTimeout(timer);
-  }, [countable, form, data, countBill]);
+  }, [countable, form, data, estimateMemory]);
   const budget =
     formProblems(form).memory || form.memory.trim() === '' ? null : Number(form.memory) * 2 ** 20;
   return (
@@ -49,21 +49,25 @@ export function Memory({ disabled }: { disabled: boolean }) {
       </h3>
       <SettingGrid names={['memory']} disabled={disabled} />
       <div className="mt-4 min-h-40">
-        {bill === null && countable && <p className="hint">Counting what these settings need.</p>}
-        {bill?.problem && <p className="text-danger">{inWords(bill.problem)}</p>}
-        {bill && bill.stages.length > 0 && <Bills stages={bill.stages} budget={budget} />}
+        {estimate === null && countable && (
+          <p className="hint">Counting what these settings need.</p>
+        )}
+        {estimate?.problem && <p className="text-danger">{inWords(estimate.problem)}</p>}
+        {estimate && estimate.stages.length > 0 && (
+          <Estimates stages={estimate.stages} budget={budget} />
+        )}
       </div>
     </section>
   );
 }
 
-function Bills({ stages, budget }: { stages: readonly StageBill[]; budget: number | null }) {
+function Estimates({ stages, budget }: { stages: readonly StageMemory[]; budget: number | null }) {
   const used = (Object.keys(kinds) as (keyof typeof kinds)[]).filter((kind) =>
     stages.some((s) => s.bytes[kind] > 0),
   );
   return (
     <>
-      <table className="w-full max-w-xl text-sm tabular-nums" data-testid="bill">
+      <table className="w-full max-w-xl text-sm tabular-nums" data-testid="memory-estimate">
         <thead>
           <tr className="text-left text-muted">
             <th scope="col">For</th>

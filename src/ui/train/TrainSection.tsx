@@ -16,14 +16,14 @@ const Live = lazy(() => import('./Live.tsx').then((m) => ({ default: m.Live })))
 const Settings = lazy(() => import('./Settings.tsx').then((m) => ({ default: m.Settings })));
 
 /** What keeps a run from starting, or null. */
-export function obstacle(state: Pick<State, 'form' | 'data' | 'model' | 'bill'>): string | null {
+export function obstacle(state: Pick<State, 'form' | 'data' | 'model' | 'memory'>): string | null {
   if (!state.model.report) return 'There is no model yet.';
   if (state.data.status === 'reading') return 'The data is being read.';
   if (!state.data.report) return 'There is no data yet.';
   if (state.data.report.trainedTokens === 0) return 'No token of the data carries loss.';
   const wrong = Object.keys(formProblems(state.form)).length;
   if (wrong > 0) return `${wrong} ${wrong === 1 ? 'setting needs' : 'settings need'} attention.`;
-  return state.bill?.problem ? 'The settings do not fit: see the memory above.' : null;
+  return state.memory?.problem ? 'The settings do not fit: see the memory above.' : null;
 }
 
 export function TrainSection() {
@@ -95,7 +95,7 @@ function StartLine() {
         {again ? 'Start a new run' : searching(form) ? 'Start the search' : 'Start training'}
       </Button>
       <p className="hint" data-testid="ready">
-        {blocked ?? `Ready. ${bill(form, model, data)}`}
+        {blocked ?? `Ready. ${summary(form, model, data)}`}
         {again &&
           blocked === null &&
           ' The adapter of the run before is given up: download it first.'}
@@ -105,7 +105,7 @@ function StartLine() {
 }
 
 /** What a run comes to: trainable parameters, and how often it goes over the data. */
-function bill(form: Form, model: ModelReport, data: DatasetReport): string {
+function summary(form: Form, model: ModelReport, data: DatasetReport): string {
   const trainable = trainableParameters(form, model);
   const rows = rowsOfEpoch(data, form.files, Number(form['data.validation']));
   const passes = (n: number) =>

@@ -201,7 +201,7 @@ export interface ModelToCome {
 }
 
 /** What a stage of a run needs on the device, in bytes by category, and how it then runs. */
-export interface StageBill {
+export interface StageMemory {
   stage: 'search' | 'training';
   bytes: Record<
     'weights' | 'adapter' | 'optimizer' | 'activations' | 'logits' | 'cache' | 'other',
@@ -216,8 +216,8 @@ export interface StageBill {
 }
 
 /** The memory of a run that has not begun. */
-export interface BillReport {
-  stages: StageBill[];
+export interface MemoryReport {
+  stages: StageMemory[];
   /** Why it cannot be, with the nearest settings that can; or null. */
   problem: string | null;
 }
@@ -252,9 +252,9 @@ export interface TrainerApi {
    * Counts the memory of a run with these settings on the data that the data worker holds;
    * `reading` tells one dataset from another.
    */
-  bill(config: RunConfigInput, reading: number): Promise<BillReport>;
+  estimateMemory(config: RunConfigInput, reading: number): Promise<MemoryReport>;
   /** Whether a model fits, one of a known shape by its name; counted, not loaded. */
-  judgeModel(model: string | ModelToCome, config: RunConfigInput): Promise<ShapeVerdict>;
+  assessModel(model: string | ModelToCome, config: RunConfigInput): Promise<ShapeVerdict>;
   /**
    * Starts a run on the data that the data worker hands over; resolves once it has begun, or throws
    * InputError for bad settings.

@@ -15,10 +15,10 @@ import { InputError } from '../../util/error.ts';
 import { modelFolder } from '../library/folder.ts';
 import type {
   AdapterReport,
-  BillReport,
   DeviceReport,
   ExportReport,
   HeldOutReport,
+  MemoryReport,
   ModelReport,
   ModelSource,
   ModelToCome,
@@ -29,9 +29,9 @@ import type {
 import type { EventSender } from '../protocol/events.ts';
 import { failureOf } from '../protocol/failure.ts';
 import type { HandOverApi } from '../protocol/hand-over.ts';
-import { Biller, judgeModel } from './bill.ts';
 import { describeDevice, describeModel } from './describe.ts';
 import { loadInStages } from './loading.ts';
+import { assessModel, MemoryEstimator } from './memory-estimate.ts';
 import { type OpenedAdapter, openAdapter } from './open-adapter.ts';
 import { packageAdapter } from './package-adapter.ts';
 import { answerHeldOut, rowsOf } from './rows.ts';
@@ -61,14 +61,14 @@ export class Trainer {
   #busy: string | null = null;
   #abort: AbortController | null = null;
   #loading: AbortController | null = null;
-  readonly #biller: Biller;
+  readonly #estimator: MemoryEstimator;
 
   constructor(
     private readonly events: EventSender,
     private readonly data: Remote<HandOverApi>,
     private readonly base: string,
   ) {
-    this.#biller = new Biller(data);
+    this.#estimator = new MemoryEstimator(data);
   }
 
   /** The device; a new one when the one before has failed, whose model and run are gone with it. */
@@ -149,13 +149,13 @@ export class Trainer {
     this.#run = this.#opened = null;
   }
 
-  async judgeModel(model: string | ModelToCome, input: RunConfigInput): Promise<ShapeVerdict> {
+  async assessModel(model: string | ModelToCome, input: RunConfigInput): Promise<ShapeVerdict> {
     await this.openDevice();
-    return judgeModel(this.#gpu!, model, input);
+    return assessModel(this.#gpu!, model, input);
   }
 
-  bill(input: RunConfigInput, reading: number): Promise<BillReport> {
-    return this.#biller.bill(this.#needModel(), input, reading);
+  estimateMemory(input: RunConfigInput, reading: number): Promise<MemoryReport> {
+    return this.#estimator.estimate(this.#needModel(), input, reading);
   }
 
   start(input: RunConfigInput): Promise<void> {

@@ -14,10 +14,16 @@ import {
   trains,
 } from '../../settings/run-config.ts';
 import type { Row } from '../../train/batch.ts';
-import { fitWithin, judge, limitsOf, searchNeed, trainingNeed } from '../../train/memory/fit.ts';
+import {
+  assessFit,
+  fitWithin,
+  limitsOf,
+  searchRequest,
+  trainingRequest,
+} from '../../train/memory/fit.ts';
 import { searchShapes, shapeOf, trainingShapes } from '../../train/run-rows.ts';
 import { isInputError } from '../../util/error.ts';
-import type { BillReport, ModelToCome, ShapeVerdict, StageBill } from '../protocol/api.ts';
+import type { MemoryReport, ModelToCome, ShapeVerdict, StageMemory } from '../protocol/api.ts';
 import type { HandOver } from '../protocol/hand-over.ts';
 import { rowsOf } from './rows.ts';
 
@@ -25,23 +31,34 @@ import { rowsOf } from './rows.ts';
  * The stages of a run with the memory of each, chosen as the run itself will choose. What cannot be
  * is the report's `problem`.
  */
-export function billOf(
+export function estimateRun(
   model: LoadedModel,
   rows: readonly Row[],
   input: RunConfigInput,
-): BillReport {
-  const stages: StageBill[] = [];
+): MemoryReport {
+  const stages: StageMemory[] = [];
   try {
     const config = parseRunConfig(input, 'settings');
     const limits = limitsOf(model.gpu, config);
     const add = (
-      stage: StageBill['stage'],
-      { bill, microBatch, recompute, chunk }: ReturnType<typeof fitWithin>,
-    ) => stages.push({ stage, bytes: bill.bytes, total: bill.total, microBatch, recompute, chunk });
+      stage: StageMemory['stage'],
+      { estimate, microBatch, recompute, chunk }: ReturnType<typeof fitWithin>,
+    ) =>
+      stages.push({
+        stage,
+        bytes: estimate.bytes,
+        total: estimate.total,
+        microBatch,
+        recompute,
+        chunk,
+      });
     if (searches(config))
-      add('search', fitWithin(searchNeed(model, config, searchShapes(rows, config)), limits));
+      add('search', fitWithin(searchRequest(model, config, searchShapes(rows, config)), limits));
     if (trains(config))
-      add('training', fitWithin(trainingNeed(model, config, trainingShapes(rows, config)), limits));
+      add(
+        'training',
+        fitWithin(trainingRequest(model, config, trainingShapes(rows, config)), limits),
+      );
     return { stages, problem: null };
   } catch (error) {
     if (!isInputError(error)) throw error;
@@ -55,7 +72,7 @@ export function billOf(
  * The stage that needs most decides.
  * @param what name of one of `SHAPES`, in 16 bits, or a model's config.json
  */
-export function judgeModel(
+export function assessModel(
   gpu: Gpu,
   what: string | ModelToCome,
   input: RunConfigInput,
@@ -73,11 +90,13 @@ export function judgeModel(
     const ids = new Int32Array(time).fill(1);
     return shapeOf(Array<Row>(rows).fill({ ids, labels: ids }), rows);
   };
-  const needs = [
-    searches(config) && searchNeed(model, config, full),
-    trains(config) && trainingNeed(model, config, full),
+  const requests = [
+    searches(config) && searchRequest(model, config, full),
+    trains(config) && trainingRequest(model, config, full),
   ];
-  const found = needs.filter((need) => need !== false).map((need) => judge(need, limits));
+  const found = requests
+    .filter((request) => request !== false)
+    .map((request) => assessFit(request, limits));
   const worst = found.find((f) => f.verdict === 'no') ?? found.find((f) => f.verdict === 'tight');
   return (
     worst ?? {
@@ -105,18 +124,22 @@ function symbolicModel(what: string | ModelToCome, maxBinding: number): Symbolic
   };
 }
 
-/** Counts bills; takes the rows from the data worker once for each dataset. */
-export class Biller {
+/** Estimates memory; takes the rows from the data worker once for each dataset. */
+export class MemoryEstimator {
   #known: { reading: number; rows: Row[] } | null = null;
 
   constructor(private readonly data: { examples(): Promise<HandOver> }) {}
 
   /** @param reading number of the reading that the data comes from: another one means other rows */
-  async bill(model: LoadedModel, input: RunConfigInput, reading: number): Promise<BillReport> {
+  async estimate(
+    model: LoadedModel,
+    input: RunConfigInput,
+    reading: number,
+  ): Promise<MemoryReport> {
     if (this.#known?.reading !== reading) {
       const rows = rowsOf(await this.data.examples(), Number.POSITIVE_INFINITY);
       this.#known = { reading, rows };
     }
-    return billOf(model, this.#known.rows, input);
+    return estimateRun(model, this.#known.rows, input);
   }
 }

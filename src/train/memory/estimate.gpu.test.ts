@@ -1,4 +1,4 @@
-// The bill against the bytes of every buffer that the device was asked for, at the peak of whole
+// The estimate against the bytes of every buffer that the device was asked for, at the peak of whole
 // runs; recomputation changes no bit of them.
 import { expect, test } from 'vitest';
 import { SMOLLM2_135M } from '../../bench/shapes.ts';
@@ -16,14 +16,14 @@ import {
 } from '../../settings/run-config.ts';
 import { testGpu } from '../../testing/gpu.ts';
 import { Random } from '../../util/random.ts';
-import type { Row, Thrift } from '../batch.ts';
+import type { MemoryOptions, Row } from '../batch.ts';
 import { evaluateExamples } from '../evaluate.ts';
 import { searchShapes, trainingShapes } from '../run-rows.ts';
 import { SearchStage } from '../search/stage.ts';
 import type { StageEvent } from '../stage.ts';
 import { TrainingStage } from '../training.ts';
-import { generationBill } from './bill.ts';
-import { billOf, type Need, searchNeed, trainingNeed } from './fit.ts';
+import { estimateGeneration } from './estimate.ts';
+import { estimateOf, type MemoryRequest, searchRequest, trainingRequest } from './fit.ts';
 
 const nano = {
   ...SMOLLM2_135M,
@@ -55,17 +55,21 @@ async function peakOf<T>(
   return { bytes: created.peak - before, value };
 }
 
-function needOf(model: Parameters<typeof searchNeed>[0], config: RunConfig): Need {
-  if (searches(config)) return searchNeed(model, config, searchShapes(rows, config));
-  if (trains(config)) return trainingNeed(model, config, trainingShapes(rows, config));
+function requestOf(model: Parameters<typeof searchRequest>[0], config: RunConfig): MemoryRequest {
+  if (searches(config)) return searchRequest(model, config, searchShapes(rows, config));
+  if (trains(config)) return trainingRequest(model, config, trainingShapes(rows, config));
   throw new Error('nothing to do');
 }
 
 /** A whole run; what it trained. */
-async function run(model: LoadedModel, config: RunConfig, thrift: Thrift): Promise<Float32Array> {
+async function run(
+  model: LoadedModel,
+  config: RunConfig,
+  memoryOptions: MemoryOptions,
+): Promise<Float32Array> {
   const stage = searches(config)
-    ? await SearchStage.create({ model, rows, config, thrift })
-    : trains(config) && (await TrainingStage.create({ model, rows, config, thrift }));
+    ? await SearchStage.create({ model, rows, config, memoryOptions })
+    : trains(config) && (await TrainingStage.create({ model, rows, config, memoryOptions }));
   if (!stage) throw new Error('nothing to do');
   await stage.run();
   const values = await stage.values();
@@ -96,7 +100,7 @@ const cases: Record<string, RunConfigInput> = {
 };
 
 for (const [name, json] of Object.entries(cases)) {
-  test(`${name}: under every policy the bill is what the device is asked for, and the values are the same`, async () => {
+  test(`${name}: under every policy the estimate is what the device is asked for, and the values are the same`, async () => {
     const gpu = await testGpu();
     const symbolic = {
       config: nano,
@@ -104,26 +108,26 @@ for (const [name, json] of Object.entries(cases)) {
       variants: defaultVariants(gpu),
     };
     const config = parseRunConfig(json, 'run.json');
-    const need = needOf(symbolic, config);
+    const request = requestOf(symbolic, config);
     let first: Float32Array | null = null;
     for (const recompute of ['none', 'mlp', 'block'] as const) {
-      const thrift = { recompute, chunk: recompute === 'none' ? 128 : 8 };
-      const { bytes, value } = await peakOf((model) => run(model, config, thrift));
-      expect(bytes, recompute).toBe(billOf(need, thrift).total);
+      const memoryOptions = { recompute, chunk: recompute === 'none' ? 128 : 8 };
+      const { bytes, value } = await peakOf((model) => run(model, config, memoryOptions));
+      expect(bytes, recompute).toBe(estimateOf(request, memoryOptions).total);
       first ??= value;
       expect(value).toEqual(first);
     }
   });
 }
 
-test('generation: the bill with its cache is what the device is asked for', async () => {
+test('generation: the estimate with its cache is what the device is asked for', async () => {
   const { bytes, value } = await peakOf(async (model) => {
-    const bill = generationBill(model, null, 3, 20, 5);
+    const estimate = estimateGeneration(model, null, 3, 20, 5);
     const recorded = recordGeneration(model, null, 3, 20, 5);
     const generator = await new Generator(model, recorded).compile();
     await generator.generate([[1, 2, 3], [4]], { maxNewTokens: 5, stopIds: [] });
     generator.destroy();
-    return bill;
+    return estimate;
   });
   expect(bytes).toBe(value.total);
   expect(value.bytes.cache).toBe(2 * nano.layers * 3 * 48 * 16 * 4);
@@ -140,19 +144,19 @@ test('a small binding: fewer rows of logits at a time, the head in shards; losse
     'run.json',
   );
   if (!trains(config)) throw new Error('trains');
-  const trained = async (of: LoadedModel, thrift?: Thrift) => {
+  const trained = async (of: LoadedModel, memoryOptions?: MemoryOptions) => {
     const losses: number[][] = [];
     const emit = (event: StageEvent) => {
       if (event.type !== 'step') return;
       const { ce, balance, grad_norm } = event.metrics;
       losses.push([ce, balance, grad_norm]);
     };
-    const stage = await TrainingStage.create({ model: of, rows, config, thrift, emit });
+    const stage = await TrainingStage.create({ model: of, rows, config, memoryOptions, emit });
     await stage.run();
-    const { chunk, bill } = stage.choice;
+    const { chunk, estimate } = stage.choice;
     const found = { losses, values: await stage.values() };
     stage.destroy();
-    return { chunk, largest: bill.largest.bytes, found };
+    return { chunk, largest: estimate.largest.bytes, found };
   };
   const forced = await trained(model);
   expect(forced.chunk).toBe(11);

@@ -8,10 +8,10 @@ import { ProgramSet, type Recording } from '../program-set.ts';
 import { StatisticsRing } from '../ring.ts';
 
 /** Bytes of GPU buffers at the peak of a stage. */
-export type Bill = BufferBytes;
+export type MemoryEstimate = BufferBytes;
 
-/** The bill of a stage with its model; parameters are read back once the rings are gone. */
-export function stageBill(model: SymbolicModel, recording: Recording<string>): Bill {
+/** The estimate of a stage with its model; parameters are read back once the rings are gone. */
+export function estimateStage(model: SymbolicModel, recording: Recording<string>): MemoryEstimate {
   const { gpu, ...dry } = dryModel(model);
   for (const store of recording.stores) store.allocate(gpu);
   const { sources } = new ProgramSet({ ...dry, gpu }, recording);
@@ -24,15 +24,15 @@ export function stageBill(model: SymbolicModel, recording: Recording<string>): B
 }
 
 /**
- * The bill of generation, `rows` prompts at a time, with an adapter's values where there is one.
+ * The estimate of generation, `rows` prompts at a time, with an adapter's values where there is one.
  */
-export function generationBill(
+export function estimateGeneration(
   model: SymbolicModel,
   layout: AdapterLayout | null,
   rows: number,
   promptTokens: number,
   newTokens: number,
-): Bill {
+): MemoryEstimate {
   const dry = dryModel(model);
   layout?.store.allocate(dry.gpu);
   new Generator(dry, recordGeneration(model, layout, rows, promptTokens, newTokens));

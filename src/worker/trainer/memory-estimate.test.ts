@@ -1,4 +1,4 @@
-// The bill of the settings on the page: stages, what is chosen, what cannot be, and that rows are
+// The estimate of the settings on the page: stages, what is chosen, what cannot be, and that rows are
 // asked for once a dataset.
 
 import { expect, test, vi } from 'vitest';
@@ -7,7 +7,7 @@ import { imagined } from '../../gpu/variants.ts';
 import { symbolicWeights } from '../../model/weights.ts';
 import type { RunConfigInput } from '../../settings/run-config.ts';
 import { SUGGESTIONS } from '../../ui/model/suggestions.ts';
-import { Biller, judgeModel } from './bill.ts';
+import { assessModel, MemoryEstimator } from './memory-estimate.ts';
 
 const config = {
   ...SMOLLM2_135M,
@@ -32,7 +32,7 @@ const settings: RunConfigInput = {
 };
 
 /** 40 rows of 64 tokens, all of which carry loss. */
-function billing() {
+function estimating() {
   const all = new Int32Array(40 * 64).fill(1);
   const starts = Int32Array.from({ length: 41 }, (_, i) => 64 * i);
   const examples = vi.fn(async () => ({
@@ -41,23 +41,23 @@ function billing() {
     starts,
     files: [{ name: 'rows.jsonl', examples: 40 }],
   }));
-  const biller = new Biller({ examples });
+  const estimator = new MemoryEstimator({ examples });
   return {
     examples,
-    bill: (change: RunConfigInput, reading = 1) =>
-      biller.bill(model as never, { ...settings, ...change }, reading),
+    estimate: (change: RunConfigInput, reading = 1) =>
+      estimator.estimate(model as never, { ...settings, ...change }, reading),
   };
 }
 
 test('every stage has its categories, which add up; a budget is kept', async () => {
-  const { bill } = billing();
-  const { stages, problem } = await bill({ search: { batch: 8, microBatch: 4 } });
+  const { estimate } = estimating();
+  const { stages, problem } = await estimate({ search: { batch: 8, microBatch: 4 } });
   expect(problem).toBeNull();
   expect(stages.map((s) => s.stage)).toEqual(['search', 'training']);
   for (const { bytes, total } of stages)
     expect(Object.values(bytes).reduce((a, b) => a + b, 0)).toBe(total);
   const memory = Math.floor(0.7 * stages[1].total);
-  const [training] = (await bill({ memory })).stages;
+  const [training] = (await estimate({ memory })).stages;
   expect(training.total).toBeLessThanOrEqual(memory);
   expect(training.recompute !== 'none' || training.chunk < 128 || training.microBatch < 4).toBe(
     true,
@@ -65,27 +65,29 @@ test('every stage has its categories, which add up; a budget is kept', async () 
 });
 
 test('what cannot fit names settings that do', async () => {
-  const { bill } = billing();
-  const weights = (await bill({})).stages[0].bytes.weights;
-  const { stages, problem } = await bill({ memory: weights + 100_000 });
+  const { estimate } = estimating();
+  const weights = (await estimate({})).stages[0].bytes.weights;
+  const { stages, problem } = await estimate({ memory: weights + 100_000 });
   expect(stages).toEqual([]);
   expect(problem).toMatch(/^The training does not fit: it needs .* memory is/);
-  expect((await bill({ adapter: { preset: 'nonsense' } as never })).problem).toMatch(/settings/);
+  expect((await estimate({ adapter: { preset: 'nonsense' } as never })).problem).toMatch(
+    /settings/,
+  );
 });
 
 test('rows are taken once a dataset', async () => {
-  const { bill, examples } = billing();
-  await bill({}, 1);
-  await bill({ seed: 2 }, 1);
+  const { estimate, examples } = estimating();
+  await estimate({}, 1);
+  await estimate({ seed: 2 }, 1);
   expect(examples).toHaveBeenCalledTimes(1);
-  await bill({}, 2);
+  await estimate({}, 2);
   expect(examples).toHaveBeenCalledTimes(2);
 });
 
 test('a suggested shape fits, fits with smaller settings that do fit, or cannot', () => {
   const { gpu } = model;
   const of = (memory: number | null, change: RunConfigInput = {}) =>
-    judgeModel(gpu as never, 'smollm2-135m', { ...settings, ...change, memory });
+    assessModel(gpu as never, 'smollm2-135m', { ...settings, ...change, memory });
   const free = of(null);
   expect(free).toMatchObject({ verdict: 'fits' });
   const { bytes } = free as { bytes: number };
@@ -123,12 +125,12 @@ test('a model of the Hub is judged by its config.json and the bytes of its weigh
     vocab_size: 49152,
   };
   const of = (change: object, bytes: number) =>
-    judgeModel(
+    assessModel(
       gpu as never,
       { name: 'lab/tiny', config: JSON.stringify({ ...config, ...change }), bytes },
       settings,
     );
-  const shape = judgeModel(gpu as never, 'smollm2-135m', settings) as { bytes: number };
+  const shape = assessModel(gpu as never, 'smollm2-135m', settings) as { bytes: number };
   expect(of({}, 269e6)).toEqual(shape);
   const whole = of({}, 538e6) as { bytes: number };
   // norms are kept in 32 bits either way
@@ -137,7 +139,7 @@ test('a model of the Hub is judged by its config.json and the bytes of its weigh
     verdict: 'refused',
     why: expect.stringMatching(/^lab\/tiny\/config\.json.*Mamba/),
   });
-  expect(judgeModel(gpu as never, { name: 'a', config: '{', bytes: 1 }, settings)).toMatchObject({
+  expect(assessModel(gpu as never, { name: 'a', config: '{', bytes: 1 }, settings)).toMatchObject({
     verdict: 'refused',
   });
 });
