@@ -12,9 +12,9 @@ import type {
   DataOptions,
   DataSource,
   DatasetReport,
+  ModelSide,
   ModelSource,
   ReadingProgress,
-  Which,
 } from '../worker/protocol/api.ts';
 import { type Client, callback } from '../worker/protocol/client.ts';
 import { failureOf } from '../worker/protocol/failure.ts';
@@ -281,7 +281,7 @@ export function createActions(app: AppStore, client: Client) {
     },
 
     /** Asks the base model, and the tuned one where there is one. */
-    async ask(prompt: string, which: readonly Which[], options: AskOptions) {
+    async ask(prompt: string, which: readonly ModelSide[], options: AskOptions) {
       const id = ++lastQuestion;
       dispatch({ type: 'asked', id, prompt });
       await attempt(async () => {

@@ -9,8 +9,8 @@ import type {
   HeldOutReport,
   MemoryReport,
   ModelReport,
+  ModelSide,
   ReadingProgress,
-  Which,
   WorkerEvent,
 } from '../worker/protocol/api.ts';
 import type { Failure } from '../worker/protocol/failure.ts';
@@ -49,7 +49,7 @@ export type UiEvent =
   | { type: 'adapter-ready'; report: AdapterReport }
   | { type: 'asked'; id: number; prompt: string }
   | { type: 'chat-idle' }
-  | { type: 'held-out-busy'; which: Which | null }
+  | { type: 'held-out-busy'; which: ModelSide | null }
   | { type: 'held-out'; report: HeldOutReport }
   | { type: 'export-busy' }
   | { type: 'export-ready'; report: Omit<ExportReport, 'zip'>; url: string }

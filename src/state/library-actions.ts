@@ -1,7 +1,7 @@
 // What a person can do with models of the Hub and those stored in this browser.
-import type { ModelSource, ModelToCome, ShapeVerdict } from '../worker/protocol/api.ts';
+import type { CandidateModel, ModelSource, ShapeVerdict } from '../worker/protocol/api.ts';
 import type { Client } from '../worker/protocol/client.ts';
-import type { DownloadProgress, HubOffer, StoredModel } from '../worker/protocol/library-api.ts';
+import type { DownloadProgress, HubModel, StoredModel } from '../worker/protocol/library-api.ts';
 import { configOf, formProblems } from './form.ts';
 import { nameOfModel } from './library.ts';
 import { isOpen } from './run.ts';
@@ -20,7 +20,7 @@ export function createLibraryActions(
    * Whether a model that is not here fits the settings in the form; null while they have mistakes
    * or a run is going.
    */
-  async function assessModel(model: string | ModelToCome): Promise<ShapeVerdict | null> {
+  async function assessModel(model: string | CandidateModel): Promise<ShapeVerdict | null> {
     const { form, run } = getState();
     if (Object.keys(formProblems(form)).length > 0 || isOpen(run.phase)) return null;
     return (await attempt(async () => client.trainer.assessModel(model, configOf(form)))) ?? null;
@@ -46,7 +46,7 @@ export function createLibraryActions(
      * Whether a model that was found fits the settings in the form; null where it cannot be told
      * before it is here.
      */
-    async judgeOffer(offer: HubOffer, token: string): Promise<ShapeVerdict | null> {
+    async judgeOffer(offer: HubModel, token: string): Promise<ShapeVerdict | null> {
       if (offer.gguf !== null) return null;
       const key = `${offer.id}@${offer.commit}`;
       const config =
@@ -66,7 +66,7 @@ export function createLibraryActions(
     },
 
     /** Downloads a model, or goes on with it, and opens it where no run is going. */
-    async download(what: HubOffer | StoredModel, token: string) {
+    async download(what: HubModel | StoredModel, token: string) {
       if (getState().library.download) return;
       dispatch({ type: 'download-began', name: nameOfModel(what), total: what.bytes });
       void navigator.storage?.persist?.(); // so that the browser does not clear it by itself

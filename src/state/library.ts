@@ -1,19 +1,19 @@
 // Models on the Hub and those stored in this browser, as the page shows them.
-import type { DownloadProgress, HubOffer, StoredModel } from '../worker/protocol/library-api.ts';
+import type { DownloadProgress, HubModel, StoredModel } from '../worker/protocol/library-api.ts';
 
 export interface LibraryState {
   /** Null before they were first listed. */
   stored: readonly StoredModel[] | null;
   finding: boolean;
   /** What was found of the model last asked for. */
-  offers: readonly HubOffer[];
+  offers: readonly HubModel[];
   download: (DownloadProgress & { name: string }) | null;
 }
 
 export type LibraryEvent =
   | { type: 'library-listed'; stored: readonly StoredModel[] }
   | { type: 'hub-finding' }
-  | { type: 'hub-found'; offers: readonly HubOffer[] }
+  | { type: 'hub-found'; offers: readonly HubModel[] }
   | { type: 'download-began'; name: string; total: number }
   | { type: 'download-progress'; progress: DownloadProgress }
   | { type: 'download-ended' };

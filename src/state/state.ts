@@ -11,8 +11,8 @@ import type {
   HeldOutReport,
   MemoryReport,
   ModelReport,
+  ModelSide,
   ReadingProgress,
-  Which,
   WorkerEvent,
 } from '../worker/protocol/api.ts';
 import type { Action, DeviceState } from './events.ts';
@@ -33,7 +33,7 @@ export interface Notice {
 export interface Exchange {
   id: number;
   prompt: string;
-  answers: Partial<Record<Which, { text: string; tokens: number; done: boolean }>>;
+  answers: Partial<Record<ModelSide, { text: string; tokens: number; done: boolean }>>;
 }
 
 /** How far a task of the trainer is. */
@@ -63,7 +63,7 @@ export interface State {
   /** An adapter that was opened from files: the tuned model while no run has made one. */
   adapter: AdapterReport | null;
   chat: { exchange: Exchange | null; busy: boolean };
-  heldOut: { busy: Which | null; base: HeldOutReport | null; tuned: HeldOutReport | null };
+  heldOut: { busy: ModelSide | null; base: HeldOutReport | null; tuned: HeldOutReport | null };
   exported: {
     status: 'none' | 'busy' | 'ready';
     report: Omit<ExportReport, 'zip'> | null;

@@ -150,8 +150,8 @@ afterEach(cleanup);
  */
 const parts = () =>
   Promise.all([
-    import('./model/Chosen.tsx'),
-    import('./data/Found.tsx'),
+    import('./model/ModelSummary.tsx'),
+    import('./data/DatasetSummary.tsx'),
     import('./data/ColumnsForm.tsx'),
     import('./data/PasteRows.tsx'),
     import('./data/ReadingOptions.tsx'),

@@ -16,7 +16,7 @@ export interface HubFile {
 }
 
 /** A set of files that make a model. */
-export interface HubOffer {
+export interface HubModel {
   id: string;
   /** As it was asked for, and the commit that it stood for. */
   revision: string;
@@ -53,7 +53,7 @@ export async function findModel(
   text: string,
   revision: string,
   access: HubAccess,
-): Promise<HubOffer[]> {
+): Promise<HubModel[]> {
   const id = parseModelId(text);
   const what = `${id}, revision ${revision}`;
   const ask: typeof fetch = (input, init) =>
@@ -95,7 +95,7 @@ const longestConfig = 2 ** 20;
 
 /** The config.json of an offer of safetensors, as text. @throws InputError('hub', 'bad-config') */
 export async function offeredConfig(
-  { id, commit }: Pick<HubOffer, 'id' | 'commit'>,
+  { id, commit }: Pick<HubModel, 'id' | 'commit'>,
   access: HubAccess,
 ): Promise<string> {
   const what = `${id}/config.json`;
@@ -132,8 +132,8 @@ const weights = /^model(-\d+-of-\d+)?\.safetensors$/;
 function offersOf(
   model: { id: string; revision: string; commit: string },
   files: readonly HubFile[],
-): HubOffer[] {
-  const offer = (gguf: string | null, chosen: HubFile[]): HubOffer => ({
+): HubModel[] {
+  const offer = (gguf: string | null, chosen: HubFile[]): HubModel => ({
     ...model,
     gguf,
     files: chosen,

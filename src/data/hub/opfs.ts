@@ -3,7 +3,7 @@
 import { InputError } from '../../util/error.ts';
 import { decodeText, parseJson } from '../../util/json.ts';
 import { blobSource, type Folder, folderOf } from '../source.ts';
-import type { HubFile, HubOffer } from './hub.ts';
+import type { HubFile, HubModel } from './hub.ts';
 import { downloadFile, type Part } from './hub-download.ts';
 import type { HubAccess } from './hub-request.ts';
 
@@ -38,7 +38,7 @@ export interface StoredModel {
 const manifest = 'guilomo-files.json';
 const checked = (path: string) => `${path}.ok`; // an empty file beside one whose hash was right
 
-const keyOf = ({ id, commit, gguf }: HubOffer): string =>
+const keyOf = ({ id, commit, gguf }: HubModel): string =>
   encodeURIComponent([id, commit, ...(gguf === null ? [] : [gguf])].join('@'));
 
 function partsOf(key: string): { id: string; commit: string; gguf: string | null } {
@@ -91,7 +91,7 @@ export class ModelStore {
    * Makes a place for a model's files and returns its key; one that is there already stays as it
    * is.
    */
-  async begin(offer: HubOffer): Promise<string> {
+  async begin(offer: HubModel): Promise<string> {
     const key = keyOf(offer);
     const folder = await (await this.#models()).getDirectoryHandle(key, { create: true });
     if (await filesOf(folder, key).catch(() => null)) return key;

@@ -2,7 +2,7 @@
 import { type KeyboardEvent, useId, useState } from 'react';
 import { isGoing } from '../../state/run.ts';
 import { hasTuned } from '../../state/state.ts';
-import type { Which } from '../../worker/protocol/api.ts';
+import type { ModelSide } from '../../worker/protocol/api.ts';
 import { useActions, useApp } from '../context.ts';
 import { Button, Field } from '../shared/controls.tsx';
 import { PlayIcon, StopIcon } from '../shared/icons.tsx';
@@ -81,7 +81,7 @@ function Ask() {
     !seedError;
   const send = () => {
     if (!can) return;
-    const which: Which[] = tuned ? ['base', 'tuned'] : ['base'];
+    const which: ModelSide[] = tuned ? ['base', 'tuned'] : ['base'];
     const numbers = {
       maxNewTokens: Number(length),
       temperature: Number(temperature),
@@ -169,7 +169,7 @@ function Ask() {
   );
 }
 
-function Pane({ which, title }: { which: Which; title: string }) {
+function Pane({ which, title }: { which: ModelSide; title: string }) {
   const answer = useApp((s) => s.chat.exchange?.answers[which]);
   const busy = useApp((s) => s.chat.busy);
   const asked = useApp((s) => s.chat.exchange !== null);

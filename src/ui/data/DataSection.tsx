@@ -8,7 +8,9 @@ import { bytes, duration, whole } from '../shared/format.ts';
 import { FileIcon } from '../shared/icons.tsx';
 import { Missing, Section } from '../shared/Section.tsx';
 
-const Found = lazy(() => import('./Found.tsx').then((m) => ({ default: m.Found })));
+const DatasetSummary = lazy(() =>
+  import('./DatasetSummary.tsx').then((m) => ({ default: m.DatasetSummary })),
+);
 const ReadingOptions = lazy(() =>
   import('./ReadingOptions.tsx').then((m) => ({ default: m.ReadingOptions })),
 );
@@ -87,7 +89,7 @@ export function DataSection() {
             )}
             {report && (
               <div hidden={status === 'reading'}>
-                <Found report={report} />
+                <DatasetSummary report={report} />
               </div>
             )}
             <ReadingOptions disabled={running || status === 'reading'} />

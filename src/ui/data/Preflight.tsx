@@ -1,5 +1,4 @@
-// What to look at before training: each check says in a word whether it is well, worth a look, or
-// blocks the start.
+// What to check before training: each check is fine, a warning, or an error that blocks the start.
 import { useEffect, useState } from 'react';
 import { formProblems } from '../../state/form.ts';
 import type { DatasetReport, SplitReport } from '../../worker/protocol/api.ts';
@@ -7,7 +6,7 @@ import { useActions, useApp } from '../context.ts';
 import { percent, short, whole } from '../shared/format.ts';
 import { CheckIcon, CloseIcon, WarningIcon } from '../shared/icons.tsx';
 
-type Verdict = 'well' | 'look' | 'blocks';
+type Verdict = 'ok' | 'warning' | 'error';
 
 interface Check {
   name: string;
@@ -17,9 +16,9 @@ interface Check {
 }
 
 const marks: Record<Verdict, { word: string; icon: React.ReactNode; tone: string }> = {
-  well: { word: 'Fine', icon: <CheckIcon />, tone: 'text-muted' },
-  look: { word: 'Look at it', icon: <WarningIcon />, tone: 'text-warn' },
-  blocks: { word: 'Blocks the start', icon: <CloseIcon />, tone: 'text-danger' },
+  ok: { word: 'Fine', icon: <CheckIcon />, tone: 'text-muted' },
+  warning: { word: 'Look at it', icon: <WarningIcon />, tone: 'text-warn' },
+  error: { word: 'Blocks the start', icon: <CloseIcon />, tone: 'text-danger' },
 };
 
 /** What the form's validation and weights of files come to on this data; null until it is known. */
@@ -47,12 +46,12 @@ function useSplit(report: DatasetReport): SplitReport | null {
 }
 
 function checksOf({ checks, ...d }: DatasetReport, split: SplitReport | null): Check[] {
-  const look = (bad: boolean): Verdict => (bad ? 'look' : 'well');
+  const warnIf = (bad: boolean): Verdict => (bad ? 'warning' : 'ok');
   const found: Check[] = [
     {
       name: 'Tokens trained',
       value: percent(d.trainedTokens, d.tokens),
-      verdict: d.trainedTokens === 0 ? 'blocks' : 'well',
+      verdict: d.trainedTokens === 0 ? 'error' : 'ok',
       note:
         d.trainedTokens === 0
           ? 'No token carries loss: there is nothing to learn.'
@@ -61,19 +60,19 @@ function checksOf({ checks, ...d }: DatasetReport, split: SplitReport | null): C
     {
       name: 'Truncated',
       value: percent(d.truncated, d.examples),
-      verdict: look(d.truncated > 0),
+      verdict: warnIf(d.truncated > 0),
       note: `${whole(d.truncated)} rows; longest row: ${whole(d.longest)} tokens`,
     },
     {
       name: 'Empty',
       value: whole(checks.empty),
-      verdict: look(checks.empty > 0),
+      verdict: warnIf(checks.empty > 0),
       note: 'rows with an empty answer or text, left out',
     },
     {
       name: 'Duplicates',
       value: whole(checks.duplicates),
-      verdict: look(checks.duplicates > 0),
+      verdict: warnIf(checks.duplicates > 0),
       note: 'rows with the tokens of a row before',
     },
   ];
@@ -85,7 +84,7 @@ function checksOf({ checks, ...d }: DatasetReport, split: SplitReport | null): C
     found.splice(1, 0, {
       name: 'End trained',
       value: percent(checks.ends, d.examples),
-      verdict: look(checks.ends === 0),
+      verdict: warnIf(checks.ends === 0),
       note,
     });
   }
@@ -94,7 +93,7 @@ function checksOf({ checks, ...d }: DatasetReport, split: SplitReport | null): C
     found.push({
       name: 'Overlap',
       value: whole(overlap),
-      verdict: look(overlap > 0),
+      verdict: warnIf(overlap > 0),
       note:
         validation === 0
           ? 'no rows are kept for validation'

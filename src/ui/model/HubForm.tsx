@@ -2,7 +2,7 @@
 // downloaded.
 import { useCallback, useMemo, useState } from 'react';
 import { nameOfModel } from '../../state/library.ts';
-import type { HubOffer } from '../../worker/protocol/library-api.ts';
+import type { HubModel } from '../../worker/protocol/library-api.ts';
 import { useActions, useApp } from '../context.ts';
 import { Button, Field } from '../shared/controls.tsx';
 import { bytes } from '../shared/format.ts';
@@ -69,7 +69,7 @@ export function HubForm({
   );
 }
 
-const keyOf = ({ id, commit }: HubOffer): string => `${id}@${commit}`;
+const keyOf = ({ id, commit }: HubModel): string => `${id}@${commit}`;
 
 /** What was found, each with its size, and whether it can be trained. */
 function Offers({ seen, token }: { seen: boolean; token: string }) {

@@ -8,7 +8,9 @@ import { FileDrop } from '../shared/FileDrop.tsx';
 import { FileIcon, FolderIcon } from '../shared/icons.tsx';
 import { Section } from '../shared/Section.tsx';
 
-const Chosen = lazy(() => import('./Chosen.tsx').then((m) => ({ default: m.Chosen })));
+const ModelSummary = lazy(() =>
+  import('./ModelSummary.tsx').then((m) => ({ default: m.ModelSummary })),
+);
 const Library = lazy(() => import('./Library.tsx').then((m) => ({ default: m.Library })));
 
 export function ModelSection() {
@@ -25,7 +27,7 @@ export function ModelSection() {
       <div className="flex flex-col gap-5">
         {status !== 'none' && (
           <Suspense fallback={<div className="h-44" />}>
-            <Chosen />
+            <ModelSummary />
           </Suspense>
         )}
         <FileDrop

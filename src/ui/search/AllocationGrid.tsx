@@ -3,12 +3,12 @@ import { useMemo } from 'react';
 import { type Allocation, siteRanks } from '../../allocation/allocation.ts';
 import type { SearchSite } from '../../worker/protocol/api.ts';
 import { CellGrid } from './CellGrid.tsx';
+import { allocationLooks, still } from './cell-values.ts';
+import { DataTable } from './DataTable.tsx';
 import { cellLayout, margins } from './grid.ts';
-import { Key, Keys, RampKey } from './Keys.tsx';
-import { allocationLooks, still } from './looks.ts';
+import { Key, Legend, RampKey } from './Legend.tsx';
+import { allocationLabel } from './labels.ts';
 import { drawAllocation } from './paint.ts';
-import { Twin } from './Twin.tsx';
-import { allocationLabel } from './words.ts';
 
 export interface AllocationGridProps {
   sites: readonly SearchSite[];
@@ -59,13 +59,13 @@ export function AllocationGrid({
         selected={at < 0 ? null : at}
         onSelect={(s) => onSelect(paths[s])}
       />
-      <Keys>
+      <Legend>
         <RampKey max={maxExperts} label="experts" />
         <Key mark="bar">height = rank, up to {maxRank}</Key>
         <Key mark="lock">locked</Key>
         <Key mark="closed">no experts</Key>
-      </Keys>
-      <Twin
+      </Legend>
+      <DataTable
         layout={layout}
         caption="Ranks of the experts of each linear"
         cell={(s) =>

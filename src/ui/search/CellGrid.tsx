@@ -10,8 +10,8 @@ import {
   useRef,
   useState,
 } from 'react';
+import { type CellSource, changedSites, type Looks } from './cell-values.ts';
 import { type CellLayout, moved, shortName, startsMlp } from './grid.ts';
-import { type CellSource, changedSites, type Looks } from './looks.ts';
 import type { DrawCell } from './paint.ts';
 import {
   blockGap,

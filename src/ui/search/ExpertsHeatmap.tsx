@@ -2,13 +2,13 @@
 import { memo, useMemo } from 'react';
 import type { SearchFrame } from '../../state/search-history.ts';
 import { CellGrid } from './CellGrid.tsx';
+import { type CellSource, expertLooks } from './cell-values.ts';
+import { DataTable } from './DataTable.tsx';
 import { type FrameView, useStepMark } from './frame-view.ts';
 import { type CellLayout, margins } from './grid.ts';
-import { Key, Keys, RampKey } from './Keys.tsx';
-import { type CellSource, expertLooks } from './looks.ts';
+import { Key, Legend, RampKey } from './Legend.tsx';
+import { expertsLabel } from './labels.ts';
 import { drawExperts } from './paint.ts';
-import { Twin } from './Twin.tsx';
-import { expertsLabel } from './words.ts';
 
 export interface HeatmapProps {
   view: FrameView;
@@ -60,14 +60,14 @@ export const ExpertsHeatmap = memo(function ExpertsHeatmap({
         selected={selected}
         onSelect={onSelect}
       />
-      <Keys>
+      <Legend>
         <RampKey max={experts} label="experts" />
         <Key mark="sure">how sure (also: the paler, the less)</Key>
         <Key mark="settled">settled: not moved for {history.window} steps</Key>
         {closable && <Key mark="closed">closed</Key>}
         <Key mark="unknown">not yet known</Key>
-      </Keys>
-      <Twin
+      </Legend>
+      <DataTable
         layout={layout}
         caption="Experts of each linear, and how sure"
         cell={(s) => cellText(frame, s)}

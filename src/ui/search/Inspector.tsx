@@ -4,7 +4,7 @@ import { memo, type ReactNode } from 'react';
 import type { SearchFrame, SearchHistory } from '../../state/search-history.ts';
 import { whole } from '../shared/format.ts';
 import { Distribution, HistoryChart, RankStrips } from './charts.tsx';
-import { expertsText, siteName, sureText } from './words.ts';
+import { expertsText, siteName, sureText } from './labels.ts';
 
 export interface InspectorProps {
   history: SearchHistory;

@@ -3,14 +3,14 @@ import { memo, useMemo, useState } from 'react';
 import type { SearchFrame } from '../../state/search-history.ts';
 import { Choice } from '../shared/controls.tsx';
 import { CellGrid } from './CellGrid.tsx';
+import { type CellSource, meanRankLooks, openRanks, rankLooks } from './cell-values.ts';
+import { DataTable } from './DataTable.tsx';
 import type { HeatmapProps } from './ExpertsHeatmap.tsx';
 import { useStepMark } from './frame-view.ts';
 import { margins } from './grid.ts';
-import { Key, Keys, RampKey } from './Keys.tsx';
-import { type CellSource, meanRankLooks, openRanks, rankLooks } from './looks.ts';
+import { Key, Legend, RampKey } from './Legend.tsx';
+import { ranksLabel } from './labels.ts';
 import { drawMeanRank, drawRanks } from './paint.ts';
-import { Twin } from './Twin.tsx';
-import { ranksLabel } from './words.ts';
 
 const shapes = [
   { value: 'bars', label: 'Each expert' },
@@ -70,7 +70,7 @@ export const RanksHeatmap = memo(function RanksHeatmap({
         selected={selected}
         onSelect={onSelect}
       />
-      <Keys>
+      <Legend>
         {shape === 'bars' ? (
           <>
             <Key mark="bar">open expert: height = rank, up to {rank}</Key>
@@ -80,8 +80,8 @@ export const RanksHeatmap = memo(function RanksHeatmap({
           <RampKey max={rank} label="mean rank of open experts" />
         )}
         {closable && <Key mark="closed">closed</Key>}
-      </Keys>
-      <Twin
+      </Legend>
+      <DataTable
         layout={layout}
         caption="Ranks of the open experts of each linear"
         cell={(s) => cellText(frame, s, experts)}

@@ -5,12 +5,12 @@ import { targetOf } from '../../allocation/allocation.ts';
 import { isDead, type Routing } from '../../state/recent-routing.ts';
 import { whole } from '../shared/format.ts';
 import { CellGrid } from './CellGrid.tsx';
+import { routingLooks, still } from './cell-values.ts';
+import { DataTable } from './DataTable.tsx';
 import { cellLayout, layerOf } from './grid.ts';
-import { Key, Keys } from './Keys.tsx';
-import { routingLooks, still } from './looks.ts';
+import { Key, Legend } from './Legend.tsx';
+import { routingLabel } from './labels.ts';
 import { drawRouting } from './paint.ts';
-import { Twin } from './Twin.tsx';
-import { routingLabel } from './words.ts';
 
 export interface RoutingHeatmapProps {
   /**
@@ -68,12 +68,12 @@ export function RoutingHeatmap({ routing, version }: RoutingHeatmapProps) {
       <p className="hint mt-2 min-h-6" data-testid="routing-cell">
         {selected === null ? 'Choose a cell for its figures.' : label(selected)}
       </p>
-      <Keys>
+      <Legend>
         <Key mark="bar">share of the latest batches; half the height is an even share</Key>
         <Key mark="dead">dead: below a twentieth of an even share</Key>
         <Key mark="closed">no experts</Key>
-      </Keys>
-      <Twin
+      </Legend>
+      <DataTable
         layout={layout}
         caption="Share of kept tokens of each expert"
         cell={(s) => sharesText(routing, starts[s], sites[s].experts)}

@@ -8,8 +8,6 @@ import {
 } from '../../allocation/allocation.ts';
 import { RecentRouting } from '../../state/recent-routing.ts';
 import type { SearchFrame } from '../../state/search-history.ts';
-import { blend, contrast, inkOn, parseHex, type Rgb, rampColor } from './color.ts';
-import { cellLayout, layerOf, margins, moved } from './grid.ts';
 import {
   allocationLooks,
   changedSites,
@@ -18,7 +16,9 @@ import {
   meanRankLooks,
   rankLooks,
   routingLooks,
-} from './looks.ts';
+} from './cell-values.ts';
+import { blend, contrast, inkOn, parseHex, type Rgb, rampColor } from './color.ts';
+import { cellLayout, layerOf, margins, moved } from './grid.ts';
 import {
   drawAllocation,
   drawExperts,

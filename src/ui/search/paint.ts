@@ -1,6 +1,7 @@
 // Draws one cell of each heatmap on a canvas from its look and the palette.
+
+import { levels } from './cell-values.ts';
 import { blend, css, inkOn, type Rgb, rampColor } from './color.ts';
-import { levels } from './looks.ts';
 import type { Palette } from './palette.ts';
 
 /** What drawing needs of a canvas. */

@@ -1,7 +1,7 @@
 // Paints a heatmap's cells and margins on a canvas, only where something changed.
 import { type RefObject, useEffect, useLayoutEffect, useState } from 'react';
+import { type CellSource, changedSites, type Looks } from './cell-values.ts';
 import { type CellLayout, type Margins, startsMlp } from './grid.ts';
-import { type CellSource, changedSites, type Looks } from './looks.ts';
 import { type Box, type DrawCell, marginFont, textFont } from './paint.ts';
 import { usePalette } from './palette.ts';
 

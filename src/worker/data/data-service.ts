@@ -18,7 +18,7 @@ import type {
   ReadingProgress,
   SplitReport,
 } from '../protocol/api.ts';
-import type { HandOver, HeldOutRow } from '../protocol/hand-over.ts';
+import type { HeldOutRow, TrainingData } from '../protocol/data-port.ts';
 import { timeLeft } from '../trainer/speed.ts';
 import { columnsIn } from './columns.ts';
 import { dataChecks, fingerprint, preview, splitReport } from './data-checks.ts';
@@ -35,7 +35,7 @@ export class DataService {
   #tokenizer: Tokenizer | null = null;
   #vocab = 0;
   #examples: Example[] = [];
-  #files: HandOver['files'] = [];
+  #files: TrainingData['files'] = [];
   /** Numbers that stand for the tokens of the examples. */
   #prints: Float64Array = new Float64Array(0);
   #heldOut: Example[] | null = null;
@@ -182,7 +182,7 @@ export class DataService {
   }
 
   /** All examples end to end. @throws InputError when nothing has been read */
-  examples(): HandOver {
+  examples(): TrainingData {
     const examples = this.#readExamples();
     const starts = new Int32Array(examples.length + 1);
     for (const [i, e] of examples.entries()) starts[i + 1] = starts[i] + e.ids.length;

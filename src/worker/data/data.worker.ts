@@ -1,7 +1,7 @@
 // The data worker: DataService behind comlink, with a second port to the trainer.
 import * as Comlink from 'comlink';
 import type { DataApi } from '../protocol/api.ts';
-import type { HandOverApi } from '../protocol/hand-over.ts';
+import type { DataPortApi } from '../protocol/data-port.ts';
 import { DataService } from './data-service.ts';
 
 let service: DataService | null = null;
@@ -10,7 +10,7 @@ const ready = (): DataService => {
   return service;
 };
 
-const handOver: HandOverApi = {
+const handOver: DataPortApi = {
   examples: () => {
     const all = ready().examples();
     return Comlink.transfer(all, [all.ids.buffer, all.labels.buffer, all.starts.buffer]);

@@ -1,5 +1,5 @@
 // The library worker's work: models on the Hub and those stored in this browser.
-import type { HubOffer } from '../../data/hub/hub.ts';
+import type { HubModel } from '../../data/hub/hub.ts';
 import { HUB, type HubAccess, PATIENCE } from '../../data/hub/hub-request.ts';
 import type { ModelStore, StoredModel } from '../../data/hub/opfs.ts';
 import { InputError } from '../../util/error.ts';
@@ -35,7 +35,7 @@ export class Library implements LibraryApi {
     return this.parts.store.list();
   }
 
-  async find(id: string, revision: string, token: string): Promise<HubOffer[]> {
+  async find(id: string, revision: string, token: string): Promise<HubModel[]> {
     const { findModel } = await import('../../data/hub/hub.ts');
     return findModel(id, revision.trim() || 'main', {
       ...this.parts.access,
@@ -43,14 +43,14 @@ export class Library implements LibraryApi {
     });
   }
 
-  async config(offer: HubOffer, token: string): Promise<string | null> {
+  async config(offer: HubModel, token: string): Promise<string | null> {
     if (offer.gguf !== null) return null;
     const { offeredConfig } = await import('../../data/hub/hub.ts');
     return offeredConfig(offer, { ...this.parts.access, token: token.trim() || null });
   }
 
   async download(
-    what: HubOffer | string,
+    what: HubModel | string,
     token: string,
     onProgress: (progress: DownloadProgress) => void,
   ) {

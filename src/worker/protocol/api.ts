@@ -55,14 +55,14 @@ export type ModelSource =
   | { kind: 'stored'; key: string };
 
 /** The base model alone, or with the adapter as it is now. */
-export type Which = 'base' | 'tuned';
+export type ModelSide = 'base' | 'tuned';
 
 /** A question to a model. */
 export interface Question {
   id: number;
   prompt: string;
   /** `tuned` needs a run that has begun. */
-  which: Which;
+  which: ModelSide;
   maxNewTokens: number;
   temperature: number;
   topP: number;
@@ -163,7 +163,7 @@ export interface UpperSeries {
 
 /** Greedy answers to held-out prompts. */
 export interface HeldOutReport {
-  which: Which;
+  which: ModelSide;
   /** Optimizer steps that the adapter had seen; null for one that was opened from files. */
   step: number | null;
   rows: number;
@@ -194,7 +194,7 @@ export type ShapeVerdict =
   | { verdict: 'refused'; why: string };
 
 /** A model that is not here yet: the text of its config.json, and the bytes of its weights. */
-export interface ModelToCome {
+export interface CandidateModel {
   name: string;
   config: string;
   bytes: number;
@@ -254,7 +254,7 @@ export interface TrainerApi {
    */
   estimateMemory(config: RunConfigInput, reading: number): Promise<MemoryReport>;
   /** Whether a model fits, one of a known shape by its name; counted, not loaded. */
-  assessModel(model: string | ModelToCome, config: RunConfigInput): Promise<ShapeVerdict>;
+  assessModel(model: string | CandidateModel, config: RunConfigInput): Promise<ShapeVerdict>;
   /**
    * Starts a run on the data that the data worker hands over; resolves once it has begun, or throws
    * InputError for bad settings.
@@ -285,7 +285,7 @@ export interface TrainerApi {
    * Greedy answers to held-out rows and how many equal the expected ones. While a run is going it
    * must be paused.
    */
-  checkHeldOut(which: Which): Promise<HeldOutReport>;
+  checkHeldOut(which: ModelSide): Promise<HeldOutReport>;
   /** Ends answers and held-out checks that are going. */
   stopAnswer(): void;
   /**
@@ -366,5 +366,5 @@ export type WorkerEvent =
   | { type: 'routing'; shares: Float32Array }
   | { type: 'validation'; step: number; loss: number }
   | { type: 'speed'; tokensPerSecond: number | null; secondsPerStep: number; secondsLeft: number }
-  | { type: 'answer'; id: number; which: Which; text: string; tokens: number; done: boolean }
+  | { type: 'answer'; id: number; which: ModelSide; text: string; tokens: number; done: boolean }
   | Failure;

@@ -2,7 +2,7 @@
 // gives the page their commands.
 import * as Comlink from 'comlink';
 import type { DataApi, TrainerApi, WorkerEvent } from './api.ts';
-import type { DownloadProgress, HubOffer, LibraryApi } from './library-api.ts';
+import type { DownloadProgress, HubModel, LibraryApi } from './library-api.ts';
 
 /** The workers' commands, and an end to both. */
 export interface Client {
@@ -11,7 +11,7 @@ export interface Client {
   library(): Comlink.Remote<LibraryApi>;
   /** The library's download, whose progress comes back to the page. */
   download(
-    what: HubOffer | string,
+    what: HubModel | string,
     token: string,
     onProgress: (progress: DownloadProgress) => void,
   ): ReturnType<LibraryApi['download']>;

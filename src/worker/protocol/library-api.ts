@@ -1,9 +1,9 @@
 // What the page and the library worker say to each other: models on the Hub and those stored in
 // this browser. Types only.
-import type { HubOffer } from '../../data/hub/hub.ts';
+import type { HubModel } from '../../data/hub/hub.ts';
 import type { StoredModel } from '../../data/hub/opfs.ts';
 
-export type { HubOffer, StoredModel };
+export type { HubModel, StoredModel };
 
 /** How far a download is; `waiting` says why nothing comes at the moment. */
 export interface DownloadProgress {
@@ -16,15 +16,15 @@ export interface DownloadProgress {
 export interface LibraryApi {
   list(): Promise<StoredModel[]>;
   /** What of a model on the Hub can be loaded. @throws InputError */
-  find(id: string, revision: string, token: string): Promise<HubOffer[]>;
+  find(id: string, revision: string, token: string): Promise<HubModel[]>;
   /** The config.json of what was found, as text; null for a .gguf file. @throws InputError */
-  config(offer: HubOffer, token: string): Promise<string | null>;
+  config(offer: HubModel, token: string): Promise<string | null>;
   /**
    * Begins a download, or goes on with one by its key; one at a time.
    * @throws InputError; what has come stays
    */
   download(
-    what: HubOffer | string,
+    what: HubModel | string,
     token: string,
     onProgress: (progress: DownloadProgress) => void,
   ): Promise<{ key: string; paused: boolean }>;

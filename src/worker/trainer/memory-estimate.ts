@@ -23,8 +23,8 @@ import {
 } from '../../train/memory/fit.ts';
 import { searchShapes, shapeOf, trainingShapes } from '../../train/run-rows.ts';
 import { isInputError } from '../../util/error.ts';
-import type { MemoryReport, ModelToCome, ShapeVerdict, StageMemory } from '../protocol/api.ts';
-import type { HandOver } from '../protocol/hand-over.ts';
+import type { CandidateModel, MemoryReport, ShapeVerdict, StageMemory } from '../protocol/api.ts';
+import type { TrainingData } from '../protocol/data-port.ts';
 import { rowsOf } from './rows.ts';
 
 /**
@@ -74,7 +74,7 @@ export function estimateRun(
  */
 export function assessModel(
   gpu: Gpu,
-  what: string | ModelToCome,
+  what: string | CandidateModel,
   input: RunConfigInput,
 ): ShapeVerdict {
   const config = parseRunConfig(input, 'settings');
@@ -110,7 +110,7 @@ export function assessModel(
  * A model as it will be loaded. Its dtype is guessed from the size of its files: f32 if that is
  * nearer to 4 bytes a weight than to 2.
  */
-function symbolicModel(what: string | ModelToCome, maxBinding: number): SymbolicModel {
+function symbolicModel(what: string | CandidateModel, maxBinding: number): SymbolicModel {
   const where = typeof what === 'string' ? what : `${what.name}/config.json`;
   const config = typeof what === 'string' ? SHAPES[what] : parseModelConfig(what.config, where);
   const weights = (dtype: 'bf16' | 'f32') => symbolicWeights(config, () => dtype, maxBinding);
@@ -128,7 +128,7 @@ function symbolicModel(what: string | ModelToCome, maxBinding: number): Symbolic
 export class MemoryEstimator {
   #known: { reading: number; rows: Row[] } | null = null;
 
-  constructor(private readonly data: { examples(): Promise<HandOver> }) {}
+  constructor(private readonly data: { examples(): Promise<TrainingData> }) {}
 
   /** @param reading number of the reading that the data comes from: another one means other rows */
   async estimate(

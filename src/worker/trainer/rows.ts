@@ -7,7 +7,7 @@ import type { Row } from '../../train/batch.ts';
 import { argmax, choiceScores, exactMatches } from '../../train/evaluate.ts';
 import { InputError } from '../../util/error.ts';
 import type { HeldOutReport } from '../protocol/api.ts';
-import type { HandOver, HeldOutRow } from '../protocol/hand-over.ts';
+import type { HeldOutRow, TrainingData } from '../protocol/data-port.ts';
 
 const shownRows = 12;
 /** Choices weighed at a time. */
@@ -17,7 +17,7 @@ const weighed = 16;
  * Views of the rows that were handed over end to end.
  * @throws InputError for a row that is longer than the model's context
  */
-export function rowsOf({ ids, labels, starts, files }: HandOver, maxPositions: number): Row[] {
+export function rowsOf({ ids, labels, starts, files }: TrainingData, maxPositions: number): Row[] {
   const names = files.flatMap(({ name, examples }) => new Array<string>(examples).fill(name));
   return Array.from({ length: starts.length - 1 }, (_, i) => {
     const [from, to] = [starts[i], starts[i + 1]];

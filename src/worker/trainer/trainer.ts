@@ -15,20 +15,20 @@ import { InputError } from '../../util/error.ts';
 import { modelFolder } from '../library/folder.ts';
 import type {
   AdapterReport,
+  CandidateModel,
   DeviceReport,
   ExportReport,
   HeldOutReport,
   MemoryReport,
   ModelReport,
+  ModelSide,
   ModelSource,
-  ModelToCome,
   Question,
   ShapeVerdict,
-  Which,
 } from '../protocol/api.ts';
+import type { DataPortApi } from '../protocol/data-port.ts';
 import type { EventSender } from '../protocol/events.ts';
 import { failureOf } from '../protocol/failure.ts';
-import type { HandOverApi } from '../protocol/hand-over.ts';
 import { describeDevice, describeModel } from './describe.ts';
 import { loadInStages } from './loading.ts';
 import { assessModel, MemoryEstimator } from './memory-estimate.ts';
@@ -65,7 +65,7 @@ export class Trainer {
 
   constructor(
     private readonly events: EventSender,
-    private readonly data: Remote<HandOverApi>,
+    private readonly data: Remote<DataPortApi>,
     private readonly base: string,
   ) {
     this.#estimator = new MemoryEstimator(data);
@@ -149,7 +149,7 @@ export class Trainer {
     this.#run = this.#opened = null;
   }
 
-  async assessModel(model: string | ModelToCome, input: RunConfigInput): Promise<ShapeVerdict> {
+  async assessModel(model: string | CandidateModel, input: RunConfigInput): Promise<ShapeVerdict> {
     await this.openDevice();
     return assessModel(this.#gpu!, model, input);
   }
@@ -269,7 +269,7 @@ export class Trainer {
     });
   }
 
-  checkHeldOut(which: Which): Promise<HeldOutReport> {
+  checkHeldOut(which: ModelSide): Promise<HeldOutReport> {
     return this.#alone('held-out rows', async () => {
       const model = this.#needModel();
       const tuned = which === 'base' ? null : this.#tuned();

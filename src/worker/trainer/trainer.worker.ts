@@ -1,8 +1,8 @@
 // The trainer worker: Trainer behind comlink. It alone owns the device.
 import * as Comlink from 'comlink';
 import type { TrainerApi } from '../protocol/api.ts';
+import type { DataPortApi } from '../protocol/data-port.ts';
 import { EventSender } from '../protocol/events.ts';
-import type { HandOverApi } from '../protocol/hand-over.ts';
 import { Trainer } from './trainer.ts';
 
 let trainer: Trainer | null = null;
@@ -13,7 +13,7 @@ const ready = (): Trainer => {
 
 const api: TrainerApi = {
   connect(events, data, base) {
-    const remote = Comlink.wrap<HandOverApi>(data);
+    const remote = Comlink.wrap<DataPortApi>(data);
     trainer = new Trainer(
       new EventSender((batch, transfer) => events.postMessage(batch, transfer)),
       remote,

@@ -2,8 +2,8 @@
 import type { Choices } from '../../data/dataset/example.ts';
 
 /** What the trainer asks of the data worker over their own port. */
-export interface HandOverApi {
-  examples(): HandOver;
+export interface DataPortApi {
+  examples(): TrainingData;
   /**
    * The held-out rows that came with the data, or else these rows of the data. Rows without an
    * answer are left out.
@@ -15,7 +15,7 @@ export interface HandOverApi {
  * All examples end to end: ids and labels, where each example starts (examples + 1 entries), and
  * the files in their order.
  */
-export interface HandOver {
+export interface TrainingData {
   ids: Int32Array<ArrayBuffer>;
   labels: Int32Array<ArrayBuffer>;
   starts: Int32Array<ArrayBuffer>;

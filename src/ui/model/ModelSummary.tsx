@@ -8,7 +8,7 @@ import { Stat, Stats } from '../shared/Section.tsx';
 import { Stages } from '../shared/Stages.tsx';
 import { isOver, loadingFigures, loadingStages } from './loading.ts';
 
-export function Chosen() {
+export function ModelSummary() {
   const { status, report, demo } = useApp((s) => s.model);
   if (status === 'loading') return <Loading />;
   return report && <Facts report={report} demo={demo} />;

@@ -11,8 +11,8 @@ import type { Task, TaskUnit } from '../../util/task.ts';
 import type { ModelReport } from '../../worker/protocol/api.ts';
 import type { Client } from '../../worker/protocol/client.ts';
 import { AppContext } from '../context.ts';
-import { Chosen } from './Chosen.tsx';
 import { loadingFigures, loadingStages } from './loading.ts';
+import { ModelSummary } from './ModelSummary.tsx';
 
 afterEach(cleanup);
 
@@ -98,7 +98,7 @@ function open() {
   const actions = createActions(app, { trainer, data } as unknown as Client);
   render(
     <AppContext value={{ app, actions }}>
-      <Chosen />
+      <ModelSummary />
     </AppContext>,
   );
   const event: typeof app.dispatch = (e) => act(() => app.dispatch(e));

@@ -2,7 +2,7 @@
 import type { ReactNode } from 'react';
 import { css, inkOn, rampColor } from './color.ts';
 
-export const Keys = ({ children }: { children: ReactNode }) => (
+export const Legend = ({ children }: { children: ReactNode }) => (
   <div className="mt-1 flex flex-wrap items-center gap-x-4 gap-y-1 text-xs text-muted">
     {children}
   </div>

@@ -1,25 +1,25 @@
-// A heatmap's twin: the same figures as a table, a row per layer.
+// A heatmap's figures as a table, a row per layer.
 import { useState } from 'react';
 import type { CellLayout } from './grid.ts';
 
-export interface TwinProps {
+export interface DataTableProps {
   layout: CellLayout;
   caption: string;
   /** What a site's cell says. */
   cell(site: number): string;
 }
 
-export function Twin(props: TwinProps) {
+export function DataTable(props: DataTableProps) {
   const [open, setOpen] = useState(false);
   return (
     <details className="mt-2 text-sm" onToggle={(e) => setOpen(e.currentTarget.open)}>
       <summary className="w-fit py-0.5 text-muted">The same as a table</summary>
-      {open && <TwinTable {...props} />}
+      {open && <OpenTable {...props} />}
     </details>
   );
 }
 
-function TwinTable({ layout, caption, cell }: TwinProps) {
+function OpenTable({ layout, caption, cell }: DataTableProps) {
   const { rows, columns, site } = layout;
   return (
     // biome-ignore lint/a11y/noNoninteractiveTabindex: a scrolling region must be reachable by keyboard

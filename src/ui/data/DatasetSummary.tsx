@@ -12,7 +12,7 @@ import { Files } from './Files.tsx';
 import { Preflight } from './Preflight.tsx';
 import { RowPreviews } from './RowPreviews.tsx';
 
-export function Found({ report: d }: { report: DatasetReport }) {
+export function DatasetSummary({ report: d }: { report: DatasetReport }) {
   // the form closes when the data is read anew
   const [choosingFor, setChoosingFor] = useState<DatasetReport | null>(null);
   const choosing = choosingFor === d;
