@@ -134,11 +134,11 @@ export function createActions(app: AppStore, client: Client) {
     const { form } = getState();
     if (Object.keys(formProblems(form)).length > 0) return;
     dispatch({ type: 'run-asked', stage: searching(form) ? 'search' : 'train' });
-    const begun = await attempt(async () => {
+    const started = await attempt(async () => {
       await client.trainer.start(configOf(form));
       return true;
     });
-    if (!begun) dispatch({ type: 'run-refused' });
+    if (!started) dispatch({ type: 'run-refused' });
   }
 
   return {
@@ -237,11 +237,11 @@ export function createActions(app: AppStore, client: Client) {
       const { review, run } = getState();
       if (!review || run.phase !== 'review') return;
       dispatch({ type: 'proceed-asked' });
-      const begun = await attempt(async () => {
+      const started = await attempt(async () => {
         await client.trainer.proceed(review.draft.allocation);
         return true;
       });
-      if (!begun) dispatch({ type: 'proceed-refused' });
+      if (!started) dispatch({ type: 'proceed-refused' });
     },
     discard: () => attempt(async () => client.trainer.discard()),
     touchReview: () => dispatch({ type: 'review-touched' }),

@@ -54,6 +54,6 @@ test.each<[string, ReviewEvent]>([
   ['a lock', { type: 'review-lock', paths: [q0] }],
   ['a touch', { type: 'review-touched' }],
 ])('%s ends the going on by itself', (_, event) => {
-  expect(start.goesOn).toBe(true);
-  expect(reduceReview(start, event).goesOn).toBe(false);
+  expect(start.autoContinue).toBe(true);
+  expect(reduceReview(start, event).autoContinue).toBe(false);
 });

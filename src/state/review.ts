@@ -16,7 +16,7 @@ export interface ReviewState {
   past: readonly Draft[];
   future: readonly Draft[];
   /** The training follows by itself after a while; false once anything was touched. */
-  goesOn: boolean;
+  autoContinue: boolean;
 }
 
 export type ReviewEvent =
@@ -27,12 +27,12 @@ export type ReviewEvent =
   | { type: 'review-touched' };
 
 /** The review at its beginning. */
-export const reviewOf = (report: ReviewReport, goesOn: boolean): ReviewState => ({
+export const reviewOf = (report: ReviewReport, autoContinue: boolean): ReviewState => ({
   report,
   draft: { allocation: report.found, locked: new Set() },
   past: [],
   future: [],
-  goesOn,
+  autoContinue,
 });
 
 /** The review after what a person did. */
@@ -43,12 +43,12 @@ export function reduceReview(review: ReviewState, event: ReviewEvent): ReviewSta
     draft: next,
     past: [...past, draft],
     future: [],
-    goesOn: false,
+    autoContinue: false,
   });
   switch (event.type) {
     case 'review-edit':
       return sameAllocation(event.allocation, draft.allocation)
-        ? { ...review, goesOn: false }
+        ? { ...review, autoContinue: false }
         : to({ ...draft, allocation: event.allocation });
     case 'review-lock':
       return to({ ...draft, locked: toggleLocks(draft.locked, event.paths) });
@@ -60,18 +60,18 @@ export function reduceReview(review: ReviewState, event: ReviewEvent): ReviewSta
             draft: before,
             past: past.slice(0, -1),
             future: [draft, ...future],
-            goesOn: false,
+            autoContinue: false,
           }
         : review;
     }
     case 'review-redo': {
       const [after, ...rest] = future;
       return after
-        ? { ...review, draft: after, past: [...past, draft], future: rest, goesOn: false }
+        ? { ...review, draft: after, past: [...past, draft], future: rest, autoContinue: false }
         : review;
     }
     case 'review-touched':
-      return review.goesOn ? { ...review, goesOn: false } : review;
+      return review.autoContinue ? { ...review, autoContinue: false } : review;
   }
 }
 

@@ -134,18 +134,18 @@ describe('model and data', () => {
   });
 
   test('the stages of loading stand in order, each with its latest progress; each beginning is said once', () => {
-    const begun = following(
+    const started = following(
       { type: 'model-loading' },
       at('reading', 0),
       at('reading', 2),
       at('uploading', 0),
     );
-    expect(begun.loading.map((p) => [p.task, p.done])).toEqual([
+    expect(started.loading.map((p) => [p.task, p.done])).toEqual([
       ['reading', 2],
       ['uploading', 0],
     ]);
-    expect(begun.announcement).toBe('Uploading the weights.');
-    const said = reduce({ ...begun, announcement: '' }, at('uploading', 3));
+    expect(started.announcement).toBe('Uploading the weights.');
+    const said = reduce({ ...started, announcement: '' }, at('uploading', 3));
     expect([said.announcement, said.loading[1].done, said.progress]).toEqual(['', 3, null]);
     expect(reduce(said, { type: 'model-loading' }).loading).toEqual([]);
     const after = following(trained[0], at('answering', 1));
@@ -313,7 +313,7 @@ describe('a run with a search', () => {
     const state = following(...review());
     expect(state.run).toMatchObject({ stage: 'review', phase: 'review' });
     expect([isOpen('review'), isGoing('review')]).toEqual([true, false]);
-    expect(state.review).toMatchObject({ goesOn: true, draft: { allocation: found } });
+    expect(state.review).toMatchObject({ autoContinue: true, draft: { allocation: found } });
     expect(state.announcement).toContain('Training follows in 20 seconds');
     const asked = reduce(state, { type: 'proceed-asked' });
     expect(asked.run).toMatchObject({ stage: 'train', phase: 'loading', search });
@@ -337,7 +337,7 @@ describe('a run with a search', () => {
       reduce,
       initialState(),
     );
-    expect(state.review?.goesOn).toBe(false);
+    expect(state.review?.autoContinue).toBe(false);
     expect(state.announcement).not.toContain('seconds');
   });
 

@@ -222,12 +222,16 @@ export function reduce(before: State, event: Action): State {
       return { ...state, progress: null };
     case 'review': {
       const { problem, complete } = event.report;
-      const goesOn =
+      const autoContinue =
         complete &&
         problem === null &&
         !state.form.waitAtReview &&
         state.run.search?.config.train !== false;
-      return { ...state, review: reviewOf(event.report, goesOn), announcement: sayReview(goesOn) };
+      return {
+        ...state,
+        review: reviewOf(event.report, autoContinue),
+        announcement: sayReview(autoContinue),
+      };
     }
     case 'review-edit':
     case 'review-lock':
@@ -243,10 +247,12 @@ export function reduce(before: State, event: Action): State {
       };
     case 'progress': {
       if (state.model.status !== 'loading') return { ...state, progress: event };
-      const begun = state.loading.filter(({ task }) => task !== event.task);
+      const started = state.loading.filter(({ task }) => task !== event.task);
       const announcement =
-        begun.length === state.loading.length ? `${taskInWords[event.task]}.` : state.announcement;
-      return { ...state, loading: [...begun, event], announcement };
+        started.length === state.loading.length
+          ? `${taskInWords[event.task]}.`
+          : state.announcement;
+      return { ...state, loading: [...started, event], announcement };
     }
     case 'asked':
       return {
@@ -304,5 +310,5 @@ export function reduce(before: State, event: Action): State {
 /** Seconds that the review waits before the training follows by itself. */
 export const REVIEW_SECONDS = 20;
 
-const sayReview = (goesOn: boolean): string =>
-  `The search is done: its allocation can be reviewed.${goesOn ? ` Training follows in ${REVIEW_SECONDS} seconds.` : ''}`;
+const sayReview = (autoContinue: boolean): string =>
+  `The search is done: its allocation can be reviewed.${autoContinue ? ` Training follows in ${REVIEW_SECONDS} seconds.` : ''}`;

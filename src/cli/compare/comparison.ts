@@ -178,7 +178,7 @@ export class Comparison implements Evidence {
       this.control,
       (step, of, loss) => {
         this.done = before + step * SEARCH_STEP[config.search.order];
-        this.tell(
+        this.report(
           `${method.origin}, seed ${seed}, search step ${step} of ${of}: upper loss ${loss.toFixed(3)}`,
         );
       },
@@ -192,7 +192,7 @@ export class Comparison implements Evidence {
     return found;
   }
 
-  private tell(what: string): void {
+  private report(what: string): void {
     this.input.progress.update('Comparing: about', this.done, this.total, what);
   }
 
@@ -246,7 +246,7 @@ export class Comparison implements Evidence {
       control: this.control,
       onStep: (step, _, loss) => {
         this.done = before + step * perStep;
-        this.tell(`${what}: loss ${loss.toFixed(3)}`);
+        this.report(`${what}: loss ${loss.toFixed(3)}`);
       },
     });
     if (!figures) return false;

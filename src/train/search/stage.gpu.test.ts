@@ -143,14 +143,14 @@ test('after the first step the device makes no buffer, rings of statistics aside
   const { device } = input.model.gpu;
   const create = device.createBuffer.bind(device);
   const made: string[] = [];
-  let begun = false;
+  let started = false;
   device.createBuffer = (d: GPUBufferDescriptor) => {
-    if (begun) made.push(d.label ?? '');
+    if (started) made.push(d.label ?? '');
     return create(d);
   };
   try {
     await run(input, (step) => {
-      begun = step > 0 && step < 6;
+      started = step > 0 && step < 6;
     });
     expect(made).toEqual([]);
   } finally {

@@ -73,9 +73,11 @@ test.each<[string, Progress[], string[], string]>([
     ['done', 'done 300 MiB', 'done 12 kernels', 'done'],
     'Running a first pass: 2 of 2 passes',
   ],
-])('%s', (_, begun, wanted, figures) => {
-  expect(loadingStages(begun).map(({ state, note }) => `${state} ${note}`.trim())).toEqual(wanted);
-  const { label, text } = loadingFigures(begun);
+])('%s', (_, started, wanted, figures) => {
+  expect(loadingStages(started).map(({ state, note }) => `${state} ${note}`.trim())).toEqual(
+    wanted,
+  );
+  const { label, text } = loadingFigures(started);
   expect(`${label}: ${text}`).toBe(figures);
 });
 

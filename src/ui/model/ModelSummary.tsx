@@ -6,7 +6,7 @@ import { Button, Progress } from '../shared/controls.tsx';
 import { bytes, short, whole } from '../shared/format.ts';
 import { Stat, Stats } from '../shared/Section.tsx';
 import { Stages } from '../shared/Stages.tsx';
-import { isOver, loadingFigures, loadingStages } from './loading.ts';
+import { isDone, loadingFigures, loadingStages } from './loading.ts';
 
 export function ModelSummary() {
   const { status, report, demo } = useApp((s) => s.model);
@@ -15,21 +15,21 @@ export function ModelSummary() {
 }
 
 function Loading() {
-  const begun = useApp((s) => s.loading);
+  const started = useApp((s) => s.loading);
   const { cancelLoading } = useActions();
   const [asked, setAsked] = useState(false); // obeyed at the next chunk or kernel
-  const { label, text } = loadingFigures(begun);
-  const now = begun.at(-1);
+  const { label, text } = loadingFigures(started);
+  const now = started.at(-1);
   return (
     <div className="flex flex-col gap-4" data-testid="loading">
-      <Stages label="Stages of loading" stages={loadingStages(begun)} testId="loading-stages" />
+      <Stages label="Stages of loading" stages={loadingStages(started)} testId="loading-stages" />
       <div className="flex flex-wrap items-end gap-x-4 gap-y-3">
         <div className="min-w-0 flex-1 basis-60">
           <Progress label={label} done={now?.done} total={now?.total} text={text} />
         </div>
         <Button
           look="small"
-          isDisabled={asked || isOver(begun)}
+          isDisabled={asked || isDone(started)}
           onPress={() => {
             setAsked(true);
             void cancelLoading();

@@ -19,20 +19,20 @@ const amount = ({ total, unit }: Progress) =>
   unit === 'bytes' ? bytes(total) : `${whole(total)} ${unit}`;
 
 /**
- * @param begun progress of the stages that have begun, in order: the last is under way, unless it
+ * @param started progress of the stages that have begun, in order: the last is under way, unless it
  *   is the warm-up and done
  */
-export function loadingStages(begun: readonly Progress[]): StageView[] {
-  const last = Math.max(0, begun.length - 1);
+export function loadingStages(started: readonly Progress[]): StageView[] {
+  const last = Math.max(0, started.length - 1);
   return LOADING.map((stage, i) => {
     const name = names[stage];
-    const progress = begun[i];
-    if (i < last || (progress && isOver(begun)))
+    const progress = started[i];
+    if (i < last || (progress && isDone(started)))
       return {
         name,
         state: 'done',
         share: 1,
-        note: reported.includes(stage) ? amount(begun[i]) : '',
+        note: reported.includes(stage) ? amount(started[i]) : '',
       };
     if (i > last) return { name, state: 'before', share: 0, note: '' };
     const done = progress ? share(progress) : 0;
@@ -41,16 +41,16 @@ export function loadingStages(begun: readonly Progress[]): StageView[] {
 }
 
 /** Whether all stages are done: nothing is left to cancel. */
-export function isOver(begun: readonly Progress[]): boolean {
-  const last = begun.at(-1);
+export function isDone(started: readonly Progress[]): boolean {
+  const last = started.at(-1);
   return last?.task === 'warm-up' && last.done === last.total;
 }
 
 /**
  * The stage under way in words and figures: "12.0 MiB of 1.2 GiB · 40 s left", "3 of 17 kernels".
  */
-export function loadingFigures(begun: readonly Progress[]): { label: string; text: string } {
-  const now = begun.at(-1);
+export function loadingFigures(started: readonly Progress[]): { label: string; text: string } {
+  const now = started.at(-1);
   if (!now) return { label: taskInWords.reading, text: '' };
   const { done, unit, secondsLeft } = now;
   return {

@@ -123,10 +123,10 @@ function Onward() {
   const closed = useApp((s) =>
     Object.values(s.review!.draft.allocation.experts).every((count) => count === 0),
   );
-  const goesOn = useApp((s) => s.review!.goesOn);
+  const autoContinue = useApp((s) => s.review!.autoContinue);
   const { proceed, discard, touchReview } = useActions();
   const onward = useRef<HTMLButtonElement>(null);
-  const left = useCountdown(goesOn, () => void proceed());
+  const left = useCountdown(autoContinue, () => void proceed());
   const wait = () => {
     touchReview();
     onward.current?.focus();
@@ -147,14 +147,14 @@ function Onward() {
         <PlayIcon />
         Train with this allocation
       </Button>
-      {goesOn && (
+      {autoContinue && (
         <span data-wait>
           <Button onPress={wait}>Wait</Button>
         </span>
       )}
       <Button onPress={() => void discard()}>Discard</Button>
       <p className="hint" data-testid="countdown">
-        {goesOn
+        {autoContinue
           ? `Training follows in ${left} s unless you change something here.`
           : closed
             ? 'Every linear is closed: there is nothing to train.'

@@ -12,25 +12,25 @@ export function Hero() {
   const busy = useApp(
     (s) => s.model.status === 'loading' || s.data.status === 'reading' || isOpen(s.run.phase),
   );
-  const begun = useApp((s) => s.model.status !== 'none');
+  const started = useApp((s) => s.model.status !== 'none');
   const { tryDemo, chooseModel } = useActions();
   const off = !ready || busy;
   return (
     <div className="px-1 pt-2 pb-3 sm:px-2">
       <h1
-        className={`max-w-2xl leading-tight font-semibold tracking-tight ${begun ? 'text-2xl' : 'text-3xl sm:text-4xl'}`}
+        className={`max-w-2xl leading-tight font-semibold tracking-tight ${started ? 'text-2xl' : 'text-3xl sm:text-4xl'}`}
       >
         Fine-tune a small language model in this tab.{' '}
         <span className="text-accent">Nothing is uploaded.</span>
       </h1>
-      {!begun && (
+      {!started && (
         <p className="mt-3 max-w-prose text-muted">
           Load a Llama, Qwen2 or Qwen3 model from your disk, drop a dataset, watch the loss fall,
           compare answers, and take the adapter home. Plain LoRA, or a mixture of LoRA experts whose
           number and ranks are searched for, trained on your own graphics card.
         </p>
       )}
-      {!missing && !begun && (
+      {!missing && !started && (
         <div className="mt-6 flex flex-wrap gap-3">
           <Button look="primary" isDisabled={off} onPress={() => void tryDemo(false)}>
             <PlayIcon />

@@ -4,7 +4,7 @@ import { duration } from '../shared/format.ts';
 import type { StageView } from '../shared/Stages.tsx';
 
 const percent = (share: number) => `${Math.floor(100 * share)} %`;
-const isOver = ({ phase }: RunState) =>
+const isDone = ({ phase }: RunState) =>
   phase === 'finished' || phase === 'stopped' || phase === 'failed';
 const trains = ({ search }: RunState) => search?.config.train !== false;
 const share = (done: number, total: number) => (total > 0 ? done / total : 0);
@@ -23,9 +23,9 @@ type View = Omit<StageView, 'name'>;
 
 /** A stage that goes on, or that the run ended in. */
 function underWay(run: RunState, done: number): View {
-  const timed = run.secondsLeft !== null && run.phase !== 'paused' && !isOver(run);
+  const timed = run.secondsLeft !== null && run.phase !== 'paused' && !isDone(run);
   const note = timed ? `${percent(done)}, about ${duration(run.secondsLeft!)} left` : percent(done);
-  return { state: isOver(run) ? 'out' : 'now', share: done, note };
+  return { state: isDone(run) ? 'out' : 'now', share: done, note };
 }
 
 function searchView(run: RunState): View {
@@ -40,7 +40,7 @@ function searchView(run: RunState): View {
 
 function reviewView(run: RunState): View {
   if (run.stage === 'train') return { state: 'done', share: 1, note: '' };
-  if (isOver(run)) return { state: run.phase === 'finished' ? 'done' : 'out', share: 0, note: '' };
+  if (isDone(run)) return { state: run.phase === 'finished' ? 'done' : 'out', share: 0, note: '' };
   return run.stage === 'review'
     ? { state: 'now', share: 0, note: 'your turn' }
     : { state: 'before', share: 0, note: '' };
@@ -49,11 +49,11 @@ function reviewView(run: RunState): View {
 function trainView(run: RunState): View {
   if (run.stage === 'train') {
     const done = share(run.step, run.total);
-    const whole = evaluating(run) || (isOver(run) && done === 1);
+    const whole = evaluating(run) || (isDone(run) && done === 1);
     return whole ? { state: 'done', share: 1, note: duration(run.seconds) } : underWay(run, done);
   }
   if (!trains(run)) return { state: 'out', share: 0, note: 'not asked for' };
-  if (isOver(run)) return { state: 'out', share: 0, note: '' };
+  if (isDone(run)) return { state: 'out', share: 0, note: '' };
   const settings = run.search?.config.train;
   return {
     state: 'before',
@@ -69,5 +69,5 @@ function evaluateView(run: RunState, checking: number | null): View {
     return { state: 'now', share: checking ?? 0, note: checking === null ? '' : percent(checking) };
   if (run.phase === 'finished' && run.stage === 'train')
     return { state: 'done', share: 1, note: '' };
-  return { state: isOver(run) || !trains(run) ? 'out' : 'before', share: 0, note: '' };
+  return { state: isDone(run) || !trains(run) ? 'out' : 'before', share: 0, note: '' };
 }

@@ -220,13 +220,13 @@ export class DataService {
 
 /** Passes on what is due, with the time that the rest takes at the speed so far. */
 function throttled(report: OnProgress): (progress: DataProgress) => void {
-  const begun = performance.now();
-  let last = begun;
+  const started = performance.now();
+  let last = started;
   return (progress) => {
     const now = performance.now();
     if (now - last < reportEvery) return;
     last = now;
     const { bytes, totalBytes } = progress;
-    report({ ...progress, secondsLeft: timeLeft(begun, bytes, totalBytes) });
+    report({ ...progress, secondsLeft: timeLeft(started, bytes, totalBytes) });
   };
 }

@@ -6,7 +6,7 @@ import { InputError } from '../../util/error.ts';
 import type { DownloadProgress, LibraryApi } from '../protocol/library-api.ts';
 import { storedModels } from './storage.ts';
 
-const tellAfter = 100; // milliseconds; what changes meanwhile is told together
+const reportAfter = 100; // milliseconds; what changes meanwhile is told together
 
 /** What a library is made of; tests give their own. */
 export interface LibraryParts {
@@ -104,18 +104,19 @@ export class Library implements LibraryApi {
       timer = undefined;
       onProgress({ ...progress });
     };
-    const tell = (change: Partial<DownloadProgress>) => {
+    const report = (change: Partial<DownloadProgress>) => {
       Object.assign(progress, change);
-      timer ??= setTimeout(send, tellAfter);
+      timer ??= setTimeout(send, reportAfter);
     };
     try {
       const full: HubAccess = {
         ...access,
         token: token.trim() || null,
         signal,
-        onWait: (seconds, why) => tell({ waiting: `${why}; next try in ${Math.ceil(seconds)} s` }),
+        onWait: (seconds, why) =>
+          report({ waiting: `${why}; next try in ${Math.ceil(seconds)} s` }),
       };
-      await store.download(key, full, (done, total) => tell({ done, total, waiting: null }));
+      await store.download(key, full, (done, total) => report({ done, total, waiting: null }));
       return { key, paused: false };
     } catch (error) {
       if (signal.aborted) return { key, paused: true };

@@ -18,7 +18,7 @@ const longestPrompt = 256;
 /** Kernels that are compiled at once, so that a cancelled loading leaves few behind. */
 const atOnce = 4;
 
-type Tell = (done: number, total: number) => void;
+type ReportProgress = (done: number, total: number) => void;
 
 /**
  * Loads a model with its tokenizer, where it has one, and tells each stage's progress.
@@ -32,18 +32,18 @@ export async function loadInStages(
   events: Pick<EventSender, 'send' | 'flush'>,
   signal: AbortSignal,
 ): Promise<{ model: LoadedModel; tokenizer: Tokenizer | null }> {
-  const stage = (task: LoadingStage, unit: TaskUnit): Tell => {
-    let begun = 0;
+  const stage = (task: LoadingStage, unit: TaskUnit): ReportProgress => {
+    let started = 0;
     return (done, total) => {
       signal.throwIfAborted();
-      if (done === 0) begun = performance.now();
+      if (done === 0) started = performance.now();
       events.send({
         type: 'progress',
         task,
         done,
         total,
         unit,
-        secondsLeft: unit === 'bytes' ? timeLeft(begun, done, total) : null,
+        secondsLeft: unit === 'bytes' ? timeLeft(started, done, total) : null,
       });
       if (done === 0) events.flush(); // each stage is seen, however short
     };
@@ -80,14 +80,18 @@ export function answerKernels(model: SymbolicModel): Kernel[] {
   }
 }
 
-async function compile(gpu: Gpu, kernels: readonly Kernel[], tell: Tell): Promise<void> {
+async function compile(
+  gpu: Gpu,
+  kernels: readonly Kernel[],
+  report: ReportProgress,
+): Promise<void> {
   const waiting = [...kernels];
   let done = 0;
-  tell(done, kernels.length);
+  report(done, kernels.length);
   const work = async () => {
     for (let kernel = waiting.shift(); kernel; kernel = waiting.shift()) {
       await idle(pipelineOf(gpu, kernel));
-      tell(++done, kernels.length);
+      report(++done, kernels.length);
     }
   };
   try {
@@ -101,19 +105,23 @@ async function compile(gpu: Gpu, kernels: readonly Kernel[], tell: Tell): Promis
  * Reads one token and adds one, as an answer does.
  * @throws InputError('bad-model') where that gives numbers that are not finite
  */
-async function warmUp(model: LoadedModel, tell: Tell, signal: AbortSignal): Promise<void> {
+async function warmUp(
+  model: LoadedModel,
+  report: ReportProgress,
+  signal: AbortSignal,
+): Promise<void> {
   const { bosId, vocab, maxPositions } = model.config;
   const newTokens = Math.min(2, maxPositions - 1);
   const passes = Math.max(1, newTokens);
   let done = 0;
-  tell(done, passes);
+  report(done, passes);
   const onLogits = (logits: Float32Array) => {
     if (!logits.every(Number.isFinite))
       throw new InputError(
         'bad-model',
         `${model.name}: a first pass gives numbers that are not finite. Its weights are damaged, or do not belong to its configuration.`,
       );
-    tell(++done, passes);
+    report(++done, passes);
   };
   const start = bosId !== null && bosId < vocab ? bosId : 0;
   await generate(model, null, [[start]], {

@@ -63,7 +63,7 @@ export class Run {
   #broken = false;
   readonly #control = new RunControl();
   /** That the stage which is being prepared has begun. */
-  #begun = new Signal();
+  #started = new Signal();
   /** That the run holds still: it has paused, is reviewed, or is over. */
   #still = new Signal();
   #speed = new Speed();
@@ -78,7 +78,7 @@ export class Run {
   static async start(input: RunInput): Promise<Run> {
     const it = new Run(input);
     void it.#go();
-    await it.#begun.promise;
+    await it.#started.promise;
     return it;
   }
 
@@ -130,11 +130,11 @@ export class Run {
         this.#on(event);
       if (this.open) this.#end(this.#control.stopped ? 'stopped' : 'finished');
     } catch (error) {
-      if (this.#begun.isDone) {
+      if (this.#started.isDone) {
         this.#broken = true;
         fail(error);
         this.#end('failed');
-      } else this.#begun.fail(error);
+      } else this.#started.fail(error);
     } finally {
       events.flush();
     }
@@ -206,7 +206,7 @@ export class Run {
     this.#speed = new Speed();
     this.#taskBegan = null;
     this.input.events.send(event);
-    this.#begun.done();
+    this.#started.done();
   }
 
   #onUpper(metrics: UpperMetrics | null, values: Float32Array, total: number): void {
@@ -236,7 +236,7 @@ export class Run {
       this.#still.done();
       this.input.events.send({ type: 'phase', phase: 'review' });
       this.input.events.flush();
-      if (error) this.#begun.fail(error);
+      if (error) this.#started.fail(error);
     });
   }
 
@@ -263,9 +263,9 @@ export class Run {
     const limits = { layers, targets, maxExperts, maxRank };
     const allocation = parseAllocation(experts, ranks, limits);
     this.#answer = null;
-    this.#begun = new Signal();
+    this.#started = new Signal();
     answer(allocation);
-    await this.#begun.promise;
+    await this.#started.promise;
     this.allocation = allocation;
   }
 

@@ -32,8 +32,8 @@ export class Speed {
 }
 
 /**
- * Seconds that the rest of the work takes at its speed since `begun` (performance.now()); null
+ * Seconds that the rest of the work takes at its speed since `started` (performance.now()); null
  * before any is done.
  */
-export const timeLeft = (begun: number, done: number, total: number): number | null =>
-  done > 0 ? ((performance.now() - begun) / 1000) * (total / done - 1) : null;
+export const timeLeft = (started: number, done: number, total: number): number | null =>
+  done > 0 ? ((performance.now() - started) / 1000) * (total / done - 1) : null;

@@ -247,7 +247,7 @@ export class Trainer {
       const ids: number[] = [];
       const abort = new AbortController();
       this.#abort = abort;
-      const tell = (done: boolean) =>
+      const report = (done: boolean) =>
         this.events.send({
           type: 'answer',
           id,
@@ -262,10 +262,10 @@ export class Trainer {
         signal: abort.signal,
         onToken: (_, token) => {
           ids.push(token);
-          tell(false);
+          report(false);
         },
       });
-      tell(true);
+      report(true);
     });
   }
 
