@@ -92,10 +92,10 @@ describe.each(['light', 'dark'] as const)('%s', (colorScheme) => {
     await checks.getByText('Overlap').waitFor();
     const verdict = (name: string) =>
       checks.locator('li', { hasText: name }).getAttribute('data-verdict');
-    expect(await verdict('Tokens trained')).toBe('well');
-    expect(await verdict('End trained')).toBe('well');
-    expect(await verdict('Duplicates')).toBe('look');
-    expect(await verdict('Empty')).toBe('look');
+    expect(await verdict('Tokens trained')).toBe('ok');
+    expect(await verdict('End trained')).toBe('ok');
+    expect(await verdict('Duplicates')).toBe('warning');
+    expect(await verdict('Empty')).toBe('warning');
     expect(await textOf(facts.getByTestId('epoch'))).toMatch(/^\d+ tokens an epoch, in 3 rows$/);
     await checks.getByText('Lengths of the rows').click();
     expect(await checks.getByTestId('lengths').locator('tbody tr').count()).toBeGreaterThan(0);

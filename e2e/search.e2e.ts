@@ -93,7 +93,7 @@ test('search, review with an edited and a locked cell, training with exactly tha
   await prepare(
     page,
     { 'Search length': '90', Length: '24', Budget: '0.4', 'Validate every': '' },
-    ['Linears may close', 'Wait for me at the review'],
+    ['Allow linears without experts', 'Wait for me at the review'],
   );
   expect(await textOf(page.getByTestId('ready'))).toMatch(
     /The search trains .* parameters.*It decides how many the adapter then has/,
@@ -351,7 +351,7 @@ for (const colorScheme of ['light', 'dark'] as const) {
     };
     await prepare(page, { 'Search length': '5000', Length: '6', Budget: '2' }, [
       'Wait for me at the review',
-      'Linears may close',
+      'Allow linears without experts',
     ]);
     await check('settings');
     await fill(page, { Budget: '0.4' });

@@ -33,24 +33,20 @@ const adapterIn = (
  */
 export function recordEvaluation(
   passes: Passes,
-  memoryOptions: MemoryOptions,
+  memory: MemoryOptions,
 ): { rec: Recorder; losses: Tensor } {
   const { model, shape, states } = passes;
   const rec = new Recorder(model.variants, false);
   const adapter = adapterIn(passes, { dropout: false, counted: false });
-  return { rec, losses: recordLoss(rec, model, shape, states, adapter, memoryOptions) };
+  return { rec, losses: recordLoss(rec, model, shape, states, adapter, memory) };
 }
 
 /** Forward and backward, adding into the gradients and the statistics. */
-export function recordMicro(
-  passes: Passes,
-  dropout: boolean,
-  memoryOptions: MemoryOptions,
-): Recorder {
+export function recordMicro(passes: Passes, dropout: boolean, memory: MemoryOptions): Recorder {
   const { model, shape, states } = passes;
   const rec = new Recorder(model.variants, true);
   const adapter = adapterIn(passes, { dropout, counted: true });
-  recordLoss(rec, model, shape, states, adapter, memoryOptions);
+  recordLoss(rec, model, shape, states, adapter, memory);
   if (adapter) auxiliaryLosses(rec, adapter, states.statistics);
   rec.backward();
   return rec;

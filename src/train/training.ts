@@ -94,11 +94,8 @@ export class TrainingStage extends Stage {
       'a search has found no allocation',
     );
     const request = trainingRequest(model, config, shapes, input.allocation);
-    const { recording, ...choice } = fitWithin(
-      request,
-      limitsOf(model.gpu, config),
-      input.memoryOptions,
-    );
+    const limits = limitsOf(model.gpu, config);
+    const { recording, ...choice } = fitWithin(request, limits, input.memoryOptions);
     const { layout } = recording;
     const values = input.init ? await input.init(layout) : initialValues(layout, seed);
     layout.store.allocate(model.gpu, values);

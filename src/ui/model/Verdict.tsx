@@ -41,6 +41,13 @@ export function useVerdicts(
   return verdicts;
 }
 
+const words: Record<ShapeVerdict['verdict'], string> = {
+  fits: 'fits',
+  tight: 'fits with',
+  no: 'does not fit',
+  refused: 'refused',
+};
+
 const tones: Partial<Record<ShapeVerdict['verdict'], string>> = {
   fits: 'text-accent',
   no: 'text-danger',
@@ -54,7 +61,9 @@ export function Verdict({ verdict }: { verdict: ShapeVerdict | undefined }) {
   if (!verdict) return <span className="text-muted">not sized yet</span>;
   return (
     <span data-verdict={verdict.verdict}>
-      <span className={`font-medium ${tones[verdict.verdict] ?? ''}`}>{verdict.verdict}</span>
+      <span className={`font-medium ${tones[verdict.verdict] ?? ''}`}>
+        {words[verdict.verdict]}
+      </span>
       <span className="break-words text-muted">{noteOf(verdict)}</span>
     </span>
   );
@@ -65,7 +74,7 @@ function noteOf(verdict: ShapeVerdict): string {
     case 'fits':
       return `, ${bytes(verdict.bytes)}`;
     case 'tight':
-      return ` with ${inWords(verdict.smaller)}`;
+      return ` ${inWords(verdict.smaller)}`;
     case 'refused':
       return `: ${verdict.why}`;
     case 'no':

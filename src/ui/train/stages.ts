@@ -52,7 +52,7 @@ function trainView(run: RunState): View {
     const whole = evaluating(run) || (isDone(run) && done === 1);
     return whole ? { state: 'done', share: 1, note: duration(run.seconds) } : underWay(run, done);
   }
-  if (!trains(run)) return { state: 'out', share: 0, note: 'not asked for' };
+  if (!trains(run)) return { state: 'out', share: 0, note: 'skipped' };
   if (isDone(run)) return { state: 'out', share: 0, note: '' };
   const settings = run.search?.config.train;
   return {
