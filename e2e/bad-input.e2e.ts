@@ -157,7 +157,7 @@ test('a table with other headers, a byte order mark, CRLF and a ragged row: colu
   await chooseData(page, `${makeFolder('data', { 'table.csv': table })}/table.csv`);
   await page.getByTestId('columns').waitFor();
   await page.getByLabel('Prompt', { exact: true }).first().selectOption('question');
-  await page.getByLabel('Completion').selectOption('answer');
+  await page.getByLabel('Completion', { exact: true }).selectOption('answer');
   await page.getByRole('button', { name: 'Read the data' }).click();
   const facts = page.getByTestId('data-facts');
   await facts.waitFor();
@@ -175,10 +175,10 @@ test('rows longer than the limit are counted, and the limit can be changed', asy
   });
   await chooseData(page, `${makeFolder('data', { 'long.jsonl': `${row}\n` })}/long.jsonl`);
   await page.getByText('long.jsonl').first().waitFor();
-  await page.getByLabel('Max length').fill('nonsense');
+  await page.getByLabel('Max length', { exact: true }).fill('nonsense');
   expect(await textOf(page.locator('#data'))).toContain('“nonsense” is not a number');
-  await page.getByLabel('Max length').fill('20');
-  await page.getByLabel('Max length').blur();
+  await page.getByLabel('Max length', { exact: true }).fill('20');
+  await page.getByLabel('Max length', { exact: true }).blur();
   await page.getByTestId('data-facts').getByText('longest row: 20 tokens').waitFor();
 });
 
