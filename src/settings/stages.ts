@@ -75,7 +75,7 @@ export const search = z.strictObject({
   }),
   estimator: setting(z.enum(['survival', 'paper']).default('survival'), {
     label: 'Estimator',
-    help: 'How sizes get their gradient: each is told whether it would help, or as in the paper, which takes no budget, cost or closed linears',
+    help: 'How sizes get their gradient: by whether opening each would lower the loss, or as in the paper, which allows no budget, cost or closed linears',
     choices: { survival: 'Survival', paper: 'Paper' },
   }),
   sizes: setting(z.enum(['argmax', 'sampled']).default('argmax'), {

@@ -1,4 +1,4 @@
-// A batch on its way to the device: its shape, its layout on the host, the states that hold it, the
+// A batch, from rows to the device: its shape, its layout on the host, the states that hold it, the
 // step's scalars, and the recorded loss.
 import type { Adapter } from '../adapters/project.ts';
 import { writeBuffer } from '../gpu/buffers.ts';

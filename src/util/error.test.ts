@@ -2,7 +2,7 @@
 import { expect, test } from 'vitest';
 import { codeOf, InputError, isInputError } from './error.ts';
 
-/** What comlink makes of an error on its way. */
+/** An error as comlink transfers it. */
 const received = ({ name, message, stack }: Error) =>
   Object.assign(new Error(message), { name, message, stack });
 

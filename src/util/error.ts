@@ -18,7 +18,7 @@ const codes = [
 /** What kind of input was refused. */
 export type InputErrorCode = (typeof codes)[number];
 
-/** What kind of failure a person is told of; `internal` is a defect of our own. */
+/** The kind of a failure that is shown to a person; `internal` is a defect of our own. */
 export type FailureCode = InputErrorCode | 'internal';
 
 /** Of an error, comlink carries only name, message and stack to the page: the name has the code. */

@@ -21,7 +21,7 @@ export function leftOut({ bad }: Pick<Dataset, 'bad'>): Partial<Record<BadRowKin
   return counts;
 }
 
-/** A row on its way from the file to tokens. */
+/** A row between the file and its tokens. */
 export interface RowPreview {
   file: string;
   line: number;

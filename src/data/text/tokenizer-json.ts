@@ -34,7 +34,7 @@ function withLlamaSpaces(json: Json, config: Json): Json {
   };
 }
 
-/** What a byte-level pre-tokenizer splits text by when it is told nothing else. */
+/** The pattern that a byte-level pre-tokenizer splits text by, unless the file gives another. */
 const byteLevelPattern =
   "'s|'t|'re|'ve|'m|'ll|'d| ?\\p{L}+| ?\\p{N}+| ?[^\\s\\p{L}\\p{N}]+|\\s+(?!\\S)|\\s+";
 

@@ -89,7 +89,7 @@ test('without a limit nothing is spared; each tighter budget is kept, by recompu
   );
   expect(seen.at(-1)?.microBatch).toBe(1);
   for (const { microBatch } of seen) expect(8 % microBatch).toBe(0);
-  // What is told is what an estimate of that choice comes to.
+  // The reported estimate equals a fresh one of the same choice.
   for (const { estimate, ...choice } of seen)
     expect(
       estimateOf(request, choice, { ...request.given, microBatch: choice.microBatch }),

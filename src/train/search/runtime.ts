@@ -122,7 +122,7 @@ export class SearchRuntime extends ProgramSet<SearchProgram> {
     };
   }
 
-  /** Sets λ: when a search goes on from where another stood. */
+  /** Sets λ, when a search resumes from another's state. */
   writeLambda(lambda: number): void {
     writeBuffer(this.model.gpu, this.memory.get(this.named.cost.cost), Float32Array.of(lambda));
   }

@@ -6,11 +6,10 @@ import {
   type MouseEvent,
   memo,
   useCallback,
-  useEffect,
   useRef,
   useState,
 } from 'react';
-import { type CellSource, changedSites, type Looks } from './cell-values.ts';
+import type { CellSource } from './cell-values.ts';
 import { type CellLayout, moved, shortName, startsMlp } from './grid.ts';
 import type { DrawCell } from './paint.ts';
 import {
@@ -22,9 +21,7 @@ import {
   usePainted,
   useWidth,
 } from './useCanvas.ts';
-
-/** Milliseconds before the labels of unfocused cells are refreshed. */
-const labelsEvery = 2000;
+import { useLabels } from './useLabels.ts';
 
 export interface CellGridProps {
   /** Accessible name. */
@@ -99,42 +96,6 @@ export function CellGrid({
       </div>
     </div>
   );
-}
-
-/**
- * Refreshes the ARIA labels of cells whose look has changed, after a delay; the focused cell's label
- * is written when it gets the focus.
- */
-function useLabels(
-  root: { current: HTMLElement | null },
-  layout: CellLayout,
-  source: CellSource,
-): void {
-  // biome-ignore lint/correctness/useExhaustiveDependencies: another layout has other cells
-  useEffect(() => {
-    let timer: ReturnType<typeof setTimeout> | undefined;
-    let written: Looks | null = null;
-    const cells = new Map<string | undefined, Element>();
-    for (const cell of root.current?.querySelectorAll<HTMLElement>('[data-site]') ?? [])
-      cells.set(cell.dataset.site, cell);
-    const write = () => {
-      timer = undefined;
-      const looks = source.looks();
-      for (const site of changedSites(written, looks))
-        cells.get(String(site))?.setAttribute('aria-label', source.label(site));
-      written = looks;
-      root.current?.setAttribute('data-labels', 'current');
-    };
-    write();
-    const stop = source.subscribe(() => {
-      root.current?.setAttribute('data-labels', 'behind');
-      timer ??= setTimeout(write, labelsEvery);
-    });
-    return () => {
-      clearTimeout(timer);
-      stop();
-    };
-  }, [root, layout, source]);
 }
 
 interface CellsProps {

@@ -1,4 +1,4 @@
-// What the data worker tells the page of a dataset, and how it is told to read one. Types only.
+// The data worker's reports of a dataset, and the options to read one. Types only.
 import type { z } from 'zod';
 import type { BadRow, DataFileReport } from '../../data/dataset/dataset.ts';
 import type { reading } from '../../settings/data.ts';

@@ -1,4 +1,4 @@
-// What the page is told of an error, wherever it was thrown.
+// An error as the page receives it, wherever it was thrown.
 import { codeOf, type FailureCode } from '../../util/error.ts';
 
 /** Something went wrong: a code for programs, a message for people. */

@@ -1,4 +1,4 @@
-// What the page is told of a device, a model, a search and a training.
+// Reports to the page: of a device, a model, a search and a training.
 import { type AdapterLayout, countParameters } from '../../adapters/layout.ts';
 import type { Tokenizer } from '../../data/text/tokenizer.ts';
 import type { Gpu } from '../../gpu/device.ts';
