@@ -48,7 +48,7 @@ describe('the file', () => {
       expect(log.get(line(other))).toBeUndefined();
     expect([notes, readFileSync(path, 'utf8').split('\n').length]).toEqual([[], 3]);
   });
-  test('a last line that was cut off is taken away and told; the rest stays', () => {
+  test('a last line that was cut off is removed and reported; the rest stays', () => {
     const path = join(dir, 'b.jsonl');
     const whole = `${JSON.stringify(line({ method: 'größer' }))}\n`;
     const text = JSON.stringify(line({ seed: 2, method: 'größer' }));

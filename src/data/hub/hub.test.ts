@@ -102,7 +102,7 @@ async function expectWhole(key: string) {
     );
 }
 
-test('the config.json of what was found comes alone, also after a failure that passes; refusals are told', async () => {
+test('the config.json of what was found comes alone, also after a failure that passes; refusals are reported', async () => {
   const [offer] = await find('lab/tiny');
   hub.faults.set('config.json', [{ kind: 'status', status: 503 }]);
   expect(await offeredConfig(offer, access({}))).toBe(

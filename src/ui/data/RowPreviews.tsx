@@ -1,5 +1,5 @@
 // The first rows on their way: as they stand in the file, rendered, and as tokens with what carries
-// loss. Not told by colour alone.
+// loss. Never by colour alone.
 import { useState } from 'react';
 import type { PreviewToken, RowPreview } from '../../worker/protocol/api.ts';
 import { Button, Choice } from '../shared/controls.tsx';

@@ -245,7 +245,7 @@ describe('columns', () => {
     expect(report).toMatchObject({ rows: 1, examples: 1 });
   });
 
-  test('are told where the format is known, to be chosen anew', async () => {
+  test('are reported where the format is known, to be chosen anew', async () => {
     const both = '{"prompt":"Who bit Zoe?","completion":"Ida","text":"The cow sleeps."}\n';
     const found = { file: 'a.jsonl', columns: ['prompt', 'completion', 'text'] };
     expect(await read('a.jsonl', both)).toMatchObject({

@@ -78,7 +78,7 @@ test('deleting a model ends its download, and no other', async () => {
   expect(await library.list()).toEqual([]);
 });
 
-test('a wait of the Hub is told with its reason', async () => {
+test('a wait of the Hub is reported with its reason', async () => {
   const library = make();
   hub.faults.set('model.safetensors', [{ kind: 'status', status: 503 }]);
   const told: (string | null)[] = [];

@@ -6,7 +6,7 @@ import { InputError } from '../../util/error.ts';
 import type { DownloadProgress, LibraryApi } from '../protocol/library-api.ts';
 import { storedModels } from './storage.ts';
 
-const reportAfter = 100; // milliseconds; what changes meanwhile is told together
+const reportAfter = 100; // milliseconds; changes within them are reported together
 
 /** What a library is made of; tests give their own. */
 export interface LibraryParts {

@@ -14,7 +14,7 @@ import { Trainer } from './trainer.ts';
 
 type ProgressEvent = Extract<WorkerEvent, { type: 'progress' }>;
 
-/** Loads a folder; what was told on the way, unbatched. */
+/** Loads a folder; the reported progress, unbatched. */
 async function load(
   folder: Folder,
   onProgress: (event: ProgressEvent) => void = () => {},

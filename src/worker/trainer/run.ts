@@ -1,4 +1,4 @@
-// A run in the worker: its events told to the page, a person's review of what a search found, and
+// A run in the worker: its events sent to the page, a person's review of what a search found, and
 // what is kept for the export.
 import { type Allocation, parseAllocation } from '../../allocation/allocation.ts';
 import { epochOf, filesOf } from '../../data/batching/split.ts';
