@@ -111,6 +111,7 @@ describe.each(['light', 'dark'] as const)('%s', (colorScheme) => {
     expect(await violations(page)).toEqual([]);
   });
 
+  // Reading and progress do not depend on the theme: once is enough.
   test.runIf(colorScheme === 'light')(
     'columns are chosen anew, choices are shown, rows are limited, a refused system prompt is named',
     async () => {
@@ -204,6 +205,7 @@ describe.each(['light', 'dark'] as const)('%s', (colorScheme) => {
     expect(open.errors).toEqual([]);
   });
 
+  // As above.
   test.runIf(colorScheme === 'light')(
     'reading a large file shows its progress and can be cancelled; the page goes on',
     async () => {
