@@ -1,7 +1,5 @@
 // How many experts every adapted linear has, and of which ranks: maps keyed by module path, their
 // files and their parameter count.
-import { InputError } from '../util/error.ts';
-
 /** The linears that can be adapted, in the order of a layer. */
 export const targetNames = [
   'q_proj',
@@ -15,13 +13,16 @@ export const targetNames = [
 export type Target = (typeof targetNames)[number];
 
 /**
- * `experts`: module path → expert count (0: the plain linear); `ranks`: module path +
- * ".experts.{i}" → rank.
+ * `experts`: module path → expert count (0: the linear is closed and stays plain); `ranks`: module
+ * path + ".experts.{i}" → rank. A method with one rank a site has one expert there, or none.
  */
 export interface Allocation {
   experts: Record<string, number>;
   ranks: Record<string, number>;
 }
+
+/** What an allocation chooses at a site: a count of experts and the rank of each, or one rank. */
+export type Sizes = 'experts' | 'rank';
 
 /** The module path of one linear, e.g. model.layers.0.self_attn.q_proj. */
 export function sitePath(layer: number, target: Target): string {
@@ -48,6 +49,22 @@ export const rankKey = (path: string, expert: number): string => `${path}.expert
 export const siteRanks = (allocation: Allocation, path: string): number[] =>
   Array.from({ length: allocation.experts[path] }, (_, i) => allocation.ranks[rankKey(path, i)]);
 
+/** The rank of every site with one expert or none, by module path; 0: closed. */
+export const rankBySite = (allocation: Allocation): Record<string, number> =>
+  Object.fromEntries(
+    Object.keys(allocation.experts).map((path) => [path, siteRanks(allocation, path)[0] ?? 0]),
+  );
+
+/** One expert of the rank given at each site, none where it is 0. */
+export function allocationOfRanks(ranks: Readonly<Record<string, number>>): Allocation {
+  const allocation: Allocation = { experts: {}, ranks: {} };
+  for (const [path, rank] of Object.entries(ranks)) {
+    allocation.experts[path] = rank > 0 ? 1 : 0;
+    if (rank > 0) allocation.ranks[rankKey(path, 0)] = rank;
+  }
+  return allocation;
+}
+
 /** The same number of experts of the same rank at every site. */
 export function uniformAllocation(
   layers: number,
@@ -62,95 +79,6 @@ export function uniformAllocation(
   }
   return allocation;
 }
-
-export interface AllocationLimits {
-  layers: number;
-  targets: readonly Target[];
-  maxExperts: number;
-  maxRank: number;
-  /** What to call the two files in messages. */
-  files?: { experts: string; ranks: string };
-}
-
-/** The paper's own rank key, "{module path}.expertlora_E_vector_{i}", and ours. */
-const rankPattern = /^(.+)\.(experts\.|expertlora_E_vector_)(0|[1-9]\d*)$/;
-
-const isRecord = (v: unknown): v is Record<string, unknown> =>
-  typeof v === 'object' && v !== null && !Array.isArray(v);
-
-/**
- * Reads the parsed contents of expert.json and rank.json (method, section 5). Every site of the
- * model must have a count, every expert a rank. The paper's rank keys are accepted too; theirs may
- * name experts beyond a site's count, which are left out. Throws InputError('bad-adapter') that
- * names file, key and value.
- */
-export function parseAllocation(
-  expertsJson: unknown,
-  ranksJson: unknown,
-  limits: AllocationLimits,
-): Allocation {
-  const files = limits.files ?? { experts: 'expert.json', ranks: 'rank.json' };
-  const fail = (file: string, what: string) => new InputError('bad-adapter', `${file}: ${what}.`);
-  if (!isRecord(expertsJson))
-    throw fail(files.experts, 'expected an object {module path: number of experts}');
-  if (!isRecord(ranksJson))
-    throw fail(files.ranks, 'expected an object {module path + ".experts.{i}": rank}');
-  const paths = sitePaths(limits.layers, limits.targets);
-  const known = new Set(paths);
-  const unknown = (key: string) =>
-    `"${key}" is no adapted linear of this model (${limits.layers} layers; ${limits.targets.join(', ')})`;
-
-  for (const key of Object.keys(expertsJson))
-    if (!known.has(key)) throw fail(files.experts, unknown(key));
-  const allocation: Allocation = { experts: {}, ranks: {} };
-  for (const path of paths) {
-    if (!Object.hasOwn(expertsJson, path)) throw fail(files.experts, `"${path}" is missing`);
-    const count = expertsJson[path];
-    if (!inRange(count, 0, limits.maxExperts)) {
-      throw fail(
-        files.experts,
-        `"${path}" is ${JSON.stringify(count)}, not a whole number from 0 to ${limits.maxExperts} (adapter.experts)`,
-      );
-    }
-    allocation.experts[path] = count;
-  }
-
-  const given = new Map<string, unknown>();
-  for (const [key, value] of Object.entries(ranksJson)) {
-    const match = rankPattern.exec(key);
-    if (!match || !known.has(match[1])) throw fail(files.ranks, unknown(key));
-    const [, path, style, digits] = match;
-    const expert = Number(digits);
-    if (expert >= allocation.experts[path]) {
-      if (style === 'expertlora_E_vector_') continue;
-      throw fail(
-        files.ranks,
-        `"${key}" is the rank of an expert that is not there: the linear has ${allocation.experts[path]}`,
-      );
-    }
-    if (given.has(rankKey(path, expert)))
-      throw fail(files.ranks, `the rank of expert ${expert} of "${path}" is there twice`);
-    given.set(rankKey(path, expert), value);
-  }
-  for (const path of paths) {
-    for (let i = 0; i < allocation.experts[path]; i++) {
-      const key = rankKey(path, i);
-      if (!given.has(key)) throw fail(files.ranks, `"${key}" is missing`);
-      const rank = given.get(key);
-      if (!inRange(rank, 1, limits.maxRank)) {
-        throw fail(
-          files.ranks,
-          `"${key}" is ${JSON.stringify(rank)}, not a whole number from 1 to ${limits.maxRank} (adapter.rank)`,
-        );
-      }
-      allocation.ranks[key] = rank;
-    }
-  }
-  return allocation;
-}
-
-const inRange = (v: unknown, low: number, high: number): v is number =>
-  Number.isInteger(v) && (v as number) >= low && (v as number) <= high;
 
 /** Input and output features (C, O) of every linear of a layer. */
 export type SiteDims = Record<Target, { inputs: number; outputs: number }>;

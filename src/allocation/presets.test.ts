@@ -7,12 +7,12 @@ import { InputError } from '../util/error.ts';
 import {
   type Allocation,
   parameterCount,
-  parseAllocation,
   siteDims,
   siteRanks,
   targetNames,
   uniformAllocation,
 } from './allocation.ts';
+import { parseAllocation } from './files.ts';
 import {
   fitToParameters,
   layerGroup,
@@ -98,7 +98,7 @@ describe('presets', () => {
     (name) => {
       const few = { ...options, layers: 7, targets: ['v_proj', 'q_proj'] as const };
       const allocation = presetAllocation(name, few);
-      expect(parseAllocation(allocation.experts, allocation.ranks, few)).toEqual(allocation);
+      expect(parseAllocation(allocation, { ...few, sizes: 'experts' })).toEqual(allocation);
       expect(Object.keys(allocation.experts).length).toBe(14);
     },
   );

@@ -2,7 +2,7 @@
 
 import { initialValues } from '../adapters/init.ts';
 import { type AdapterSpec, countParameters, layoutAdapter } from '../adapters/layout.ts';
-import { defaultSettings, methodOf } from '../adapters/methods/methods.ts';
+import { defaultSettings, sizeLimits } from '../adapters/methods/methods.ts';
 import { siteDims, targetNames, uniformAllocation } from '../allocation/allocation.ts';
 import { idle, writeBuffer } from '../gpu/buffers.ts';
 import type { Gpu } from '../gpu/device.ts';
@@ -82,7 +82,7 @@ export async function timeSteps(
   withProfile: boolean,
 ): Promise<StepResult> {
   const { config, gpu } = model;
-  const experts = methodOf(method).allocated ? 8 : 1;
+  const experts = sizeLimits({ method, experts: 8, rank: 8 }).maxExperts;
   const allocation = uniformAllocation(config.layers, targetNames, experts, 8);
   const layout = layoutAdapter(
     {

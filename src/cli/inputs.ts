@@ -3,8 +3,9 @@
 
 import { basename, dirname, relative, resolve } from 'node:path';
 import type { AdapterLayout } from '../adapters/layout.ts';
-import { methodOf } from '../adapters/methods/methods.ts';
-import { type Allocation, parseAllocation, siteDims } from '../allocation/allocation.ts';
+import { allocationLimits } from '../adapters/methods/methods.ts';
+import { type Allocation, siteDims } from '../allocation/allocation.ts';
+import { parseAllocation } from '../allocation/files.ts';
 import { SHAPES } from '../bench/shapes.ts';
 import { BatchOrder } from '../data/batching/batches.ts';
 import type { Dataset } from '../data/dataset/dataset.ts';
@@ -171,18 +172,19 @@ export async function readAllocation(
   path: string | undefined,
   model: ModelConfig,
 ): Promise<Allocation> {
-  if (typeof config.allocation === 'string' || !methodOf(config.adapter.method).allocated)
-    return resolveAllocation(config, model);
+  if (typeof config.allocation === 'string') return resolveAllocation(config, model);
   const { experts, ranks } = config.allocation;
   const beside = (name: string) => resolve(path === undefined ? '.' : dirname(path), name);
-  const files = { experts: relative('.', beside(experts)), ranks: relative('.', beside(ranks)) };
-  const { targets, experts: maxExperts, rank: maxRank } = config.adapter;
-  const [expertsJson, ranksJson] = [
-    await readJson(files.experts, 'bad-adapter'),
-    await readJson(files.ranks, 'bad-adapter'),
-  ];
-  const limits = { layers: model.layers, targets, maxExperts, maxRank, files };
-  return resolveAllocation(config, model, parseAllocation(expertsJson, ranksJson, limits));
+  const files = {
+    experts: relative('.', beside(experts ?? '')),
+    ranks: relative('.', beside(ranks)),
+  };
+  const json = {
+    experts: experts === undefined ? undefined : await readJson(files.experts, 'bad-adapter'),
+    ranks: await readJson(files.ranks, 'bad-adapter'),
+  };
+  const limits = allocationLimits(config.adapter, model.layers, files);
+  return resolveAllocation(config, model, parseAllocation(json, limits));
 }
 
 /** The parsed contents of a JSON file. */

@@ -8,7 +8,7 @@ import { siteCost } from '../adapters/methods/methods.ts';
 import type { SiteDims } from '../allocation/allocation.ts';
 import { parameterCount, siteDims } from '../allocation/allocation.ts';
 import type { LoadedModel } from '../model/load.ts';
-import { resolveAllocation } from '../settings/resolve-allocation.ts';
+import { resolveAllocation, trainedAdapter } from '../settings/resolve-allocation.ts';
 import { parseTrainingConfig } from '../settings/run-config.ts';
 import { RunFolder } from './outputs.ts';
 
@@ -28,7 +28,7 @@ const model = {
 function written(name: string, json: unknown) {
   const config = parseTrainingConfig(json, 'run.json');
   const allocation = resolveAllocation(config, shape);
-  const layout = layoutAdapter({ ...config.adapter, allocation }, shape.layers, dims);
+  const layout = layoutAdapter(trainedAdapter(config, allocation), shape.layers, dims);
   const folder = new RunFolder(join(dir, name), false);
   folder.begin(config, '.', model);
   folder.describe({

@@ -11,8 +11,10 @@ import {
 } from 'node:fs';
 import { dirname, isAbsolute, join, relative, resolve } from 'node:path';
 import { type AdapterLayout, countParameters } from '../adapters/layout.ts';
+import { allocationJson } from '../allocation/files.ts';
 import { adapterFiles } from '../files/adapter-files.ts';
 import type { LoadedModel } from '../model/load.ts';
+import { hasOneRank } from '../settings/resolve-allocation.ts';
 import { type RunConfig, runJson, type TrainingConfig } from '../settings/run-config.ts';
 import type { MemoryPlan } from '../train/memory/fit.ts';
 import { InputError } from '../util/error.ts';
@@ -67,7 +69,7 @@ export class RunFolder {
       allocation:
         typeof allocation === 'string'
           ? allocation
-          : { experts: moved(allocation.experts), ranks: moved(allocation.ranks) },
+          : Object.fromEntries(Object.entries(allocation).map(([key, file]) => [key, moved(file)])),
       model: model.name,
       device: model.gpu.name,
       kernels: model.variants.names,
@@ -95,9 +97,9 @@ export class RunFolder {
       recompute: choice.recompute,
       logitsAtATime: choice.chunk,
       parameters: countParameters(layout),
-      ...(layout.method.allocated
-        ? layout.spec.allocation
-        : { rank: Object.values(layout.spec.allocation.ranks)[0] }),
+      ...(hasOneRank(config)
+        ? { rank: layout.spec.rank }
+        : allocationJson(layout.method.sizes, layout.spec.allocation)),
     };
     this.write('config.json', `${JSON.stringify({ ...this.settings, ...found }, null, 2)}\n`);
   }

@@ -3,14 +3,13 @@ import { countParameters } from '../adapters/layout.ts';
 import { siteCost } from '../adapters/methods/methods.ts';
 import { type Allocation, parameterCount, siteDims } from '../allocation/allocation.ts';
 import { allocationFiles, gsvLine, SEARCH_FILES, searchStateFile } from '../files/search-files.ts';
-import { resolveAllocation } from '../settings/resolve-allocation.ts';
+import { hasOneRank, resolveAllocation } from '../settings/resolve-allocation.ts';
 import { trains } from '../settings/run-config.ts';
 import { RunControl } from '../train/control.ts';
 import { mebibytes } from '../train/memory/fit.ts';
 import { type RunEvent, type RunInput, run } from '../train/run.ts';
 import { namedVectors } from '../train/search/layout.ts';
 import type { SearchStage } from '../train/search/stage.ts';
-import { searchSites } from '../train/search/values.ts';
 import type { TrainingStage } from '../train/training.ts';
 import { taskInWords } from '../util/task.ts';
 import type { Context } from './command.ts';
@@ -134,28 +133,31 @@ class RunLog {
 
   private async found(stage: SearchStage, allocation: Allocation): Promise<void> {
     const { folder } = this;
-    for (const [name, contents] of Object.entries(allocationFiles(allocation)))
+    for (const [name, contents] of Object.entries(
+      allocationFiles(stage.layout.adapter.method.sizes, allocation),
+    ))
       folder?.write(name, contents);
     folder?.write(SEARCH_FILES.state, searchStateFile(stage.layout, await stage.values()));
-    const experts = Object.values(allocation.experts).reduce((a, b) => a + b, 0);
-    const parameters = parameterCount(
-      allocation,
-      siteCost(this.input.config.adapter.method, siteDims(this.input.model.config)),
-    );
-    const linears = searchSites(stage.layout).length;
+    const { method } = stage.layout.adapter;
+    const cost = siteCost(method.name, siteDims(this.input.model.config));
+    const sum = (numbers: Record<string, number>) =>
+      Object.values(numbers).reduce((a, b) => a + b, 0);
+    const { experts, ranks } = allocation;
+    const counted =
+      method.sizes === 'experts' ? `${sum(experts)} experts` : `ranks of ${sum(ranks)} in all`;
     this.over(
       stage,
       'Searched',
-      `: ${experts} experts in ${linears} linears, ${parameters} parameters`,
+      `: ${counted} in ${Object.keys(experts).length} linears, ${parameterCount(allocation, cost)} parameters`,
     );
     this.outcome.searchSteps = stage.done;
   }
 
   private began({ config, choice, layout, steps }: TrainingStage): void {
     this.folder?.describe({ config, steps, layout, choice });
-    if (config.adapter.parameters !== null && !layout.method.allocated)
+    if (config.adapter.parameters !== null && hasOneRank(config))
       this.context.progress.note(
-        `Rank ${Object.values(layout.spec.allocation.ranks)[0]}, ${countParameters(layout)} parameters: the nearest to adapter.parameters ${config.adapter.parameters}`,
+        `Rank ${layout.spec.rank}, ${countParameters(layout)} parameters: the nearest to adapter.parameters ${config.adapter.parameters}`,
       );
     if (config.memory !== null)
       this.context.progress.note(

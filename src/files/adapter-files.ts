@@ -8,19 +8,15 @@ import {
   type NamedTensor,
 } from '../adapters/layout.ts';
 import {
+  allocationLimits,
   defaultSettings,
   type Method,
   type MethodSettings,
   methodSettings,
   methods,
 } from '../adapters/methods/methods.ts';
-import {
-  parseAllocation,
-  type SiteDims,
-  type Target,
-  targetNames,
-  uniformAllocation,
-} from '../allocation/allocation.ts';
+import { type SiteDims, type Target, targetNames } from '../allocation/allocation.ts';
+import { allocationJson, parseAllocation } from '../allocation/files.ts';
 import { type Folder, readAll } from '../data/source.ts';
 import {
   openSafetensors,
@@ -30,6 +26,7 @@ import {
 } from '../data/weights/safetensors.ts';
 import { InputError } from '../util/error.ts';
 import { parseJsonObject } from '../util/json.ts';
+import { numberIn, peftSettings, readPeft } from './peft.ts';
 
 /** File names of an adapter folder. */
 export const ADAPTER_FILES = {
@@ -167,26 +164,9 @@ export function adapterConfig({ spec, method }: AdapterLayout, base: string): Js
       ...Object.fromEntries(method.file.settings.map((key) => [snakeCase(key), spec[key]])),
       r_max: spec.rank,
       target_modules: [...spec.targets],
-      experts: allocation.experts,
-      ranks: allocation.ranks,
+      ...allocationJson(method.sizes, allocation),
     };
-  return {
-    peft_type: method.file.type,
-    ...common,
-    inference_mode: true,
-    r: Object.values(allocation.ranks)[0], // alike at all sites
-    target_modules: [...spec.targets].sort(),
-    bias: 'none',
-    fan_in_fan_out: false,
-    init_lora_weights: true,
-    modules_to_save: null,
-    layers_to_transform: null,
-    layers_pattern: null,
-    rank_pattern: {},
-    alpha_pattern: {},
-    use_rslora: false,
-    use_dora: false,
-  };
+  return { peft_type: method.file.type, ...common, ...peftSettings(spec) };
 }
 
 /** The two files of an adapter folder. */
@@ -204,33 +184,6 @@ export function adapterFiles(
   };
 }
 
-/** PEFT settings that would change the mathematics, and the values that leave it alone. */
-const PEFT_PLAIN: Record<string, readonly unknown[]> = {
-  bias: ['none'],
-  fan_in_fan_out: [false],
-  modules_to_save: [null],
-  layers_to_transform: [null],
-  layer_replication: [null],
-  use_rslora: [false],
-  use_dora: [false],
-  use_qalora: [false],
-  use_bdlora: [null, false],
-  lora_bias: [false],
-  target_parameters: [null],
-  exclude_modules: [null],
-  trainable_token_indices: [null],
-};
-
-function number(json: Json, key: string, where: string, whole: boolean, low: number): number {
-  const v = json[key];
-  if (typeof v === 'number' && v >= low && Number.isFinite(v) && (!whole || Number.isInteger(v)))
-    return v;
-  throw new InputError(
-    'bad-adapter',
-    `${where}: "${key}" is ${JSON.stringify(v)}, not a ${whole ? 'whole ' : ''}number of at least ${low}.`,
-  );
-}
-
 function targetsOf(json: Json, where: string): Target[] {
   const list = json.target_modules;
   if (!Array.isArray(list) || list.length === 0)
@@ -242,18 +195,6 @@ function targetsOf(json: Json, where: string): Target[] {
       `${where}: "target_modules" has ${JSON.stringify(bad)}; known are ${targetNames.join(', ')}.`,
     );
   return targetNames.filter((t) => list.includes(t));
-}
-
-/** Refuses what PEFT can do and this program cannot. */
-function checkPeft(json: Json, where: string): void {
-  const refuse = (key: string, what: string) =>
-    new InputError('bad-adapter', `${where}: "${key}" is ${what}, which is not supported.`);
-  for (const [key, plain] of Object.entries(PEFT_PLAIN))
-    if (json[key] !== undefined && !plain.includes(json[key]))
-      throw refuse(key, JSON.stringify(json[key]));
-  for (const key of ['rank_pattern', 'alpha_pattern'])
-    if (Object.keys((json[key] as object | undefined) ?? {}).length > 0)
-      throw refuse(key, 'not empty');
 }
 
 /** The method that a file is of: PEFT's own, or the one it names (none: the first). */
@@ -297,24 +238,22 @@ const MOST_EXPERTS = 1024;
  * @throws InputError naming file, key and value.
  */
 export function parseAdapterConfig(json: Json, layers: number, where: string): AdapterSpec {
-  const targets = targetsOf(json, where);
-  const alpha = number(json, 'lora_alpha', where, false, 0);
-  const dropout =
-    json.lora_dropout === undefined ? 0 : number(json, 'lora_dropout', where, false, 0);
   const method = methodIn(json, where);
-  if (method.file.type === 'LORA') checkPeft(json, where);
-  const rank = number(json, method.file.type === 'LORA' ? 'r' : 'r_max', where, true, 1);
-  const allocation = method.allocated
-    ? parseAllocation(json.experts, json.ranks, {
-        layers,
-        targets,
-        maxExperts: MOST_EXPERTS,
-        maxRank: rank,
-        files: { experts: `${where} "experts"`, ranks: `${where} "ranks"` },
-      })
-    : uniformAllocation(layers, targets, 1, rank);
-  const own = ownSettings(method, json, where);
-  return { ...own, method: method.name, targets, rank, alpha, dropout, allocation };
+  const dropout =
+    json.lora_dropout === undefined ? 0 : numberIn(json, 'lora_dropout', where, false, 0);
+  const own = { ...ownSettings(method, json, where), method: method.name, dropout };
+  if (method.file.type === 'LORA') return { ...own, ...readPeft(json, layers, where) };
+  const targets = targetsOf(json, where);
+  const alpha = numberIn(json, 'lora_alpha', where, false, 0);
+  const rank = numberIn(json, 'r_max', where, true, 1);
+  const files = { experts: `${where} "experts"`, ranks: `${where} "ranks"` };
+  const limits = allocationLimits(
+    { method: method.name, targets, experts: MOST_EXPERTS, rank },
+    layers,
+    files,
+  );
+  const { experts, ranks } = json;
+  return { ...own, targets, rank, alpha, allocation: parseAllocation({ experts, ranks }, limits) };
 }
 
 /** Opens an adapter folder for a decoder: its layout, and the values of its store. */

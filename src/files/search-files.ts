@@ -1,6 +1,7 @@
 // Files of a search (method §5): its tensors, the history of its GuidedSelection Vectors, and the
 // allocation that it found.
-import type { Allocation } from '../allocation/allocation.ts';
+import type { Allocation, Sizes } from '../allocation/allocation.ts';
+import { type AllocationJson, allocationJson } from '../allocation/files.ts';
 import type { TensorEntry } from '../data/weights/safetensors.ts';
 import { type NamedVector, namedVectors, type SearchLayout } from '../train/search/layout.ts';
 import type { SearchValues } from '../train/search/values.ts';
@@ -105,8 +106,13 @@ export function gsvLine(
   });
 }
 
-/** expert.json and rank.json. */
-export const allocationFiles = ({ experts, ranks }: Allocation): Record<string, string> => ({
-  [SEARCH_FILES.experts]: `${JSON.stringify(experts, null, 2)}\n`,
-  [SEARCH_FILES.ranks]: `${JSON.stringify(ranks, null, 2)}\n`,
-});
+/** expert.json and rank.json; with one rank a site the latter alone. */
+export function allocationFiles(sizes: Sizes, allocation: Allocation): Record<string, string> {
+  const contents = Object.entries(allocationJson(sizes, allocation)) as [
+    keyof AllocationJson,
+    unknown,
+  ][];
+  return Object.fromEntries(
+    contents.map(([key, json]) => [SEARCH_FILES[key], `${JSON.stringify(json, null, 2)}\n`]),
+  );
+}

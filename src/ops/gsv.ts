@@ -24,10 +24,11 @@ const dualKernel = defineKernel('dual_step', dualCode);
 
 /**
  * The GSVs of a group: experts (sites, E_max, or E_max + 1 where sites can close) and ranks
- * (sites·E_max, R_max).
+ * (sites·E_max, R_max). Where sites have one rank each there are no expert GSVs, and rank GSVs have
+ * R_max + 1 entries where sites can close.
  */
 export interface Gsvs {
-  experts: Tensor;
+  experts: Tensor | null;
   ranks: Tensor;
 }
 
@@ -51,6 +52,8 @@ export const DUAL_RATE = 0.05;
 
 const closedOf = (g: SearchGroup): number => (g.estimator === 'paper' ? 1e-4 : 0);
 const floorOf = (g: SearchGroup): number => (g.closable ? 0 : g.topK);
+/** 1 where a rank GSV has an entry for rank 0. */
+const rankZero = (g: SearchGroup, ranks: Tensor): number => ranks.shape[1] - g.rank;
 const flag = (on: boolean): 0 | 1 => (on ? 1 : 0);
 
 /**
@@ -64,7 +67,7 @@ export function writeSizes(
   { table }: Experts,
   mode: 'argmax' | 'sampled',
 ): void {
-  const { sites, experts, rank, start } = group;
+  const { sites, experts, start } = group;
   const launch = (g: Tensor, count: number, params: Record<string, number>) =>
     rec.launch({
       kernel: sizesKernel,
@@ -72,21 +75,22 @@ export function writeSizes(
       params: { count, experts, start, sampled: flag(mode === 'sampled'), ...params },
       threads: count,
     });
-  launch(gsvs.experts, sites, {
-    length: experts + flag(group.closable),
-    each: 1,
-    first: 0,
-    floor: floorOf(group),
-    closable: flag(group.closable),
-    slot: 2,
-    stride: SITE_WORDS,
-  });
+  if (gsvs.experts)
+    launch(gsvs.experts, sites, {
+      length: gsvs.experts.shape[1],
+      each: 1,
+      first: 0,
+      floor: floorOf(group),
+      closable: flag(group.closable),
+      slot: 2,
+      stride: SITE_WORDS,
+    });
   launch(gsvs.ranks, sites * experts, {
-    length: rank,
+    length: gsvs.ranks.shape[1],
     each: experts,
     first: 1,
     floor: 1,
-    closable: 0,
+    closable: rankZero(group, gsvs.ranks),
     slot: SITE_WORDS * sites + 2,
     stride: EXPERT_WORDS,
   });
@@ -202,7 +206,7 @@ function addGsvGradient(
       length,
       survival: flag(group.estimator === 'survival'),
       first_free: experts ? floorOf(group) : 0,
-      closable: flag(experts && group.closable),
+      closable: experts ? flag(group.closable) : rankZero(group, g),
       closed: experts ? 0 : closedOf(group),
     },
     threads: count,
@@ -234,24 +238,32 @@ export function parameterCost(
   addGradient: boolean,
 ): void {
   const { sites, experts, rank } = group;
-  const data = Float32Array.from(dims.flat());
+  // With one rank a site, its rows count as experts of rank 1 without a router.
+  const counts = gsv.experts ?? gsv.ranks;
+  const rows = gsv.experts ? experts * rank : rank;
+  const data = Float32Array.from(dims.flatMap(([both, input]) => [both, gsv.experts ? input : 0]));
   rec.launch({
     kernel: costKernel,
     tensors: {
-      expert_gsv: gsv.experts,
-      rank_gsv: gsv.ranks,
+      expert_gsv: counts,
+      rank_gsv: gsv.experts
+        ? gsv.ranks
+        : tensor('ranks of rows', [sites, rows], {
+            kind: 'constant',
+            data: new Float32Array(sites * rows),
+          }),
       dims: tensor('site dims', [sites, 2], { kind: 'constant', data }),
       cost: state.cost,
       expected: state.expected,
-      d_experts: rec.gradTarget(gsv.experts).grad,
-      d_ranks: rec.gradTarget(gsv.ranks).grad,
+      d_experts: rec.gradTarget(counts).grad,
+      d_ranks: gsv.experts ? rec.gradTarget(gsv.ranks).grad : tensor('unused', [sites, rows]),
     },
     params: {
       sites,
-      experts,
-      rank,
-      floor: floorOf(group),
-      closable: group.closable ? 1 : 0,
+      experts: gsv.experts ? experts : rank,
+      rank: gsv.experts ? rank : 1,
+      floor: gsv.experts ? floorOf(group) : 1 - rankZero(group, gsv.ranks),
+      closable: flag(group.closable),
       first,
       rate: addGradient ? 1 / state.most : 0,
     },

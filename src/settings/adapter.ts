@@ -21,7 +21,7 @@ const method = setting(z.enum(methodNames).default(methodNames[0]), isMethod);
 
 const rank = setting(count(1024).default(8), {
   label: 'Rank',
-  help: 'Of every expert, or the most that one may have',
+  help: 'Of every expert or linear, or the most that a search may give it',
 });
 
 const common = {
@@ -35,7 +35,7 @@ const common = {
   }),
   parameters: setting(count(Number.MAX_SAFE_INTEGER).nullable().default(null), {
     label: 'Trainable parameters',
-    help: 'Experts and ranks are scaled to come to this number, their pattern kept; without experts, the nearest rank is taken',
+    help: 'Experts and ranks are scaled to come to this number, their pattern kept; for plain LoRA of one rank, the nearest is taken',
     none: 'as they are',
   }),
   targets: setting(

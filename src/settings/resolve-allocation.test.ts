@@ -13,7 +13,7 @@ import {
 } from '../allocation/allocation.ts';
 import { presetAllocation, presetNames } from '../allocation/presets.ts';
 import { adapterConfig } from '../files/adapter-files.ts';
-import { resolveAllocation } from './resolve-allocation.ts';
+import { resolveAllocation, trainedAdapter } from './resolve-allocation.ts';
 import { parseRunConfig } from './run-config.ts';
 
 const moe = (dims: SiteDims) => siteCost('lora-moe', dims);
@@ -77,12 +77,8 @@ test('plain LoRA has adapter.rank, or the rank nearest to adapter.parameters', (
   expect(lora({ parameters: size(20) + 5 })).toEqual(uniform(20));
   expect(lora({ parameters: 1 })).toEqual(uniform(1));
   const config = parse({ adapter: { method: 'lora', rank: 8, parameters: size(3) } });
-  const layout = layoutAdapter(
-    { ...config.adapter, allocation: resolveAllocation(config, model) },
-    6,
-    dims,
-  );
-  expect(adapterConfig(layout, 'base')).toMatchObject({ r: 3, lora_alpha: 16 });
+  const layout = layoutAdapter(trainedAdapter(config, resolveAllocation(config, model)), 6, dims);
+  expect(adapterConfig(layout, 'base')).toMatchObject({ r: 3, lora_alpha: 16, rank_pattern: {} });
 });
 
 test('adapter_config.json and the tensors have what was resolved; counts below top-k, 0 included, are laid out', () => {

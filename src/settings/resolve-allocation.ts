@@ -1,5 +1,5 @@
 // The allocation that a run's settings come to on a model.
-import { type MethodName, methodOf, siteCost } from '../adapters/methods/methods.ts';
+import { type MethodName, methodOf, siteCost, sizeLimits } from '../adapters/methods/methods.ts';
 import {
   type Allocation,
   parameterCount,
@@ -26,10 +26,17 @@ export function nearestRank(
   return Math.min(1024, Math.max(1, Math.round(parameters / row)));
 }
 
+/** Whether all linears have the same one rank, by these settings. */
+export const hasOneRank = ({
+  adapter,
+  allocation,
+}: Pick<RunConfig, 'adapter' | 'allocation'>): boolean =>
+  methodOf(adapter.method).sizes === 'rank' && allocation === 'uniform';
+
 /**
- * Experts and ranks by `allocation` and `adapter.parameters` of a run's settings. A method without
- * an allocation has one expert of adapter.rank, or of the rank nearest to the parameters. `given`:
- * what the search found, or the contents of the files where `allocation` names files. Throws
+ * Experts and ranks by `allocation` and `adapter.parameters` of a run's settings. With one rank a
+ * site and all alike, that is adapter.rank or the one nearest to the parameters. `given`: what the
+ * search found, or the contents of the files where `allocation` names files. Throws
  * InputError('bad-config') where a preset needs more than adapter.experts or adapter.rank, or
  * adapter.parameters is out of reach.
  */
@@ -38,9 +45,10 @@ export function resolveAllocation(
   model: ModelShape,
   given?: Allocation,
 ): Allocation {
-  const { method, targets, experts: maxExperts, rank: maxRank, topK, parameters } = adapter;
+  const { method, targets, topK, parameters } = adapter;
+  const { maxExperts, maxRank } = sizeLimits(adapter);
   const { layers } = model;
-  if (!methodOf(method).allocated) {
+  if (hasOneRank({ adapter, allocation })) {
     const rank = parameters === null ? maxRank : nearestRank(method, parameters, targets, model);
     return uniformAllocation(layers, targets, 1, rank);
   }
@@ -58,3 +66,13 @@ export function resolveAllocation(
         maxRank,
       });
 }
+
+/** The adapter that a run trains with an allocation. One rank of all linears is r_max itself. */
+export const trainedAdapter = (
+  config: Pick<RunConfig, 'adapter' | 'allocation'>,
+  allocation: Allocation,
+): RunConfig['adapter'] & { allocation: Allocation } => {
+  const { adapter } = config;
+  const rank = hasOneRank(config) ? Math.max(...Object.values(allocation.ranks)) : adapter.rank;
+  return { ...adapter, rank, allocation };
+};

@@ -177,7 +177,10 @@ describe('run.json', () => {
     ],
     [{ adapter: 3 }, 'adapter is 3: expected object'],
     [{ allocation: 'mola' }, 'allocation is "mola": expected "uniform", "search", "mola-2468", '],
-    [{ allocation: 'mola' }, '"hilo", "random" or {"experts": FILE, "ranks": FILE}'],
+    [
+      { allocation: 'mola' },
+      '"hilo", "random", {"experts": FILE, "ranks": FILE}, or with one rank a linear {"ranks": FILE}',
+    ],
     [
       { allocation: 'mola-2468', adapter: { experts: 6 } },
       'allocation is "mola-2468": needs adapter.experts 8 or more, not 6',
@@ -220,7 +223,15 @@ describe('run.json', () => {
     ],
     [{ search: {}, allocation: 'uniform' }, 'allocation is "uniform": is what the search finds'],
     [{ allocation: 'search' }, 'allocation is "search": needs the settings of a search'],
-    [{ search: {}, adapter: { method: 'lora' } }, 'needs adapter.method "lora-moe"'],
+    [
+      { search: { estimator: 'paper' }, adapter: { method: 'lora' } },
+      'search.estimator is "paper": does not apply to method "lora" (it belongs to lora-moe)',
+    ],
+    [
+      { allocation: { experts: 'e.json', ranks: 'r.json' }, adapter: { method: 'lora' } },
+      'does not apply to method "lora" (it belongs to lora-moe)',
+    ],
+    [{ allocation: { ranks: 'r.json' } }, 'needs a file of experts'],
     [{ train: false }, 'train is false: there is nothing to do'],
     [{ data: { maxLength: 1 } }, 'data.maxLength is 1'],
     [{ data: { validation: 1 } }, 'data.validation is 1'],

@@ -1,6 +1,7 @@
 // run.json: every setting of a run with its default, checked; unknown keys are errors.
 import { z } from 'zod';
 import {
+  type Method,
   type MethodName,
   methodNames,
   methodOf,
@@ -11,7 +12,7 @@ import { targetNames } from '../allocation/allocation.ts';
 import { presetNames, presetNeeds } from '../allocation/presets.ts';
 import { InputError } from '../util/error.ts';
 import { count, noteOf, setting } from '../util/setting.ts';
-import { adapter, applicable } from './adapter.ts';
+import { type AdapterSettings, adapter, applicable } from './adapter.ts';
 import { data } from './data.ts';
 import { search, train } from './stages.ts';
 
@@ -23,19 +24,19 @@ const allocationNames = ['uniform', 'search', ...presetNames] as const;
 const allocation = z.union(
   [
     z.enum(allocationNames),
-    z.strictObject({ experts: z.string().min(1), ranks: z.string().min(1) }),
+    z.strictObject({ experts: z.string().min(1).optional(), ranks: z.string().min(1) }),
   ],
-  `expected ${allocationNames.map((name) => `"${name}"`).join(', ')} or {"experts": FILE, "ranks": FILE}`,
+  `expected ${allocationNames.map((name) => `"${name}"`).join(', ')}, {"experts": FILE, "ranks": FILE}, or with one rank a linear {"ranks": FILE}`,
 );
 
 type Fail = (path: string[], message: string) => void;
 
-/** The methods that have an allocation, and so can be searched. */
-const able = (or = ', '): string =>
+/** The methods of which something holds, for a message. */
+const methodsWith = (holds: (method: Method) => boolean): string =>
   methods
-    .filter(({ allocated }) => allocated)
+    .filter(holds)
     .map(({ name }) => name)
-    .join(or);
+    .join(', ');
 
 /** What a search cannot be combined with. */
 function checkSearch(
@@ -44,7 +45,12 @@ function checkSearch(
   given: z.output<typeof allocation> | undefined,
   fail: Fail,
 ): void {
-  if (!methodOf(method).allocated) fail(['search'], `needs adapter.method "${able('" or "')}"`);
+  const { estimators } = methodOf(method);
+  if (!estimators.includes(s.estimator))
+    fail(
+      estimators.length === 0 ? ['search'] : ['search', 'estimator'],
+      `does not apply to method "${method}" (it belongs to ${methodsWith((m) => m.estimators.includes(s.estimator))})`,
+    );
   if (given !== undefined && given !== 'search')
     fail(['allocation'], 'is what the search finds: leave it out, or set search to false');
   if (s.budget !== null && s.cost > 0)
@@ -60,6 +66,31 @@ function checkSearch(
   }
 }
 
+/** What an allocation cannot be combined with. */
+function checkAllocation(
+  given: z.output<typeof allocation>,
+  adapter: AdapterSettings,
+  fail: Fail,
+): void {
+  const { name, sizes } = methodOf(adapter.method);
+  const foreign = () =>
+    fail(
+      ['allocation'],
+      `does not apply to method "${name}" (it belongs to ${methodsWith((m) => m.sizes !== sizes)})`,
+    );
+  if (typeof given === 'object') {
+    if (sizes === 'rank' && given.experts !== undefined) foreign();
+    if (sizes === 'experts' && given.experts === undefined)
+      fail(['allocation'], 'needs a file of experts: {"experts": FILE, "ranks": FILE}');
+  } else if (given !== 'uniform' && given !== 'search') {
+    const needs = presetNeeds(given);
+    if (sizes === 'rank') foreign();
+    for (const key of sizes === 'rank' ? [] : (['experts', 'rank'] as const))
+      if (needs[key] > adapter[key])
+        fail(['allocation'], `needs adapter.${key} ${needs[key]} or more, not ${adapter[key]}`);
+  }
+}
+
 /** The schema of run.json. */
 export const runConfig = z
   .strictObject({
@@ -71,7 +102,7 @@ export const runConfig = z
     data: data.prefault({}),
     adapter: adapter.prefault({}),
     allocation: setting(allocation.optional(), {
-      help: 'Experts and ranks of every linear: all alike (the default without a search), what the search finds (the default with one), a built-in pattern over the layers, drawn by the seed, or from two files',
+      help: 'Experts and ranks of every linear: all alike (the default without a search), what the search finds (the default with one), a built-in pattern over the layers, drawn by the seed, or from two files; for plain LoRA all alike, what the search finds, or from a file of ranks',
     }),
     memory: setting(count(Number.MAX_SAFE_INTEGER).nullable().default(null), {
       label: 'Memory budget',
@@ -84,8 +115,8 @@ export const runConfig = z
         .union([z.literal(false), search], 'expected false or the settings of a search')
         .default(false),
       {
-        label: 'Search experts and ranks first',
-        help: 'Learns for every linear how many experts it gets, and of what rank, and shows it for review before training',
+        label: 'Search first',
+        help: 'Learns for every linear how many experts it gets and of what rank, or for plain LoRA its rank, and shows it for review before training',
       },
     ),
     train: setting(
@@ -112,25 +143,12 @@ export const runConfig = z
     const method = methodOf(c.adapter.method);
     for (const [key, message] of Object.entries(method.check?.(c.adapter) ?? {}))
       fail(['adapter', key], message);
-    // all alike is what a method without an allocation has
-    if (!method.allocated && !c.search && c.allocation !== undefined && c.allocation !== 'uniform')
-      fail(['allocation'], `does not apply to method "${method.name}" (it belongs to ${able()})`);
     const held = Array.isArray(c.data.validation) ? c.data.validation : [];
     for (const name of held.filter((name) => Object.hasOwn(c.data.weights, name)))
       fail(['data', 'weights', name], 'is of a file for validation, which is not trained on');
     if (new Set(c.adapter.targets).size !== c.adapter.targets.length)
       fail(['adapter', 'targets'], 'names a linear twice');
-    if (
-      method.allocated &&
-      typeof c.allocation === 'string' &&
-      c.allocation !== 'uniform' &&
-      c.allocation !== 'search'
-    ) {
-      const needs = presetNeeds(c.allocation);
-      for (const key of ['experts', 'rank'] as const)
-        if (needs[key] > c.adapter[key])
-          fail(['allocation'], `needs adapter.${key} ${needs[key]} or more, not ${c.adapter[key]}`);
-    }
+    if (c.allocation !== undefined && !c.search) checkAllocation(c.allocation, c.adapter, fail);
   });
 
 /** Every setting of a run, resolved. */

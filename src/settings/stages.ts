@@ -69,8 +69,8 @@ export const search = z.strictObject({
     needs: survival,
   }),
   closable: setting(z.boolean().default(false), {
-    label: 'Allow linears without experts',
-    help: 'A linear without experts is closed: it stays as it is in the base model',
+    label: 'Allow closed linears',
+    help: 'A closed linear gets no expert, or rank 0: it stays as it is in the base model',
     needs: survival,
   }),
   estimator: setting(z.enum(['survival', 'paper']).default('survival'), {

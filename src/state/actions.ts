@@ -1,7 +1,9 @@
 // What a person can do, as commands to the workers and events for the store. Every expected failure
 // becomes a notice.
 
-import { type Allocation, parseAllocation } from '../allocation/allocation.ts';
+import { allocationLimits, methodOf } from '../adapters/methods/methods.ts';
+import type { Allocation, Sizes } from '../allocation/allocation.ts';
+import { type AllocationJson, parseAllocation } from '../allocation/files.ts';
 import { DEMO_RUN, DEMO_SEARCH_RUN } from '../settings/demo.ts';
 import { defaultRunConfig, parseRunConfig } from '../settings/run-config.ts';
 import type { RunPresetName } from '../settings/run-presets.ts';
@@ -250,27 +252,17 @@ export function createActions(app: AppStore, client: Client) {
     undoReview: () => dispatch({ type: 'review-undo' }),
     redoReview: () => dispatch({ type: 'review-redo' }),
     /**
-     * The allocation of an expert.json and a rank.json, as `change` puts it into the review. What
-     * is wrong with them is shown.
+     * The allocation of an expert.json and a rank.json (with one rank a linear the latter alone),
+     * as `change` puts it into the review. What is wrong with them is shown.
      */
     async importAllocation(files: readonly File[], change: (imported: Allocation) => Allocation) {
       await attempt(async () => {
         const { search } = getState().run;
         const { layers } = getState().model.report!;
-        const { targets, experts: maxExperts, rank: maxRank } = search!.config.adapter;
-        const [experts, ranks] = await allocationFilesOf(files);
-        dispatch({
-          type: 'review-edit',
-          allocation: change(
-            parseAllocation(experts.json, ranks.json, {
-              layers,
-              targets,
-              maxExperts,
-              maxRank,
-              files: { experts: experts.name, ranks: ranks.name },
-            }),
-          ),
-        });
+        const { adapter } = search!.config;
+        const { names, json } = await allocationFilesOf(files, methodOf(adapter.method).sizes);
+        const imported = parseAllocation(json, allocationLimits(adapter, layers, names));
+        dispatch({ type: 'review-edit', allocation: change(imported) });
       });
     },
 
@@ -327,32 +319,32 @@ export function createActions(app: AppStore, client: Client) {
 }
 
 /**
- * expert.json and rank.json among chosen files, parsed; told apart by name.
+ * expert.json and rank.json among chosen files, parsed; found by name.
  * @throws InputError('bad-adapter')
  */
 async function allocationFilesOf(
   files: readonly File[],
-): Promise<{ name: string; json: unknown }[]> {
-  return Promise.all(
-    (['expert', 'rank'] as const).map(async (kind) => {
-      const file = files.find(
-        (f) => f.name.toLowerCase().endsWith('.json') && f.name.toLowerCase().includes(kind),
+  sizes: Sizes,
+): Promise<{ names: { experts: string; ranks: string }; json: AllocationJson }> {
+  const wanted = sizes === 'experts' ? 'expert.json and rank.json together' : 'a rank.json';
+  const read = async (kind: 'expert' | 'rank') => {
+    const file = files.find(
+      (f) => f.name.toLowerCase().endsWith('.json') && f.name.toLowerCase().includes(kind),
+    );
+    if (!file)
+      throw new InputError(
+        'bad-adapter',
+        `Choose ${wanted}: there is no ${kind}.json among the files.`,
       );
-      if (!file)
-        throw new InputError(
-          'bad-adapter',
-          `Choose expert.json and rank.json together: there is no ${kind}.json among the files.`,
-        );
-      return {
-        name: file.name,
-        json: parseJson(
-          decodeText(new Uint8Array(await file.arrayBuffer()), file.name, 'bad-adapter'),
-          file.name,
-          'bad-adapter',
-        ),
-      };
-    }),
-  );
+    const text = decodeText(new Uint8Array(await file.arrayBuffer()), file.name, 'bad-adapter');
+    return { name: file.name, json: parseJson(text, file.name, 'bad-adapter') };
+  };
+  const experts = sizes === 'experts' ? await read('expert') : null;
+  const ranks = await read('rank');
+  return {
+    names: { experts: experts?.name ?? '', ranks: ranks.name },
+    json: { experts: experts?.json, ranks: ranks.json },
+  };
 }
 
 export type Actions = ReturnType<typeof createActions>;

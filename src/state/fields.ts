@@ -51,9 +51,9 @@ export const fieldsOf = (group: keyof Groups, except: readonly FieldName[] = [])
     (name) => name.startsWith(`${group}.`) && fields[name].label && !except.includes(name),
   );
 
-/** Whether these settings begin with a search: only a method with an allocation has one. */
+/** Whether these settings begin with a search, which their method must have. */
 export const searching = (form: Form): boolean =>
-  form.search && methodOf(form['adapter.method']).allocated;
+  form.search && methodOf(form['adapter.method']).estimators.length > 0;
 
 /** Whether a field has a use, as the others stand; one that has none is not looked at. */
 export function isUsed(form: Form, name: FieldName): boolean {
@@ -61,8 +61,12 @@ export function isUsed(form: Form, name: FieldName): boolean {
   if (group === 'adapter') return takes(form['adapter.method'], key);
   if (group === 'train') return !searching(form) || form.train;
   if (group === 'search') {
+    const { estimators } = methodOf(form['adapter.method']);
+    if (name === 'search.estimator') return searching(form) && estimators.length > 1;
     const [other, value] = fields[name].needs ?? [];
-    return searching(form) && (!other || form[`search.${other}` as FieldName] === value);
+    const isFixed = other === 'estimator' && estimators.length === 1;
+    const set = isFixed ? estimators[0] : form[`search.${other}` as FieldName];
+    return searching(form) && (!other || set === value);
   }
   return name !== 'data.validation' || heldOut(form.files).length === 0;
 }

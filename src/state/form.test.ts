@@ -78,18 +78,23 @@ describe('form and run.json', () => {
     expect(parseRunConfig(configOf(formOf(config)), 'form')).toEqual(config);
   });
 
-  test('without a search its fields are not looked at, nor with plain LoRA', () => {
+  test('without a search its fields are not looked at', () => {
     expect(parseRunConfig(configOf({ ...form, 'search.steps': 'x' }), 'form').search).toBe(false);
+  });
+
+  test('plain LoRA is searched by survival alone, whatever was chosen before', () => {
     const lora: Form = {
       ...form,
       search: true,
-      train: false,
       'adapter.method': 'lora',
-      'search.steps': 'x',
+      'search.estimator': 'paper',
+      'search.closable': true,
+      'search.budget': '0.5',
     };
-    expect(parseRunConfig(configOf(lora), 'form')).toMatchObject({
-      search: false,
-      train: { steps: 100 },
+    expect(parseRunConfig(configOf(lora), 'form').search).toMatchObject({
+      estimator: 'survival',
+      closable: true,
+      budget: 0.5,
     });
   });
 

@@ -1,5 +1,5 @@
 // How the settings form becomes run.json and back, its mistakes, and what it comes to on a model.
-import { methodOf, siteCost } from '../adapters/methods/methods.ts';
+import { methodOf, siteCost, sizeLimits } from '../adapters/methods/methods.ts';
 import { parameterCount, siteDims, uniformAllocation } from '../allocation/allocation.ts';
 import { groups, type Setting, settingAt } from '../settings/catalog.ts';
 import { reading } from '../settings/data.ts';
@@ -174,15 +174,16 @@ export function trainableParameters(form: Form, model: ModelReport): Trainable |
   const wanted = numberIn(form['adapter.parameters']);
   const sized = (count: number, each: number) =>
     parameterCount(uniformAllocation(model.layers, targets, count, each), siteCost(method, dims));
-  if (!methodOf(method).allocated) {
-    if (wanted === null) return { search: null, adapter: sized(1, rank) };
+  const { maxExperts, maxRank } = sizeLimits({ method, experts, rank });
+  const largest = sized(maxExperts, maxRank);
+  if (!searching(form)) {
+    if (wanted === null) return { search: null, adapter: largest };
+    if (methodOf(method).sizes === 'experts') return { search: null, adapter: wanted };
     const nearest = nearestRank(method, wanted, targets, model);
     return { search: null, adapter: sized(1, nearest), rank: nearest };
   }
-  const uniform = sized(experts, rank);
-  if (!searching(form)) return { search: null, adapter: wanted ?? uniform };
   return {
-    search: uniform + model.layers * targets.length * experts * rank,
+    search: largest + model.layers * targets.length * maxExperts * maxRank,
     adapter: form.train ? wanted : null,
   };
 }

@@ -3,7 +3,8 @@
 import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { expect, test } from 'vitest';
-import { parseAllocation } from '../allocation/allocation.ts';
+import { allocationLimits } from '../adapters/methods/methods.ts';
+import { parseAllocation } from '../allocation/files.ts';
 import { fileSource, folderSource } from '../cli/files.ts';
 import { BatchOrder } from '../data/batching/batches.ts';
 import { trainedCount } from '../data/dataset/example.ts';
@@ -52,16 +53,12 @@ test.each(['train-moe', 'train-lora'])(
     const run = parseTrainingConfig(json(name, 'run.json'), 'run.json');
     const model = parseModelConfig(json(name, 'config.json'), name);
     if (typeof run.allocation !== 'string') {
-      const limits = {
-        layers: model.layers,
-        targets: run.adapter.targets,
-        maxExperts: run.adapter.experts,
-        maxRank: run.adapter.rank,
-      };
       const { experts, ranks } = parseAllocation(
-        json(name, run.allocation.experts),
-        json(name, run.allocation.ranks),
-        limits,
+        {
+          experts: json(name, run.allocation.experts!),
+          ranks: json(name, run.allocation.ranks),
+        },
+        allocationLimits(run.adapter, model.layers),
       );
       expect(Object.values(experts).reduce((a, b) => a + b, 0)).toBe(Object.keys(ranks).length);
     }

@@ -2,7 +2,9 @@
 // pause, stop, and failures that stop a run.
 
 import { expect, test } from 'vitest';
-import { parseAllocation, siteDims } from '../allocation/allocation.ts';
+import { allocationLimits } from '../adapters/methods/methods.ts';
+import { siteDims } from '../allocation/allocation.ts';
+import { parseAllocation } from '../allocation/files.ts';
 import { bytesSource, folderOf, readAll } from '../data/source.ts';
 import { openSafetensors, readF32 } from '../data/weights/safetensors.ts';
 import { adapterFiles, extract, readAdapter, storeValues } from '../files/adapter-files.ts';
@@ -50,18 +52,14 @@ async function fixture(name: string, change: RunConfigInput = {}): Promise<Fixtu
     .map((r) => ({ ids: r.input_ids, labels: r.labels }));
   const adapter = await goldenFolder(`${name}/adapter`);
   const { entries } = await openSafetensors(adapter.open('adapter_model.safetensors')!);
-  const limits = {
-    layers: model.config.layers,
-    targets: config.adapter.targets,
-    maxExperts: config.adapter.experts,
-    maxRank: config.adapter.rank,
-  };
   const allocation =
     typeof config.allocation === 'object'
       ? parseAllocation(
-          await goldenJson(name, config.allocation.experts),
-          await goldenJson(name, config.allocation.ranks),
-          limits,
+          {
+            experts: await goldenJson(name, config.allocation.experts!),
+            ranks: await goldenJson(name, config.allocation.ranks),
+          },
+          allocationLimits(config.adapter, model.config.layers),
         )
       : undefined;
   return {

@@ -2,7 +2,6 @@
 // (method §1 "Training, exactly").
 import { initialValues } from '../adapters/init.ts';
 import type { AdapterLayout } from '../adapters/layout.ts';
-import { methodOf } from '../adapters/methods/methods.ts';
 import type { Allocation } from '../allocation/allocation.ts';
 import { BatchOrder } from '../data/batching/batches.ts';
 import type { LoadedModel } from '../model/load.ts';
@@ -88,9 +87,7 @@ export class TrainingStage extends Stage {
       later.map((part) => part.rows),
     );
     invariant(
-      input.allocation ||
-        config.allocation !== 'search' ||
-        !methodOf(config.adapter.method).allocated,
+      input.allocation || config.allocation !== 'search',
       'a search has found no allocation',
     );
     const request = trainingRequest(model, config, shapes, input.allocation);

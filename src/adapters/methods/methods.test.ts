@@ -29,7 +29,7 @@ test('parameters of a site are those that it stores', () => {
 });
 
 describe.each(methods)('$name', (method) => {
-  const allocation = uniformAllocation(2, targets, method.allocated ? 3 : 1, 4);
+  const allocation = uniformAllocation(2, targets, method.sizes === 'experts' ? 3 : 1, 4);
   const spec = { ...defaultSettings(), method: method.name, targets, rank: 4, alpha: 16 };
   const layout = layoutAdapter({ ...spec, dropout: 0, allocation }, 2, dims);
 

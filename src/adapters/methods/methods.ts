@@ -1,6 +1,12 @@
 // Looking methods up: by name, in their order, and the settings of all of them together.
 import { z } from 'zod';
-import { type SiteCost, type SiteDims, targetOf } from '../../allocation/allocation.ts';
+import {
+  type SiteCost,
+  type SiteDims,
+  type Target,
+  targetOf,
+} from '../../allocation/allocation.ts';
+import type { AllocationLimits } from '../../allocation/files.ts';
 import * as registry from './registry.ts';
 import { type MethodShape, type SiteShape, storedSize } from './shape.ts';
 
@@ -44,6 +50,33 @@ export const takes = (name: MethodName, key: string): boolean =>
 /** All of them at their defaults. */
 export const defaultSettings = (): MethodSettings =>
   z.object(methodSettings).parse({}) as MethodSettings;
+
+/** The most experts that a site may have, and their largest rank. */
+export const sizeLimits = ({
+  method,
+  experts,
+  rank,
+}: {
+  method: MethodName;
+  experts: number;
+  rank: number;
+}): { maxExperts: number; maxRank: number } => ({
+  maxExperts: methodOf(method).sizes === 'experts' ? experts : 1,
+  maxRank: rank,
+});
+
+/** What an allocation's files may hold for an adapter of a decoder of `layers` layers. */
+export const allocationLimits = (
+  adapter: Parameters<typeof sizeLimits>[0] & { targets: readonly Target[] },
+  layers: number,
+  files?: AllocationLimits['files'],
+): AllocationLimits => ({
+  sizes: methodOf(adapter.method).sizes,
+  layers,
+  targets: adapter.targets,
+  ...sizeLimits(adapter),
+  files,
+});
 
 /** Trainable parameters of a site. */
 export const siteSize = (name: MethodName, site: SiteShape): number =>

@@ -1,6 +1,7 @@
 // What a method of adapting linears is, apart from its mathematics: what it stores at a site, its
 // settings, its names in files. The page sees it too; nothing here touches the engine.
 import type { z } from 'zod';
+import type { Sizes } from '../../allocation/allocation.ts';
 
 /** An adapted linear: C and O, and the rank of each of its experts. */
 export interface SiteShape {
@@ -50,8 +51,10 @@ export interface MethodShape<
   settings: Own;
   /** What is wrong with settings that are right one by one, by key. */
   check?(settings: z.output<z.ZodObject<Own>>): Partial<Record<keyof Own & string, string>>;
-  /** Whether counts and ranks come from an allocation; else a site has one expert of adapter.rank. */
-  allocated: boolean;
+  /** What an allocation chooses at a site; with one rank it has one expert, or none where closed. */
+  sizes: Sizes;
+  /** How a search may take the gradient of sizes (method §2, §6); none: sizes cannot be searched. */
+  estimators: readonly ('survival' | 'paper')[];
   /** Whether tokens choose among experts, so that routing is counted and balanced. */
   routed: boolean;
   /** PEFT's own format, or this project's (method §5), and the own settings that its files hold. */

@@ -8,7 +8,7 @@ import { categories } from '../../gpu/allocator.ts';
 import { tooWide } from '../../gpu/buffers.ts';
 import { imagined } from '../../gpu/variants.ts';
 import type { LoadedModel, SymbolicModel } from '../../model/load.ts';
-import { resolveAllocation } from '../../settings/resolve-allocation.ts';
+import { resolveAllocation, trainedAdapter } from '../../settings/resolve-allocation.ts';
 import {
   type RunConfig,
   searches,
@@ -72,9 +72,10 @@ async function measure(
 ): Promise<number> {
   const { gpu } = model;
   gpu.created.peak = gpu.created.held;
-  const allocation = resolveAllocation({ ...config, allocation: 'uniform' }, model.config);
+  const uniform = { ...config, allocation: 'uniform' as const };
+  const allocation = resolveAllocation(uniform, model.config);
   const layout = layoutAdapter(
-    { ...config.adapter, allocation },
+    trainedAdapter(uniform, allocation),
     model.config.layers,
     siteDims(model.config),
   );

@@ -8,6 +8,7 @@ import { storeValues } from '../../files/adapter-files.ts';
 import { searchStateValues } from '../../files/search-files.ts';
 import type { ModelConfig } from '../../model/config.ts';
 import { settingLines } from '../../settings/catalog.ts';
+import { trainedAdapter } from '../../settings/resolve-allocation.ts';
 import { type RunConfig, searches } from '../../settings/run-config.ts';
 import type { RunInput } from '../../train/run.ts';
 import { searchLayout } from '../../train/search/setup.ts';
@@ -98,7 +99,7 @@ async function initialTensors(
   }
   invariant(allocation, 'a run without a search has its allocation');
   const values = await storeValues(
-    layoutAdapter({ ...config.adapter, allocation }, model.layers, siteDims(model)),
+    layoutAdapter(trainedAdapter(config, allocation), model.layers, siteDims(model)),
     entries,
     path,
   );

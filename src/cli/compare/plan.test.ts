@@ -90,8 +90,11 @@ test('what a method lacks of run is dropped for it; its own must apply', () => {
   expect(withMethod({ adapter: { method: 'lora', topK: 3 } })).toThrow(
     'method "odd": unknown key "adapter.topK" for method "lora" (it belongs to lora-moe)',
   );
-  expect(withMethod({ adapter: { method: 'lora' }, search: {} })).toThrow(
-    'method "odd": search is {}: needs adapter.method "lora-moe"',
+  expect(withMethod({ adapter: { method: 'lora' }, search: { estimator: 'paper' } })).toThrow(
+    'method "odd": search.estimator is "paper": does not apply to method "lora"',
+  );
+  expect(withMethod({ adapter: { method: 'lora' }, allocation: 'hilo' })).toThrow(
+    'method "odd": allocation is "hilo": does not apply to method "lora"',
   );
   expect(() => parse({ run: { adapter: { ranks: 3 } } })).toThrow('unknown key "adapter.ranks"');
 });

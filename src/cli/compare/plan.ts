@@ -2,9 +2,11 @@
 // that follow from it.
 
 import { z } from 'zod';
-import { methodNames, methodOf, methods } from '../../adapters/methods/methods.ts';
+import { methodNames, methods } from '../../adapters/methods/methods.ts';
+import type { Sizes } from '../../allocation/allocation.ts';
+import { type PresetName, presetNames } from '../../allocation/presets.ts';
 import { applicable } from '../../settings/adapter.ts';
-import { type ModelShape, nearestRank } from '../../settings/resolve-allocation.ts';
+import { hasOneRank, type ModelShape, nearestRank } from '../../settings/resolve-allocation.ts';
 import { parseTrainingConfig, searches, type TrainingConfig } from '../../settings/run-config.ts';
 import { InputError } from '../../util/error.ts';
 
@@ -88,17 +90,22 @@ const slugOf = (name: string): string =>
     .replace(/[^a-z0-9.]+/g, '-')
     .replace(/^-|-$/g, '');
 
+/** Whether an `allocation` of run.json chooses such sizes. */
+const allocatesTo = (allocation: unknown, sizes: Sizes): boolean =>
+  isRecord(allocation)
+    ? Object.hasOwn(allocation, 'experts') === (sizes === 'experts')
+    : sizes === 'experts' || !presetNames.includes(allocation as PresetName);
+
 /** What of `run` a method that changes `own` has a use for; the rest is dropped. */
 function shared(run: Json, own: Json): Json {
   const adapter = isRecord(run.adapter) ? run.adapter : {};
   const given = { ...adapter, ...(isRecord(own.adapter) ? own.adapter : {}) }.method;
   const found = methods.find(({ name }) => name === (given ?? methodNames[0]));
   if (!found) return run;
-  const rest = Object.entries(run).filter(
-    ([key]) => found.allocated || (key !== 'allocation' && key !== 'search'),
-  );
+  const { allocation, ...rest } = run;
   return {
-    ...Object.fromEntries(rest),
+    ...rest,
+    ...(allocatesTo(allocation, found.sizes) && { allocation }),
     ...(isRecord(run.adapter) && { adapter: applicable(run.adapter, found.name) }),
   };
 }
@@ -153,7 +160,7 @@ export function parsePlan(contents: unknown, where: string, model: ModelShape): 
       const settings = deepMerge(merged, { seed: s, train: { learningRate } });
       const parsed = parseTrainingConfig(merged.train === false ? merged : settings, at);
       const { adapter } = parsed;
-      if (!methodOf(adapter.method).allocated && adapter.parameters !== null) {
+      if (hasOneRank(parsed) && adapter.parameters !== null) {
         const { method, parameters, targets } = adapter;
         if (!isRecord(own.adapter) || own.adapter.rank === undefined)
           adapter.rank = nearestRank(method, parameters, targets, model);
@@ -190,10 +197,8 @@ export function parsePlan(contents: unknown, where: string, model: ModelShape): 
         `${at}: shuffled is ${JSON.stringify(own.shuffled)}, which is no method with layers of its own.`,
       );
     const of = method(origin);
-    if (
-      !methodOf(of.config(plan.seeds[0], plan.learningRates[0]).adapter.method).allocated ||
-      model.layers < 2
-    )
+    const { allocation } = of.config(plan.seeds[0], plan.learningRates[0]);
+    if (allocation === 'uniform' || model.layers < 2)
       throw new InputError('bad-config', `${at}: the layers of "${origin}" are all alike.`);
     return { ...of, name, slug: slugOf(name), shuffled: true };
   };

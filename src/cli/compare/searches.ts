@@ -4,14 +4,14 @@
 import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { z } from 'zod';
-import { siteCost } from '../../adapters/methods/methods.ts';
+import { allocationLimits, siteCost } from '../../adapters/methods/methods.ts';
 import {
   type Allocation,
   parameterCount,
-  parseAllocation,
   siteDims,
   siteRanks,
 } from '../../allocation/allocation.ts';
+import { allocationJson, parseAllocation } from '../../allocation/files.ts';
 import type { LoadedModel } from '../../model/load.ts';
 import type { SearchConfig } from '../../settings/run-config.ts';
 import type { Row } from '../../train/batch.ts';
@@ -82,18 +82,13 @@ export class SearchFolder {
       );
     if (read.data.hash !== key.hash) return null;
     const files = { experts: this.path(key, 'expert'), ranks: this.path(key, 'rank') };
-    const allocation = parseAllocation(
-      await readJson(files.experts, 'bad-adapter'),
-      await readJson(files.ranks, 'bad-adapter'),
-      {
-        layers: this.model.config.layers,
-        targets: adapter.targets,
-        maxExperts: adapter.experts,
-        maxRank: adapter.rank,
-        files,
-      },
-    );
-    return { allocation, record: read.data };
+    const limits = allocationLimits(adapter, this.model.config.layers, files);
+    const json = {
+      experts:
+        limits.sizes === 'experts' ? await readJson(files.experts, 'bad-adapter') : undefined,
+      ranks: await readJson(files.ranks, 'bad-adapter'),
+    };
+    return { allocation: parseAllocation(json, limits), record: read.data };
   }
 
   /**
@@ -134,9 +129,13 @@ export class SearchFolder {
         kernels: { ...model.variants.names },
       };
       mkdirSync(this.folder, { recursive: true });
-      const contents = { expert: allocation.experts, rank: allocation.ranks, search: found };
-      for (const what of ['expert', 'rank', 'search'] as const)
-        writeFileSync(this.path(key, what), `${JSON.stringify(contents[what], null, 2)}\n`);
+      const { experts, ranks } = allocationJson(stage.layout.adapter.method.sizes, allocation);
+      const contents = { ...(experts !== undefined && { expert: experts }), rank: ranks };
+      for (const [what, json] of Object.entries({ ...contents, search: found }))
+        writeFileSync(
+          this.path(key, what as keyof typeof contents | 'search'),
+          `${JSON.stringify(json, null, 2)}\n`,
+        );
       return { allocation, record: found };
     }
     return null;

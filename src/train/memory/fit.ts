@@ -2,11 +2,15 @@
 // else the nearest settings that would fit.
 
 import { type AdapterLayout, layoutAdapter } from '../../adapters/layout.ts';
-import { methodOf } from '../../adapters/methods/methods.ts';
+import { methodOf, sizeLimits } from '../../adapters/methods/methods.ts';
 import { type Allocation, siteDims, uniformAllocation } from '../../allocation/allocation.ts';
 import type { Gpu } from '../../gpu/device.ts';
 import type { SymbolicModel } from '../../model/load.ts';
-import { resolveAllocation } from '../../settings/resolve-allocation.ts';
+import {
+  hasOneRank,
+  resolveAllocation,
+  trainedAdapter,
+} from '../../settings/resolve-allocation.ts';
 import type { RunConfig, SearchConfig, TrainingConfig } from '../../settings/run-config.ts';
 import { InputError } from '../../util/error.ts';
 import { chunkWithin, DEFAULT_MEMORY_OPTIONS, type MemoryOptions } from '../batch.ts';
@@ -100,41 +104,39 @@ export function trainingRequest(
 ): MemoryRequest<TrainingRecording<AdapterLayout>> {
   const { train, adapter } = config;
   const { layers } = model.config;
-  const { allocated } = methodOf(adapter.method);
-  const given = allocated ? allocation : undefined;
-  const named = allocated ? config.allocation : 'uniform';
+  const { allocation: named } = config;
+  const given = hasOneRank(config) ? undefined : allocation;
   const adjustable =
     !given && adapter.parameters === null && (named === 'uniform' || named === 'search');
-  const sizes: (keyof Reducible)[] = allocated ? ['experts', 'rank'] : ['rank'];
   return {
     stage: 'training',
     vocab: model.config.vocab,
     given: givenBy(config, train.microBatch),
     microBatches: divisors(train.batch).filter((d) => d <= train.microBatch),
     free: true,
-    proposals: ['microBatch', 'maxLength', ...(adjustable ? sizes : [])],
+    proposals: ['microBatch', 'maxLength', ...(adjustable ? sizesOf(config) : [])],
     estimate: (recording) => estimateStage(model, recording),
     record: (memoryOptions, settings) => {
       const changed = shrunk(config, settings);
-      const { targets, experts, rank } = changed.adapter;
-      const largest = () => uniformAllocation(layers, targets, experts, rank);
+      const { maxExperts, maxRank } = sizeLimits(changed.adapter);
+      const largest = () => uniformAllocation(layers, adapter.targets, maxExperts, maxRank);
       const found =
         given ?? (named === 'search' ? largest() : resolveAllocation(changed, model.config));
-      const layout = layoutAdapter(
-        { ...changed.adapter, allocation: found },
-        layers,
-        siteDims(model.config),
-      );
+      const layout = layoutAdapter(trainedAdapter(changed, found), layers, siteDims(model.config));
       if (layout.store.size === 0)
         throw new InputError(
           'bad-config',
-          'The allocation gives no site an expert: there is nothing to train.',
+          'The allocation closes every linear: there is nothing to train. Open one, or give it an expert.',
         );
       const shape = shapeFor(settings.microBatch, settings.maxLength);
       return recordTraining(model, layout, shape, { dropout: adapter.dropout > 0, memoryOptions });
     },
   };
 }
+
+/** The settings that an adapter's sizes are limited by. */
+const sizesOf = ({ adapter }: RunConfig): (keyof Reducible)[] =>
+  methodOf(adapter.method).sizes === 'experts' ? ['experts', 'rank'] : ['rank'];
 
 /** The search of a run. Its micro-batch is part of the method: it can be proposed, never chosen. */
 export function searchRequest(
@@ -149,7 +151,7 @@ export function searchRequest(
     given: givenBy(config, search.microBatch),
     microBatches: divisors(search.batch).filter((d) => d <= search.microBatch),
     free: false,
-    proposals: ['microBatch', 'maxLength', 'experts', 'rank'],
+    proposals: ['microBatch', 'maxLength', ...sizesOf(config)],
     estimate: (recording) => estimateStage(model, recording),
     record: (memoryOptions, settings) => {
       const changed = shrunk(config, settings);

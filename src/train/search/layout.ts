@@ -8,6 +8,7 @@ import {
   type Group,
   layoutAdapter,
 } from '../../adapters/layout.ts';
+import { sizeLimits } from '../../adapters/methods/methods.ts';
 import { type SiteDims, uniformAllocation } from '../../allocation/allocation.ts';
 import { ParamStore } from '../../graph/params.ts';
 import type { Tensor } from '../../graph/tensor.ts';
@@ -18,15 +19,12 @@ export interface SearchBanks {
   group: SearchGroup;
   /** e (1, ΣER), at the lower level. */
   rowScale: Tensor;
-  /**
-   * g_E (sites, E_max, or one more where sites can close) and g_R (sites·E_max, R_max), at the
-   * upper level.
-   */
-  experts: Tensor;
+  /** The GSVs (ops/gsv.ts), at the upper level. */
+  experts: Tensor | null;
   ranks: Tensor;
 }
 
-/** The layout of a search: every site has `experts` experts of rank `spec.rank`. */
+/** The layout of a search: every site has `experts` experts of rank `spec.rank`, or one rank. */
 export interface SearchLayout {
   adapter: AdapterLayout;
   upper: ParamStore;
@@ -47,11 +45,13 @@ export function layoutSearch(
   layers: number,
   dims: SiteDims,
 ): SearchLayout {
-  const { experts } = spec;
-  const allocation = uniformAllocation(layers, spec.targets, experts, spec.rank);
+  const { maxExperts: experts, maxRank: rank } = sizeLimits(spec);
+  const allocation = uniformAllocation(layers, spec.targets, experts, rank);
   const adapter = layoutAdapter({ ...spec, scale: 'constant', allocation }, layers, dims, 'state');
   const upper = new ParamStore();
   const banks = new Map<Group, SearchBanks>();
+  const counted = adapter.method.sizes === 'experts';
+  const extra = options.closable ? 1 : 0;
   let sites = 0;
   for (const [key, g] of adapter.groups) {
     const count = g.sites.length;
@@ -60,15 +60,15 @@ export function layoutSearch(
       group: {
         sites: count,
         experts,
-        rank: spec.rank,
+        rank,
         topK: spec.topK,
-        scale: spec.alpha / spec.rank,
+        scale: spec.alpha / rank,
         ...options,
         start: sites * (experts + 1),
       },
-      rowScale: adapter.store.add(`${key} row scale`, [1, all * spec.rank]),
-      experts: upper.add(`${key} expert GSVs`, [count, experts + (options.closable ? 1 : 0)]),
-      ranks: upper.add(`${key} rank GSVs`, [all, spec.rank]),
+      rowScale: adapter.store.add(`${key} row scale`, [1, all * rank]),
+      experts: counted ? upper.add(`${key} expert GSVs`, [count, experts + extra]) : null,
+      ranks: upper.add(`${key} rank GSVs`, [all, rank + (counted ? 0 : extra)]),
     });
     sites += count;
   }
@@ -97,31 +97,22 @@ export interface NamedVector {
 export function namedVectors(layout: SearchLayout): { lower: NamedVector[]; upper: NamedVector[] } {
   const lower: NamedVector[] = [];
   const upper: NamedVector[] = [];
-  const rank = layout.adapter.spec.rank;
-  const length = layout.experts + (layout.closable ? 1 : 0);
+  const { experts } = layout;
   for (const [g, b] of layout.banks) {
+    const vector = (name: string, bank: Tensor, at: number, count: number): NamedVector => ({
+      name,
+      bank,
+      first: at * count,
+      count,
+    });
     g.sites.forEach((s, n) => {
       const prefix = `base_model.model.${s.path}`;
-      upper.push({
-        name: `${prefix}.gsv_expert`,
-        bank: b.experts,
-        first: n * length,
-        count: length,
-      });
-      for (let i = 0; i < layout.experts; i++) {
-        const first = (n * layout.experts + i) * rank;
-        upper.push({
-          name: `${prefix}.experts.${i}.gsv_rank`,
-          bank: b.ranks,
-          first,
-          count: rank,
-        });
-        lower.push({
-          name: `${prefix}.experts.${i}.rank_scale`,
-          bank: b.rowScale,
-          first,
-          count: rank,
-        });
+      if (b.experts) upper.push(vector(`${prefix}.gsv_expert`, b.experts, n, b.experts.shape[1]));
+      for (let i = 0; i < experts; i++) {
+        const of = b.experts ? `${prefix}.experts.${i}` : prefix;
+        const at = n * experts + i;
+        upper.push(vector(`${of}.gsv_rank`, b.ranks, at, b.ranks.shape[1]));
+        lower.push(vector(`${of}.rank_scale`, b.rowScale, at, b.group.rank));
       }
     });
   }

@@ -161,7 +161,9 @@ export function recordSearch(
     return {
       experts: g.experts,
       factor: columnFactors(rec, group, g.experts, rowScale, ranks),
-      learn: (logits, gates) => learnCounts(rec, group, g.experts, logits, gates, experts),
+      learn: experts
+        ? (logits, gates) => learnCounts(rec, group, g.experts, logits, gates, experts)
+        : undefined,
     };
   };
   // An upper pass has no gradients of the lower level's parameters and no balance term.

@@ -97,7 +97,7 @@ test('drawn sizes: as likely as π says, the same in all passes of a pair, anoth
     for (let s = 0; s < group.sites; s++) {
       const place = group.start + s * (experts + 1);
       const p = distribution(
-        g.subarray(b.experts.offset + s * experts, b.experts.offset + (s + 1) * experts),
+        g.subarray(b.experts!.offset + s * experts, b.experts!.offset + (s + 1) * experts),
       );
       judge(place, [0, p[0] + p[1], ...p.slice(2)]); // at least top-k
       for (let e = 0; e < experts; e++) {
@@ -138,7 +138,7 @@ test('sizes and λ follow what is written from outside; argmax sizes do not depe
   const after = await runtime.readSizes();
   for (const { group, ...b } of layout.banks.values()) {
     for (let s = 0; s < group.sites; s++) {
-      const at = b.experts.offset + s * (experts + 1);
+      const at = b.experts!.offset + s * (experts + 1);
       expect(after[group.start + s * (experts + 1)]).toBe(
         openExperts(g.subarray(at, at + experts + 1), topK, true),
       );
@@ -248,7 +248,7 @@ test('all experts and rows open with e = 1 equal uniform experts of full rank (M
   const { gpu, model, layout, store, runtime, b1 } = await setup({});
   const open = new Float32Array(layout.upper.size);
   for (const { experts: e, ranks: r } of layout.banks.values())
-    for (const bank of [e, r])
+    for (const bank of [e!, r])
       for (let i = bank.shape[1] - 1; i < bank.shape[0] * bank.shape[1]; i += bank.shape[1])
         open[bank.offset + i] = 1;
   layout.upper.write(gpu, 'value', open);

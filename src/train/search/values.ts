@@ -2,7 +2,7 @@
 // that they come to (method §2–3).
 
 import { initialValues } from '../../adapters/init.ts';
-import { type Allocation, rankKey } from '../../allocation/allocation.ts';
+import { type Allocation, allocationOfRanks, rankKey } from '../../allocation/allocation.ts';
 import { Random } from '../../util/random.ts';
 import { namedVectors, type SearchLayout } from './layout.ts';
 
@@ -58,7 +58,7 @@ function softmax(g: readonly number[]): number[] {
   return e.map((v) => v / sum);
 }
 
-/** All GSVs out of the upper store, site by site: g_E, then g_R of each of its experts. */
+/** All GSVs out of the upper store, site by site: g_E where there is one, then each g_R. */
 export function siteValues(layout: SearchLayout, upper: Float32Array): Float32Array<ArrayBuffer> {
   const vectors = namedVectors(layout).upper;
   const out = new Float32Array(vectors.reduce((sum, v) => sum + v.count, 0));
@@ -77,11 +77,13 @@ export const searchSites = (layout: SearchLayout) =>
 
 /**
  * Experts and ranks by the GSVs, given site by site: n = max(K, argmax g_E + 1), or argmax g_E
- * where sites can close; r_i = argmax g_R + 1.
+ * where sites can close; r_i = argmax g_R + 1. With one rank a site that is argmax g_R + 1, or
+ * argmax g_R where sites can close.
  */
 export function selection(layout: SearchLayout, values: Float32Array): Allocation {
   const { experts, closable, adapter } = layout;
   const { rank, topK } = adapter.spec;
+  const extra = closable ? 1 : 0;
   const allocation: Allocation = { experts: {}, ranks: {} };
   let at = 0;
   const next = (count: number) => {
@@ -89,8 +91,12 @@ export function selection(layout: SearchLayout, values: Float32Array): Allocatio
     at += count;
     return g.reduce((best, v, i) => (v > g[best] ? i : best), 0);
   };
+  if (adapter.method.sizes === 'rank') {
+    const ranks = searchSites(layout).map(({ path }) => [path, next(rank + extra) + 1 - extra]);
+    return allocationOfRanks(Object.fromEntries(ranks));
+  }
   for (const { path } of searchSites(layout)) {
-    const index = next(experts + (closable ? 1 : 0));
+    const index = next(experts + extra);
     const count = closable ? index : Math.max(topK, index + 1);
     allocation.experts[path] = count;
     for (let i = 0; i < experts; i++) {

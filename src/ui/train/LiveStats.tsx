@@ -71,8 +71,8 @@ const sizes = (
   adapter: { method: MethodName; experts: number; rank: number },
   searched: boolean,
 ): string =>
-  !methodOf(adapter.method).allocated
-    ? methodOf(adapter.method).about
-    : searched
-      ? 'experts and ranks as reviewed'
+  searched
+    ? 'sizes as reviewed'
+    : methodOf(adapter.method).sizes === 'rank'
+      ? methodOf(adapter.method).about
       : `${adapter.experts} experts of rank ${adapter.rank}`;

@@ -36,7 +36,7 @@ export function SearchSettings({ disabled }: { disabled: boolean }) {
   const on = searching(form);
   const wrong = formProblems(form);
   const hiddenWrong = further.some((name) => wrong[name] !== undefined);
-  if (!methodOf(form['adapter.method']).allocated) return null; // nothing to search
+  if (methodOf(form['adapter.method']).estimators.length === 0) return null; // nothing to search
   return (
     <section
       aria-labelledby="search-settings"

@@ -68,7 +68,11 @@ export function Settings({ disabled }: { disabled: boolean }) {
         disabled={disabled}
         help={
           methodOf(form['adapter.method']).help +
-          (searching(form) ? ' Experts and Rank are the most that a linear may get.' : '')
+          (searching(form)
+            ? methodOf(form['adapter.method']).sizes === 'experts'
+              ? ' Experts and Rank are the most that a linear may get.'
+              : ' Rank is the most that a linear may get.'
+            : '')
         }
       />
       <SettingGrid names={main} disabled={disabled} />

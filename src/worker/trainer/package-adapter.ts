@@ -52,7 +52,7 @@ export async function packageAdapter({
   );
   contents['metrics.jsonl'] = strToU8(metrics.map((line) => `${JSON.stringify(line)}\n`).join(''));
   if (allocation)
-    for (const [name, text] of Object.entries(allocationFiles(allocation)))
+    for (const [name, text] of Object.entries(allocationFiles(layout.method.sizes, allocation)))
       contents[name] = strToU8(text);
   if (history !== null) contents[SEARCH_FILES.history] = strToU8(history);
   const zippable: Zippable = Object.fromEntries(

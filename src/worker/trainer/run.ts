@@ -1,6 +1,8 @@
 // A run in the worker: its events sent to the page, a person's review of what a search found, and
 // what is kept for the export.
-import { type Allocation, parseAllocation } from '../../allocation/allocation.ts';
+import { allocationLimits } from '../../adapters/methods/methods.ts';
+import type { Allocation } from '../../allocation/allocation.ts';
+import { allocationJson, parseAllocation } from '../../allocation/files.ts';
 import { epochOf, filesOf } from '../../data/batching/split.ts';
 import { gsvLine } from '../../files/search-files.ts';
 import type { LoadedModel } from '../../model/load.ts';
@@ -250,7 +252,7 @@ export class Run {
    * Ends the review and trains with exactly this allocation.
    * @throws InputError for one that does not fit, the review then goes on
    */
-  async proceed({ experts, ranks }: Allocation): Promise<void> {
+  async proceed(reviewed: Allocation): Promise<void> {
     const { config, model } = this.input;
     const answer = this.#reviewed();
     if (!trains(config))
@@ -258,10 +260,8 @@ export class Run {
         'bad-config',
         'These settings end with the search: no training follows.',
       );
-    const { targets, experts: maxExperts, rank: maxRank } = config.adapter;
-    const { layers } = model.config;
-    const limits = { layers, targets, maxExperts, maxRank };
-    const allocation = parseAllocation(experts, ranks, limits);
+    const limits = allocationLimits(config.adapter, model.config.layers);
+    const allocation = parseAllocation(allocationJson(limits.sizes, reviewed), limits);
     this.#answer = null;
     this.#started = new Signal();
     answer(allocation);

@@ -33,7 +33,8 @@ export const loraMoe = defineMethod({
       topK: 'must be 2 or more with several experts: the one kept weight is always 1, so the router would learn nothing',
     };
   },
-  allocated: true,
+  sizes: 'experts',
+  estimators: ['survival', 'paper'],
   routed: true,
   file: { type: 'GUILOMO', settings: ['topK', 'scale'] },
   stored: ({ ranks }) => ({

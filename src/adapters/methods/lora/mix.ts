@@ -1,4 +1,9 @@
-// Plain LoRA: B reads the down-projections as they are.
+// Plain LoRA: B reads the down-projections as they are, in a search those of the open rows.
+import { mix as mixColumns } from '../../../ops/adapter.ts';
 import type { Mix } from '../../method.ts';
 
-export const mix: Mix = (_, { sites }, h) => ({ u: h, scales: sites.map((s) => s.scales[0]) });
+export const mix: Mix = (rec, group, h, { search }) => {
+  if (!search) return { u: h, scales: group.sites.map((s) => s.scales[0]) };
+  const { experts, factor } = search(rec, group);
+  return { u: mixColumns(rec, h, experts, factor, null), scales: null };
+};

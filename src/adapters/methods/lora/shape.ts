@@ -1,4 +1,5 @@
-// Plain LoRA (Hu et al. 2022, arXiv 2106.09685): y = x·W0ᵀ + α/R · dropout(x)·Aᵀ·Bᵀ.
+// Plain LoRA (Hu et al. 2022, arXiv 2106.09685): y = x·W0ᵀ + α/R · dropout(x)·Aᵀ·Bᵀ, R being the
+// configured rank also where a site's own is lower (method §6).
 import { defineMethod } from '../shape.ts';
 
 export const lora = defineMethod({
@@ -8,7 +9,8 @@ export const lora = defineMethod({
   about: 'plain LoRA',
   help: 'One pair of low-rank matrices in every linear.',
   settings: {},
-  allocated: false,
+  sizes: 'rank',
+  estimators: ['survival'],
   routed: false,
   file: { type: 'LORA' },
   stored: ({ ranks: [rank] }) => ({
@@ -16,5 +18,5 @@ export const lora = defineMethod({
     plain: [],
     up: [{ key: 'lora_B.weight', rows: rank }],
   }),
-  scale: (rank, { alpha }) => alpha / rank,
+  scale: (_, { alpha, rank }) => alpha / rank,
 });
