@@ -2,6 +2,7 @@
 
 import json
 import random
+import shutil
 from pathlib import Path
 
 import torch
@@ -23,6 +24,12 @@ EXPERTS = {
 R_MAX = 8  # larger than any rank present, so that α / r_max can't be taken for α / (largest rank)
 
 
+RANKS = {  # of train-lora-ranks; 0 is a closed site
+    "model.layers.0": dict(q_proj=3, k_proj=0, v_proj=6, o_proj=1, gate_proj=2, up_proj=0, down_proj=4),
+    "model.layers.1": dict(q_proj=0, k_proj=0, v_proj=0, o_proj=5, gate_proj=0, up_proj=1, down_proj=6),
+}
+
+
 def write_json(file, value):
     Path(file).write_text(json.dumps(value, indent=2) + "\n")
 
@@ -41,6 +48,10 @@ def write_rows(file, vocab, seed, lengths=LENGTHS):
             labels[length - 4 : length - 2] = [-100, -100]
         lines.append(json.dumps({"input_ids": ids, "labels": labels}))
     Path(file).write_text("\n".join(lines) + "\n")
+
+
+def site_path(layer, name):
+    return f"{layer}.{'self_attn' if name[0] in 'qkvo' else 'mlp'}.{name}"
 
 
 def f32(tensors):
@@ -72,7 +83,7 @@ def make_moe(out):
     tensors, experts, ranks = {}, {}, {}
     for layer, counts in EXPERTS.items():
         for name, count in counts.items():
-            site = f"{layer}.{'self_attn' if name[0] in 'qkvo' else 'mlp'}.{name}"
+            site = site_path(layer, name)
             linear = model.get_submodule(site)
             outputs, inputs = linear.weight.shape
             experts[site] = count
@@ -109,34 +120,59 @@ def make_lora(out):
     save_checkpoint(model, folder)
     write_rows(folder / "data.jsonl", config.vocab_size, 2)
 
-    base = load_f32(folder)
-    base.config._name_or_path = base.name_or_path = "train-lora"
-    tuned = get_peft_model(base, LoraConfig(r=4, lora_alpha=16, lora_dropout=0.0, target_modules=lora_moe.TARGETS, task_type="CAUSAL_LM",
-                                            base_model_name_or_path="train-lora")).eval()
-    for name, p in tuned.named_parameters():
-        if ".lora_A." in name:
-            p.data = torch.randn(p.shape, generator=g) / p.shape[1] ** 0.5
-        if ".lora_B." in name:
-            p.data = 0.1 * torch.randn(p.shape, generator=g)
-    tuned.save_pretrained(folder / "adapter")
-    (folder / "adapter/README.md").unlink(missing_ok=True)
-    file = folder / "adapter/adapter_config.json"
-    saved = json.loads(file.read_text())
-    saved["target_modules"].sort()  # PEFT writes a set, in any order
-    file.write_text(json.dumps(saved, indent=2))
+    tuned = write_peft(folder, folder / "adapter", g, r=4, lora_alpha=16, target_modules=lora_moe.TARGETS)
     settings = {"method": "lora", "targets": lora_moe.TARGETS, "rank": 4, "alpha": 16, "dropout": 0}
     write_json(folder / "run.json", {"seed": 1, "data": DATA, "adapter": settings, "allocation": "uniform", "search": False, "train": {**TRAIN, "epochs": None}})
     run = lora_moe.load_run(folder / "run.json")
     write_answers(folder, run)
 
-    ids = torch.randint(0, config.vocab_size, (2, 16), generator=g)
+    write_peft_logits(folder, folder, tuned, g, run["adapter"])
+
+
+def make_lora_ranks(out):
+    """A rank a site, some sites closed, on train-lora's base model."""
+    folder, base, rank, alpha = out / "train-lora-ranks", out / "train-lora", 6, 16
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir()
+    ranks = {site_path(layer, name): r for layer, sites in RANKS.items() for name, r in sites.items()}
+    opened = {site: r for site, r in ranks.items() if r}
+    g = torch.Generator().manual_seed(7)
+    tuned = write_peft(base, folder / "adapter", g, r=rank, lora_alpha=alpha, target_modules=list(opened), rank_pattern=opened,
+                       alpha_pattern={site: alpha * r / rank for site, r in opened.items()})
+    write_json(folder / "rank.json", ranks)
+    write_peft_logits(folder, base, tuned, g, {"rank": rank, "alpha": alpha})
+
+
+def write_peft(model_dir, folder, g, **config):
+    """A random LoRA adapter as PEFT writes it. Returns PEFT's model."""
+    base = load_f32(model_dir)
+    base.config._name_or_path = base.name_or_path = model_dir.name
+    tuned = get_peft_model(base, LoraConfig(lora_dropout=0.0, task_type="CAUSAL_LM", base_model_name_or_path=model_dir.name, **config)).eval()
+    for name, p in tuned.named_parameters():
+        if ".lora_A." in name:
+            p.data = torch.randn(p.shape, generator=g) / p.shape[1] ** 0.5
+        if ".lora_B." in name:
+            p.data = 0.1 * torch.randn(p.shape, generator=g)
+    tuned.save_pretrained(folder)
+    (folder / "README.md").unlink(missing_ok=True)
+    file = folder / "adapter_config.json"
+    saved = json.loads(file.read_text())
+    saved["target_modules"].sort()  # PEFT writes a set, in any order
+    file.write_text(json.dumps(saved, indent=2))
+    return tuned
+
+
+def write_peft_logits(folder, model_dir, tuned, g, settings):
+    """golden.safetensors by PEFT; lora_moe.py must agree."""
+    ids = torch.randint(0, tuned.config.vocab_size, (2, 16), generator=g)
     with torch.no_grad():
         expected = tuned(ids).logits
-    ours = lora_moe.logits(folder, folder / "adapter/adapter_model.safetensors", ids, run["adapter"])
-    assert (expected - ours).abs().max() < 1e-4, "PEFT and lora_moe.py disagree"
+    ours = lora_moe.logits(model_dir, folder / "adapter/adapter_model.safetensors", ids, settings)
+    assert (expected - ours).abs().max() < 1e-4, f"{folder.name}: PEFT and lora_moe.py disagree"
     save_file({"input_ids": ids.int(), "logits": expected.contiguous()}, folder / "golden.safetensors")
 
 
 def make(out: Path):
     make_moe(out)
     make_lora(out)
+    make_lora_ranks(out)

@@ -61,7 +61,7 @@ class LoraMoeLinear(nn.Module):
 
 
 class LoraLinear(nn.Module):
-    """y = x W0ᵀ (+ b) + α/R · x Aᵀ Bᵀ."""
+    """y = x W0ᵀ (+ b) + α/R · x Aᵀ Bᵀ, R being the configured rank even where the site's own is lower."""
 
     def __init__(self, base, a, b, scale):
         super().__init__()
@@ -110,7 +110,7 @@ def attach(model, tensors, settings):
         base, key = model.get_submodule(site), PREFIX + site
         if f"{key}.lora_A.weight" in tensors:
             a, b = tensors[f"{key}.lora_A.weight"], tensors[f"{key}.lora_B.weight"]
-            replace(model, site, LoraLinear(base, a, b, settings["alpha"] / a.shape[0]))
+            replace(model, site, LoraLinear(base, a, b, settings["alpha"] / settings["rank"]))
             continue
         router, experts = tensors[f"{key}.router.weight"], []
         while f"{key}.experts.{len(experts)}.lora_A.weight" in tensors:

@@ -36,6 +36,11 @@ def open_experts(g, top_k, closable):
     return int(torch.argmax(g)) if closable else max(top_k, int(torch.argmax(g)) + 1)
 
 
+def open_rows(g, closable=False):
+    """Rank: argmax + 1; with closable the index itself."""
+    return int(torch.argmax(g)) + (not closable)
+
+
 def survival(g, floor, closable):
     """P(size > j) = Σ_{k≥j} π_k (closable: Σ_{k>j} π_k) with π = softmax(g); the first `floor` are the constant 1."""
     tail = F.softmax(g, 0).flip(0).cumsum(0).flip(0)[1 if closable else 0 :]
@@ -77,12 +82,12 @@ def expert_mask(g, s):
     return Mask.apply(g, values, s["estimator"], n - 1, 0 if s["closable"] else s["topK"], s["closable"], 0.0), n
 
 
-def rank_mask(g, s):
-    """Mask of an expert's rows: 1 for open ones, 1e-4 (paper) or 0 (survival) for closed ones."""
-    last = int(torch.argmax(g))
+def rank_mask(g, s, closable=False):
+    """Mask of the rows of A: 1 for open ones, 1e-4 (paper) or 0 (survival) for closed ones. Only a site of plain LoRA is closable by rank."""
+    n = open_rows(g, closable)
     closed = 1e-4 if s["estimator"] == "paper" else 0.0
-    values = torch.where(torch.arange(len(g)) <= last, 1.0, closed).to(g.dtype)
-    return Mask.apply(g, values, s["estimator"], last, 0, False, closed)
+    values = torch.where(torch.arange(len(g) - closable) < n, 1.0, closed).to(g.dtype)
+    return Mask.apply(g, values, s["estimator"], n - 1, 0, closable, closed)
 
 
 # The gate and the adapted linear.
@@ -157,6 +162,8 @@ class SearchLinear(nn.Module):
 class Search:
     """The model with every site under search. `w` and `a` are the trainable tensors, by key."""
 
+    site_gsv, linear = ".gsv_expert", SearchLinear  # the GSV that a site has one of; what takes the place of its linear
+
     def __init__(self, model_dir, init_file, run, dtype=torch.float64):
         self.run, self.dtype = run, dtype
         self.settings = {**run["adapter"], **{k: run["search"][k] for k in ("estimator", "closable")}}
@@ -166,11 +173,11 @@ class Search:
         self.w = {k: p for k, p in tensors.items() if not is_gsv(k)}
         self.a = {k: p for k, p in tensors.items() if is_gsv(k)}
         self.model, self.batch = lora_moe.load_model(model_dir, dtype), lora_moe.Batch()
-        self.sites, self.parameters = [k[len(PREFIX) : -len(".gsv_expert")] for k in self.a if k.endswith(".gsv_expert")], {}
+        self.sites, self.parameters = [k[len(PREFIX) : -len(self.site_gsv)] for k in self.a if k.endswith(self.site_gsv)], {}
         for site in self.sites:
             base = self.model.get_submodule(site)
             self.parameters[site] = (base.in_features, base.out_features)
-            lora_moe.replace(self.model, site, SearchLinear(base, site, self))
+            lora_moe.replace(self.model, site, self.linear(base, site, self))
         self.margin = math.inf  # smallest gap between a kept and an unkept logit of a real token, over all passes
 
     def note(self, gaps):
@@ -242,13 +249,13 @@ class Search:
         return {k: rate * g for k, g in by_key(self.a, gradient).items()}
 
     def allocation(self):
-        """(experts by site, ranks by expert) by argmax; a closed site has 0 experts."""
+        """Experts by site and ranks by expert, by argmax; a closed site has 0 experts."""
         experts, ranks = {}, {}
         for site in self.sites:
             experts[site] = open_experts(self.a[f"{PREFIX}{site}.gsv_expert"], self.settings["topK"], self.settings["closable"])
             for i in range(experts[site]):
-                ranks[f"{site}.experts.{i}"] = int(torch.argmax(self.a[f"{PREFIX}{site}.experts.{i}.gsv_rank"])) + 1
-        return experts, ranks
+                ranks[f"{site}.experts.{i}"] = open_rows(self.a[f"{PREFIX}{site}.experts.{i}.gsv_rank"])
+        return {"experts": experts, "ranks": ranks}
 
     def values(self):
         return {k: g.detach().clone() for k, g in self.a.items()}
@@ -267,6 +274,8 @@ def load_run(file):
     """run.json with the defaults filled in; `train` is not looked at."""
     given = json.loads(Path(file).read_text())
     filled = {k: {**lora_moe.DEFAULTS[k], **given.get(k, {})} for k in ("data", "adapter")}
+    if filled["adapter"]["method"] == "lora":
+        filled["adapter"]["balance"] = 0
     return {**filled, "search": {**DEFAULTS, **given["search"]}}
 
 
@@ -276,9 +285,9 @@ def split(rows):
     return rows[:half], rows[half:]
 
 
-def search_run(model_dir, init_file, data_file, run, dtype=torch.float64):
-    """A whole search. Returns (upper log, lower log, GSVs after every step with those of the start first, the Search)."""
-    search, t = Search(model_dir, init_file, run, dtype), run["search"]
+def search_run(search, data_file):
+    """A whole search from its start. Returns (upper log, lower log, GSVs after every step with those of the start first)."""
+    run, t = search.run, search.run["search"]
     d1, d2 = split(lora_moe.load_rows(data_file, run["data"]["maxLength"]))
     size, accumulate = t["microBatch"], t["batch"] // t["microBatch"]
     taken = lambda rows, pair: [rows[(pair * size + i) % len(rows)] for i in range(size)]
@@ -317,13 +326,13 @@ def search_run(model_dir, init_file, data_file, run, dtype=torch.float64):
             lower.step()
             lower_log.append({"step": update + 1, "loss": ce_mean + coefficient * balance_mean, "ce": ce_mean, "balance": balance_mean, "lr": lr,
                               "grad_norm": norm, "tokens": sum(len(ids) for ids, _ in rows), "loss_tokens": loss_tokens(rows)})
-    return upper_log, lower_log, history, search
+    return upper_log, lower_log, history
 
 
-def gradients(model_dir, init_file, data_file, run, dtype=torch.float64):
+def gradients(search, data_file):
     """(upper loss, G by key with its cost, correction by key or None): b1 the first half of the rows, b2 the second, ξ the learning rate."""
-    search, t = Search(model_dir, init_file, run, dtype), run["search"]
-    b1, b2 = split(lora_moe.load_rows(data_file, run["data"]["maxLength"]))
+    t = search.run["search"]
+    b1, b2 = split(lora_moe.load_rows(data_file, search.run["data"]["maxLength"]))
     loss, gradient, correction = search.hypergradient(b1, b2, t["learningRate"])
     cost = search.cost_gradient(cost_rate(t))
-    return loss, {k: g + cost[k] for k, g in gradient.items()}, correction, search
+    return loss, {k: g + cost[k] for k, g in gradient.items()}, correction

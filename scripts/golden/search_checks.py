@@ -2,7 +2,8 @@
 
 import torch
 
-from search import Mask, counterfactuals, expert_mask, gate, rank_mask
+import lora_moe
+from search import Mask, counterfactuals, expert_mask, gate, open_rows, rank_mask, survival
 
 
 def near(got, want, limit=1e-7):
@@ -56,6 +57,18 @@ def check_worked_examples():
         near(g.grad, want)
 
 
+def check_ranks():
+    """Ranks of a site of plain LoRA: mask, soft values by hand (e^0.9 and so on), and the backward against autograd's of Σ_j d_j soft_j."""
+    settings, d = {"estimator": "survival"}, torch.tensor([0.7, -2.0]).double()
+    for closable, start, open_, soft in ((False, [0.4, 0.9], [1, 1], [1, 0.6224593]), (True, [0.4, 0.9, 0.2], [1, 0], [0.7116038, 0.2361188]),
+                                         (True, [0.9, 0.4, 0.2], [0, 0], [0.5245150, 0.2361188])):
+        g = torch.tensor(start, dtype=torch.float64, requires_grad=True)
+        mask, chances = rank_mask(g, settings, closable), survival(g, 0, closable)
+        near(mask, open_)
+        near(chances, soft)
+        near(*(torch.autograd.grad((d * v).sum(), g)[0] for v in (mask, chances)), 1e-15)
+
+
 def check_lower_gradients(search, rows):
     """∇_w L along a random direction of every tensor, against central differences."""
     _, gradient = search.lower_gradient(rows)
@@ -78,6 +91,38 @@ def check_counterfactual_is_silent(search, rows):
     assert all(torch.equal(a, b) for a, b in zip(first, second))
 
 
+def check_true_ranks(search, rows, model_dir):
+    """Rank search: the masked rows, scaled by e, compute what plain LoRA of the open rows alone does, at the same s."""
+    adapter = {}
+    for site in search.sites:
+        key = lora_moe.PREFIX + site
+        rank = open_rows(search.a[f"{key}.gsv_rank"], search.settings["closable"])
+        if rank:
+            e, a, b = (search.w[f"{key}.{name}"] for name in ("rank_scale", "lora_A.weight", "lora_B.weight"))
+            adapter |= {f"{key}.lora_A.weight": (e[:, None] * a)[:rank], f"{key}.lora_B.weight": b[:, :rank]}
+    model = lora_moe.load_model(model_dir, search.dtype)
+    want, _ = lora_moe.micro_batch(model, lora_moe.attach(model, adapter, search.settings), rows)
+    near(search.losses(rows)[0], want.detach(), 1e-12 * want.item())
+
+
+def check_upper_gradients(search, rows):
+    """Rank search: ∇_a CE against central differences of the masks' soft values, added to the masks as they stand."""
+    hard, closable = search.make_masks(), search.settings["closable"]
+    _, gradient = search.upper_gradient(rows)
+    worst = 0.0
+    for key, g in search.a.items():
+        for k in range(len(g)):
+            at = []
+            with torch.no_grad():
+                for step in (1e-5, -1e-5):
+                    there = g + step * (torch.arange(len(g)) == k)
+                    moved = hard[key] + survival(there, 0, closable) - survival(g, 0, closable)
+                    at.append(search.loss(rows, None, {**hard, key: moved})[1].item())
+            worst = max(worst, abs((at[0] - at[1]) / 2e-5 - gradient[key][k].item()))
+    assert worst < 1e-8, worst
+    return worst
+
+
 def exact_correction(search, b1, b2, xi):
     """∂/∂a of L(b2; w − ξ ∇_w L(b1; w, a), const) with the masks as free variables: second derivatives by autograd, no differences."""
     free, links = {}, {}
@@ -86,10 +131,11 @@ def exact_correction(search, b1, b2, xi):
         leaf = links[k].detach().clone().requires_grad_()
         free[k] = (leaf, m[1]) if isinstance(m, tuple) else leaf
     leaves = {k: m[0] if isinstance(m, tuple) else m for k, m in free.items()}
-    keys = list(search.w.values())
-    balanced = torch.autograd.grad(search.losses(b1)[1], keys, materialize_grads=True)  # the masks are constants in it
+    keys, coefficient = list(search.w.values()), search.run["adapter"]["balance"]
+    balanced = [0] * len(keys)  # the masks are constants in the balance term
+    if coefficient:
+        balanced = torch.autograd.grad(search.losses(b1)[1], keys, materialize_grads=True)
     through = torch.autograd.grad(search.loss(b1, None, free)[1], keys, create_graph=True)
-    coefficient = search.run["adapter"]["balance"]
     w1 = {k: p.detach() - xi * (d + coefficient * b) for (k, p), d, b in zip(search.w.items(), through, balanced)}
     slopes = torch.autograd.grad(search.loss(b2, w1)[0], list(leaves.values()))
     return {k: torch.autograd.grad(links[k], search.a[k], d)[0] for k, d in zip(leaves, slopes)}
