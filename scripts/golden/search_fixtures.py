@@ -27,10 +27,12 @@ VARIANTS = {
 LORA_VARIANTS = {
     "search-rank-first": dict(order="first-order", schedule="cosine", warmupSteps=1),
     "search-rank-second": dict(order="second-order", schedule="constant", warmupSteps=0),
+    "search-rank-budget-first": dict(order="first-order", schedule="cosine", warmupSteps=0, budget=0.4),
     "search-rank-budget-second": dict(order="second-order", schedule="linear", warmupSteps=0, budget=0.4),
-    "search-rank-open-first": dict(order="first-order", schedule="constant", warmupSteps=0, closable=True),
-    "search-rank-closable-first": dict(order="first-order", schedule="linear", warmupSteps=1, budget=0.4, closable=True),
-    "search-rank-closable-second": dict(order="second-order", schedule="cosine", warmupSteps=0, budget=0.4, closable=True),
+    "search-rank-closable-first": dict(order="first-order", schedule="constant", warmupSteps=0, closable=True),
+    "search-rank-closable-second": dict(order="second-order", schedule="linear", warmupSteps=0, closable=True),
+    "search-rank-closable-budget-first": dict(order="first-order", schedule="linear", warmupSteps=1, budget=0.4, closable=True),
+    "search-rank-closable-budget-second": dict(order="second-order", schedule="cosine", warmupSteps=0, budget=0.4, closable=True),
 }
 XI = 0.1
 # What float32 may be away from float64, so that a fixture's answers are no accident of rounding or of a tie.

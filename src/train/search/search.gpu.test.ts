@@ -4,6 +4,7 @@
 import { expect, test } from 'vitest';
 import { defaultSettings } from '../../adapters/methods/methods.ts';
 import { siteDims } from '../../allocation/allocation.ts';
+import { allocationJson } from '../../allocation/files.ts';
 import { type Folder, readAll } from '../../data/source.ts';
 import { openSafetensors, readF32, type TensorEntry } from '../../data/weights/safetensors.ts';
 import { extract, insert } from '../../files/adapter-files.ts';
@@ -18,15 +19,17 @@ import { learningRate } from '../schedule.ts';
 import { layoutSearch, type NamedVector, namedVectors, type SearchLayout } from './layout.ts';
 import type { Order, SearchOptions } from './programs.ts';
 import { SearchRuntime } from './runtime.ts';
+import { selection, siteValues } from './values.ts';
 
 interface SearchRun {
   adapter: {
+    method: 'lora' | 'lora-moe';
     targets: ('q_proj' | 'v_proj' | 'down_proj')[];
     rank: number;
-    experts: number;
-    topK: number;
+    experts?: number;
+    topK?: number;
     alpha: number;
-    balance: number;
+    balance?: number;
   };
   search: {
     estimator: 'paper' | 'survival';
@@ -76,14 +79,14 @@ async function setup(name: string, file: string): Promise<Setup> {
   const common = await goldenFolder('search-common');
   const options = { estimator: run.search.estimator, closable: run.search.closable };
   const layout = layoutSearch(
-    { ...defaultSettings(), method: 'lora-moe', ...run.adapter, dropout: 0 },
+    { ...defaultSettings(), ...run.adapter, dropout: 0 },
     options,
     model.config.layers,
     siteDims(model.config),
   );
   const entries = await entriesOf(
     common,
-    run.search.closable ? 'init-closable.safetensors' : 'init.safetensors',
+    `init${run.adapter.method === 'lora' ? '-rank' : ''}${run.search.closable ? '-closable' : ''}.safetensors`,
   );
   const vectors = namedVectors(layout);
   const [lower, upper] = [
@@ -112,6 +115,14 @@ for (const name of [
   'search-survival-first',
   'search-survival-second',
   'search-budget',
+  'search-rank-first',
+  'search-rank-second',
+  'search-rank-budget-first',
+  'search-rank-budget-second',
+  'search-rank-closable-first',
+  'search-rank-closable-second',
+  'search-rank-closable-budget-first',
+  'search-rank-closable-budget-second',
 ]) {
   test(`${name}: G of every GSV equals PyTorch's (1e-4), and leaves w, its gradient and the moments bitwise unchanged`, async () => {
     const s = await setup(name, 'gradients.run.json');
@@ -129,7 +140,7 @@ for (const name of [
     const before = [];
     for (const k of kinds) before.push(await s.layout.adapter.store.read(gpu, k));
     await runtime.readStatistics();
-    runtime.hypergradient(b1, b2, s.run.search.learningRate, s.run.adapter.balance);
+    runtime.hypergradient(b1, b2, s.run.search.learningRate, s.run.adapter.balance ?? 0);
     const got = await s.layout.upper.read(gpu, 'grad');
     for (const [i, k] of kinds.entries())
       expect(await s.layout.adapter.store.read(gpu, k), k).toEqual(before[i]);
@@ -157,11 +168,14 @@ for (const name of [
 
   test(`${name}: ten upper steps with their lower steps follow PyTorch`, async () => {
     const s = await setup(name, 'run.json');
-    const { search, adapter } = s.run;
+    const { search } = s.run;
+    const { balance: coefficient = 0 } = s.run.adapter;
     const { gpu } = s.model;
     const golden = await goldenJson<{
       upper: { upper_loss: number; lambda: number; share: number }[];
       lower: { loss: number; ce: number; balance: number; lr: number; grad_norm: number }[];
+      experts?: Record<string, number>;
+      ranks: Record<string, number>;
     }>(name, 'run.golden.json');
     const history = await entriesOf(s.folder, 'gsv.safetensors');
     const half = Math.ceil(s.rows.length / 2);
@@ -183,11 +197,11 @@ for (const name of [
       const update = Math.floor(pair / accumulate);
       const lr = learningRate(search, update, updates);
       runtime.beginPair(pair + 1);
-      runtime.hypergradient(b1, b2, lr, adapter.balance);
+      runtime.hypergradient(b1, b2, lr, coefficient);
       const u = await runtime.readUpperStatistics();
       expect(u[STATISTICS.tokens]).toBe(b2.lossTokens);
       const upperLoss =
-        u[STATISTICS.crossEntropy] / b2.lossTokens + adapter.balance * u[STATISTICS.balance];
+        u[STATISTICS.crossEntropy] / b2.lossTokens + coefficient * u[STATISTICS.balance];
       expect(
         Math.abs(upperLoss - golden.upper[pair].upper_loss),
         `upper loss of step ${pair + 1}`,
@@ -218,7 +232,7 @@ for (const name of [
         weightDecay: search.weightDecay,
         clipNorm: search.clipNorm,
         inverseTokens: 1 / tokens,
-        balanceScale: adapter.balance / accumulate,
+        balanceScale: coefficient / accumulate,
         number: update + 1,
       };
       runtime.lower(b1, scalars);
@@ -230,11 +244,16 @@ for (const name of [
       const [ce, balance] = [after[STATISTICS.crossEntropy], after[STATISTICS.balance]];
       const line = golden.lower[update];
       expect(Math.abs(ce / tokens - line.ce)).toBeLessThan(1e-3);
-      expect(
-        Math.abs(ce / tokens + (adapter.balance * balance) / accumulate - line.loss),
-      ).toBeLessThan(1e-3);
+      expect(Math.abs(ce / tokens + (coefficient * balance) / accumulate - line.loss)).toBeLessThan(
+        1e-3,
+      );
       expect(Math.abs(after[STATISTICS.gradNorm] / line.grad_norm - 1)).toBeLessThan(1e-2);
     }
+    const upper = await s.layout.upper.read(gpu, 'value');
+    const found = selection(s.layout, siteValues(s.layout, upper));
+    const { sizes } = s.layout.adapter.method;
+    const { experts, ranks } = golden;
+    expect(allocationJson(sizes, found)).toEqual(experts ? { experts, ranks } : { ranks });
     const final = await entriesOf(s.folder, 'final.safetensors');
     const values = await s.layout.adapter.store.read(gpu, 'value');
     for (const t of s.layout.adapter.tensors)
