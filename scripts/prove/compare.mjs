@@ -7,7 +7,7 @@ import { cliEnvironment, ensureCli } from '../cli.mjs';
 import { lastLine, root, say } from '../setup.mjs';
 
 export const about =
-  'ways of sizing adapters at equal parameters: hours [demo|second|one-rate|second-one-rate] [--doc writes the tables into docs/results.md]';
+  'ways of sizing adapters at equal parameters: hours [demo|second|ranks|one-rate|second-one-rate] [--doc writes the tables into docs/results.md]';
 
 /**
  * By name: the task (the demo's, or a second one of other skills in the same words) and the plan.
@@ -16,6 +16,7 @@ export const about =
 export const COMPARISONS = {
   demo: { task: 'demo', plan: 'scripts/prove/compare-tuned.plan.json' },
   second: { task: 'second', plan: 'scripts/prove/compare-tuned.plan.json' },
+  ranks: { task: 'demo', plan: 'scripts/prove/compare-ranks.plan.json' },
   'one-rate': { task: 'demo', plan: 'scripts/prove/compare-one-rate.plan.json' },
   'second-one-rate': { task: 'second', plan: 'scripts/prove/compare-one-rate.plan.json' },
 };
