@@ -2,11 +2,10 @@
 import { useMemo } from 'react';
 import { type Allocation, siteRanks } from '../../allocation/allocation.ts';
 import type { SearchSite } from '../../worker/protocol/api.ts';
-import { CellGrid } from './CellGrid.tsx';
 import { allocationLooks, still } from './cell-values.ts';
-import { DataTable } from './DataTable.tsx';
 import { cellLayout, margins } from './grid.ts';
-import { Key, Legend, RampKey } from './Legend.tsx';
+import { Heatmap } from './Heatmap.tsx';
+import { Key, RampKey } from './Legend.tsx';
 import { allocationLabel } from './labels.ts';
 import { drawAllocation } from './paint.ts';
 
@@ -22,15 +21,8 @@ export interface AllocationGridProps {
   onSelect(path: string): void;
 }
 
-export function AllocationGrid({
-  sites,
-  allocation,
-  maxExperts,
-  maxRank,
-  locked,
-  selected,
-  onSelect,
-}: AllocationGridProps) {
+export function AllocationGrid(props: AllocationGridProps) {
+  const { sites, allocation, maxExperts, maxRank, locked, selected, onSelect } = props;
   const layout = useMemo(() => cellLayout(sites), [sites]);
   const paths = useMemo(() => sites.map((s) => s.path), [sites]);
   const draw = useMemo(() => drawAllocation(maxExperts, maxRank), [maxExperts, maxRank]);
@@ -49,29 +41,25 @@ export function AllocationGrid({
   }, [layout, sites, paths, allocation, locked, maxExperts]);
   const at = selected === null ? -1 : paths.indexOf(selected);
   return (
-    <div className="min-w-0">
-      <CellGrid
-        label="Allocation: experts and ranks by layer and linear"
-        layout={layout}
-        source={source}
-        draw={draw}
-        cellHeight={44}
-        selected={at < 0 ? null : at}
-        onSelect={(s) => onSelect(paths[s])}
-      />
-      <Legend>
-        <RampKey max={maxExperts} label="experts" />
-        <Key mark="bar">height = rank, up to {maxRank}</Key>
-        <Key mark="lock">locked</Key>
-        <Key mark="closed">no experts</Key>
-      </Legend>
-      <DataTable
-        layout={layout}
-        caption="Ranks of the experts of each linear"
-        cell={(s) =>
-          `${siteRanks(allocation, paths[s]).join(', ') || 'closed'}${locked.has(paths[s]) ? ' (locked)' : ''}`
-        }
-      />
-    </div>
+    <Heatmap
+      title="Experts and ranks of each linear"
+      label="Allocation: experts and ranks by layer and linear"
+      layout={layout}
+      source={source}
+      draw={draw}
+      cellHeight={44}
+      selected={at < 0 ? null : at}
+      onSelect={(s) => onSelect(paths[s])}
+      table={{
+        caption: 'Ranks of the experts of each linear',
+        cell: (s) =>
+          `${siteRanks(allocation, paths[s]).join(', ') || 'closed'}${locked.has(paths[s]) ? ' (locked)' : ''}`,
+      }}
+    >
+      <RampKey max={maxExperts} label="experts" />
+      <Key mark="bar">height = rank, up to {maxRank}</Key>
+      <Key mark="lock">locked</Key>
+      <Key mark="closed">no experts</Key>
+    </Heatmap>
   );
 }

@@ -32,19 +32,13 @@ export interface CellGridProps {
   draw: DrawCell;
   cellHeight: number;
   /** A site, or null. */
-  selected: number | null;
-  onSelect(site: number): void;
+  selected?: number | null;
+  /** Without it cells cannot be selected. */
+  onSelect?(site: number): void;
 }
 
-export function CellGrid({
-  label,
-  layout,
-  source,
-  draw,
-  cellHeight,
-  selected,
-  onSelect,
-}: CellGridProps) {
+export function CellGrid(props: CellGridProps) {
+  const { label, layout, source, draw, cellHeight, selected = null, onSelect } = props;
   const scroller = useRef<HTMLDivElement>(null);
   const canvas = useRef<HTMLCanvasElement>(null);
   const available = useWidth(scroller);
@@ -59,7 +53,7 @@ export function CellGrid({
   const choose = useCallback((cell: number) => {
     setFocused(cell);
     const site = latest.current.layout.site[cell];
-    if (site >= 0) latest.current.onSelect(site);
+    if (site >= 0) latest.current.onSelect?.(site);
   }, []);
   const selectedCell = selected === null ? -1 : layout.cell[selected];
   const current = selectedCell >= 0 ? selectedCell : Math.min(focused, layout.site.length - 1);
@@ -80,7 +74,7 @@ export function CellGrid({
           cellHeight={cellHeight}
           means={means}
           current={current}
-          selected={selectedCell}
+          selected={onSelect ? selectedCell : null}
           onChoose={choose}
           latest={latest}
         />
@@ -104,9 +98,10 @@ interface CellsProps {
   cellWidth: number;
   cellHeight: number;
   means: boolean;
-  /** The cell that Tab leads to, and the one that is selected (−1: none). */
+  /** The cell that Tab leads to. */
   current: number;
-  selected: number;
+  /** The one that is selected (−1: none); null where none can be. */
+  selected: number | null;
   onChoose(cell: number): void;
   latest: { readonly current: { source: CellSource } };
 }
@@ -114,7 +109,7 @@ interface CellsProps {
 const rowLabel =
   'sticky left-0 z-10 flex shrink-0 items-center bg-card pr-2 text-xs font-normal text-muted';
 const cellLook =
-  'shrink-0 cursor-pointer rounded-sm hover:outline hover:outline-1 hover:-outline-offset-1 hover:outline-ink aria-selected:outline-2 aria-selected:-outline-offset-1 aria-selected:outline-ink focus-visible:z-5 focus-visible:outline-3 focus-visible:-outline-offset-2 focus-visible:outline-accent';
+  'shrink-0 rounded-sm hover:outline hover:outline-1 hover:-outline-offset-1 hover:outline-ink aria-selected:outline-2 aria-selected:-outline-offset-1 aria-selected:outline-ink focus-visible:z-5 focus-visible:outline-3 focus-visible:-outline-offset-2 focus-visible:outline-accent';
 
 /** The grid itself: rendered again when selection or size change, not when values do. */
 const Cells = memo(function Cells({
@@ -208,8 +203,8 @@ const Cells = memo(function Cells({
                   data-cell={cell}
                   data-site={layout.site[cell] >= 0 ? layout.site[cell] : undefined}
                   tabIndex={cell === current ? 0 : -1}
-                  aria-selected={cell === selected}
-                  className={cellLook}
+                  aria-selected={selected === null ? undefined : cell === selected}
+                  className={selected === null ? cellLook : `cursor-pointer ${cellLook}`}
                   style={width}
                 />
               );

@@ -1,16 +1,15 @@
 // Heatmap A: how many experts each linear has, how sure the search is, and what is settled.
 import { memo, useMemo } from 'react';
 import type { SearchFrame } from '../../state/search-history.ts';
-import { CellGrid } from './CellGrid.tsx';
 import { type CellSource, expertLooks } from './cell-values.ts';
-import { DataTable } from './DataTable.tsx';
 import { type FrameView, useStepMark } from './frame-view.ts';
 import { type CellLayout, margins } from './grid.ts';
-import { Key, Legend, RampKey } from './Legend.tsx';
+import { Heatmap } from './Heatmap.tsx';
+import { Key, RampKey } from './Legend.tsx';
 import { expertsLabel } from './labels.ts';
 import { drawExperts } from './paint.ts';
 
-export interface HeatmapProps {
+export interface SearchHeatmapProps {
   view: FrameView;
   layout: CellLayout;
   /**
@@ -21,13 +20,9 @@ export interface HeatmapProps {
   onSelect(site: number): void;
 }
 
-export const ExpertsHeatmap = memo(function ExpertsHeatmap({
-  view,
-  layout,
-  frame,
-  selected,
-  onSelect,
-}: HeatmapProps) {
+export const ExpertsHeatmap = memo(function ExpertsHeatmap(props: SearchHeatmapProps) {
+  const { view, frame, ...grid } = props;
+  const { layout } = grid;
   const { history } = view;
   const { experts, sites, closable } = history.report;
   const mark = useStepMark<HTMLElement>(view);
@@ -47,32 +42,22 @@ export const ExpertsHeatmap = memo(function ExpertsHeatmap({
     [view, history, layout, sites],
   );
   return (
-    <figure ref={mark} className="min-w-0" data-testid="experts-heatmap">
-      <figcaption className="mb-2 flex min-h-10 items-center text-sm font-semibold">
-        Experts of each linear
-      </figcaption>
-      <CellGrid
-        label="Experts by layer and linear"
-        layout={layout}
-        source={source}
-        draw={draw}
-        cellHeight={32}
-        selected={selected}
-        onSelect={onSelect}
-      />
-      <Legend>
-        <RampKey max={experts} label="experts" />
-        <Key mark="sure">how sure (also: the paler, the less)</Key>
-        <Key mark="settled">settled: not moved for {history.window} steps</Key>
-        {closable && <Key mark="closed">closed</Key>}
-        <Key mark="unknown">not yet known</Key>
-      </Legend>
-      <DataTable
-        layout={layout}
-        caption="Experts of each linear, and how sure"
-        cell={(s) => cellText(frame, s)}
-      />
-    </figure>
+    <Heatmap
+      attributes={{ ref: mark, 'data-testid': 'experts-heatmap' }}
+      title="Experts of each linear"
+      label="Experts by layer and linear"
+      {...grid}
+      source={source}
+      draw={draw}
+      cellHeight={32}
+      table={{ caption: 'Experts of each linear, and how sure', cell: (s) => cellText(frame, s) }}
+    >
+      <RampKey max={experts} label="experts" />
+      <Key mark="sure">how sure (also: the paler, the less)</Key>
+      <Key mark="settled">settled: not moved for {history.window} steps</Key>
+      {closable && <Key mark="closed">closed</Key>}
+      <Key mark="unknown">not yet known</Key>
+    </Heatmap>
   );
 });
 

@@ -1,12 +1,6 @@
-// Legends of the heatmaps.
+// Keys of the heatmaps' legends.
 import type { ReactNode } from 'react';
 import { css, inkOn, rampColor } from './color.ts';
-
-export const Legend = ({ children }: { children: ReactNode }) => (
-  <div className="mt-1 flex flex-wrap items-center gap-x-4 gap-y-1 text-xs text-muted">
-    {children}
-  </div>
-);
 
 export type Mark = 'bar' | 'faint' | 'dead' | 'closed' | 'unknown' | 'settled' | 'sure' | 'lock';
 

@@ -2,13 +2,12 @@
 import { memo, useMemo, useState } from 'react';
 import type { SearchFrame } from '../../state/search-history.ts';
 import { Choice } from '../shared/controls.tsx';
-import { CellGrid } from './CellGrid.tsx';
 import { type CellSource, meanRankLooks, openRanks, rankLooks } from './cell-values.ts';
-import { DataTable } from './DataTable.tsx';
-import type { HeatmapProps } from './ExpertsHeatmap.tsx';
+import type { SearchHeatmapProps } from './ExpertsHeatmap.tsx';
 import { useStepMark } from './frame-view.ts';
 import { margins } from './grid.ts';
-import { Key, Legend, RampKey } from './Legend.tsx';
+import { Heatmap } from './Heatmap.tsx';
+import { Key, RampKey } from './Legend.tsx';
 import { ranksLabel } from './labels.ts';
 import { drawMeanRank, drawRanks } from './paint.ts';
 
@@ -19,13 +18,9 @@ const shapes = [
 
 type Shape = (typeof shapes)[number]['value'];
 
-export const RanksHeatmap = memo(function RanksHeatmap({
-  view,
-  layout,
-  frame,
-  selected,
-  onSelect,
-}: HeatmapProps) {
+export const RanksHeatmap = memo(function RanksHeatmap(props: SearchHeatmapProps) {
+  const { view, frame, ...grid } = props;
+  const { layout } = grid;
   const { report } = view.history;
   const { experts, rank, sites, closable } = report;
   const mark = useStepMark<HTMLElement>(view);
@@ -50,9 +45,10 @@ export const RanksHeatmap = memo(function RanksHeatmap({
     [view, shape, report, layout, sites, experts],
   );
   return (
-    <figure ref={mark} className="min-w-0" data-testid="ranks-heatmap">
-      <figcaption className="mb-2 flex min-h-10 flex-wrap items-center justify-between gap-x-4 gap-y-1 text-sm">
-        <span className="font-semibold">Ranks of each expert</span>
+    <Heatmap
+      attributes={{ ref: mark, 'data-testid': 'ranks-heatmap' }}
+      title="Ranks of each expert"
+      aside={
         <Choice
           label="Ranks as"
           hideLabel
@@ -60,33 +56,27 @@ export const RanksHeatmap = memo(function RanksHeatmap({
           options={shapes}
           onChange={(v) => setShape(v)}
         />
-      </figcaption>
-      <CellGrid
-        label="Ranks by layer and linear"
-        layout={layout}
-        source={source}
-        draw={draw}
-        cellHeight={32}
-        selected={selected}
-        onSelect={onSelect}
-      />
-      <Legend>
-        {shape === 'bars' ? (
-          <>
-            <Key mark="bar">open expert: height = rank, up to {rank}</Key>
-            <Key mark="faint">closed expert</Key>
-          </>
-        ) : (
-          <RampKey max={rank} label="mean rank of open experts" />
-        )}
-        {closable && <Key mark="closed">closed</Key>}
-      </Legend>
-      <DataTable
-        layout={layout}
-        caption="Ranks of the open experts of each linear"
-        cell={(s) => cellText(frame, s, experts)}
-      />
-    </figure>
+      }
+      label="Ranks by layer and linear"
+      {...grid}
+      source={source}
+      draw={draw}
+      cellHeight={32}
+      table={{
+        caption: 'Ranks of the open experts of each linear',
+        cell: (s) => cellText(frame, s, experts),
+      }}
+    >
+      {shape === 'bars' ? (
+        <>
+          <Key mark="bar">open expert: height = rank, up to {rank}</Key>
+          <Key mark="faint">closed expert</Key>
+        </>
+      ) : (
+        <RampKey max={rank} label="mean rank of open experts" />
+      )}
+      {closable && <Key mark="closed">closed</Key>}
+    </Heatmap>
   );
 });
 

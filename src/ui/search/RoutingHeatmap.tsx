@@ -4,11 +4,10 @@ import { useMemo, useState } from 'react';
 import { targetOf } from '../../allocation/allocation.ts';
 import { isDead, type Routing } from '../../state/recent-routing.ts';
 import { whole } from '../shared/format.ts';
-import { CellGrid } from './CellGrid.tsx';
 import { routingLooks, still } from './cell-values.ts';
-import { DataTable } from './DataTable.tsx';
 import { cellLayout, layerOf } from './grid.ts';
-import { Key, Legend } from './Legend.tsx';
+import { Heatmap } from './Heatmap.tsx';
+import { Key } from './Legend.tsx';
 import { routingLabel } from './labels.ts';
 import { drawRouting } from './paint.ts';
 
@@ -47,38 +46,37 @@ export function RoutingHeatmap({ routing, version }: RoutingHeatmapProps) {
     0,
   );
   return (
-    <figure className="min-w-0" data-testid="routing-heatmap" data-dead={dead}>
-      <figcaption className="mb-2 flex flex-wrap items-baseline gap-x-4 gap-y-1 text-sm">
-        <span className="font-semibold">Routing: share of tokens by expert</span>
+    <Heatmap
+      attributes={{ 'data-testid': 'routing-heatmap', 'data-dead': dead }}
+      title="Routing: share of tokens by expert"
+      aside={
         <span className="text-muted">
           {dead === 0
             ? 'no dead experts'
             : `${whole(dead)} of ${whole(starts[sites.length])} experts hardly used`}
         </span>
-      </figcaption>
-      <CellGrid
-        label="Routing: share of tokens of each expert by layer and linear"
-        layout={layout}
-        source={source}
-        draw={drawRouting}
-        cellHeight={36}
-        selected={selected}
-        onSelect={setSelected}
-      />
-      <p className="hint mt-2 min-h-6" data-testid="routing-cell">
-        {selected === null ? 'Choose a cell for its figures.' : label(selected)}
-      </p>
-      <Legend>
-        <Key mark="bar">share of the latest batches; half the height is an even share</Key>
-        <Key mark="dead">dead: below a twentieth of an even share</Key>
-        <Key mark="closed">no experts</Key>
-      </Legend>
-      <DataTable
-        layout={layout}
-        caption="Share of kept tokens of each expert"
-        cell={(s) => sharesText(routing, starts[s], sites[s].experts)}
-      />
-    </figure>
+      }
+      label="Routing: share of tokens of each expert by layer and linear"
+      layout={layout}
+      source={source}
+      draw={drawRouting}
+      cellHeight={36}
+      selected={selected}
+      onSelect={setSelected}
+      table={{
+        caption: 'Share of kept tokens of each expert',
+        cell: (s) => sharesText(routing, starts[s], sites[s].experts),
+      }}
+      detail={
+        <p className="hint mt-2 min-h-6" data-testid="routing-cell">
+          {selected === null ? 'Choose a cell for its figures.' : label(selected)}
+        </p>
+      }
+    >
+      <Key mark="bar">share of the latest batches; half the height is an even share</Key>
+      <Key mark="dead">dead: below a twentieth of an even share</Key>
+      <Key mark="closed">no experts</Key>
+    </Heatmap>
   );
 }
 

@@ -17,7 +17,9 @@ import { RecentRouting } from '../../state/recent-routing.ts';
 import { SearchHistory } from '../../state/search-history.ts';
 import type { SearchReport, UpperSeries } from '../../worker/protocol/api.ts';
 import { AllocationGrid } from './AllocationGrid.tsx';
-import { layerOf } from './grid.ts';
+import { still } from './cell-values.ts';
+import { cellLayout, layerOf } from './grid.ts';
+import { Heatmap } from './Heatmap.tsx';
 import { RoutingHeatmap } from './RoutingHeatmap.tsx';
 import { SearchLive } from './SearchLive.tsx';
 
@@ -252,6 +254,34 @@ test('an allocation: labels with ranks and locks, a cell is selected by its path
   fireEvent.click(all[at1k]);
   expect(screen.getByRole('status').textContent).toBe(path);
   expect(all[at1k].getAttribute('aria-selected')).toBe('true');
+});
+
+test('a still map without selection: its cells can be read and gone through, none is selectable', () => {
+  const { sites } = report();
+  const source = still({
+    looks: () => ({ width: 1, values: new Uint16Array(sites.length) }),
+    label: (s) => `site ${s}`,
+  });
+  render(
+    <Heatmap
+      title="Differences"
+      label="Difference by layer and linear"
+      layout={cellLayout(sites)}
+      source={source}
+      draw={() => {}}
+      cellHeight={32}
+      table={{ caption: 'Differences', cell: String }}
+    >
+      key
+    </Heatmap>,
+  );
+  expect(screen.getByRole('figure').querySelector('figcaption')!.textContent).toBe('Differences');
+  const all = screen.getAllByRole('gridcell');
+  act(() => all[0].focus());
+  fireEvent.keyDown(all[0], { key: 'ArrowDown' });
+  expect(document.activeElement).toBe(all[2]);
+  expect(all[2].getAttribute('aria-label')).toBe('site 1');
+  expect(all.some((cell) => cell.hasAttribute('aria-selected'))).toBe(false);
 });
 
 test('routing: labels and the table name shares and dead experts', () => {
