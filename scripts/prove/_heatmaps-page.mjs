@@ -32,11 +32,13 @@ const sites = sitePaths(layers, targetNames).map((path, i) => ({
 }));
 const config = parseRunConfig({ search: {} }, 'settings');
 if (!searches(config)) throw new Error('these settings ask for no search');
+/** @type {import('../../src/worker/protocol/api.ts').SearchReport} */
 const report = {
   config,
   sites,
   experts,
   rank,
+  sizes: 'experts',
   topK: 2,
   closable,
   steps: number('steps', 200),
@@ -90,6 +92,7 @@ function Review() {
   const locked = new Set([sites[0].path, sites[5].path, sites[3].path]);
   return h(AllocationGrid, {
     sites,
+    sizes: 'experts',
     allocation,
     maxExperts: experts,
     maxRank: rank,

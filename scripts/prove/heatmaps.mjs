@@ -79,7 +79,7 @@ async function measure(browser, address, seconds, query) {
     processor: await taskClock(page, 'threadTicks'),
   };
   await page.evaluate(() => globalThis.harness.send(1));
-  await page.locator('[data-testid=experts-heatmap] [data-cell="64"]').click();
+  await page.locator('[data-testid=sizes-heatmap] [data-cell="64"]').click();
   const idle = await shares(page, clocks, 3);
   await page.evaluate(() => globalThis.harness.every(100));
   await page.waitForTimeout(2000);
@@ -107,7 +107,7 @@ async function pictures(browser, address, folder) {
         await page.goto(`${address}?${query}`);
         await page.evaluate(() => globalThis.harness.send(90));
         await page.locator('[data-testid=search-live][data-step="89"]').waitFor();
-        await page.locator('[data-testid=experts-heatmap] [data-cell="9"]').click();
+        await page.locator('[data-testid=sizes-heatmap] [data-cell="9"]').click();
         await page.waitForTimeout(800);
         await page.screenshot({
           path: join(folder, `${name}-${colorScheme}-${width}.png`),

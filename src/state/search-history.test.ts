@@ -32,6 +32,7 @@ function report(options: Partial<SearchReport> = {}): SearchReport {
   return {
     config,
     sites,
+    sizes: 'experts',
     experts,
     rank,
     topK: 2,
@@ -55,7 +56,9 @@ function steps(
   count: number,
   value: (step: number, i: number) => number,
 ): UpperSeries {
-  const size = of.sites.length * (of.experts + (of.closable ? 1 : 0) + of.experts * of.rank);
+  const { experts, rank } = of;
+  const vectors = of.sizes === 'experts' ? experts + experts * rank : rank;
+  const size = of.sites.length * (vectors + (of.closable ? 1 : 0));
   const column = (f: (step: number) => number) =>
     Float64Array.from({ length: count }, (_, i) => f(from + i));
   return {
@@ -115,7 +118,7 @@ describe.each([false, true])('a frame, closable %s', (closable) => {
         }
         const found = history.distributions(step, s);
         softmax(g).forEach((p, k) => {
-          expect(found.experts[k]).toBeCloseTo(p, 6);
+          expect(found.size[k]).toBeCloseTo(p, 6);
         });
         softmax(values.slice(entries + rank, entries + 2 * rank)).forEach((p, k) => {
           expect(found.ranks[1][k]).toBeCloseTo(p, 6);
@@ -184,11 +187,47 @@ describe('settling and moves', () => {
     expect(low.frame()!.counts[0]).toBe(2);
   });
 
-  test("a site's history has count and confidence of each step", () => {
-    const { step, count, confidence } = history.siteHistory(0);
+  test("a site's history has size and confidence of each step", () => {
+    const { step, size, confidence } = history.siteHistory(0);
     expect(step).toEqual(Array.from({ length: 38 }, (_, i) => i));
-    expect(count).toEqual([...Array(8).fill(4), ...Array(30).fill(3)]);
+    expect(size).toEqual([...Array(8).fill(4), ...Array(30).fill(3)]);
     expect(confidence[5]).toBeCloseTo(Math.exp(2) / (Math.exp(2) + 3), 6);
+  });
+});
+
+describe('one rank a linear', () => {
+  const lora = parseRunConfig({ search: {}, adapter: { method: 'lora' } }, 'test');
+  const of = (closable: boolean) =>
+    report({ config: lora as SearchReport['config'], sizes: 'rank', experts: 1, closable });
+
+  test.each([false, true])('ranks, open linears, parameters; closable: %s', (closable) => {
+    const history = new SearchHistory(of(closable));
+    const entries = rank + (closable ? 1 : 0);
+    expect([history.most, history.entries, history.stride]).toEqual([rank, entries, entries]);
+    // the first site's argmax is the first entry, the second's the last, the others' the second
+    const best = (site: number) => [0, entries - 1][site] ?? 1;
+    history.append(
+      steps(of(closable), 0, 1, (_, i) => (i % entries === best(Math.floor(i / entries)) ? 2 : 0)),
+    );
+    const frame = history.frame()!;
+    const low = closable ? 0 : 1;
+    const sizes = [low, rank, low + 1, low + 1, low + 1, low + 1];
+    expect(Array.from(frame.sizes)).toEqual(sizes);
+    expect(Array.from(frame.counts)).toEqual(sizes.map((r) => Math.min(1, r)));
+    const open = sizes.filter((r) => r > 0);
+    expect(frame.totals).toMatchObject({
+      open: open.length,
+      meanRank: open.reduce((a, b) => a + b, 0) / open.length,
+      parameters: sizes.reduce(
+        (sum, r, s) => sum + r * (history.report.sites[s].inputs + history.report.sites[s].outputs),
+        0,
+      ),
+    });
+    expect(frame.confidence[0]).toBeCloseTo(Math.exp(2) / (Math.exp(2) + entries - 1), 6);
+    const found = history.distributions(0, 1);
+    expect(found.ranks).toEqual([]);
+    expect(found.size[entries - 1]).toBeCloseTo(frame.confidence[1], 6);
+    expect(history.siteHistory(1).size).toEqual([rank]);
   });
 });
 

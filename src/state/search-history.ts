@@ -1,5 +1,5 @@
-// A search as it was recorded: the GSVs of every upper step, decoded into counts, ranks and how
-// sure they are when a step is looked at.
+// A search as it was recorded: the GSVs of every upper step, decoded into sizes and how sure they
+// are when a step is looked at.
 import { siteSize } from '../adapters/methods/methods.ts';
 import { invariant } from '../util/error.ts';
 import type { SearchReport, UpperSeries } from '../worker/protocol/api.ts';
@@ -14,11 +14,13 @@ export interface SearchFrame {
   loss: number;
   lambda: number;
   share: number;
-  /** Experts of each site, by selection (method §3); 0: closed. */
+  /** The size of each site, by selection (method §3): its experts, or its one rank; 0: closed. */
+  sizes: Uint16Array;
+  /** Open experts of each site. */
   counts: Uint16Array;
-  /** Probability of the argmax of each g_E. */
+  /** Probability of the argmax of the GSV that each size comes from. */
   confidence: Float32Array;
-  /** 1 where the count has not moved for the window. */
+  /** 1 where the size has not moved for the window. */
   settled: Uint8Array;
   /**
    * Rank of every expert, open or not. How sure each is: `distributions`, for the one site that is
@@ -31,6 +33,8 @@ export interface SearchFrame {
 /** Sums over all sites. */
 export interface SearchTotals {
   experts: number;
+  /** Sites that are not closed. */
+  open: number;
   /** Over open experts; 0 where none is open. */
   meanRank: number;
   /**
@@ -44,7 +48,7 @@ export interface SearchTotals {
 /** One site over the recorded steps. */
 export interface SiteHistory {
   step: number[];
-  count: number[];
+  size: number[];
   confidence: number[];
 }
 
@@ -102,15 +106,17 @@ function lastUpTo(length: number, at: (i: number) => number, v: number): number 
 
 /**
  * The whole search for heatmaps, inspector and scrubber, outside React. Recording copies a step's
- * values and notes which counts moved; nothing is decoded until a step is looked at. Beyond `cap`
- * bytes every second recorded step is dropped (the start and the newest stay); changes of counts
- * are kept of every step.
+ * values and notes which sizes moved; nothing is decoded until a step is looked at. Beyond `cap`
+ * bytes every second recorded step is dropped (the start and the newest stay); changes of sizes are
+ * kept of every step.
  */
 export class SearchHistory {
   readonly report: SearchReport;
-  /** Upper steps without a move until a count is settled: a tenth of the search, at least 10. */
+  /** Upper steps without a move until a size is settled: a tenth of the search, at least 10. */
   readonly window: number;
-  /** Entries of an expert GSV, and of all GSVs of a site. */
+  /** The largest size of a site. */
+  readonly most: number;
+  /** Entries of the GSV of a site's size, and of all GSVs of a site. */
   readonly entries: number;
   readonly stride: number;
   readonly uniformParameters: number;
@@ -120,23 +126,24 @@ export class SearchHistory {
   #every = 1;
   #ordinal = 0;
   #frames: Recorded[] = [];
-  /** Of each site: the steps at which its count changed, and the counts from then on. */
-  #moves: { steps: number[]; counts: number[] }[];
+  /** Of each site: the steps at which its size changed, and the sizes from then on. */
+  #moves: { steps: number[]; sizes: number[] }[];
   #listeners = new Set<() => void>();
   #latest: SearchFrame | null = null;
 
   constructor(report: SearchReport, cap = memoryCap) {
-    const { sites, experts, rank, steps } = report;
+    const { sites, sizes, experts, rank, steps } = report;
     this.report = report;
     this.window = Math.max(10, Math.ceil(steps / 10));
-    this.entries = experts + (report.closable ? 1 : 0);
-    this.stride = this.entries + experts * rank;
+    this.most = sizes === 'experts' ? experts : rank;
+    this.entries = this.most + (report.closable ? 1 : 0);
+    this.stride = this.entries + (sizes === 'experts' ? experts * rank : 0);
     this.uniformParameters = sites.reduce(
-      (sum, _, s) => sum + this.#size(s, Array<number>(experts).fill(rank)),
+      (sum, _, s) => sum + this.#parameters(s, Array<number>(experts).fill(rank)),
       0,
     );
     this.#cap = cap;
-    this.#moves = sites.map(() => ({ steps: [], counts: [] }));
+    this.#moves = sites.map(() => ({ steps: [], sizes: [] }));
   }
 
   /** Number of stored frames; `every` is the current sampling interval. */
@@ -181,11 +188,11 @@ export class SearchHistory {
 
   #note(step: number, values: Float32Array): void {
     for (let s = 0; s < this.#moves.length; s++) {
-      const { steps, counts } = this.#moves[s];
-      const count = this.#count(argmax(values, s * this.stride, this.entries));
-      if (counts.at(-1) === count) continue;
+      const { steps, sizes } = this.#moves[s];
+      const size = this.#sizeAt(argmax(values, s * this.stride, this.entries));
+      if (sizes.at(-1) === size) continue;
       steps.push(step);
-      counts.push(count);
+      sizes.push(size);
     }
   }
 
@@ -195,8 +202,20 @@ export class SearchHistory {
     this.#frames = this.#frames.filter((f, i) => i === last || f.ordinal % this.#every === 0);
   }
 
-  #count(best: number): number {
-    return this.report.closable ? best : Math.max(this.report.topK, best + 1);
+  /** The size that an index of its GSV means. */
+  #sizeAt(best: number): number {
+    const { sizes, closable, topK } = this.report;
+    if (closable) return best;
+    return sizes === 'experts' ? Math.max(topK, best + 1) : best + 1;
+  }
+
+  /** Ranks of all experts of a site, open or not. */
+  #ranks(values: Float32Array, site: number): number[] {
+    const { sizes, experts, rank } = this.report;
+    const start = site * this.stride;
+    if (sizes === 'rank') return [this.#sizeAt(argmax(values, start, this.entries))];
+    const first = start + this.entries;
+    return Array.from({ length: experts }, (_, i) => argmax(values, first + i * rank, rank) + 1);
   }
 
   /** Calls `listener` after every change; returns how to stop it. */
@@ -236,14 +255,16 @@ export class SearchHistory {
   }
 
   #decode({ step, loss, lambda, share, values }: Recorded): SearchFrame {
-    const { sites, experts, rank } = this.report;
+    const { sites, sizes: kind, experts } = this.report;
     const n = sites.length;
-    const counts = new Uint16Array(n);
+    const sizes = new Uint16Array(n);
+    const counts = kind === 'experts' ? sizes : new Uint16Array(n);
     const confidence = new Float32Array(n);
     const settled = new Uint8Array(n);
     const ranks = new Uint16Array(n * experts);
     const totals: SearchTotals = {
       experts: 0,
+      open: 0,
       meanRank: 0,
       parameters: 0,
       uniform: this.uniformParameters,
@@ -253,27 +274,25 @@ export class SearchHistory {
     for (let s = 0; s < n; s++) {
       const start = s * this.stride;
       const best = argmax(values, start, this.entries);
-      const count = this.#count(best);
+      sizes[s] = this.#sizeAt(best);
+      const count = kind === 'experts' ? sizes[s] : Math.min(1, sizes[s]);
       counts[s] = count;
       confidence[s] = peak(values, start, this.entries, best);
       settled[s] = this.isSettled(s, step) ? 1 : 0;
-      let open = 0;
-      for (let i = 0; i < experts; i++) {
-        const bestRank = argmax(values, start + this.entries + i * rank, rank) + 1;
-        ranks[s * experts + i] = bestRank;
-        if (i < count) open += bestRank;
-      }
+      ranks.set(this.#ranks(values, s), s * experts);
+      const open = ranks.subarray(s * experts, s * experts + count);
       totals.experts += count;
-      totals.parameters += this.#size(s, ranks.subarray(s * experts, s * experts + count));
+      totals.open += Math.min(1, count);
+      totals.parameters += this.#parameters(s, open);
       totals.settled += settled[s];
-      rankSum += open;
+      rankSum += open.reduce((sum, r) => sum + r, 0);
     }
     totals.meanRank = totals.experts === 0 ? 0 : rankSum / totals.experts;
-    return { step, loss, lambda, share, counts, confidence, settled, ranks, totals };
+    return { step, loss, lambda, share, sizes, counts, confidence, settled, ranks, totals };
   }
 
   /**
-   * Whether a site's count had not moved for the window when `step` was done. Known of every step,
+   * Whether a site's size had not moved for the window when `step` was done. Known of every step,
    * kept or not.
    */
   isSettled(site: number, step: number): boolean {
@@ -283,38 +302,41 @@ export class SearchHistory {
   }
 
   /**
-   * The count that a site had before its present one when `step` was done, and since when; null
+   * The size that a site had before its present one when `step` was done, and since when; null
    * where it never moved.
    */
   moved(site: number, step: number): { was: number; since: number } | null {
-    const { steps, counts } = this.#moves[site];
+    const { steps, sizes } = this.#moves[site];
     const last = lastUpTo(steps.length, (i) => steps[i], step);
-    return last < 1 ? null : { was: counts[last - 1], since: steps[last] };
+    return last < 1 ? null : { was: sizes[last - 1], since: steps[last] };
   }
 
-  /** Count and confidence of one site over the kept steps, thinned to some 400 points. */
+  /** Size and confidence of one site over the kept steps, thinned to some 400 points. */
   siteHistory(site: number): SiteHistory {
-    const out: SiteHistory = { step: [], count: [], confidence: [] };
+    const out: SiteHistory = { step: [], size: [], confidence: [] };
     const every = Math.max(1, Math.ceil(this.length / pointsAtMost));
     for (let i = 0; i < this.length; i++) {
       if (i % every !== 0 && i !== this.length - 1) continue;
       const { step, values } = this.#frames[i];
       const best = argmax(values, site * this.stride, this.entries);
       out.step.push(step);
-      out.count.push(this.#count(best));
+      out.size.push(this.#sizeAt(best));
       out.confidence.push(peak(values, site * this.stride, this.entries, best));
     }
     return out;
   }
 
-  /** softmax(g_E) of a site at a kept step, and softmax(g_R) of each of its experts. */
-  distributions(index: number, site: number): { experts: Float64Array; ranks: Float64Array[] } {
+  /**
+   * How probable each size of a site is at a kept step, and each rank of its experts (none where the
+   * size is the rank).
+   */
+  distributions(index: number, site: number): { size: Float64Array; ranks: Float64Array[] } {
     const values = this.values(index);
-    const { experts, rank } = this.report;
+    const { sizes, experts, rank } = this.report;
     const start = site * this.stride;
     return {
-      experts: distribution(values, start, this.entries),
-      ranks: Array.from({ length: experts }, (_, i) =>
+      size: distribution(values, start, this.entries),
+      ranks: Array.from({ length: sizes === 'experts' ? experts : 0 }, (_, i) =>
         distribution(values, start + this.entries + i * rank, rank),
       ),
     };
@@ -323,10 +345,10 @@ export class SearchHistory {
   /** Parameters of one site in a frame. */
   siteParameters(frame: SearchFrame, site: number): number {
     const first = site * this.report.experts;
-    return this.#size(site, frame.ranks.subarray(first, first + frame.counts[site]));
+    return this.#parameters(site, frame.ranks.subarray(first, first + frame.counts[site]));
   }
 
-  #size(site: number, ranks: ArrayLike<number>): number {
+  #parameters(site: number, ranks: ArrayLike<number>): number {
     const { config, sites } = this.report;
     if (ranks.length === 0) return 0;
     return siteSize(config.adapter.method, { ...sites[site], ranks: Array.from(ranks) });

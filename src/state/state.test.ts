@@ -260,6 +260,7 @@ const search = (() => {
       inputs: 32,
       outputs: 32,
     })),
+    sizes: 'experts',
     experts: 2,
     rank: 3,
     topK: 2,

@@ -549,7 +549,7 @@ describe('a run with a search', () => {
       parameters: 900,
       microSteps: 2,
     };
-    return { config, sites, ...sizes, trainRows: 8, validationRows: 1 };
+    return { config, sites, sizes: 'experts', ...sizes, trainRows: 8, validationRows: 1 };
   };
   const found = uniformAllocation(2, ['q_proj'], 2, 3);
   async function review({ train = true, complete = true } = {}) {

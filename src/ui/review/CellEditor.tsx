@@ -1,7 +1,7 @@
 // The selected linear of the review: its experts, the rank of each, and its locks.
 import { siteSize } from '../../adapters/methods/methods.ts';
 import { siteRanks, targetOf } from '../../allocation/allocation.ts';
-import { withCount, withRank } from '../../allocation/review.ts';
+import { withCount, withRank, withSite } from '../../allocation/review.ts';
 import { useActions, useApp } from '../context.ts';
 import { Button } from '../shared/controls.tsx';
 import { whole } from '../shared/format.ts';
@@ -10,13 +10,18 @@ import { Stepper } from './Stepper.tsx';
 export function CellEditor({ path }: { path: string | null }) {
   const draft = useApp((s) => s.review!.draft);
   const found = useApp((s) => s.review!.report.found);
-  const { config, sites, experts: maxExperts, rank: maxRank } = useApp((s) => s.run.search!);
+  const { config, sites, sizes, ...most } = useApp((s) => s.run.search!);
   const { editAllocation, lockSites } = useActions();
   const site = sites.find((s) => s.path === path);
   if (!site)
-    return <p className="hint">Choose a cell to change its experts and ranks, or to lock it.</p>;
+    return (
+      <p className="hint">
+        Choose a cell to change its {sizes === 'experts' ? 'experts and ranks' : 'rank'}, or to lock
+        it.
+      </p>
+    );
   const { allocation, locked } = draft;
-  const limits = { maxExperts, maxRank };
+  const limits = { maxExperts: most.experts, maxRank: most.rank };
   const ranks = siteRanks(allocation, site.path);
   const before = siteRanks(found, site.path);
   const isLocked = locked.has(site.path);
@@ -37,30 +42,49 @@ export function CellEditor({ path }: { path: string | null }) {
         </h4>
         <p className="hint">
           {whole(parameters)} parameters; found:{' '}
-          {before.length === 0 ? 'closed' : `ranks ${before.join(', ')}`}
+          {before.length === 0
+            ? 'closed'
+            : `${sizes === 'experts' ? 'ranks' : 'rank'} ${before.join(', ')}`}
         </p>
       </div>
       <div className="flex flex-wrap items-end gap-x-5 gap-y-3">
-        <Stepper
-          label="Experts here"
-          value={ranks.length}
-          low={0}
-          high={maxExperts}
-          disabled={isLocked}
-          onChange={(count) => editAllocation(withCount(allocation, site.path, count, limits))}
-        />
-        {ranks.map((rank, i) => (
+        {sizes === 'rank' ? (
           <Stepper
-            // biome-ignore lint/suspicious/noArrayIndexKey: experts have no other name
-            key={i}
-            label={`Rank ${i + 1}`}
-            value={rank}
-            low={1}
-            high={maxRank}
+            label="Rank here"
+            value={ranks[0] ?? 0}
+            low={0}
+            high={limits.maxRank}
             disabled={isLocked}
-            onChange={(value) => editAllocation(withRank(allocation, site.path, i, value, limits))}
+            onChange={(rank) =>
+              editAllocation(withSite(allocation, site.path, rank > 0 ? [rank] : []))
+            }
           />
-        ))}
+        ) : (
+          <>
+            <Stepper
+              label="Experts here"
+              value={ranks.length}
+              low={0}
+              high={limits.maxExperts}
+              disabled={isLocked}
+              onChange={(count) => editAllocation(withCount(allocation, site.path, count, limits))}
+            />
+            {ranks.map((rank, i) => (
+              <Stepper
+                // biome-ignore lint/suspicious/noArrayIndexKey: experts have no other name
+                key={i}
+                label={`Rank ${i + 1}`}
+                value={rank}
+                low={1}
+                high={limits.maxRank}
+                disabled={isLocked}
+                onChange={(value) =>
+                  editAllocation(withRank(allocation, site.path, i, value, limits))
+                }
+              />
+            ))}
+          </>
+        )}
       </div>
       <div className="flex flex-wrap gap-2">
         <Button look="small" onPress={() => lockSites([site.path])}>

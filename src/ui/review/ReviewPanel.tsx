@@ -33,6 +33,7 @@ export function ReviewPanel() {
   );
   const ranks = search.sites.flatMap((s) => siteRanks(draft.allocation, s.path));
   const changed = changedSites(review).length;
+  const counted = search.sizes === 'experts';
   const layers = new Set(search.sites.map((s) => s.layer)).size;
   return (
     // Whatever is done in here says that someone is there: the countdown ends.
@@ -66,9 +67,13 @@ export function ReviewPanel() {
       <Onward />
       <Stats>
         <Stat
-          label="Experts"
+          label={counted ? 'Experts' : 'Open linears'}
           value={whole(ranks.length)}
-          note={`of ${whole(search.sites.length * search.experts)} at most`}
+          note={
+            counted
+              ? `of ${whole(search.sites.length * search.experts)} at most`
+              : `of ${whole(search.sites.length)}; the others are closed`
+          }
         />
         <Stat
           label="Mean rank"
@@ -80,7 +85,7 @@ export function ReviewPanel() {
         <Stat
           label="Trainable parameters"
           value={whole(parameters)}
-          note={`${percent(parameters, uniform)} of ${short(uniform)} (uniform ${search.experts} × ${search.rank})`}
+          note={`${percent(parameters, uniform)} of ${short(uniform)} (${counted ? `uniform ${search.experts} × ${search.rank}` : `rank ${search.rank} everywhere`})`}
         />
         <Stat
           label="Changed"
@@ -101,6 +106,7 @@ export function ReviewPanel() {
         <div className="min-w-0 max-w-full" style={{ flexGrow: 1, flexBasis: 100 + 44 * layers }}>
           <AllocationGrid
             sites={search.sites}
+            sizes={search.sizes}
             allocation={draft.allocation}
             maxExperts={search.experts}
             maxRank={search.rank}

@@ -3,8 +3,14 @@
 
 import { useId, useState } from 'react';
 import { FileTrigger } from 'react-aria-components';
-import { siteCost } from '../../adapters/methods/methods.ts';
-import { type Allocation, parameterCount, siteDims } from '../../allocation/allocation.ts';
+import { siteCost, sizeLimits } from '../../adapters/methods/methods.ts';
+import {
+  type Allocation,
+  parameterCount,
+  type Sizes,
+  siteDims,
+} from '../../allocation/allocation.ts';
+import { allocationJson } from '../../allocation/files.ts';
 import { presetNames } from '../../allocation/presets.ts';
 import { fitUnlocked, namedAllocation, swapIn } from '../../allocation/review.ts';
 import { isInputError } from '../../util/error.ts';
@@ -14,6 +20,11 @@ import { saveText } from '../shared/files.ts';
 import { DownloadIcon, FileIcon } from '../shared/icons.tsx';
 
 const names = ['uniform', ...presetNames] as const;
+/** Patterns over the layers are of experts. */
+const swaps: Record<Sizes, readonly (typeof names)[number][]> = {
+  experts: names,
+  rank: ['uniform', 'random'],
+};
 const titles: Record<(typeof names)[number], string> = {
   uniform: 'Uniform',
   'mola-2468': 'MoLA 2468',
@@ -27,7 +38,7 @@ const titles: Record<(typeof names)[number], string> = {
 
 export function ReviewTools() {
   const { draft } = useApp((s) => s.review!);
-  const config = useApp((s) => s.run.search!.config);
+  const { config, sizes } = useApp((s) => s.run.search!);
   const model = useApp((s) => s.model.report!);
   const { editAllocation, importAllocation } = useActions();
   const id = useId();
@@ -36,7 +47,7 @@ export function ReviewTools() {
   const [problem, setProblem] = useState<{ at: 'fit' | 'swap'; message: string } | null>(null);
   const { allocation, locked } = draft;
   const cost = siteCost(config.adapter.method, siteDims(model));
-  const limits = { maxExperts: config.adapter.experts, maxRank: config.adapter.rank };
+  const limits = sizeLimits(config.adapter);
   const change = (at: 'fit' | 'swap', make: () => Allocation) => {
     try {
       editAllocation(make());
@@ -57,7 +68,8 @@ export function ReviewTools() {
       ),
     );
   const swap = () => {
-    const { targets, topK } = config.adapter;
+    const { targets } = config.adapter;
+    const topK = Math.min(config.adapter.topK, limits.maxExperts);
     change('swap', () =>
       swapIn(
         allocation,
@@ -105,7 +117,7 @@ export function ReviewTools() {
             value={name}
             onChange={(e) => setName(e.target.value as (typeof names)[number])}
           >
-            {names.map((n) => (
+            {swaps[sizes].map((n) => (
               <option key={n} value={n}>
                 {titles[n]}
               </option>
@@ -133,20 +145,21 @@ export function ReviewTools() {
         >
           <Button look="small">
             <FileIcon />
-            Import expert.json and rank.json
+            {sizes === 'experts' ? 'Import expert.json and rank.json' : 'Import rank.json'}
           </Button>
         </FileTrigger>
-        <Button look="small" onPress={() => saveText('expert.json', json(allocation.experts))}>
-          <DownloadIcon />
-          Save expert.json
-        </Button>
-        <Button look="small" onPress={() => saveText('rank.json', json(allocation.ranks))}>
-          <DownloadIcon />
-          Save rank.json
-        </Button>
+        {Object.entries(allocationJson(sizes, allocation)).map(([key, contents]) => {
+          const name = key === 'experts' ? 'expert.json' : 'rank.json';
+          return (
+            <Button key={key} look="small" onPress={() => saveText(name, json(contents))}>
+              <DownloadIcon />
+              Save {name}
+            </Button>
+          );
+        })}
       </div>
     </div>
   );
 }
 
-const json = (map: Record<string, number>): string => `${JSON.stringify(map, null, 2)}\n`;
+const json = (map: unknown): string => `${JSON.stringify(map, null, 2)}\n`;

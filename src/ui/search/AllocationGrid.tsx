@@ -1,16 +1,18 @@
-// An allocation that stands still, for the review: counts and rank bars, locks, one cell selected.
+// An allocation that stands still, for the review: counts and rank bars, or one rank a linear;
+// locks, one cell selected.
 import { useMemo } from 'react';
-import { type Allocation, siteRanks } from '../../allocation/allocation.ts';
+import { type Allocation, type Sizes, siteRanks } from '../../allocation/allocation.ts';
 import type { SearchSite } from '../../worker/protocol/api.ts';
-import { allocationLooks, still } from './cell-values.ts';
+import { allocationLooks, rankAllocationLooks, still } from './cell-values.ts';
 import { cellLayout, margins } from './grid.ts';
 import { Heatmap } from './Heatmap.tsx';
 import { Key, RampKey } from './Legend.tsx';
 import { allocationLabel } from './labels.ts';
-import { drawAllocation } from './paint.ts';
+import { drawAllocation, drawRankAllocation } from './paint.ts';
 
 export interface AllocationGridProps {
   sites: readonly SearchSite[];
+  sizes: Sizes;
   allocation: Allocation;
   maxExperts: number;
   maxRank: number;
@@ -22,44 +24,56 @@ export interface AllocationGridProps {
 }
 
 export function AllocationGrid(props: AllocationGridProps) {
-  const { sites, allocation, maxExperts, maxRank, locked, selected, onSelect } = props;
+  const { sites, sizes, allocation, maxExperts, maxRank, locked, selected, onSelect } = props;
+  const counted = sizes === 'experts';
   const layout = useMemo(() => cellLayout(sites), [sites]);
   const paths = useMemo(() => sites.map((s) => s.path), [sites]);
-  const draw = useMemo(() => drawAllocation(maxExperts, maxRank), [maxExperts, maxRank]);
+  const draw = useMemo(
+    () => (counted ? drawAllocation(maxExperts, maxRank) : drawRankAllocation(maxRank)),
+    [counted, maxExperts, maxRank],
+  );
   const source = useMemo(() => {
-    const looks = allocationLooks(paths, allocation, locked, maxExperts);
+    const looks = counted
+      ? allocationLooks(paths, allocation, locked, maxExperts)
+      : rankAllocationLooks(paths, allocation, locked);
     const means = margins(
       layout,
-      (s) => allocation.experts[paths[s]],
+      (s) => (counted ? allocation.experts[paths[s]] : (siteRanks(allocation, paths[s])[0] ?? 0)),
       () => 1,
     );
     return still({
       looks: () => looks,
       margins: () => means,
-      label: (s) => allocationLabel(sites[s], allocation, locked.has(paths[s])),
+      label: (s) => allocationLabel(sizes, sites[s], allocation, locked.has(paths[s])),
     });
-  }, [layout, sites, paths, allocation, locked, maxExperts]);
+  }, [layout, sites, sizes, counted, paths, allocation, locked, maxExperts]);
   const at = selected === null ? -1 : paths.indexOf(selected);
   return (
     <Heatmap
-      title="Experts and ranks of each linear"
-      label="Allocation: experts and ranks by layer and linear"
+      title={counted ? 'Experts and ranks of each linear' : 'Rank of each linear'}
+      label={`Allocation: ${counted ? 'experts and ranks' : 'ranks'} by layer and linear`}
       layout={layout}
       source={source}
       draw={draw}
-      cellHeight={44}
+      cellHeight={counted ? 44 : 32}
       selected={at < 0 ? null : at}
       onSelect={(s) => onSelect(paths[s])}
       table={{
-        caption: 'Ranks of the experts of each linear',
+        caption: counted ? 'Ranks of the experts of each linear' : 'Rank of each linear',
         cell: (s) =>
           `${siteRanks(allocation, paths[s]).join(', ') || 'closed'}${locked.has(paths[s]) ? ' (locked)' : ''}`,
       }}
     >
-      <RampKey max={maxExperts} label="experts" />
-      <Key mark="bar">height = rank, up to {maxRank}</Key>
+      {counted ? (
+        <>
+          <RampKey max={maxExperts} label="experts" />
+          <Key mark="bar">height = rank, up to {maxRank}</Key>
+        </>
+      ) : (
+        <RampKey max={maxRank} label="rank" />
+      )}
       <Key mark="lock">locked</Key>
-      <Key mark="closed">no experts</Key>
+      <Key mark="closed">closed</Key>
     </Heatmap>
   );
 }

@@ -4,7 +4,7 @@ import { memo, type ReactNode } from 'react';
 import type { SearchFrame, SearchHistory } from '../../state/search-history.ts';
 import { whole } from '../shared/format.ts';
 import { Distribution, HistoryChart, RankStrips } from './charts.tsx';
-import { expertsText, siteName, sureText } from './labels.ts';
+import { siteName, sizeText, sureText } from './labels.ts';
 
 export interface InspectorProps {
   history: SearchHistory;
@@ -29,8 +29,10 @@ export const Inspector = memo(function Inspector({ history, frame, site }: Inspe
   }
   const { report } = history;
   const at = report.sites[site];
-  const { experts, ranks } = history.distributions(history.indexOf(frame.step), site);
-  const count = frame.counts[site];
+  const { size: probabilities, ranks } = history.distributions(history.indexOf(frame.step), site);
+  const size = frame.sizes[site];
+  const [name, panel] =
+    report.sizes === 'experts' ? ['Experts', 'Number of experts'] : ['Rank', 'Rank'];
   const before = history.moved(site, frame.step);
   const first = report.closable ? 0 : 1;
   const rankOf = (i: number) => frame.ranks[site * report.experts + i];
@@ -45,8 +47,8 @@ export const Inspector = memo(function Inspector({ history, frame, site }: Inspe
         <code className="text-sm break-all text-muted">{at.path}</code>
       </div>
       <dl className="mt-2 flex flex-wrap gap-x-6 gap-y-1 text-sm tabular-nums">
-        <Fact name="Experts">
-          {expertsText(count)}, {sureText(frame.confidence[site])}
+        <Fact name={name}>
+          {sizeText(report.sizes, size)}, {sureText(frame.confidence[site])}
         </Fact>
         <Fact name="Moved">{before ? `at step ${before.since}, from ${before.was}` : 'never'}</Fact>
         <Fact name="Settled">{frame.settled[site] ? 'yes' : 'not yet'}</Fact>
@@ -56,21 +58,24 @@ export const Inspector = memo(function Inspector({ history, frame, site }: Inspe
         <Fact name="Parameters">{whole(history.siteParameters(frame, site))}</Fact>
       </dl>
       <div className="mt-4 grid gap-x-8 gap-y-5 md:grid-cols-2 xl:grid-cols-3">
-        <Panel title="Number of experts">
+        <Panel title={panel}>
           <Distribution
-            probabilities={experts}
+            probabilities={probabilities}
             first={first}
-            chosen={count}
-            label={`Probability of each number of experts; chosen: ${count}`}
+            chosen={size}
+            label={`Probability of each ${panel.toLowerCase()}; chosen: ${size}`}
           />
         </Panel>
-        <Panel title="Rank of each expert">
-          <RankStrips ranks={ranks} chosen={rankOf} open={count} />
-        </Panel>
+        {ranks.length > 0 && (
+          <Panel title="Rank of each expert">
+            <RankStrips ranks={ranks} chosen={rankOf} open={size} />
+          </Panel>
+        )}
         <Panel title="Over the steps">
           <HistoryChart
             series={history.siteHistory(site)}
-            most={report.experts}
+            name={name}
+            most={history.most}
             last={Math.max(report.steps, history.lastStep)}
             step={frame.step}
           />
@@ -78,7 +83,7 @@ export const Inspector = memo(function Inspector({ history, frame, site }: Inspe
       </div>
       <details className="mt-3 text-sm">
         <summary className="w-fit py-0.5 text-muted">Probabilities as a table</summary>
-        <Probabilities experts={experts} ranks={ranks} first={first} />
+        <Probabilities name={name} sizes={probabilities} ranks={ranks} first={first} />
       </details>
     </section>
   );
@@ -102,15 +107,17 @@ const cellText = (p: number | undefined) => (p === undefined ? '' : `${(100 * p)
 
 /** Sizes down, GSVs across. */
 function Probabilities({
-  experts,
+  name,
+  sizes,
   ranks,
   first,
 }: {
-  experts: Float64Array;
+  name: string;
+  sizes: Float64Array;
   ranks: Float64Array[];
   first: number;
 }) {
-  const last = Math.max(first + experts.length - 1, ranks[0].length);
+  const last = Math.max(first + sizes.length - 1, ...ranks.map((p) => p.length));
   return (
     // biome-ignore lint/a11y/noNoninteractiveTabindex: a scrolling region must be reachable by keyboard
     <section className="max-h-80 overflow-auto" aria-label="Probabilities" tabIndex={0}>
@@ -118,7 +125,7 @@ function Probabilities({
         <thead>
           <tr>
             <th scope="col">Size</th>
-            <th scope="col">Experts</th>
+            <th scope="col">{name}</th>
             {ranks.map((_, i) => (
               // biome-ignore lint/suspicious/noArrayIndexKey: an expert is its index
               <th key={i} scope="col">
@@ -131,7 +138,7 @@ function Probabilities({
           {Array.from({ length: last - first + 1 }, (_, k) => first + k).map((size) => (
             <tr key={size}>
               <th scope="row">{size}</th>
-              <td>{cellText(experts[size - first])}</td>
+              <td>{cellText(sizes[size - first])}</td>
               {ranks.map((p, i) => (
                 // biome-ignore lint/suspicious/noArrayIndexKey: an expert is its index
                 <td key={i}>{cellText(p[size - 1])}</td>

@@ -3,13 +3,13 @@ import { memo, useMemo, useState } from 'react';
 import type { SearchFrame } from '../../state/search-history.ts';
 import { Choice } from '../shared/controls.tsx';
 import { type CellSource, meanRankLooks, openRanks, rankLooks } from './cell-values.ts';
-import type { SearchHeatmapProps } from './ExpertsHeatmap.tsx';
 import { useStepMark } from './frame-view.ts';
 import { margins } from './grid.ts';
 import { Heatmap } from './Heatmap.tsx';
 import { Key, RampKey } from './Legend.tsx';
 import { ranksLabel } from './labels.ts';
 import { drawMeanRank, drawRanks } from './paint.ts';
+import type { SearchHeatmapProps } from './SizesHeatmap.tsx';
 
 const shapes = [
   { value: 'bars', label: 'Each expert' },

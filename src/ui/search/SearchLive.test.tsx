@@ -40,6 +40,7 @@ function report(): SearchReport {
   return {
     config,
     sites,
+    sizes: 'experts',
     experts,
     rank,
     topK: 1,
@@ -148,7 +149,7 @@ describe('the search, live', () => {
     expect(live.dataset.step).toBe('1');
     append(4, 0, 1);
     expect(live.dataset.step).toBe('1');
-    expect(screen.getByTestId('experts-heatmap').dataset.step).toBe('1');
+    expect(screen.getByTestId('sizes-heatmap').dataset.step).toBe('1');
     expect(screen.getByTestId('ranks-heatmap').dataset.step).toBe('1');
     expect(screen.getByTestId('search-totals').dataset.experts).toBe(String(14 * 2));
     expect(inspector()).toContain('2 experts');
@@ -190,7 +191,7 @@ describe('the search, live', () => {
 
   test('the twin is a table with a row per layer', () => {
     append(0, 3, 2);
-    const details = screen.getByTestId('experts-heatmap').querySelector('details')!;
+    const details = screen.getByTestId('sizes-heatmap').querySelector('details')!;
     act(() => {
       details.open = true;
       fireEvent(details, new Event('toggle'));
@@ -226,6 +227,7 @@ function Review({
   const [selected, setSelected] = useState<string | null>(null);
   const grid = {
     sites: of.sites,
+    sizes: of.sizes,
     allocation,
     maxExperts: experts,
     maxRank: rank,
@@ -254,6 +256,44 @@ test('an allocation: labels with ranks and locks, a cell is selected by its path
   fireEvent.click(all[at1k]);
   expect(screen.getByRole('status').textContent).toBe(path);
   expect(all[at1k].getAttribute('aria-selected')).toBe('true');
+});
+
+/** The report of a rank search. */
+function rankReport(): SearchReport {
+  const config = parseRunConfig({ search: {}, adapter: { method: 'lora' } }, 'test');
+  if (!searches(config)) throw new Error('no search');
+  return { ...report(), config, sizes: 'rank', experts: 1 };
+}
+
+test('a rank search: one map, of ranks, and an inspector without experts', () => {
+  const of = rankReport();
+  const history = new SearchHistory(of);
+  const values = Float32Array.from({ length: of.sites.length * (rank + 1) }, (_, i) =>
+    i % (rank + 1) === (i <= rank ? 0 : 2) ? 3 : 0,
+  );
+  history.append({ ...series(of, 0, 0, 1), values });
+  render(<SearchLive history={history} />);
+  expect(screen.getAllByRole('grid')).toHaveLength(1);
+  const all = cells('Ranks by layer and linear');
+  expect(all[0].getAttribute('aria-label')).toMatch(
+    /^Layer 0, q_proj: closed, rank 0, \d+ % sure$/,
+  );
+  fireEvent.click(all[at1k]);
+  expect(inspector()).toMatch(/Rank.?rank 2, \d+ % sure/);
+  expect(inspector()).not.toMatch(/expert/i);
+  expect(screen.getByText('Open linears')).toBeTruthy();
+});
+
+test('an allocation of one rank a linear: labels with the rank, closed and locked', () => {
+  const of = rankReport();
+  const allocation = uniformAllocation(layers, targetNames, 1, 3);
+  const { path } = of.sites[8];
+  allocation.experts[path] = 0;
+  delete allocation.ranks[rankKey(path, 0)];
+  render(<Review of={of} allocation={allocation} locked={new Set([path])} />);
+  const all = screen.getAllByRole('gridcell');
+  expect(all[at1k].getAttribute('aria-label')).toBe(`${layer1k}: closed, rank 0, locked`);
+  expect(all[0].getAttribute('aria-label')).toBe('Layer 0, q_proj: rank 3');
 });
 
 test('a still map without selection: its cells can be read and gone through, none is selectable', () => {

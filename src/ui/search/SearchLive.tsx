@@ -2,13 +2,13 @@
 // of one cell.
 import { memo, useMemo, useState } from 'react';
 import type { SearchHistory } from '../../state/search-history.ts';
-import { ExpertsHeatmap } from './ExpertsHeatmap.tsx';
 import { useFigures, useFrameView, useStepMark } from './frame-view.ts';
 import { cellLayout } from './grid.ts';
 import { Inspector } from './Inspector.tsx';
 import { RanksHeatmap } from './RanksHeatmap.tsx';
 import { Scrubber } from './Scrubber.tsx';
 import { SearchTotals } from './SearchTotals.tsx';
+import { SizesHeatmap } from './SizesHeatmap.tsx';
 import { labelWidth, meanWidth } from './useCanvas.ts';
 
 /** Follows the history by itself; nothing above it needs to render as it grows. */
@@ -26,11 +26,13 @@ export const SearchLive = memo(function SearchLive({ history }: { history: Searc
       <SearchTotals history={history} frame={frame} />
       <div className="flex flex-wrap gap-x-8 gap-y-6">
         <div className="min-w-0 max-w-full" style={{ flex: `1 1 ${wanted}px` }}>
-          <ExpertsHeatmap {...shared} />
+          <SizesHeatmap {...shared} />
         </div>
-        <div className="min-w-0 max-w-full" style={{ flex: `1 1 ${wanted}px` }}>
-          <RanksHeatmap {...shared} />
-        </div>
+        {history.report.sizes === 'experts' && (
+          <div className="min-w-0 max-w-full" style={{ flex: `1 1 ${wanted}px` }}>
+            <RanksHeatmap {...shared} />
+          </div>
+        )}
       </div>
       <Scrubber view={view} at={at} version={version} />
       <Inspector history={history} frame={frame} site={selected} version={version} />

@@ -10,9 +10,9 @@ export function SearchTotals({
   history: SearchHistory;
   frame: SearchFrame | null;
 }) {
-  const { sites, experts, rank } = history.report;
-  const most = sites.length * experts;
+  const { sites, sizes, experts, rank } = history.report;
   const totals = frame?.totals;
+  const uniform = sizes === 'experts' ? `uniform ${experts} × ${rank}` : `rank ${rank} everywhere`;
   return (
     <div
       data-testid="search-totals"
@@ -20,20 +20,28 @@ export function SearchTotals({
       data-experts={totals?.experts}
     >
       <Stats>
-        <Stat
-          label="Experts"
-          value={totals ? whole(totals.experts) : '–'}
-          note={`of ${whole(most)} at most`}
-        />
+        {sizes === 'experts' ? (
+          <Stat
+            label="Experts"
+            value={totals ? whole(totals.experts) : '–'}
+            note={`of ${whole(sites.length * experts)} at most`}
+          />
+        ) : (
+          <Stat
+            label="Open linears"
+            value={totals ? whole(totals.open) : '–'}
+            note={`of ${whole(sites.length)}; the others are closed`}
+          />
+        )}
         <Stat
           label="Mean rank"
           value={totals ? totals.meanRank.toFixed(2) : '–'}
-          note={`of open experts, at most ${rank}`}
+          note={`of open ${sizes === 'experts' ? 'experts' : 'linears'}, at most ${rank}`}
         />
         <Stat
           label="Trainable parameters"
           value={totals ? whole(totals.parameters) : '–'}
-          note={`${totals ? `${percent(totals.parameters, totals.uniform)} of ` : 'against '}${short(history.uniformParameters)} (uniform ${experts} × ${rank})`}
+          note={`${totals ? `${percent(totals.parameters, totals.uniform)} of ` : 'against '}${short(history.uniformParameters)} (${uniform})`}
         />
         <Stat
           label="Settled"

@@ -7,7 +7,7 @@ import type { Margins } from './grid.ts';
 
 /**
  * `width` numbers a site, site by site. A first number of 0 means that nothing is known yet; else
- * it is the count plus 1.
+ * it is the size plus 1.
  */
 export interface Looks {
   width: number;
@@ -39,12 +39,12 @@ const empty = (sites: number, width: number): Looks => ({
   values: new Uint16Array(sites * width),
 });
 
-/** Heatmap A: count + 1, level of confidence, settled. */
-export function expertLooks(frame: SearchFrame | null, sites: number): Looks {
+/** Heatmap A: size + 1, level of confidence, settled. */
+export function sizeLooks(frame: SearchFrame | null, sites: number): Looks {
   const looks = empty(sites, 3);
   if (frame) {
     for (let s = 0; s < sites; s++) {
-      looks.values[3 * s] = frame.counts[s] + 1;
+      looks.values[3 * s] = frame.sizes[s] + 1;
       looks.values[3 * s + 1] = Math.round(frame.confidence[s] * levels);
       looks.values[3 * s + 2] = frame.settled[s];
     }
@@ -115,6 +115,20 @@ export function allocationLooks(
     looks.values[s * looks.width] = allocation.experts[path] + 1;
     looks.values[s * looks.width + 1] = locked.has(path) ? 1 : 0;
     looks.values.set(siteRanks(allocation, path), s * looks.width + 2);
+  });
+  return looks;
+}
+
+/** An allocation of one rank a site: rank + 1, locked. */
+export function rankAllocationLooks(
+  paths: readonly string[],
+  allocation: Allocation,
+  locked: ReadonlySet<string>,
+): Looks {
+  const looks = empty(paths.length, 2);
+  paths.forEach((path, s) => {
+    looks.values[2 * s] = (siteRanks(allocation, path)[0] ?? 0) + 1;
+    looks.values[2 * s + 1] = locked.has(path) ? 1 : 0;
   });
   return looks;
 }

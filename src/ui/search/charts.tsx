@@ -95,24 +95,26 @@ export function RankStrips({
 const box = { width: 320, height: 96 };
 
 /**
- * Count as steps and confidence as a dashed line, over the whole length of the search; a rule at
+ * Size as steps and confidence as a dashed line, over the whole length of the search; a rule at
  * the shown step.
  */
 export function HistoryChart(props: {
   series: SiteHistory;
+  /** Of the size: "Experts" or "Rank". */
+  name: string;
   most: number;
   last: number;
   step: number;
 }) {
-  const { series, most, last, step } = props;
+  const { series, name, most, last, step } = props;
   const x = (s: number) => (box.width * s) / Math.max(1, last);
   const y = (share: number) => 2 + (box.height - 4) * (1 - share);
   const n = series.step.length;
-  let counts = '';
+  let sizes = '';
   let sure = '';
   for (let i = 0; i < n; i++) {
-    const [at, count] = [x(series.step[i]).toFixed(1), y(series.count[i] / most).toFixed(1)];
-    counts += i === 0 ? `M${at} ${count}` : `H${at}V${count}`;
+    const [at, size] = [x(series.step[i]).toFixed(1), y(series.size[i] / most).toFixed(1)];
+    sizes += i === 0 ? `M${at} ${size}` : `H${at}V${size}`;
     sure += `${i === 0 ? 'M' : 'L'}${at} ${y(series.confidence[i]).toFixed(1)}`;
   }
   return (
@@ -122,7 +124,7 @@ export function HistoryChart(props: {
         preserveAspectRatio="none"
         className="h-24 w-full border-b border-l border-line-strong"
         role="img"
-        aria-label={`Experts over the steps: from ${series.count[0]} to ${series.count[n - 1]}`}
+        aria-label={`${name} over the steps: from ${series.size[0]} to ${series.size[n - 1]}`}
       >
         <g fill="none" vectorEffect="non-scaling-stroke">
           <path
@@ -138,7 +140,7 @@ export function HistoryChart(props: {
             vectorEffect="non-scaling-stroke"
           />
           <path
-            d={counts}
+            d={sizes}
             stroke="var(--accent)"
             strokeWidth="2"
             vectorEffect="non-scaling-stroke"
@@ -150,7 +152,7 @@ export function HistoryChart(props: {
         <span>step {last}</span>
       </div>
       <p className="mt-1 flex flex-wrap gap-x-4 text-xs text-muted" aria-hidden="true">
-        <Line color="var(--accent)" text={`experts, 0 to ${most}`} />
+        <Line color="var(--accent)" text={`${name.toLowerCase()}, 0 to ${most}`} />
         <Line color="var(--second)" dashed text="how sure, 0 to 100 %" />
       </p>
     </div>

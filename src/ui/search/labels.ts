@@ -1,5 +1,5 @@
 // The words of the heatmaps: what a cell is called and says.
-import type { Allocation, Target } from '../../allocation/allocation.ts';
+import type { Allocation, Sizes, Target } from '../../allocation/allocation.ts';
 import { siteRanks } from '../../allocation/allocation.ts';
 import { isDead, type Routing } from '../../state/recent-routing.ts';
 import type { SearchFrame, SearchHistory } from '../../state/search-history.ts';
@@ -9,22 +9,21 @@ import type { SearchReport } from '../../worker/protocol/api.ts';
 export const siteName = (site: { layer: number; target: Target }): string =>
   `Layer ${site.layer}, ${site.target}`;
 
-/** "4 experts", "1 expert", "closed, 0 experts". */
-export const expertsText = (count: number): string =>
-  count === 0 ? 'closed, 0 experts' : `${count} ${count === 1 ? 'expert' : 'experts'}`;
+/** "4 experts", "1 expert", "closed, 0 experts"; "rank 3", "closed, rank 0". */
+export function sizeText(sizes: Sizes, size: number): string {
+  const text = sizes === 'rank' ? `rank ${size}` : `${size} ${size === 1 ? 'expert' : 'experts'}`;
+  return size === 0 ? `closed, ${text}` : text;
+}
 
 export const sureText = (confidence: number): string => `${Math.round(100 * confidence)} % sure`;
 
 /** "Layer 12, q_proj: 4 experts, 71 % sure, was 6, settled". */
-export function expertsLabel(
-  history: SearchHistory,
-  frame: SearchFrame | null,
-  site: number,
-): string {
+export function sizeLabel(history: SearchHistory, frame: SearchFrame | null, site: number): string {
   const name = siteName(history.report.sites[site]);
   if (!frame) return `${name}: not yet known`;
   const before = history.moved(site, frame.step);
-  const parts = [expertsText(frame.counts[site]), sureText(frame.confidence[site])];
+  const size = sizeText(history.report.sizes, frame.sizes[site]);
+  const parts = [size, sureText(frame.confidence[site])];
   if (before) parts.push(`was ${before.was}`);
   if (frame.settled[site]) parts.push('settled');
   return `${name}: ${parts.join(', ')}`;
@@ -61,16 +60,17 @@ export function routingLabel(
   return `${siteName(site)}: ${shares.map(one).join(', ')}`;
 }
 
-/** "Layer 12, q_proj: 2 experts, ranks 4, 8, locked". */
+/** "Layer 12, q_proj: 2 experts, ranks 4, 8, locked"; "Layer 12, q_proj: rank 4". */
 export function allocationLabel(
+  sizes: Sizes,
   site: { layer: number; target: Target; path: string },
   allocation: Allocation,
   locked: boolean,
 ): string {
   const ranks = siteRanks(allocation, site.path);
   const parts = [
-    expertsText(ranks.length),
-    ...(ranks.length > 0 ? [`ranks ${ranks.join(', ')}`] : []),
+    sizeText(sizes, sizes === 'rank' ? (ranks[0] ?? 0) : ranks.length),
+    ...(sizes === 'experts' && ranks.length > 0 ? [`ranks ${ranks.join(', ')}`] : []),
     ...(locked ? ['locked'] : []),
   ];
   return `${siteName(site)}: ${parts.join(', ')}`;

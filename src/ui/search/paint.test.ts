@@ -11,19 +11,19 @@ import type { SearchFrame } from '../../state/search-history.ts';
 import {
   allocationLooks,
   changedSites,
-  expertLooks,
   levels,
   meanRankLooks,
   rankLooks,
   routingLooks,
+  sizeLooks,
 } from './cell-values.ts';
 import { blend, contrast, inkOn, parseHex, type Rgb, rampColor } from './color.ts';
 import { cellLayout, layerOf, margins, moved } from './grid.ts';
 import {
   drawAllocation,
-  drawExperts,
   drawRanks,
   drawRouting,
+  drawSizes,
   fillOf,
   type Surface,
 } from './paint.ts';
@@ -121,16 +121,17 @@ const frame: SearchFrame = {
   loss: 1,
   lambda: 0,
   share: 0,
+  sizes: Uint16Array.from([2, 0, 1]),
   counts: Uint16Array.from([2, 0, 1]),
   confidence: Float32Array.from([0.71, 0.2, 1]),
   settled: Uint8Array.from([1, 0, 0]),
   ranks: Uint16Array.from([3, 4, 1, 8, 8, 8, 6, 1, 2]),
-  totals: { experts: 3, meanRank: 0, parameters: 0, uniform: 0, settled: 1 },
+  totals: { experts: 3, open: 2, meanRank: 0, parameters: 0, uniform: 0, settled: 1 },
 };
 
 describe('looks', () => {
-  test('experts: count + 1, tenths sure, settled', () => {
-    expect(Array.from(expertLooks(frame, 3).values)).toEqual([3, 7, 1, 1, 2, 0, 2, 10, 0]);
+  test('sizes: size + 1, tenths sure, settled', () => {
+    expect(Array.from(sizeLooks(frame, 3).values)).toEqual([3, 7, 1, 1, 2, 0, 2, 10, 0]);
   });
   test('ranks: count + 1, every rank', () => {
     expect(Array.from(rankLooks(frame, 3, 3).values)).toEqual([3, 3, 4, 1, 1, 8, 8, 8, 2, 6, 1, 2]);
@@ -139,7 +140,7 @@ describe('looks', () => {
     expect(Array.from(meanRankLooks(frame, 3, 3).values)).toEqual([3, 35, 1, 0, 2, 60]);
   });
   test('not yet known is unlike closed', () => {
-    for (const looks of [expertLooks(null, 3), rankLooks(null, 3, 3), meanRankLooks(null, 3, 3)]) {
+    for (const looks of [sizeLooks(null, 3), rankLooks(null, 3, 3), meanRankLooks(null, 3, 3)]) {
       expect(Array.from(looks.values)).toEqual(Array(looks.values.length).fill(0));
     }
   });
@@ -161,8 +162,8 @@ describe('looks', () => {
     expect(Array.from(looks.values)).toEqual([3, 0, 5, 5, 0, 3, 1, 5, 5, 0]);
   });
   test('only sites that look different are painted again', () => {
-    const before = expertLooks(frame, 3);
-    const after = expertLooks({ ...frame, confidence: Float32Array.from([0.72, 0.2, 0.8]) }, 3);
+    const before = sizeLooks(frame, 3);
+    const after = sizeLooks({ ...frame, confidence: Float32Array.from([0.72, 0.2, 0.8]) }, 3);
     expect(changedSites(null, before)).toEqual([0, 1, 2]);
     expect(changedSites(before, after)).toEqual([2]);
     expect(changedSites(before, rankLooks(frame, 3, 3))).toEqual([0, 1, 2]);
@@ -282,7 +283,7 @@ const palette: Palette = {
 const box = { x: 10, y: 20, width: 30, height: 40 };
 
 describe('drawing', () => {
-  const draw = drawExperts(8);
+  const draw = drawSizes(8);
 
   test('a count shows its number, closed 0, unknown none', () => {
     for (const [look, want] of [

@@ -89,24 +89,24 @@ function ground(on: Surface, box: Box, color: Rgb, palette: Palette): string {
   return css(inkOn(color));
 }
 
-/** The fill of a count that is `level` tenths sure: the less sure, the paler. */
-export const fillOf = (count: number, max: number, level: number, card: Rgb): Rgb =>
-  blend(rampColor(count, max), card, 0.35 + (0.65 * level) / levels);
+/** The fill of a size that is `level` tenths sure: the less sure, the paler. */
+export const fillOf = (size: number, max: number, level: number, card: Rgb): Rgb =>
+  blend(rampColor(size, max), card, 0.35 + (0.65 * level) / levels);
 
 /**
- * Heatmap A: colour and number = count, paleness and the bar below = how sure, a dot when settled.
+ * Heatmap A: colour and number = size, paleness and the bar below = how sure, a dot when settled.
  */
-export const drawExperts =
+export const drawSizes =
   (max: number): DrawCell =>
   (on, box, [known, level, settled], palette) => {
     if (known === 0) return drawUnknown(on, box, palette);
-    const count = known - 1;
-    if (count === 0) drawClosed(on, box, palette);
+    const size = known - 1;
+    if (size === 0) drawClosed(on, box, palette);
     const ink =
-      count === 0 ? palette.ink : ground(on, box, fillOf(count, max, level, palette.card), palette);
+      size === 0 ? palette.ink : ground(on, box, fillOf(size, max, level, palette.card), palette);
     const [x, y] = middle(box);
     on.fillStyle = ink;
-    if (count > 0) on.fillText(String(count), x, y - 1);
+    if (size > 0) on.fillText(String(size), x, y - 1);
     on.fillRect(box.x + 3, box.y + box.height - 4, ((box.width - 6) * level) / levels, 2);
     if (!settled) return;
     on.beginPath();
@@ -239,4 +239,19 @@ export const drawAllocation =
       return;
     }
     if (look[1]) drawLock(on, box, palette);
+  };
+
+/** The review's grid where a site has one rank: its number and colour, a padlock where locked. */
+export const drawRankAllocation =
+  (maxRank: number): DrawCell =>
+  (on, box, [known, locked], palette) => {
+    const rank = known - 1;
+    let { ink } = palette;
+    if (rank === 0) drawClosed(on, box, palette);
+    else {
+      ink = ground(on, box, rampColor(rank, maxRank), palette);
+      on.fillStyle = ink;
+      on.fillText(String(rank), ...middle(box));
+    }
+    if (locked) drawLock(on, box, { ...palette, ink });
   };

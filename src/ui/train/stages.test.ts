@@ -11,6 +11,7 @@ const searchOf = (train: object | false): SearchReport => {
   return {
     config,
     sites: [],
+    sizes: 'experts',
     experts: 8,
     rank: 8,
     topK: 2,

@@ -1,7 +1,7 @@
 // What the page and its workers say to each other: commands through comlink, events through one
 // port. Types only.
 import type { MethodName } from '../../adapters/methods/methods.ts';
-import type { Allocation, Target } from '../../allocation/allocation.ts';
+import type { Allocation, Sizes, Target } from '../../allocation/allocation.ts';
 import type { RunConfigInput, SearchConfig, TrainingConfig } from '../../settings/run-config.ts';
 import type { Task, TaskUnit } from '../../util/task.ts';
 import type {
@@ -115,11 +115,13 @@ export interface SearchReport {
   config: SearchConfig;
   /** In the order of the values: layer by layer, q k v o gate up down within. */
   sites: SearchSite[];
-  /** E_max and R_max. */
+  /** What is searched at a site: the number of experts and each one's rank, or one rank. */
+  sizes: Sizes;
+  /** E_max (1 where a site has one rank) and R_max. */
   experts: number;
   rank: number;
   topK: number;
-  /** A site may close: its expert GSV then has one entry more, index k meaning k experts. */
+  /** A site may close: the GSV of its size then has one entry more, index k meaning a size of k. */
   closable: boolean;
   /** Upper steps; pairs before the first upper step are not counted. */
   steps: number;

@@ -81,6 +81,7 @@ export function describeSearch(
       inputs,
       outputs,
     })),
+    sizes: adapter.method.sizes,
     experts,
     rank,
     topK,

@@ -1,13 +1,14 @@
-// Heatmap A: how many experts each linear has, how sure the search is, and what is settled.
+// Heatmap A: how many experts each linear has, or its one rank, how sure the search is, and what is
+// settled.
 import { memo, useMemo } from 'react';
 import type { SearchFrame } from '../../state/search-history.ts';
-import { type CellSource, expertLooks } from './cell-values.ts';
+import { type CellSource, sizeLooks } from './cell-values.ts';
 import { type FrameView, useStepMark } from './frame-view.ts';
 import { type CellLayout, margins } from './grid.ts';
 import { Heatmap } from './Heatmap.tsx';
 import { Key, RampKey } from './Legend.tsx';
-import { expertsLabel } from './labels.ts';
-import { drawExperts } from './paint.ts';
+import { sizeLabel } from './labels.ts';
+import { drawSizes } from './paint.ts';
 
 export interface SearchHeatmapProps {
   view: FrameView;
@@ -20,39 +21,45 @@ export interface SearchHeatmapProps {
   onSelect(site: number): void;
 }
 
-export const ExpertsHeatmap = memo(function ExpertsHeatmap(props: SearchHeatmapProps) {
+const words = {
+  experts: { of: 'Experts of each linear', by: 'Experts by layer and linear', ramp: 'experts' },
+  rank: { of: 'Rank of each linear', by: 'Ranks by layer and linear', ramp: 'rank' },
+} as const;
+
+export const SizesHeatmap = memo(function SizesHeatmap(props: SearchHeatmapProps) {
   const { view, frame, ...grid } = props;
   const { layout } = grid;
   const { history } = view;
-  const { experts, sites, closable } = history.report;
+  const { sites, sizes, closable } = history.report;
+  const { of, by, ramp } = words[sizes];
   const mark = useStepMark<HTMLElement>(view);
-  const draw = useMemo(() => drawExperts(experts), [experts]);
+  const draw = useMemo(() => drawSizes(history.most), [history]);
   const source = useMemo(
     (): CellSource => ({
       subscribe: view.subscribe,
-      looks: () => expertLooks(view.frame, sites.length),
+      looks: () => sizeLooks(view.frame, sites.length),
       margins: () =>
         margins(
           layout,
-          (s) => view.frame?.counts[s] ?? 0,
+          (s) => view.frame?.sizes[s] ?? 0,
           () => (view.frame ? 1 : 0),
         ),
-      label: (s) => expertsLabel(history, view.frame, s),
+      label: (s) => sizeLabel(history, view.frame, s),
     }),
     [view, history, layout, sites],
   );
   return (
     <Heatmap
-      attributes={{ ref: mark, 'data-testid': 'experts-heatmap' }}
-      title="Experts of each linear"
-      label="Experts by layer and linear"
+      attributes={{ ref: mark, 'data-testid': 'sizes-heatmap' }}
+      title={of}
+      label={by}
       {...grid}
       source={source}
       draw={draw}
       cellHeight={32}
-      table={{ caption: 'Experts of each linear, and how sure', cell: (s) => cellText(frame, s) }}
+      table={{ caption: `${of}, and how sure`, cell: (s) => cellText(frame, s) }}
     >
-      <RampKey max={experts} label="experts" />
+      <RampKey max={history.most} label={ramp} />
       <Key mark="sure">how sure (also: the paler, the less)</Key>
       <Key mark="settled">settled: not moved for {history.window} steps</Key>
       {closable && <Key mark="closed">closed</Key>}
@@ -64,5 +71,5 @@ export const ExpertsHeatmap = memo(function ExpertsHeatmap(props: SearchHeatmapP
 function cellText(frame: SearchFrame | null, site: number): string {
   if (!frame) return 'not yet known';
   const settled = frame.settled[site] ? ', settled' : '';
-  return `${frame.counts[site]} · ${Math.round(100 * frame.confidence[site])} %${settled}`;
+  return `${frame.sizes[site]} · ${Math.round(100 * frame.confidence[site])} %${settled}`;
 }
