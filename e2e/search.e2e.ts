@@ -2,24 +2,21 @@
 // reviewed, and the adapter opened again.
 import { readFileSync } from 'node:fs';
 import { unzipSync } from 'fflate';
-import type { Page } from 'playwright';
 import { afterAll, afterEach, expect, test } from 'vitest';
 import { bytesSource } from '../src/data/source.ts';
 import { openSafetensors } from '../src/data/weights/safetensors.ts';
 import { type OpenPage, openApp } from './launch.ts';
+import { cell, cells, prepare, saved, sizes, startSearch } from './search-steps.ts';
 import {
-  chooseData,
   demoFolder,
   download,
   fill,
   loadModel,
   makeFolder,
-  nanoFolder,
   removeFolders,
   takeNotice,
   textOf,
   violations,
-  waitForDevice,
   waitForPhase,
   waitForSearchStep,
   waitForStep,
@@ -32,68 +29,13 @@ afterEach(async () => {
 });
 afterAll(removeFolders);
 
-const sizes = { Experts: '4', Rank: '4' };
-const batches = {
-  Batch: '2',
-  'Micro-batch': '2',
-  'Validation share': '0.25',
-  'Search batch': '4',
-  'Search micro-batch': '2',
-};
-
-/** The nano model and its data, a search switched on, and settings by their labels. */
-async function prepare(
-  page: Page,
-  values: Record<string, string>,
-  toggles: readonly string[] = [],
-): Promise<void> {
-  await waitForDevice(page);
-  await loadModel(page, nanoFolder);
-  await chooseData(page, `${nanoFolder}/data.jsonl`);
-  await page.getByTestId('data-facts').waitFor();
-  await page.getByText('Search experts and ranks first').click();
-  await page.getByText('More of the search').click();
-  for (const toggle of toggles) await page.getByText(toggle, { exact: true }).click();
-  await fill(page, { ...sizes, ...batches, 'Upper learning rate': '0.1', ...values });
-}
-const startSearch = (page: Page) => page.getByRole('button', { name: 'Start the search' }).click();
-
-/** What the cells of a grid say, by linear ("Layer 0, q_proj"). */
-async function cells(page: Page, grid: RegExp): Promise<Map<string, string>> {
-  const found = page.locator('[data-labels=current]', {
-    has: page.getByRole('grid', { name: grid }),
-  });
-  await found.waitFor();
-  const labels = await found
-    .getByRole('gridcell')
-    .evaluateAll((all) => all.map((cell) => cell.getAttribute('aria-label') ?? ''));
-  return new Map(
-    labels
-      .filter((label) => label.includes(':'))
-      .map((label) => [label.slice(0, label.indexOf(':')), label]),
-  );
-}
-const cell = (page: Page, name: string) =>
-  page
-    .getByRole('grid', { name: /^Allocation/ })
-    .getByRole('gridcell', { name: new RegExp(`^${name}:`) });
-
-/** What a file offered by a button holds. */
-async function saved(page: Page, button: string): Promise<Record<string, number>> {
-  const [file] = await Promise.all([
-    page.waitForEvent('download'),
-    page.getByRole('button', { name: button }).click(),
-  ]);
-  return JSON.parse(readFileSync(await file.path(), 'utf8'));
-}
-
 test('search, review with an edited and a locked cell, training with exactly that, export, and the adapter opened again', async () => {
   open = await openApp();
   const { page, errors } = open;
   await prepare(
     page,
-    { 'Search length': '90', Length: '24', Budget: '0.4', 'Validate every': '' },
-    ['Allow linears without experts', 'Wait for me at the review'],
+    { ...sizes, 'Search length': '90', Length: '24', Budget: '0.4', 'Validate every': '' },
+    ['Allow closed linears', 'Wait for me at the review'],
   );
   expect(await textOf(page.getByTestId('ready'))).toMatch(
     /The search trains .* parameters.*It decides how many the adapter then has/,
@@ -279,7 +221,7 @@ test('search, review with an edited and a locked cell, training with exactly tha
 test('a search that is stopped goes to its review, which says so and can be discarded', async () => {
   open = await openApp();
   const { page, errors } = open;
-  await prepare(page, { 'Search length': '5000', Length: '6' });
+  await prepare(page, { ...sizes, 'Search length': '5000', Length: '6' });
   await startSearch(page);
   await waitForSearchStep(page, 3);
   await page.getByRole('button', { name: 'Stop the search' }).click();
@@ -308,7 +250,7 @@ test('a search that is stopped goes to its review, which says so and can be disc
 test('an untouched review goes on by itself, with what was found; one that is asked to wait does not', async () => {
   open = await openApp();
   const { page, errors } = open;
-  await prepare(page, { 'Search length': '12', Length: '6' });
+  await prepare(page, { ...sizes, 'Search length': '12', Length: '6' });
   await page.clock.install();
   await startSearch(page);
   await waitForPhase(page, 'review');
@@ -349,9 +291,9 @@ for (const colorScheme of ['light', 'dark'] as const) {
         .toBeLessThanOrEqual(0);
       await page.setViewportSize({ width: 1280, height: 800 });
     };
-    await prepare(page, { 'Search length': '5000', Length: '6', Budget: '2' }, [
+    await prepare(page, { ...sizes, 'Search length': '5000', Length: '6', Budget: '2' }, [
       'Wait for me at the review',
-      'Allow linears without experts',
+      'Allow closed linears',
     ]);
     await check('settings');
     await fill(page, { Budget: '0.4' });
