@@ -3,6 +3,7 @@
 import { existsSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { expect, test } from 'vitest';
+import { allocationOfRanks } from '../src/allocation/allocation.ts';
 import { parsePlan } from '../src/cli/compare/plan.ts';
 import { summarise } from '../src/cli/compare/summary.ts';
 import { tableMarkdown } from '../src/cli/compare/table.ts';
@@ -53,7 +54,9 @@ test.each(Object.entries(COMPARISONS))(
           join('docs/results', folder, 'allocations', `${slug}-${seed}-${what}.json`);
         if (!existsSync(join(root, part('search')))) return null;
         return {
-          allocation: { experts: json(part('expert')), ranks: json(part('rank')) },
+          allocation: existsSync(join(root, part('expert')))
+            ? { experts: json(part('expert')), ranks: json(part('rank')) }
+            : allocationOfRanks(json(part('rank'))),
           record: json(part('search')),
         };
       },
