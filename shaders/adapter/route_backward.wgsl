@@ -12,7 +12,7 @@
 @group(0) @binding(6) var<storage, read_write> dh: array<f32>;
 struct Params {
   tokens: u32,
-  time: u32,
+  seq_len: u32,
   sites: u32,
   experts: u32,
   width: u32,
@@ -33,7 +33,7 @@ fn main(grid: Grid) {
   let experts = table[site + 1u];
   let gate = token * params.experts + table[site];
   let f = params.first + table[site];
-  let real = token % params.time < lengths[token / params.time];
+  let real = token % params.seq_len < lengths[token / params.seq_len];
   let scale = step.balance_scale * f32(table[site + 2u]) / max(routing[3u * params.total], 1.0);
   let balance = select(0.0, scale, params.balanced != 0u && real);
   var mean_w = 0.0;

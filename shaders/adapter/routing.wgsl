@@ -8,7 +8,7 @@
 @group(0) @binding(2) var<storage, read> table: array<u32>;
 @group(0) @binding(3) var<storage, read> lengths: array<u32>;
 @group(0) @binding(4) var<storage, read_write> routing: array<f32>;
-struct Params { tokens: u32, time: u32, sites: u32, experts: u32, first: u32, total: u32 }
+struct Params { tokens: u32, seq_len: u32, sites: u32, experts: u32, first: u32, total: u32 }
 @group(0) @binding(5) var<uniform> params: Params;
 
 @compute @workgroup_size(64)
@@ -17,7 +17,7 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
   var sum = vec2<f32>();
   if (e < params.experts) {
     for (var token = thread / 8u; token < params.tokens; token += 8u) {
-      if (token % params.time < lengths[token / params.time]) {
+      if (token % params.seq_len < lengths[token / params.seq_len]) {
         let at = token * params.experts + e;
         sum += vec2<f32>(select(0.0, 1.0, w[at] > 0.0), p[at]);
       }
@@ -26,8 +26,8 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
   sum = lane_sum(thread, sum);
   if (thread >= 8u || e >= params.experts) { return; }
   var seen = 0u;
-  for (var row = 0u; row < params.tokens / params.time; row++) {
-    seen += min(lengths[row], params.time);
+  for (var row = 0u; row < params.tokens / params.seq_len; row++) {
+    seen += min(lengths[row], params.seq_len);
   }
   var site = 0u;
   while (table[site] + table[site + 1u] <= e) { site += 4u; }

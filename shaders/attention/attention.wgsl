@@ -3,15 +3,15 @@
 // its position + 1; a cache is laid out by position. One thread a query. `Head` and what is done
 // with it are written for the head size.
 // uses: grid
-@group(0) @binding(0) var<storage, read> q: array<Head>; // (rows, time, heads)
+@group(0) @binding(0) var<storage, read> q: array<Head>; // (rows, seq_len, heads)
 @group(0) @binding(1) var<storage, read> k: array<Head>; // (rows, capacity, kv_heads)
 @group(0) @binding(2) var<storage, read> v: array<Head>;
 @group(0) @binding(3) var<storage, read> positions: array<u32>;
 @group(0) @binding(4) var<storage, read_write> o: array<Head>;
-@group(0) @binding(5) var<storage, read_write> softmax: array<vec2<f32>>; // (rows, heads, time)
+@group(0) @binding(5) var<storage, read_write> softmax: array<vec2<f32>>; // (rows, heads, seq_len)
 struct Params {
   rows: u32,
-  time: u32,
+  seq_len: u32,
   capacity: u32,
   heads: u32,
   kv_heads: u32,
@@ -23,13 +23,13 @@ struct Params {
 @compute @workgroup_size(threads)
 fn main(grid: Grid) {
   let index = flat_index(grid);
-  if (index >= params.rows * params.heads * params.time) { return; }
-  let t = index % params.time;
-  let head = (index / params.time) % params.heads;
-  let row = index / (params.time * params.heads);
-  let at = (row * params.time + t) * params.heads + head;
+  if (index >= params.rows * params.heads * params.seq_len) { return; }
+  let t = index % params.seq_len;
+  let head = (index / params.seq_len) % params.heads;
+  let row = index / (params.seq_len * params.heads);
+  let at = (row * params.seq_len + t) * params.heads + head;
   let kv = row * params.capacity * params.kv_heads + head / (params.heads / params.kv_heads);
-  let position = positions[row * params.time + t];
+  let position = positions[row * params.seq_len + t];
   let last = select(t, min(position, params.capacity - 1u), params.cached == 1u);
   let first = last - min(position, last);
   let query = q[at];

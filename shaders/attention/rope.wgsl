@@ -1,5 +1,5 @@
 // Rotary position embedding (Su et al. 2021) in place, halves convention of Llama: (x₁, x₂) ← (x₁ c
-// − x₂ s, x₂ c + x₁ s). x (rows·time, heads, D); tables (positions, D/2); position (tokens) of each
+// − x₂ s, x₂ c + x₁ s). x (rows·seq_len, heads, D); tables (positions, D/2); position (tokens) of each
 // token in its document. `direction` −1 rotates back.
 // uses: grid
 @group(0) @binding(0) var<storage, read> cosines: array<f32>;

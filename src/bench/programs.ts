@@ -14,17 +14,17 @@ import { searchLayout, searchOptions } from '../train/search/setup.ts';
 /**
  * Every program that a run of these settings replays, by name: those of its search, of its
  * training, and of answers.
- * @param time tokens of each row
+ * @param seqLen tokens of each row
  * @param given the allocation; without, a uniform one stands for it
  */
 export function recordPrograms(
   model: SymbolicModel,
   config: RunConfig,
-  time: number,
+  seqLen: number,
   given?: Allocation,
 ): Map<string, Recorder> {
   const programs = new Map<string, Recorder>();
-  const shapeOf = (rows: number): BatchShape => ({ rows, time, targets: rows * (time - 1) });
+  const shapeOf = (rows: number): BatchShape => ({ rows, seqLen, targets: rows * (seqLen - 1) });
   if (searches(config)) {
     const layout = searchLayout(config, model.config);
     const shape = shapeOf(config.search.microBatch);
@@ -43,6 +43,6 @@ export function recordPrograms(
     programs.set('update', recordUpdate(model.variants, layout, states));
     programs.set('evaluate', recordEvaluation(passes, DEFAULT_MEMORY_OPTIONS).rec);
   }
-  const { prefill, decode } = recordGeneration(model, null, 1, time, 16);
+  const { prefill, decode } = recordGeneration(model, null, 1, seqLen, 16);
   return programs.set('prefill', prefill.program).set('decode', decode.program);
 }

@@ -85,10 +85,10 @@ export async function timeSearch(
     alpha: 16,
     dropout: 0,
   };
-  const shape: BatchShape = { rows: 8, time: 32, targets: 64 };
+  const shape: BatchShape = { rows: 8, seqLen: 32, targets: 64 };
   const rows = Array.from({ length: shape.rows }, (_, r) => {
-    const ids = Array.from({ length: shape.time }, (_, t) => (r * 97 + t * 7919) % config.vocab);
-    return { ids, labels: ids.map((id, t) => (t < shape.time - 8 ? -100 : id)) };
+    const ids = Array.from({ length: shape.seqLen }, (_, t) => (r * 97 + t * 7919) % config.vocab);
+    return { ids, labels: ids.map((id, t) => (t < shape.seqLen - 8 ? -100 : id)) };
   });
   const batch = microBatch(rows, shape);
   const scalars = { inverseTokens: 1 / batch.lossTokens, balanceScale: 0.001, number: 1 };

@@ -72,12 +72,12 @@ export function randomModel(
 
 /**
  * Times training steps of an adapter (8 experts of rank 8, top-2, all sites; or plain LoRA of rank
- * 8) on one row of `time` tokens.
+ * 8) on one row of `seqLen` tokens.
  */
 export async function timeSteps(
   model: LoadedModel,
   method: AdapterSpec['method'],
-  time: number,
+  seqLen: number,
   repeats: number,
   withProfile: boolean,
 ): Promise<StepResult> {
@@ -98,9 +98,9 @@ export async function timeSteps(
     siteDims(config),
   );
   layout.store.allocate(gpu, initialValues(layout, 1));
-  const shape: BatchShape = { rows: 1, time, targets: time - 1 };
+  const shape: BatchShape = { rows: 1, seqLen, targets: seqLen - 1 };
   const runtime = await Runtime.create(model, layout, shape, { dropout: false });
-  const ids = Array.from({ length: time }, (_, i) => (i * 7919) % config.vocab);
+  const ids = Array.from({ length: seqLen }, (_, i) => (i * 7919) % config.vocab);
   const batch = microBatch([{ ids, labels: ids }], shape);
   const step = (number: number) => {
     const scalars = {
@@ -132,9 +132,9 @@ export async function timeSteps(
   return {
     method,
     parameters,
-    tokens: time,
+    tokens: seqLen,
     milliseconds,
-    tokensPerSecond: (time / milliseconds) * 1000,
+    tokensPerSecond: (seqLen / milliseconds) * 1000,
     flops,
     gflops: flops / milliseconds / 1e6,
     profile: rows,

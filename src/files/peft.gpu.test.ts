@@ -21,10 +21,10 @@ test('train-lora-ranks: logits equal PEFT’s (1e-4), and the files are those th
   own(layout.store).allocate(model.gpu, values);
   const golden = (await goldenFolder(NAME)).open('golden.safetensors')!;
   const { entries } = await openSafetensors(golden);
-  const [rows, time] = entries.get('input_ids')!.shape;
+  const [rows, seqLen] = entries.get('input_ids')!.shape;
   const flat = new Int32Array((await readTensor(entries.get('input_ids')!)).buffer);
   const ids = Array.from({ length: rows }, (_, r) =>
-    Array.from(flat.slice(r * time, (r + 1) * time)),
+    Array.from(flat.slice(r * seqLen, (r + 1) * seqLen)),
   );
   const want = await readF32(entries.get('logits')!);
   const got = await forwardLogits(model, layout, ids);

@@ -5,7 +5,7 @@ import { type Adapter, adaptedLinears, type Linear } from '../adapters/project.t
 import type { Target } from '../allocation/allocation.ts';
 import type { Recorder } from '../graph/recorder.ts';
 import { type Tensor, tensor } from '../graph/tensor.ts';
-import { attention, type RopeTables, rope, type Span } from '../ops/attention/attention.ts';
+import { attention, type BatchSpan, type RopeTables, rope } from '../ops/attention/attention.ts';
 import { add } from '../ops/elementwise.ts';
 import { embed } from '../ops/embed.ts';
 import { swiglu } from '../ops/mlp.ts';
@@ -29,9 +29,9 @@ export interface LayerCache {
 export interface DecoderInput {
   config: ModelConfig;
   weights: ModelWeights;
-  /** (rows·time), u32. */
+  /** (rows·seqLen), u32. */
   ids: Tensor;
-  span: Span;
+  span: BatchSpan;
   tables: RopeTables;
   adapter: Adapter | null;
   caches?: readonly LayerCache[];
@@ -72,7 +72,7 @@ function mlpBlock(
   return add(rec, x, linear(['down_proj'], swiglu(rec, gate, up))[0]);
 }
 
-/** Records the decoder up to the residual stream before the final norm. Returns (rows·time, C). */
+/** Records the decoder up to the residual stream before the final norm. Returns (rows·seqLen, C). */
 export function decoder(rec: Recorder, input: DecoderInput): Tensor {
   const { weights, adapter, recompute = 'none' } = input;
   let x = embed(rec, input.ids, weights.embedding);

@@ -25,13 +25,13 @@ export async function forwardLogits(
   where = 'input',
 ): Promise<Float32Array<ArrayBuffer>> {
   const { config, weights, gpu } = model;
-  const time = ids[0]?.length ?? 0;
-  if (time === 0) throw new InputError('bad-data', `${where}: no token ids.`);
+  const seqLen = ids[0]?.length ?? 0;
+  if (seqLen === 0) throw new InputError('bad-data', `${where}: no token ids.`);
   ids.forEach((row, r) => {
-    if (row.length !== time)
+    if (row.length !== seqLen)
       throw new InputError(
         'bad-data',
-        `${where}: row ${r + 1} has ${row.length} ids, the first has ${time}; all must be equally long.`,
+        `${where}: row ${r + 1} has ${row.length} ids, the first has ${seqLen}; all must be equally long.`,
       );
     const bad = row.find((id) => !Number.isInteger(id) || id < 0 || id >= config.vocab);
     if (bad !== undefined)
@@ -40,7 +40,7 @@ export async function forwardLogits(
         `${where}: row ${r + 1} has the id ${bad}; the vocabulary is 0 to ${config.vocab - 1}.`,
       );
   });
-  const tokens = ids.length * time;
+  const tokens = ids.length * seqLen;
   if (tokens * config.vocab * 4 > gpu.maxBinding)
     throw new InputError(
       'bad-data',
@@ -59,7 +59,7 @@ export async function forwardLogits(
     return t;
   };
   const rows = ids.length;
-  const lengths = state('lengths', [rows], new Uint32Array(rows).fill(time));
+  const lengths = state('lengths', [rows], new Uint32Array(rows).fill(seqLen));
   const routed = routingSize(layout?.routedExperts ?? 0);
   const routing = state('routing', [routed], new Float32Array(routed));
   const rec = new Recorder(model.variants, false);
@@ -69,15 +69,15 @@ export async function forwardLogits(
     ids: state('ids', [tokens], Uint32Array.from(ids.flat())),
     span: {
       rows,
-      time,
+      seqLen,
       positions: state(
         'positions',
         [tokens],
-        Uint32Array.from({ length: tokens }, (_, i) => i % time),
+        Uint32Array.from({ length: tokens }, (_, i) => i % seqLen),
       ),
     },
-    tables: ropeConstants(ropeTables(config, time), config.headDim),
-    adapter: layout && adapterOf(layout, { state: routing, lengths, time }),
+    tables: ropeConstants(ropeTables(config, seqLen), config.headDim),
+    adapter: layout && adapterOf(layout, { state: routing, lengths, seqLen }),
   });
   const logits = tensor('logits', [tokens, config.vocab], { category: 'logits' });
   decoderLogits(rec, x, model, logits);

@@ -33,10 +33,10 @@ export interface GenerateOptions {
 
 interface Pass {
   program: Recorder;
-  /** (rows·time), u32: the tokens, and their positions. */
+  /** (rows·seqLen), u32: the tokens, and their positions. */
   ids: Tensor;
   positions: Tensor;
-  time: number;
+  seqLen: number;
 }
 
 /** What generation records, symbolic. */
@@ -70,8 +70,8 @@ export function recordGeneration(
   promptTokens: number,
   newTokens: number,
 ): Generation {
-  const time = round16(promptTokens);
-  const capacity = round16(time + newTokens);
+  const seqLen = round16(promptTokens);
+  const capacity = round16(seqLen + newTokens);
   const states: Tensor[] = [];
   const state = (
     name: string,
@@ -102,12 +102,12 @@ export function recordGeneration(
       state(`positions ${steps}`, [rows * steps]),
     ];
     const adapter =
-      layout && adapterOf(layout, { state: routing, lengths, time: steps }, { counted: false });
+      layout && adapterOf(layout, { state: routing, lengths, seqLen: steps }, { counted: false });
     const x = decoder(rec, {
       config,
       weights,
       ids,
-      span: { rows, time: steps, positions },
+      span: { rows, seqLen: steps, positions },
       tables,
       adapter,
       caches,
@@ -117,10 +117,10 @@ export function recordGeneration(
       program: rec,
       ids,
       positions,
-      time: steps,
+      seqLen: steps,
     };
   };
-  const [prefill, decode] = [record(time), record(1)];
+  const [prefill, decode] = [record(seqLen), record(1)];
   return { layout, rows, caches, states, index, logits, capacity, prefill, decode };
 }
 
@@ -168,18 +168,18 @@ export class Generator {
     last: (row: number) => number,
   ): Promise<Float32Array<ArrayBuffer>> {
     const { gpu } = this.model;
-    const { ids, positions, time } = this.recorded[pass];
+    const { ids, positions, seqLen } = this.recorded[pass];
     const { rows } = this.recorded;
     writeBuffer(gpu, this.memory.get(ids), tokens);
     const at = Uint32Array.from(
-      { length: rows * time },
-      (_, i) => start(Math.floor(i / time)) + (i % time),
+      { length: rows * seqLen },
+      (_, i) => start(Math.floor(i / seqLen)) + (i % seqLen),
     );
     writeBuffer(gpu, this.memory.get(positions), at);
     writeBuffer(
       gpu,
       this.memory.get(this.recorded.index),
-      Uint32Array.from({ length: rows }, (_, r) => r * time + last(r)),
+      Uint32Array.from({ length: rows }, (_, r) => r * seqLen + last(r)),
     );
     this.programs![pass].replay();
     const logits = this.memory.get(this.recorded.logits);
@@ -206,8 +206,8 @@ export class Generator {
     const answers: number[][] = prompts.map(() => []);
     const randoms = prompts.map((_, r) => new Random(seed, `sample row ${r}`));
     const open = prompts.map(() => true);
-    const ids = new Uint32Array(rows * prefill.time);
-    prompts.forEach((p, r) => ids.set(Array.from(p), r * prefill.time));
+    const ids = new Uint32Array(rows * prefill.seqLen);
+    prompts.forEach((p, r) => ids.set(Array.from(p), r * prefill.seqLen));
     let logits = await this.run(
       'prefill',
       ids,

@@ -40,10 +40,10 @@ for (const type of TYPES) {
     test(`${name}: logits equal transformers' (NMSE ≤ 1e-9), the embedding whole and in shards`, async () => {
       const all = await goldenFolder('gguf');
       const { entries } = await openSafetensors(all.open('golden.safetensors')!);
-      const [rows, time] = entries.get('input_ids')!.shape;
+      const [rows, seqLen] = entries.get('input_ids')!.shape;
       const flat = new Int32Array((await readTensor(entries.get('input_ids')!)).buffer);
       const ids = Array.from({ length: rows }, (_, r) =>
-        Array.from(flat.slice(r * time, (r + 1) * time)),
+        Array.from(flat.slice(r * seqLen, (r + 1) * seqLen)),
       );
       const want = await readF32(entries.get(name)!);
       const gpu = await testGpu();

@@ -30,10 +30,10 @@ for (const [name, kernels] of CASES) {
   test(`${title}: logits equal transformers' (NMSE ≤ 1e-10)`, async ({ load }) => {
     const golden = (await goldenFolder(name)).open('golden.safetensors')!;
     const { entries } = await openSafetensors(golden);
-    const [rows, time] = entries.get('input_ids')!.shape;
+    const [rows, seqLen] = entries.get('input_ids')!.shape;
     const flat = new Int32Array((await readTensor(entries.get('input_ids')!)).buffer);
     const ids = Array.from({ length: rows }, (_, r) =>
-      Array.from(flat.slice(r * time, (r + 1) * time)),
+      Array.from(flat.slice(r * seqLen, (r + 1) * seqLen)),
     );
     const want = await readF32(entries.get('logits')!);
     const got = await forwardLogits(await load(name, kernels), null, ids);

@@ -40,10 +40,13 @@ const factors = (sites: readonly { experts: readonly { rank: number; scale: numb
   );
 
 test('three sites with 5, 1 and 2 experts, K = 2', async () => {
-  const [rows, time] = [3, 11];
-  const tokens = rows * time;
+  const [rows, seqLen] = [3, 11];
+  const tokens = rows * seqLen;
   const lengths = Uint32Array.from([11, 4, 7]);
-  const real = Array.from({ length: tokens }, (_, n) => n % time < lengths[Math.floor(n / time)]);
+  const real = Array.from(
+    { length: tokens },
+    (_, n) => n % seqLen < lengths[Math.floor(n / seqLen)],
+  );
   const sites = [
     { kept: 2, experts: [3, 1, 8, 2, 5].map((rank) => ({ rank, scale: 2 })) },
     { kept: 1, experts: [{ rank: 4, scale: 4 }] },
@@ -80,7 +83,7 @@ test('three sites with 5, 1 and 2 experts, K = 2', async () => {
       const statistics = tensor('statistics', [STATISTICS.size]);
       rec.clear(state);
       rec.clear(statistics);
-      const routing = { state, total, lengths: t.lengths, time };
+      const routing = { state, total, lengths: t.lengths, seqLen };
       const gates = route(rec, { h: t.h, start: columns }, group, routing, 3, true);
       const u = mix(rec, t.h, group, t.factor, gates);
       balance(rec, routing, statistics);
@@ -179,7 +182,7 @@ test('worked example D: gate, output and balance loss', async () => {
       const state = tensor('routing', [routingSize(3)]);
       const statistics = tensor('statistics', [STATISTICS.size]);
       rec.clear(statistics);
-      const routing = { state, total: 3, lengths: t.lengths, time: 1 };
+      const routing = { state, total: 3, lengths: t.lengths, seqLen: 1 };
       const gates = route(rec, { h: t.h, start: 3 }, group, routing, 0, true);
       const u = mix(rec, t.h, group, t.factor, gates);
       balance(rec, routing, statistics);

@@ -77,7 +77,7 @@ export interface Routing {
   /** Real tokens of each row (rows), u32. */
   lengths: Tensor;
   /** Tokens a row. */
-  time: number;
+  seqLen: number;
 }
 
 /** Floats of the routing state of `experts` experts. */
@@ -123,8 +123,8 @@ export function route(
     params: { ...shape, width, start },
     threads,
   });
-  const { state, lengths, time, total } = routing;
-  const place = { time, first, total };
+  const { state, lengths, seqLen, total } = routing;
+  const place = { seq_len: seqLen, first, total };
   if (counted && !rec.recomputing)
     rec.launch({
       kernel: routingKernel,

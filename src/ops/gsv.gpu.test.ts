@@ -87,8 +87,8 @@ test('reference: dh, dz, the row scales and the rank mask are the derivatives', 
 for (const estimator of ['paper', 'survival'] as const) {
   for (const closable of estimator === 'paper' ? [false] : [false, true]) {
     test(`search gate and GSV gradients, ${estimator}${closable ? ', closable' : ''}; every Δ from two gates computed from scratch`, async () => {
-      const [rows, time, sites, experts, rank, kept] = [2, 9, 3, 4, 3, 2];
-      const tokens = rows * time;
+      const [rows, seqLen, sites, experts, rank, kept] = [2, 9, 3, 4, 3, 2];
+      const tokens = rows * seqLen;
       const all = sites * experts;
       const columns = all * rank;
       const width = columns + all;
@@ -134,7 +134,7 @@ for (const estimator of ['paper', 'survival'] as const) {
               gradient: zeros(all * rank),
               grad: upper,
             },
-            lengths: { shape: [rows], data: Uint32Array.from([time, time]) },
+            lengths: { shape: [rows], data: Uint32Array.from([seqLen, seqLen]) },
           },
           record: (rec, t) => {
             const open = { ...searchExperts(group), table: t.table };
@@ -143,7 +143,7 @@ for (const estimator of ['paper', 'survival'] as const) {
             rec.clear(state);
             rec.clear(statistics);
             writeSizes(rec, group, { experts: t.expertGsv, ranks: t.rankGsv }, open, 'argmax');
-            const routing = { state, total: all, lengths: t.lengths, time };
+            const routing = { state, total: all, lengths: t.lengths, seqLen };
             const logits = { h: t.h, start: columns };
             const factor = columnFactors(rec, group, open, t.rowScale, t.rankGsv);
             const gates = route(rec, logits, open, routing, 0, true);
@@ -399,7 +399,7 @@ test('λ never falls below 0', async () => {
 test.each(['paper', 'survival'] as const)(
   'the balance term gives the GSVs exactly nothing, and the router something: %s',
   async (estimator) => {
-    const [rows, time, sites, experts, rank, topK] = [1, 7, 2, 4, 2, 2];
+    const [rows, seqLen, sites, experts, rank, topK] = [1, 7, 2, 4, 2, 2];
     const all = sites * experts;
     const columns = all * rank;
     const width = columns + all;
@@ -419,8 +419,8 @@ test.each(['paper', 'survival'] as const)(
         training: true,
         step: { balance_scale },
         inputs: {
-          h: { shape: [time, width], data: values(1, time * width, 2) },
-          du: { shape: [time, columns], data: values(2, time * columns) },
+          h: { shape: [seqLen, width], data: values(1, seqLen * width, 2) },
+          du: { shape: [seqLen, columns], data: values(2, seqLen * columns) },
           rowScale: { shape: [columns], data: values(3, columns), grad: false },
           experts: {
             shape: [sites, experts],
@@ -433,13 +433,13 @@ test.each(['paper', 'survival'] as const)(
             gradient: new Float32Array(columns),
           },
           table: { shape: [...table.shape], data: table.data! },
-          lengths: { shape: [rows], data: Uint32Array.from([time]) },
+          lengths: { shape: [rows], data: Uint32Array.from([seqLen]) },
         },
         record: (rec, t) => {
           const open = { ...searchExperts(group), table: t.table };
           writeSizes(rec, group, { experts: t.experts, ranks: t.ranks }, open, 'argmax');
           const state = tensor('routing', [routingSize(all)]);
-          const routing = { state, total: all, lengths: t.lengths, time };
+          const routing = { state, total: all, lengths: t.lengths, seqLen };
           const logits = { h: t.h, start: columns };
           const factor = columnFactors(rec, group, open, t.rowScale, t.ranks);
           const gates = route(rec, logits, open, routing, 0, true);

@@ -1,11 +1,11 @@
 // RoPE and causal grouped attention in float64: the specification of src/ops/attention.
 
 /**
- * Sizes of an attention: rows (sequences), time (tokens each), heads, key–value heads, head size.
+ * Sizes of an attention: rows (sequences), seqLen (tokens each), heads, key–value heads, head size.
  */
 export interface AttentionSize {
   rows: number;
-  time: number;
+  seqLen: number;
   heads: number;
   kvHeads: number;
   headDim: number;
@@ -41,9 +41,9 @@ export function rope(
 }
 
 /**
- * Output, and gradients where dO is given, of causal attention within documents. q (rows·time, H,
- * D), k and v (rows·time, G, D).
- * @param positions (rows·time) each token's position in its document; by default a row is one
+ * Output, and gradients where dO is given, of causal attention within documents. q (rows·seqLen, H,
+ * D), k and v (rows·seqLen, G, D).
+ * @param positions (rows·seqLen) each token's position in its document; by default a row is one
  *   document
  */
 export function attention(
@@ -54,7 +54,7 @@ export function attention(
   dO?: ArrayLike<number>,
   positions?: ArrayLike<number>,
 ) {
-  const { rows, time, heads, kvHeads, headDim: d } = size;
+  const { rows, seqLen, heads, kvHeads, headDim: d } = size;
   const o = new Float64Array(q.length);
   const dq = new Float64Array(q.length);
   const dk = new Float64Array(k.length);
@@ -63,15 +63,15 @@ export function attention(
   for (let b = 0; b < rows; b++) {
     for (let h = 0; h < heads; h++) {
       const g = Math.floor(h / (heads / kvHeads));
-      const key = (j: number) => ((b * time + j) * kvHeads + g) * d;
-      for (let t = 0; t < time; t++) {
-        const at = ((b * time + t) * heads + h) * d;
+      const key = (j: number) => ((b * seqLen + j) * kvHeads + g) * d;
+      for (let t = 0; t < seqLen; t++) {
+        const at = ((b * seqLen + t) * heads + h) * d;
         const dot = (a: ArrayLike<number>, i: number, c: ArrayLike<number>, j: number) => {
           let sum = 0;
           for (let e = 0; e < d; e++) sum += a[i + e] * c[j + e];
           return sum;
         };
-        const first = t - (positions?.[b * time + t] ?? t);
+        const first = t - (positions?.[b * seqLen + t] ?? t);
         const seen = (j: number) => key(first + j);
         const scores = Array.from(
           { length: t + 1 - first },

@@ -5,7 +5,7 @@ import { NO_TARGET } from '../ops/loss.ts';
 import { microBatch } from './batch.ts';
 import { shapeOf } from './run-rows.ts';
 
-const shape = { rows: 3, time: 4, targets: 6 };
+const shape = { rows: 3, seqLen: 4, targets: 6 };
 
 test('logits at t predict labels[t + 1]; labels[0] never counts; missing rows are empty', () => {
   const batch = microBatch(
@@ -28,12 +28,12 @@ test('packed rows: positions start again with each document, and nothing is pred
   expect([...batch.positions]).toEqual([0, 0, 0, 0, 0, 1, 0, 1, 0, 0, 0, 0]);
   expect([...batch.index].slice(0, batch.lossTokens)).toEqual([4, 6]);
   expect([...batch.targets].slice(0, batch.lossTokens)).toEqual([6, 8]);
-  expect(shapeOf([row], 1)).toEqual({ rows: 1, time: 8, targets: 2 });
+  expect(shapeOf([row], 1)).toEqual({ rows: 1, seqLen: 8, targets: 2 });
 });
 
 test('what does not fit the program is a defect, not a truncation', () => {
   const row = { ids: [1, 2, 3], labels: [1, 2, 3] };
-  expect(() => microBatch([row], { ...shape, time: 2 })).toThrow('longer');
+  expect(() => microBatch([row], { ...shape, seqLen: 2 })).toThrow('longer');
   expect(() => microBatch([row, row, row, row], shape)).toThrow('more rows');
   expect(() => microBatch([row], { ...shape, targets: 1 })).toThrow('loss-carrying');
 });
@@ -44,5 +44,5 @@ test('a shape holds any micro-batch of its rows', () => {
     { ids: new Array(20).fill(1), labels: new Array(20).fill(1) },
     { ids: [1, 2], labels: [-100, 2] },
   ];
-  expect(shapeOf(rows, 2)).toEqual({ rows: 2, time: 24, targets: 19 + 2 });
+  expect(shapeOf(rows, 2)).toEqual({ rows: 2, seqLen: 24, targets: 19 + 2 });
 });

@@ -22,7 +22,7 @@ import { invariant } from '../util/error.ts';
  */
 export interface BatchShape {
   rows: number;
-  time: number;
+  seqLen: number;
   targets: number;
 }
 
@@ -46,7 +46,7 @@ export interface MicroBatch {
   /** Position of each token in its document; 0 for padding, which sees itself alone. */
   positions: Uint32Array<ArrayBuffer>;
   /**
-   * Positions (row·time + t) whose logits predict a trained token, padded with NO_ROW; and the
+   * Positions (row·seqLen + t) whose logits predict a trained token, padded with NO_ROW; and the
    * tokens, padded with NO_TARGET.
    */
   index: Uint32Array<ArrayBuffer>;
@@ -88,19 +88,19 @@ export function lossTokens(row: Row): number {
  */
 export function microBatch(rows: readonly Row[], shape: BatchShape): MicroBatch {
   invariant(rows.length <= shape.rows, 'more rows than the program has');
-  const ids = new Uint32Array(shape.rows * shape.time);
+  const ids = new Uint32Array(shape.rows * shape.seqLen);
   const lengths = new Uint32Array(shape.rows);
-  const positions = new Uint32Array(shape.rows * shape.time);
+  const positions = new Uint32Array(shape.rows * shape.seqLen);
   const index = new Uint32Array(shape.targets).fill(NO_ROW);
   const targets = new Uint32Array(shape.targets).fill(NO_TARGET);
   let count = 0;
   let tokens = 0;
   rows.forEach((row, r) => {
-    invariant(row.ids.length <= shape.time, 'a row is longer than the program');
+    invariant(row.ids.length <= shape.seqLen, 'a row is longer than the program');
     lengths[r] = row.ids.length;
     tokens += row.ids.length;
     for (let t = 0; t < row.ids.length; t++) {
-      const at = r * shape.time + t;
+      const at = r * shape.seqLen + t;
       ids[at] = row.ids[t];
       positions[at] = positionOf(row, t);
       if (positions[at] === 0 || row.labels[t] < 0) continue;
@@ -147,9 +147,9 @@ export function batchStates(shape: BatchShape, experts: number): BatchStates {
   const state = (name: string, size: number, dtype: 'u32' | 'f32') =>
     tensor(name, [size], { kind: 'state', dtype });
   return {
-    ids: state('ids', shape.rows * shape.time, 'u32'),
+    ids: state('ids', shape.rows * shape.seqLen, 'u32'),
     lengths: state('lengths', shape.rows, 'u32'),
-    positions: state('positions', shape.rows * shape.time, 'u32'),
+    positions: state('positions', shape.rows * shape.seqLen, 'u32'),
     index: state('index', shape.targets, 'u32'),
     targets: state('targets', shape.targets, 'u32'),
     statistics: state('statistics', STATISTICS.size, 'f32'),
@@ -165,7 +165,7 @@ export function writeBatch(memory: Memory, states: BatchStates, batch: MicroBatc
 }
 
 /**
- * Options that save memory at the cost of time: what is recomputed in the backward pass, and rows of
+ * Options that save memory at the cost of seqLen: what is recomputed in the backward pass, and rows of
  * logits at a time. Results stay bit-identical.
  */
 export interface MemoryOptions {
@@ -193,8 +193,8 @@ export function recordLoss(
   { recompute, chunk }: MemoryOptions = DEFAULT_MEMORY_OPTIONS,
 ): Tensor {
   const { config, weights } = model;
-  const tables = ropeConstants(ropeTables(config, shape.time), config.headDim);
-  const span = { rows: shape.rows, time: shape.time, positions: states.positions };
+  const tables = ropeConstants(ropeTables(config, shape.seqLen), config.headDim);
+  const span = { rows: shape.rows, seqLen: shape.seqLen, positions: states.positions };
   const x = decoder(rec, { config, weights, ids: states.ids, span, tables, adapter, recompute });
   const rows = rmsNorm(rec, gatherRows(rec, x, states.index), weights.norm, config.normEps);
   const atOnce = chunkWithin(chunk, config.vocab, weights.maxBinding);

@@ -147,7 +147,7 @@ async function evaluator(
     const recording = recordTraining(model, layout, shape, options);
     const bytes = widest(recording.programs.get('evaluate')!.commands);
     if (bytes <= model.gpu.maxBinding) return new Runtime(model, recording).compile();
-    if (count === 1) throw tooWide(`A row of ${shape.time} tokens`, bytes, model.gpu);
+    if (count === 1) throw tooWide(`A row of ${shape.seqLen} tokens`, bytes, model.gpu);
   }
 }
 

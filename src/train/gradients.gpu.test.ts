@@ -44,7 +44,7 @@ async function gradients(
 ): Promise<Result> {
   const { gpu } = model;
   const used = options.packed ? packed(rows) : rows;
-  const shape: BatchShape = { rows: used.length, time: options.packed ? 64 : 32, targets: 160 };
+  const shape: BatchShape = { rows: used.length, seqLen: options.packed ? 64 : 32, targets: 160 };
   const runtime = await Runtime.create(model, layout, shape, {
     dropout: (options.dropout ?? 0) > 0,
     memoryOptions: options.memoryOptions,

@@ -112,7 +112,7 @@ test('likelihoods of choices are those of PEFT’s logits, whatever their length
   const { folder, model, layout } = await fixture('train-lora');
   const { entries } = await openSafetensors(folder.open('golden.safetensors')!);
   const idsEntry = entries.get('input_ids')!;
-  const [count, time] = idsEntry.shape;
+  const [count, seqLen] = idsEntry.shape;
   const raw = new Int32Array((await readTensor(idsEntry)).slice().buffer);
   const logits = await readF32(entries.get('logits')!);
   const { vocab } = model.config;
@@ -122,14 +122,14 @@ test('likelihoods of choices are those of PEFT’s logits, whatever their length
   });
   const prompt = 5;
   const golden = Array.from({ length: count }, (_, r) =>
-    Array.from(raw.subarray(r * time, (r + 1) * time)),
+    Array.from(raw.subarray(r * seqLen, (r + 1) * seqLen)),
   );
   // Of each of PEFT's rows, choices of falling length that go on from the same prompt.
-  const ends = [time, 9, 6];
+  const ends = [seqLen, 9, 6];
   const questions = golden.map((ids) => ends.map((end) => choice(ids.slice(0, end), prompt)));
   const scores = await choiceScores(model, layout, questions, 4);
   scores.forEach(({ sums, means }, r) => {
-    const own = logits.subarray(r * time * vocab, (r + 1) * time * vocab);
+    const own = logits.subarray(r * seqLen * vocab, (r + 1) * seqLen * vocab);
     ends.forEach((end, i) => {
       const want = likelihood(own, vocab, golden[r], prompt, end);
       expect(Math.abs(sums[i] - want)).toBeLessThan(1e-3);

@@ -23,9 +23,9 @@ export interface Passes {
 
 /** An adapter as the passes of a training use it. */
 const adapterIn = (
-  { layout, shape: { time }, states: { routing, lengths } }: Passes,
+  { layout, shape: { seqLen }, states: { routing, lengths } }: Passes,
   options: { dropout: boolean; counted: boolean },
-): Adapter | null => layout && adapterOf(layout, { state: routing, lengths, time }, options);
+): Adapter | null => layout && adapterOf(layout, { state: routing, lengths, seqLen }, options);
 
 /**
  * Forward only, adding into the statistics; `losses` (targets) are there until another program

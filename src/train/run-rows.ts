@@ -69,11 +69,11 @@ export const pairsOf = (
 
 /** Gives the shape that holds any `perBatch` of the rows. */
 function shapes(rows: readonly Row[]): (perBatch: number) => BatchShape {
-  const time = bucketLength(rows);
+  const seqLen = bucketLength(rows);
   const counts = rows.map(lossTokens).sort((a, b) => b - a);
   return (perBatch) => ({
     rows: perBatch,
-    time,
+    seqLen,
     targets: Math.max(
       1,
       counts.slice(0, perBatch).reduce((a, b) => a + b, 0),

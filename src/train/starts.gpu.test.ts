@@ -41,7 +41,7 @@ const starts: Record<string, (model: LoadedModel, extra?: Extra) => Promise<unkn
     const layout = layoutAdapter(spec, layers, siteDims(model.config));
     layout.store.allocate(model.gpu);
     try {
-      const shape = { rows: 1, time: 8, targets: 8 };
+      const shape = { rows: 1, seqLen: 8, targets: 8 };
       (await Runtime.create(model, layout, shape, { dropout: false })).destroy();
     } finally {
       layout.store.destroy();

@@ -163,8 +163,10 @@ test('plain LoRA: logits equal PEFT within 1e-4, and a saved adapter loaded agai
 
 async function readF32OrInt(entry: Parameters<typeof readF32>[0]): Promise<number[][]> {
   const flat = new Int32Array((await entry.source.read(entry.start, entry.end)).buffer);
-  const [rows, time] = entry.shape;
-  return Array.from({ length: rows }, (_, r) => Array.from(flat.slice(r * time, (r + 1) * time)));
+  const [rows, seqLen] = entry.shape;
+  return Array.from({ length: rows }, (_, r) =>
+    Array.from(flat.slice(r * seqLen, (r + 1) * seqLen)),
+  );
 }
 
 test('a fresh adapter gives the base model’s logits bit for bit; LoRA-MoE files load back to the same bits', async () => {

@@ -27,23 +27,26 @@ export const logits = command({
     const ids = idRows(await readJson(o.input, 'bad-data'), o.input, vocab);
     const loaded = await openModel(context, model, o.kernels);
     const layout = placeAdapter(loaded, adapter);
-    const time = ids[0].length;
-    const perPart = Math.max(1, Math.floor(loaded.gpu.maxBinding / (time * vocab * 4)));
-    const data = new Float32Array(ids.length * time * vocab);
+    const seqLen = ids[0].length;
+    const perPart = Math.max(1, Math.floor(loaded.gpu.maxBinding / (seqLen * vocab * 4)));
+    const data = new Float32Array(ids.length * seqLen * vocab);
     for (let at = 0; at < ids.length; at += perPart) {
       data.set(
         await forwardLogits(loaded, layout, ids.slice(at, at + perPart), o.input),
-        at * time * vocab,
+        at * seqLen * vocab,
       );
       context.progress.update('Rows', Math.min(ids.length, at + perPart), ids.length);
     }
     writeFileSync(
       o.out,
-      writeSafetensors([{ name: 'logits', dtype: 'F32', shape: [ids.length, time, vocab], data }], {
-        format: 'pt',
-      }),
+      writeSafetensors(
+        [{ name: 'logits', dtype: 'F32', shape: [ids.length, seqLen, vocab], data }],
+        {
+          format: 'pt',
+        },
+      ),
     );
-    context.progress.note(`Written: ${o.out}, logits [${ids.length}, ${time}, ${vocab}]`);
+    context.progress.note(`Written: ${o.out}, logits [${ids.length}, ${seqLen}, ${vocab}]`);
     return 0;
   },
 });
@@ -54,13 +57,13 @@ function idRows(json: unknown, where: string, vocab: number): number[][] {
   if (!Array.isArray(json) || json.length === 0)
     throw fail('expected rows of token ids, [[…],[…]]');
   const rows: unknown[] = json;
-  const time = Array.isArray(rows[0]) ? rows[0].length : 0;
+  const seqLen = Array.isArray(rows[0]) ? rows[0].length : 0;
   return rows.map((row, r) => {
     if (!Array.isArray(row) || row.length === 0)
       throw fail(`row ${r + 1} is not a list with token ids in it`);
-    if (row.length !== time)
+    if (row.length !== seqLen)
       throw fail(
-        `row ${r + 1} has ${row.length} ids, the first has ${time}; all must be equally long`,
+        `row ${r + 1} has ${row.length} ids, the first has ${seqLen}; all must be equally long`,
       );
     const bad = row.findIndex((id) => !Number.isInteger(id) || id < 0 || id >= vocab);
     if (bad >= 0)

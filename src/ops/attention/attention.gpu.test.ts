@@ -8,7 +8,7 @@ import { expectGradient, inner } from '../../testing/gradient.ts';
 import { attention, attentions, rope } from './attention.ts';
 
 test('reference: dq, dk and dv are the derivatives', () => {
-  const size = { rows: 1, time: 3, heads: 2, kvHeads: 1, headDim: 2 };
+  const size = { rows: 1, seqLen: 3, heads: 2, kvHeads: 1, headDim: 2 };
   const [q, k, v, dO] = [values(1, 12), values(2, 6), values(3, 6), values(4, 12)];
   const g = reference(q, k, v, size, dO);
   expectGradient((at) => inner(reference(at, k, v, size).o, dO), q, g.dq);
@@ -24,45 +24,45 @@ test('reference: dq, dk and dv are the derivatives', () => {
 });
 
 /**
- * Positions of rows of `time` tokens, each with documents of these lengths and then padding, which
+ * Positions of rows of `seqLen` tokens, each with documents of these lengths and then padding, which
  * is a document a token.
  */
 const positionsOf = (
   rows: readonly (readonly number[])[],
-  time: number,
+  seqLen: number,
 ): Uint32Array<ArrayBuffer> =>
   Uint32Array.from(
     rows.flatMap((documents) => {
       const all = documents.flatMap((n) => Array.from({ length: n }, (_, t) => t));
-      return [...all, ...new Array<number>(time - all.length).fill(0)];
+      return [...all, ...new Array<number>(seqLen - all.length).fill(0)];
     }),
   );
 
 for (const { documents, ...size } of [
-  { rows: 1, time: 1, heads: 1, kvHeads: 1, headDim: 2, documents: [[1]] },
-  { rows: 3, time: 13, heads: 6, kvHeads: 2, headDim: 10, documents: [[13], [13], [13]] },
-  { rows: 2, time: 33, heads: 3, kvHeads: 3, headDim: 16, documents: [[33], [33]] },
+  { rows: 1, seqLen: 1, heads: 1, kvHeads: 1, headDim: 2, documents: [[1]] },
+  { rows: 3, seqLen: 13, heads: 6, kvHeads: 2, headDim: 10, documents: [[13], [13], [13]] },
+  { rows: 2, seqLen: 33, heads: 3, kvHeads: 3, headDim: 16, documents: [[33], [33]] },
   {
     rows: 3,
-    time: 37,
+    seqLen: 37,
     heads: 4,
     kvHeads: 2,
     headDim: 6,
     documents: [[5, 1, 20, 11], [36], [1, 30]],
   },
-  { rows: 2, time: 33, heads: 3, kvHeads: 1, headDim: 8, documents: [[16, 17], []] },
+  { rows: 2, seqLen: 33, heads: 3, kvHeads: 1, headDim: 8, documents: [[16, 17], []] },
 ]) {
   const title = `attention ${JSON.stringify(size)}, documents of ${JSON.stringify(documents)}`;
   testVariants(attentions, title, async (kernels) => {
-    const { rows, time, heads, kvHeads, headDim } = size;
-    const tokens = rows * time;
+    const { rows, seqLen, heads, kvHeads, headDim } = size;
+    const tokens = rows * seqLen;
     const [q, k, v, dO] = [
       values(1, tokens * heads * headDim, 2),
       values(2, tokens * kvHeads * headDim, 2),
       values(3, tokens * kvHeads * headDim),
       values(4, tokens * heads * headDim),
     ];
-    const positions = positionsOf(documents, time);
+    const positions = positionsOf(documents, seqLen);
     const want = reference(q, k, v, size, dO, positions);
     const out = await runOp({
       kernels,
@@ -75,7 +75,7 @@ for (const { documents, ...size } of [
         positions: { shape: [tokens], data: positions },
       },
       record: (rec, t) => {
-        const o = attention(rec, t.q, t.k, t.v, { rows, time, positions: t.positions }, size);
+        const o = attention(rec, t.q, t.k, t.v, { rows, seqLen, positions: t.positions }, size);
         rec.aliasGrad(o, t.dO);
         rec.backward();
         return { o, dq: rec.gradOf(t.q)!, dk: rec.gradOf(t.k)!, dv: rec.gradOf(t.v)! };
@@ -89,8 +89,8 @@ for (const { documents, ...size } of [
 }
 
 test('rope rotates in place and its backward rotates back', async () => {
-  const [rows, time, heads, headDim, positions] = [2, 5, 3, 6, 12];
-  const n = rows * time * heads * headDim;
+  const [rows, seqLen, heads, headDim, positions] = [2, 5, 3, 6, 12];
+  const n = rows * seqLen * heads * headDim;
   const angle = (i: number) => Math.floor(i / 3) * (i % 3 === 0 ? 1 : i % 3 === 1 ? 0.1 : 0.01);
   const cosines = Float32Array.from({ length: positions * 3 }, (_, i) => Math.cos(angle(i)));
   const sines = Float32Array.from({ length: positions * 3 }, (_, i) => Math.sin(angle(i)));
@@ -99,18 +99,18 @@ test('rope rotates in place and its backward rotates back', async () => {
   const out = await runOp({
     training: true,
     inputs: {
-      x: { shape: [rows * time, heads * headDim], data: x },
-      dx: { shape: [rows * time, heads * headDim], data: dx },
+      x: { shape: [rows * seqLen, heads * headDim], data: x },
+      dx: { shape: [rows * seqLen, heads * headDim], data: dx },
       cosines: { shape: [positions, 3], data: cosines },
       sines: { shape: [positions, 3], data: sines },
-      at: { shape: [rows * time], data: at },
+      at: { shape: [rows * seqLen], data: at },
     },
     record: (rec, t) => {
       rope(
         rec,
         t.x,
         { cosines: t.cosines, sines: t.sines },
-        { rows, time, positions: t.at },
+        { rows, seqLen, positions: t.at },
         heads,
       );
       rec.aliasGrad(t.x, t.dx);
@@ -124,17 +124,17 @@ test('rope rotates in place and its backward rotates back', async () => {
 
 const pieces = 'attention against a cache, in pieces, equals attention over the whole, bit for bit';
 testVariants(attentions, pieces, async (kernels) => {
-  const size = { rows: 2, time: 7, heads: 2, kvHeads: 1, headDim: 4 };
-  const { rows, time, heads, kvHeads, headDim } = size;
+  const size = { rows: 2, seqLen: 7, heads: 2, kvHeads: 1, headDim: 4 };
+  const { rows, seqLen, heads, kvHeads, headDim } = size;
   const [q, k, v] = [
-    values(1, rows * time * heads * headDim),
-    values(2, rows * time * headDim),
-    values(3, rows * time * headDim),
+    values(1, rows * seqLen * heads * headDim),
+    values(2, rows * seqLen * headDim),
+    values(3, rows * seqLen * headDim),
   ];
   const slice = (x: Float32Array, from: number, to: number, width: number) =>
     Float32Array.from({ length: rows * (to - from) * width }, (_, i) => {
       const [row, rest] = [Math.floor(i / ((to - from) * width)), i % ((to - from) * width)];
-      return x[(row * time + from) * width + rest];
+      return x[(row * seqLen + from) * width + rest];
     });
   const piece = (from: number, to: number) => ({
     [`q${from}`]: {
@@ -153,10 +153,10 @@ testVariants(attentions, pieces, async (kernels) => {
     inputs: {
       ...piece(0, 4),
       ...piece(4, 7),
-      q: { shape: [rows * time, heads * headDim], data: q },
-      k: { shape: [rows * time, headDim], data: k },
-      v: { shape: [rows * time, headDim], data: v },
-      s: { shape: [rows * time], data: positionsOf([[time], [time]], time) },
+      q: { shape: [rows * seqLen, heads * headDim], data: q },
+      k: { shape: [rows * seqLen, headDim], data: k },
+      v: { shape: [rows * seqLen, headDim], data: v },
+      s: { shape: [rows * seqLen], data: positionsOf([[seqLen], [seqLen]], seqLen) },
     },
     record: (rec, t) => {
       const cache = {
@@ -169,7 +169,7 @@ testVariants(attentions, pieces, async (kernels) => {
         t.q0,
         t.k0,
         t.v0,
-        { rows, time: 4, positions: t.s0 },
+        { rows, seqLen: 4, positions: t.s0 },
         heads_,
         cache,
       );
@@ -178,14 +178,14 @@ testVariants(attentions, pieces, async (kernels) => {
         t.q4,
         t.k4,
         t.v4,
-        { rows, time: 3, positions: t.s4 },
+        { rows, seqLen: 3, positions: t.s4 },
         heads_,
         cache,
       );
       return {
         first,
         second,
-        whole: attention(rec, t.q, t.k, t.v, { rows, time, positions: t.s }, heads_),
+        whole: attention(rec, t.q, t.k, t.v, { rows, seqLen, positions: t.s }, heads_),
       };
     },
   });

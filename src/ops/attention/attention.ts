@@ -15,12 +15,12 @@ const cacheKernel = defineKernel('cache_write', cacheCode);
 
 /**
  * Rows and tokens a row of a program, and the position of each token within its document
- * (`positions`, (rows·time), u32). A document's tokens follow each other; where positions start
+ * (`positions`, (rows·seqLen), u32). A document's tokens follow each other; where positions start
  * again at 0, another document starts, and neither sees the other.
  */
-export interface Span {
+export interface BatchSpan {
   rows: number;
-  time: number;
+  seqLen: number;
   positions: Tensor;
 }
 
@@ -31,18 +31,18 @@ export interface RopeTables {
 }
 
 /**
- * Rotates x (rows·time, heads·D) in place; the backward rotates its gradient back in place (Su et
+ * Rotates x (rows·seqLen, heads·D) in place; the backward rotates its gradient back in place (Su et
  * al. 2021, eq. 34, halves convention).
  */
 export function rope(
   rec: Recorder,
   x: Tensor,
   tables: RopeTables,
-  span: Span,
+  span: BatchSpan,
   heads: number,
 ): void {
   const [positions, half_size] = tables.cosines.shape;
-  const tokens = span.rows * span.time;
+  const tokens = span.rows * span.seqLen;
   const launch = (t: Tensor, direction: 1 | -1) =>
     rec.launch({
       kernel: ropeKernel,
@@ -62,19 +62,19 @@ export const attentions: Family<Attention> = {
   name: 'attention',
   variants: [thread],
   bench: () => {
-    const [rows, time, size] = [1, 512, { heads: 9, kvHeads: 3, headDim: 64 }];
+    const [rows, seqLen, size] = [1, 512, { heads: 9, kvHeads: 3, headDim: 64 }];
     const [wide, narrow] = [size.heads * size.headDim, size.kvHeads * size.headDim];
-    const order = Uint32Array.from({ length: time }, (_, t) => t);
-    const positions = tensor('positions', [time], { kind: 'state', dtype: 'u32', data: order });
-    const [q, o, d_o] = ['q', 'o', 'd_o'].map((name) => sample(name, time, wide));
-    const [k, v] = ['k', 'v'].map((name) => sample(name, time, narrow));
-    const [d_k, d_v] = ['d_k', 'd_v'].map((name) => blank(name, time, narrow));
-    const d_q = blank('d_q', time, wide);
-    const softmax = sample('softmax', size.heads * time, 2);
+    const order = Uint32Array.from({ length: seqLen }, (_, t) => t);
+    const positions = tensor('positions', [seqLen], { kind: 'state', dtype: 'u32', data: order });
+    const [q, o, d_o] = ['q', 'o', 'd_o'].map((name) => sample(name, seqLen, wide));
+    const [k, v] = ['k', 'v'].map((name) => sample(name, seqLen, narrow));
+    const [d_k, d_v] = ['d_k', 'd_v'].map((name) => blank(name, seqLen, narrow));
+    const d_q = blank('d_q', seqLen, wide);
+    const softmax = sample('softmax', size.heads * seqLen, 2);
     const c = {
       rows,
-      time,
-      capacity: time,
+      seqLen,
+      capacity: seqLen,
       cached: false,
       size,
       positions,
@@ -83,7 +83,7 @@ export const attentions: Family<Attention> = {
       v,
       softmax,
     };
-    const out = blank('out', time, wide);
+    const out = blank('out', seqLen, wide);
     const gradients = { d_o, d_q, d_k, d_v };
     return [
       { name: 'forward', c: { ...c, o: out }, out: [out] },
@@ -95,30 +95,30 @@ export const attentions: Family<Attention> = {
 
 /**
  * softmax(q kᵀ/√D + causal mask within each document) v with H/G query heads to a key–value head.
- * @param q (rows·time, H·D) @param k (rows·time, G·D) @param v (rows·time, G·D)
+ * @param q (rows·seqLen, H·D) @param k (rows·seqLen, G·D) @param v (rows·seqLen, G·D)
  * @param cache when given, k and v are put into it at their positions and attention runs over all
  *   of it up to each query; inference only
- * @returns (rows·time, H·D)
+ * @returns (rows·seqLen, H·D)
  */
 export function attention(
   rec: Recorder,
   q: Tensor,
   k: Tensor,
   v: Tensor,
-  span: Span,
+  span: BatchSpan,
   size: Heads,
   cache?: { keys: Tensor; values: Tensor },
 ): Tensor {
   const { heads, kvHeads, headDim } = size;
-  const { rows, time, positions } = span;
-  const tokens = rows * time;
+  const { rows, seqLen, positions } = span;
+  const tokens = rows * seqLen;
   const width = kvHeads * headDim;
-  const capacity = cache ? cache.keys.shape[1] : time;
+  const capacity = cache ? cache.keys.shape[1] : seqLen;
   const append = (x: Tensor, into: Tensor) =>
     rec.launch({
       kernel: cacheKernel,
       tensors: { x, positions, cache: into },
-      params: { tokens, time, capacity, width },
+      params: { tokens, seq_len: seqLen, capacity, width },
       threads: tokens * width,
     });
   if (cache) {
@@ -128,8 +128,8 @@ export function attention(
   const o = tensor(`attention ${q.name}`, [tokens, heads * headDim], {
     requiresGrad: q.requiresGrad || k.requiresGrad || v.requiresGrad,
   });
-  const softmax = tensor(`softmax ${q.name}`, [rows * heads * time, 2]);
-  const pass = { rows, time, capacity, cached: Boolean(cache), size, positions, q, o, softmax };
+  const softmax = tensor(`softmax ${q.name}`, [rows * heads * seqLen, 2]);
+  const pass = { rows, seqLen, capacity, cached: Boolean(cache), size, positions, q, o, softmax };
   run(rec, attentions, { ...pass, k: cache?.keys ?? k, v: cache?.values ?? v });
   rec.onBackward(() => {
     invariant(!cache, 'attention against a cache has no backward');

@@ -47,12 +47,12 @@ export const thread: Variant<Attention> = {
   name: 'thread',
   can: () => true,
   record: (rec, c) => {
-    const { rows, time, capacity, size, gradients, q, k, v, o, softmax, positions } = c;
+    const { rows, seqLen, capacity, size, gradients, q, k, v, o, softmax, positions } = c;
     const { heads, kvHeads, headDim } = size;
-    const tokens = rows * time;
+    const tokens = rows * seqLen;
     const flops = pairsOf(c) * headDim;
     const scale = 1 / Math.sqrt(headDim);
-    const params = { rows, time, heads, kv_heads: kvHeads, scale };
+    const params = { rows, seq_len: seqLen, heads, kv_heads: kvHeads, scale };
     const tensors = { q, k, v, positions, softmax };
     const queries = Math.ceil((tokens * heads) / THREADS);
     if (!gradients) {

@@ -187,7 +187,7 @@ export function recordSearch(
     const { lengths, routing } = batch;
     const adapter = adapterOf(
       layout.adapter,
-      { state: routing, lengths, time: shape.time },
+      { state: routing, lengths, seqLen: shape.seqLen },
       { dropout, counted: statistics !== null, search },
     );
     recordLoss(rec, model, shape, batch, adapter, options.memoryOptions);

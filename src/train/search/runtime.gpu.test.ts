@@ -27,7 +27,7 @@ const spec = {
   alpha: 6,
   dropout: 0,
 };
-const shape: BatchShape = { rows: 2, time: 16, targets: 30 };
+const shape: BatchShape = { rows: 2, seqLen: 16, targets: 30 };
 const plain: SearchOptions = {
   order: 'first-order',
   sizes: 'argmax',

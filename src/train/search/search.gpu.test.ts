@@ -128,7 +128,7 @@ for (const name of [
     const s = await setup(name, 'gradients.run.json');
     const { gpu } = s.model;
     const half = Math.ceil(s.rows.length / 2);
-    const shape: BatchShape = { rows: half, time: 32, targets: 160 };
+    const shape: BatchShape = { rows: half, seqLen: 32, targets: 160 };
     const runtime = owned(await SearchRuntime.create(s.model, s.layout, shape, optionsOf(s.run)));
     const [b1, b2] = [
       microBatch(s.rows.slice(0, half), shape),
@@ -180,7 +180,7 @@ for (const name of [
     const history = await entriesOf(s.folder, 'gsv.safetensors');
     const half = Math.ceil(s.rows.length / 2);
     const levels = [s.rows.slice(0, half), s.rows.slice(half)];
-    const shape: BatchShape = { rows: search.microBatch, time: 32, targets: 48 };
+    const shape: BatchShape = { rows: search.microBatch, seqLen: 32, targets: 48 };
     const runtime = owned(await SearchRuntime.create(s.model, s.layout, shape, optionsOf(s.run)));
     const accumulate = search.batch / search.microBatch;
     const updates = (search.steps * search.microBatch) / search.batch;

@@ -86,8 +86,8 @@ export function assessModel(
     if (isInputError(error)) return { verdict: 'refused', why: error.message };
     throw error;
   }
-  const full = (rows: number, time: number) => {
-    const ids = new Int32Array(time).fill(1);
+  const full = (rows: number, seqLen: number) => {
+    const ids = new Int32Array(seqLen).fill(1);
     return shapeOf(Array<Row>(rows).fill({ ids, labels: ids }), rows);
   };
   const requests = [
