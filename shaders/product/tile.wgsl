@@ -1,7 +1,7 @@
 // C = α·A·B (+ α₂·A₂·B₂) (+ bias), in tiles of C: a thread holds 4 × 4 of one, and slices of
 // `depth` along K pass through workgroup memory. A is (M, K) by rows, else (K, M); B is (N, K) by
 // rows, else (K, N), and packed (lib/packing); A₂ is (M, K₂) by rows, B₂ as B, in f32. Without a
-// second pair K₂ is 0, without a bias `has_bias`; what is bound there is not read.
+// low-rank pair K₂ is 0, without a bias `has_bias`; what is bound there is not read.
 @group(0) @binding(0) var<storage, read> a: array<f32>;
 @group(0) @binding(1) var<storage, read> b: array<u32>;
 @group(0) @binding(2) var<storage, read> a2: array<f32>;
@@ -57,26 +57,26 @@ fn place(by_rows: bool, stride: u32, at: vec2<u32>) -> u32 {
   return select(at.y * stride + at.x, at.x * stride + at.y, by_rows);
 }
 
-fn left(second: bool, at: vec2<u32>) -> f32 {
-  if (second) { return params.alpha2 * a2[params.a2_start + place(true, params.lda2, at)]; }
+fn left(low_rank: bool, at: vec2<u32>) -> f32 {
+  if (low_rank) { return params.alpha2 * a2[params.a2_start + place(true, params.lda2, at)]; }
   return params.alpha * a[params.a_start + place(a_by_rows, params.lda, at)];
 }
 
-fn right(second: bool, at: vec2<u32>) -> f32 {
-  if (second) { return b2[params.b2_start + place(b2_by_rows, params.ldb2, at)]; }
+fn right(low_rank: bool, at: vec2<u32>) -> f32 {
+  if (low_rank) { return b2[params.b2_start + place(b2_by_rows, params.ldb2, at)]; }
   return element(params.b_start + place(b_by_rows, params.ldb, at));
 }
 
 // Brings the slices that begin at `first` (row, column) and k to workgroup memory, zero outside.
-fn load(second: bool, first: vec2<u32>, k: u32, end: u32, thread: u32) {
+fn load(low_rank: bool, first: vec2<u32>, k: u32, end: u32, thread: u32) {
   for (var e = thread; e < rows * depth; e += threads) {
-    let to = split(a_by_rows || second, e, rows);
+    let to = split(a_by_rows || low_rank, e, rows);
     let at = vec2<u32>(first.x, k) + to;
     var v = 0.0;
-    if (at.x < params.m && at.y < end) { v = left(second, at); }
+    if (at.x < params.m && at.y < end) { v = left(low_rank, at); }
     tile_a[to.y * rows + to.x] = v;
   }
-  if (b_by_fours && !second) {
+  if (b_by_fours && !low_rank) {
     for (var e = 4u * thread; e < columns * depth; e += 4u * threads) {
       let to = split(b_by_rows, e, columns);
       let at = vec2<u32>(first.y, k) + to;
@@ -90,10 +90,10 @@ fn load(second: bool, first: vec2<u32>, k: u32, end: u32, thread: u32) {
     return;
   }
   for (var e = thread; e < columns * depth; e += threads) {
-    let to = split(select(b_by_rows, b2_by_rows, second), e, columns);
+    let to = split(select(b_by_rows, b2_by_rows, low_rank), e, columns);
     let at = vec2<u32>(first.y, k) + to;
     var v = 0.0;
-    if (at.x < params.n && at.y < end) { v = right(second, at); }
+    if (at.x < params.n && at.y < end) { v = right(low_rank, at); }
     tile_b[to.y * columns + to.x] = v;
   }
 }

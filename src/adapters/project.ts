@@ -47,13 +47,13 @@ function outputGradient(rec: Recorder, output: Tensor): Tensor {
   return dy;
 }
 
-/** y = x·W0ᵀ + b, and in its epilogue what `second` adds. */
+/** y = x·W0ᵀ + b, and in its epilogue what `lowRank` adds. */
 function baseProduct(
   rec: Recorder,
   base: Linear,
   x: Tensor,
   y: Tensor,
-  second?: Product['second'],
+  lowRank?: Product['lowRank'],
 ): void {
   const [n, k] = base.weight.shape;
   product(rec, {
@@ -62,20 +62,20 @@ function baseProduct(
     k,
     left: byRows(x),
     right: byRows(base.weight),
-    second,
+    lowRank,
     bias: base.bias,
     out: byRows(y),
     label: base.target,
   });
 }
 
-/** ∂L/∂x of frozen linears: Σ dy·W; the first product adds `second` in its epilogue. */
+/** ∂L/∂x of frozen linears: Σ dy·W; the first product adds `lowRank` in its epilogue. */
 function inputGradient(
   rec: Recorder,
   bases: readonly Linear[],
   outputs: readonly Tensor[],
   x: Tensor,
-  second?: Product['second'],
+  lowRank?: Product['lowRank'],
 ): void {
   if (!x.requiresGrad) return;
   bases.forEach((base, i) => {
@@ -87,7 +87,7 @@ function inputGradient(
       k: o,
       left: byRows(outputGradient(rec, outputs[i])),
       right: byColumns(base.weight),
-      second: i === 0 ? second : undefined,
+      lowRank: i === 0 ? lowRank : undefined,
       out: byRows(grad),
       accumulate,
       label: `${base.target} dx`,
@@ -123,7 +123,7 @@ function downBackward(
   parts: readonly Rows[],
   x: Tensor,
   h: Tensor,
-  frozen: (second: Product['second']) => void,
+  frozen: (lowRank: Product['lowRank']) => void,
 ): void {
   const dh = rec.gradOf(h);
   invariant(dh, 'no gradient of the down-projections');
@@ -233,21 +233,21 @@ export function adaptedLinears(
   const h = tensor('h', [tokens, rows], { requiresGrad: true });
   for (const part of parts) downProduct(rec, group.down, h, part);
   rec.onBackward(() =>
-    downBackward(rec, group, parts, x, h, (second) =>
-      inputGradient(rec, bases, outputs, x, second),
+    downBackward(rec, group, parts, x, h, (lowRank) =>
+      inputGradient(rec, bases, outputs, x, lowRank),
     ),
   );
   const { u, scales } = recordedHalf(layout).mix(rec, group, h, context);
   bases.forEach((base, i) => {
     const site = siteOf(base);
     const alpha = (site && scales?.[group.sites.indexOf(site)]) ?? 1;
-    const second = site && {
+    const lowRank = site && {
       k: site.columns,
       left: byRows(u, site.column),
       right: byColumns(site.up),
       alpha,
     };
-    baseProduct(rec, base, x, outputs[i], second);
+    baseProduct(rec, base, x, outputs[i], lowRank);
   });
   rec.onBackward(() => {
     bases.forEach((base, i) => {

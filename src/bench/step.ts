@@ -8,7 +8,7 @@ import { idle, writeBuffer } from '../gpu/buffers.ts';
 import type { Gpu } from '../gpu/device.ts';
 import type { Variants } from '../gpu/variants.ts';
 import { type ProfileRow, profile } from '../graph/profiler.ts';
-import { Memory } from '../graph/program.ts';
+import { ProgramMemory } from '../graph/program.ts';
 import { sizeOf } from '../graph/tensor.ts';
 import type { ModelConfig } from '../model/config.ts';
 import type { LoadedModel } from '../model/load.ts';
@@ -61,7 +61,7 @@ export function randomModel(
   dtype: 'f32' | 'bf16' = 'f32',
 ): LoadedModel {
   const weights = symbolicWeights(config, () => dtype, gpu.maxBinding);
-  const memory = new Memory(gpu);
+  const memory = new ProgramMemory(gpu);
   for (const t of weights.all) {
     const values = random(sizeOf(t), t.shape.length === 1 ? 1 : 1 / Math.sqrt(t.shape[1]));
     const buffer = memory.allocate(t, 'weights');

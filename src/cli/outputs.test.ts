@@ -35,7 +35,7 @@ function written(name: string, json: unknown) {
     config,
     steps: 7,
     layout,
-    choice: { microBatch: 8, recompute: 'mlp', chunk: 32 },
+    choice: { microBatch: 8, recompute: 'mlp', logitsChunkRows: 32 },
   });
   folder.close();
   return { settings: JSON.parse(readFileSync(join(dir, name, 'config.json'), 'utf8')), allocation };

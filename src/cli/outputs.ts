@@ -95,7 +95,7 @@ export class RunFolder {
     const found = {
       train: { ...config.train, steps, microBatch: choice.microBatch },
       recompute: choice.recompute,
-      logitsAtATime: choice.chunk,
+      logitsAtATime: choice.logitsChunkRows,
       parameters: countParameters(layout),
       ...(hasOneRank(config)
         ? { rank: layout.spec.rank }

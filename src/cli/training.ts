@@ -161,7 +161,7 @@ class RunLog {
       );
     if (config.memory !== null)
       this.context.progress.note(
-        `Memory: ${mebibytes(choice.estimate.total)} with micro-batch ${choice.microBatch}, recomputation "${choice.recompute}", ${choice.chunk} rows of logits at a time`,
+        `Memory: ${mebibytes(choice.estimate.total)} with micro-batch ${choice.microBatch}, recomputation "${choice.recompute}", ${choice.logitsChunkRows} rows of logits at a time`,
       );
   }
 

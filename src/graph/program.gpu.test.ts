@@ -6,7 +6,7 @@ import type { Gpu } from '../gpu/device.ts';
 import { add } from '../ops/elementwise.ts';
 import { defaultVariants } from '../ops/families.ts';
 import { test } from '../testing/fixtures.ts';
-import { Memory, Program } from './program.ts';
+import { Program, ProgramMemory } from './program.ts';
 import { Recorder } from './recorder.ts';
 import { tensor } from './tensor.ts';
 
@@ -31,7 +31,7 @@ function recorded(gpu: Gpu) {
 test('commands replay in their order, whole or a submit for each', async ({ gpu, own }) => {
   for (const flopsPerSubmit of [undefined, 1]) {
     const { rec, x, total, seen } = recorded(gpu);
-    const memory = own(new Memory(gpu));
+    const memory = own(new ProgramMemory(gpu));
     for (const t of [x, total, seen]) memory.allocate(t);
     const program = await Program.compile(rec, memory);
     program.replay({ flopsPerSubmit });
@@ -54,7 +54,7 @@ test('activations share slots, or have a buffer each; progress counts the kernel
   const made: number[] = [];
   for (const share of [true, false]) {
     const { rec, x, total, seen } = recorded(gpu);
-    const memory = own(new Memory(gpu));
+    const memory = own(new ProgramMemory(gpu));
     for (const t of [x, total, seen]) memory.allocate(t);
     const before = gpu.created.buffers;
     const progress: [number, number][] = [];
@@ -73,7 +73,7 @@ test('activations share slots, or have a buffer each; progress counts the kernel
 
 test('a tensor without a buffer is named; what a memory owns is freed with it', async ({ gpu }) => {
   const before = gpu.created.held;
-  const memory = new Memory(gpu);
+  const memory = new ProgramMemory(gpu);
   const { rec, x, total } = recorded(gpu);
   for (const t of [x, total]) memory.allocate(t);
   await expect(Program.compile(rec, memory)).rejects.toThrow(/half has no buffer/);

@@ -24,7 +24,7 @@ const STEP_BYTES = 64;
  * Buffers that several programs share: weights, states, parameters, the step uniform, and slots for
  * activations. It owns all that it makes.
  */
-export class Memory {
+export class ProgramMemory {
   readonly allocator: Allocator;
   readonly step: GPUBuffer;
   private readonly bound = new Map<Tensor, GPUBuffer>();
@@ -39,7 +39,7 @@ export class Memory {
   }
 
   /** Binds tensors to the buffers that another memory owns and frees. */
-  share(tensors: Iterable<Tensor>, owner: Memory): void {
+  share(tensors: Iterable<Tensor>, owner: ProgramMemory): void {
     for (const t of tensors) this.bound.set(t, owner.get(t));
   }
 
@@ -85,7 +85,7 @@ export class Memory {
 
 /** A recorded list with buffers for all its tensors. */
 export interface PlacedProgram {
-  memory: Memory;
+  memory: ProgramMemory;
   commands: readonly Command[];
   /** Its params, and where those of each dispatch begin. */
   uniforms: GPUBuffer;
@@ -100,7 +100,7 @@ export interface PlacedProgram {
  * Plans what was recorded, and gives it buffers: everything that the program will need.
  * @param share false gives each activation its own buffer
  */
-export function place({ commands }: Recorder, memory: Memory, share = true): PlacedProgram {
+export function place({ commands }: Recorder, memory: ProgramMemory, share = true): PlacedProgram {
   const { gpu, allocator } = memory;
   const planned = plan(commands, share);
   const slots = share
@@ -171,7 +171,7 @@ export class Program {
    */
   static compile(
     recorder: Recorder,
-    memory: Memory,
+    memory: ProgramMemory,
     options: { share?: boolean; onProgress?: (done: number, of: number) => void } = {},
   ): Promise<Program> {
     return Program.of(place(recorder, memory, options.share), options.onProgress);

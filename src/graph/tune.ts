@@ -2,7 +2,7 @@
 import { idle, readF32 } from '../gpu/buffers.ts';
 import type { Gpu } from '../gpu/device.ts';
 import { type Bench, classOf, type Family, type Variant } from './family.ts';
-import { Memory, Program } from './program.ts';
+import { Program, ProgramMemory } from './program.ts';
 import { operandsOf, Recorder } from './recorder.ts';
 
 /** A variant must be this much faster than the preferred one to replace it. */
@@ -21,7 +21,7 @@ async function withProgram<C, T>(
   repeats: number,
   use: (program: Program) => Promise<T>,
 ): Promise<T> {
-  const memory = new Memory(gpu);
+  const memory = new ProgramMemory(gpu);
   try {
     const rec = new Recorder({ device: gpu, names: {} }, false);
     for (let i = 0; i < repeats; i++) variant.record(rec, c);

@@ -3,7 +3,7 @@
 import type { AdapterLayout } from '../adapters/layout.ts';
 import { adapterOf } from '../adapters/project.ts';
 import { readF32 } from '../gpu/buffers.ts';
-import { Memory, Program } from '../graph/program.ts';
+import { Program, ProgramMemory } from '../graph/program.ts';
 import { Recorder } from '../graph/recorder.ts';
 import { tensor } from '../graph/tensor.ts';
 import { routingSize } from '../ops/adapter.ts';
@@ -46,7 +46,7 @@ export async function forwardLogits(
       'bad-data',
       `${where}: the logits of ${tokens} tokens do not fit in one binding; use fewer or shorter rows.`,
     );
-  const memory = new Memory(gpu, layout ? [layout.store] : []);
+  const memory = new ProgramMemory(gpu, layout ? [layout.store] : []);
   memory.share(weights.all, model.memory);
   const state = (
     name: string,

@@ -3,7 +3,7 @@ import type { AdapterLayout } from '../adapters/layout.ts';
 import { adapterOf } from '../adapters/project.ts';
 import { readBuffer, tooWide, writeBuffer } from '../gpu/buffers.ts';
 import { widest } from '../graph/plan.ts';
-import { Memory, type PlacedProgram, Program, place } from '../graph/program.ts';
+import { type PlacedProgram, Program, ProgramMemory, place } from '../graph/program.ts';
 import { Recorder } from '../graph/recorder.ts';
 import { bytesOf, type Tensor, tensor } from '../graph/tensor.ts';
 import { routingSize } from '../ops/adapter.ts';
@@ -126,7 +126,7 @@ export function recordGeneration(
 
 /** Generates for up to `rows` prompts at a time; its programs are compiled once. */
 export class Generator {
-  private readonly memory: Memory;
+  private readonly memory: ProgramMemory;
   private readonly staging: GPUBuffer;
   private readonly placed: Record<'prefill' | 'decode', PlacedProgram>;
   private programs: Record<'prefill' | 'decode', Program> | null = null;
@@ -137,7 +137,7 @@ export class Generator {
     private readonly recorded: Generation,
   ) {
     const { layout, caches, states, logits, prefill, decode } = recorded;
-    this.memory = new Memory(model.gpu, layout ? [layout.store] : []);
+    this.memory = new ProgramMemory(model.gpu, layout ? [layout.store] : []);
     this.memory.share(model.weights.all, model.memory);
     for (const t of states) this.memory.allocate(t, t === logits ? 'logits' : 'other');
     for (const t of caches.flatMap((c) => [c.keys, c.values])) this.memory.allocate(t, 'cache');

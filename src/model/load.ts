@@ -7,7 +7,7 @@ import { ggufOf, ggufTensors } from '../data/weights/gguf-folder.ts';
 import type { TensorEntry } from '../data/weights/safetensors.ts';
 import { dryGpu, type Gpu } from '../gpu/device.ts';
 import type { Variants } from '../gpu/variants.ts';
-import { Memory } from '../graph/program.ts';
+import { ProgramMemory } from '../graph/program.ts';
 import { chooseVariants } from '../ops/families.ts';
 import { InputError } from '../util/error.ts';
 import { parseJsonObject } from '../util/json.ts';
@@ -27,13 +27,13 @@ export interface LoadedModel extends SymbolicModel {
   name: string;
   gpu: Gpu;
   /** Owns the weights' buffers. */
-  memory: Memory;
+  memory: ProgramMemory;
 }
 
 /** A model as it would lie on a device, on one that only counts. */
 export function dryModel(model: SymbolicModel): LoadedModel {
   const gpu = dryGpu();
-  const memory = new Memory(gpu);
+  const memory = new ProgramMemory(gpu);
   for (const t of model.weights.all) memory.allocate(t, 'weights');
   return { ...model, name: 'no model', gpu, memory };
 }
@@ -72,7 +72,7 @@ export async function loadModel(
   const config = await readModelConfig(folder);
   const entries = await openWeights(folder);
   const weights = checkpointWeights(config, entries, folder.name, gpu.maxBinding);
-  const memory = new Memory(gpu);
+  const memory = new ProgramMemory(gpu);
   try {
     await uploadWeights(memory, weights, entries, options.onProgress);
     return {

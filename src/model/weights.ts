@@ -7,7 +7,7 @@ import { blockTypeOf } from '../data/weights/gguf.ts';
 import { asF32, type TensorEntry } from '../data/weights/safetensors.ts';
 import { tensorPieces } from '../data/weights/tensor-pieces.ts';
 import { idle, tooWide, writeBuffer } from '../gpu/buffers.ts';
-import type { Memory } from '../graph/program.ts';
+import type { ProgramMemory } from '../graph/program.ts';
 import { bytesOf, type Dtype, type Tensor, tensor } from '../graph/tensor.ts';
 import { alignBlocks, isBlockType } from '../util/blocks.ts';
 import { InputError } from '../util/error.ts';
@@ -162,7 +162,7 @@ const IN_FLIGHT = 32 * 2 ** 20;
  * @param onProgress bytes done and in all; may throw to stop
  */
 export async function uploadWeights(
-  memory: Memory,
+  memory: ProgramMemory,
   weights: ModelWeights,
   entries: ReadonlyMap<string, TensorEntry>,
   onProgress?: (done: number, total: number) => void,

@@ -48,10 +48,10 @@ test('three sites with 5, 1 and 2 experts, K = 2', async () => {
     (_, n) => n % seqLen < lengths[Math.floor(n / seqLen)],
   );
   const sites = [
-    { kept: 2, experts: [3, 1, 8, 2, 5].map((rank) => ({ rank, scale: 2 })) },
-    { kept: 1, experts: [{ rank: 4, scale: 4 }] },
+    { topK: 2, experts: [3, 1, 8, 2, 5].map((rank) => ({ rank, scale: 2 })) },
+    { topK: 1, experts: [{ rank: 4, scale: 4 }] },
     {
-      kept: 2,
+      topK: 2,
       experts: [
         { rank: 1, scale: 16 },
         { rank: 2, scale: 8 },
@@ -105,7 +105,7 @@ test('three sites with 5, 1 and 2 experts, K = 2', async () => {
       hs,
       split(h, width, columns + expert, columns + nextExpert),
       s.experts,
-      s.kept,
+      s.topK,
       real,
       split(du, columns, column, nextColumn),
       0.25,

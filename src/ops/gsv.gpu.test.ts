@@ -66,7 +66,7 @@ test('reference: dh, dz, the row scales and the rank mask are the derivatives', 
   const site: SearchSite = {
     experts: 3,
     rank: 2,
-    kept: 2,
+    topK: 2,
     scale: 2,
     closed: 0.1,
     open: 3,
@@ -87,7 +87,7 @@ test('reference: dh, dz, the row scales and the rank mask are the derivatives', 
 for (const estimator of ['paper', 'survival'] as const) {
   for (const closable of estimator === 'paper' ? [false] : [false, true]) {
     test(`search gate and GSV gradients, ${estimator}${closable ? ', closable' : ''}; every Δ from two gates computed from scratch`, async () => {
-      const [rows, seqLen, sites, experts, rank, kept] = [2, 9, 3, 4, 3, 2];
+      const [rows, seqLen, sites, experts, rank, topK] = [2, 9, 3, 4, 3, 2];
       const tokens = rows * seqLen;
       const all = sites * experts;
       const columns = all * rank;
@@ -97,7 +97,7 @@ for (const estimator of ['paper', 'survival'] as const) {
         sites,
         experts,
         rank,
-        topK: kept,
+        topK,
         scale: 1.5,
         estimator,
         closable,
@@ -162,7 +162,7 @@ for (const estimator of ['paper', 'survival'] as const) {
         });
       };
       const [lower, out] = [await run('lower'), await run('upper')];
-      const floor = closable ? 0 : kept;
+      const floor = closable ? 0 : topK;
       const closed = estimator === 'paper' ? 1e-4 : 0;
       const empty = () => ({
         u: [] as number[],
@@ -178,11 +178,11 @@ for (const estimator of ['paper', 'survival'] as const) {
           { length: experts },
           (_, e) => argmax(slice(rankGsv, (s * experts + e) * rank, rank)) + 1,
         );
-        const open = openExperts(slice(expertGsv, s * length, length), kept, closable);
+        const open = openExperts(slice(expertGsv, s * length, length), topK, closable);
         return {
           experts,
           rank,
-          kept,
+          topK,
           scale: 1.5,
           closed,
           open,
@@ -190,7 +190,7 @@ for (const estimator of ['paper', 'survival'] as const) {
           rowScale: slice(rowScale, s * experts * rank, experts * rank),
         };
       });
-      expect(list[1].open).toBe(closable ? 0 : kept);
+      expect(list[1].open).toBe(closable ? 0 : topK);
       const per = experts * rank;
       for (let n = 0; n < tokens; n++) {
         list.forEach((site, s) => {
@@ -234,9 +234,9 @@ for (const estimator of ['paper', 'survival'] as const) {
       const balanced = list.reduce((sum, site, s) => {
         if (site.open === 0) return sum;
         const among = Array.from({ length: tokens }, (_, n) =>
-          gateOf(slice(h, n * width + columns + s * experts, site.open), Math.min(kept, site.open)),
+          gateOf(slice(h, n * width + columns + s * experts, site.open), Math.min(topK, site.open)),
         );
-        return sum + balanceOf(among, Math.min(kept, site.open)).loss;
+        return sum + balanceOf(among, Math.min(topK, site.open)).loss;
       }, 0);
       expect(out.statistics[STATISTICS.balance]).toBeCloseTo(balanced, 4);
       expectClose(lower.dRow, dRow, 3e-6, 'row scales');
@@ -272,13 +272,13 @@ for (const estimator of ['paper', 'survival'] as const) {
 }
 
 for (const closable of [false, true]) {
-  const [sites, experts, rank, kept] = [3, 4, 3, 2];
+  const [sites, experts, rank, topK] = [3, 4, 3, 2];
   const [all, length] = [sites * experts, experts + (closable ? 1 : 0)];
   const group: SearchGroup = {
     sites,
     experts,
     rank,
-    topK: kept,
+    topK,
     scale: 1,
     estimator: 'survival',
     closable,
@@ -311,7 +311,7 @@ for (const closable of [false, true]) {
       for (let s = 0; s < sites; s++) {
         const place = s * (experts + 1);
         const k = drawIndex(slice(expertGsv, s * length, length), seed, number, place);
-        want.push(closable ? k : Math.max(kept, k + 1));
+        want.push(closable ? k : Math.max(topK, k + 1));
         for (let e = 0; e < experts; e++)
           want.push(
             drawIndex(slice(rankGsv, (s * experts + e) * rank, rank), seed, number, place + 1 + e) +
@@ -346,7 +346,7 @@ for (const closable of [false, true]) {
         return { expected: state.expected, cost: t.cost, ...gradients };
       },
     });
-    const floor = closable ? 0 : kept;
+    const floor = closable ? 0 : topK;
     const list = dims.map(([sum, c], s): CostSite => {
       const ranks = Array.from({ length: experts }, (_, e) =>
         slice(rankGsv, (s * experts + e) * rank, rank),

@@ -10,25 +10,25 @@ export interface Expert {
  * Gate of one token at one site: softmax p, and weights w of the K largest logits (ties to the
  * lower index), renormalised.
  */
-export function gateOf(z: readonly number[], kept: number): { p: number[]; w: number[] } {
+export function gateOf(z: readonly number[], topK: number): { p: number[]; w: number[] } {
   const top = Math.max(...z);
   const e = z.map((v) => Math.exp(v - top));
   const all = e.reduce((a, b) => a + b, 0);
   const order = z.map((_, i) => i).sort((a, b) => z[b] - z[a] || a - b);
-  const chosen = new Set(order.slice(0, kept));
-  const sum = order.slice(0, kept).reduce((a, i) => a + e[i], 0);
+  const chosen = new Set(order.slice(0, topK));
+  const sum = order.slice(0, topK).reduce((a, i) => a + e[i], 0);
   return { p: e.map((v) => v / all), w: e.map((v, i) => (chosen.has(i) ? v / sum : 0)) };
 }
 
 /** f, P and L_bal of one site from the gates of its real tokens (method §1, Switch form). */
 export function balanceOf(
   gates: readonly { p: number[]; w: number[] }[],
-  kept: number,
+  topK: number,
 ): { f: number[]; mean: number[]; loss: number } {
   const experts = gates[0].p.length;
   const f = Array.from(
     { length: experts },
-    (_, e) => gates.filter((g) => g.w[e] > 0).length / (gates.length * kept),
+    (_, e) => gates.filter((g) => g.w[e] > 0).length / (gates.length * topK),
   );
   const mean = Array.from(
     { length: experts },
@@ -45,15 +45,15 @@ export function gate(
   h: number[][],
   z: number[][],
   experts: readonly Expert[],
-  kept: number,
+  topK: number,
   real: readonly boolean[],
   du?: number[][],
   balanceScale = 0,
 ) {
-  const gates = z.map((row) => gateOf(row, kept));
+  const gates = z.map((row) => gateOf(row, topK));
   const { f, mean, loss } = balanceOf(
     gates.filter((_, n) => real[n]),
-    kept,
+    topK,
   );
   const tokens = real.filter(Boolean).length;
   const owner = experts.flatMap((e, i) => Array.from({ length: e.rank }, () => i));

@@ -133,14 +133,14 @@ test('a closable site: the empty set has gate 0, and its first expert is judged 
 });
 
 test('expected parameters: the gradient is the derivative, and peaked distributions give the exact count', () => {
-  const [inputs, outputs, kept] = [5, 7, 2];
+  const [inputs, outputs, topK] = [5, 7, 2];
   const ranks = [
     [0.3, -0.1, 0.7],
     [0.2, 0.05, -0.4],
     [1, 0, 0.5],
   ];
   for (const closable of [false, true]) {
-    const floor = closable ? 0 : kept;
+    const floor = closable ? 0 : topK;
     const experts = [0.4, -0.3, 0.6, 0.1].slice(closable ? 0 : 1);
     const got = expectedParametersGradient({ experts, ranks, inputs, outputs }, floor, closable);
     expectGradient(

@@ -21,8 +21,8 @@ export const argmax = (g: ArrayLike<number>): number =>
  * Open experts of a site: max(K, argmax + 1); with `closable` g has E + 1 entries and the index
  * itself is the count.
  */
-export const openExperts = (g: ArrayLike<number>, kept: number, closable = false): number =>
-  closable ? argmax(g) : Math.max(kept, argmax(g) + 1);
+export const openExperts = (g: ArrayLike<number>, topK: number, closable = false): number =>
+  closable ? argmax(g) : Math.max(topK, argmax(g) + 1);
 
 /**
  * The index drawn from softmax(g) for one vector: a pure function of (seed, pair, place among the
@@ -40,11 +40,11 @@ export function drawIndex(g: ArrayLike<number>, seed: number, pair: number, plac
 }
 
 /** The gate of one token among the first `open` experts: weights of all, 0 for closed ones. */
-export function prefixGate(z: readonly number[], open: number, kept: number): number[] {
+export function prefixGate(z: readonly number[], open: number, topK: number): number[] {
   return gateAmong(
     z,
     z.map((_, i) => i < open),
-    kept,
+    topK,
   );
 }
 
@@ -52,14 +52,14 @@ export function prefixGate(z: readonly number[], open: number, kept: number): nu
 export function gateAmong(
   z: readonly number[],
   member: readonly boolean[],
-  kept: number,
+  topK: number,
 ): number[] {
   const members = z.map((_, i) => i).filter((i) => member[i]);
   const w = z.map(() => 0);
   if (members.length === 0) return w;
   const inner = gateOf(
     members.map((i) => z[i]),
-    Math.min(kept, members.length),
+    Math.min(topK, members.length),
   ).w;
   members.forEach((i, n) => {
     w[i] = inner[n];
@@ -171,12 +171,12 @@ export function expectedParametersGradient(site: CostSite, floor: number, closab
 export function counterfactual(
   z: readonly number[],
   open: number,
-  kept: number,
+  topK: number,
   j: number,
 ): number[] {
   const member = z.map((_, i) => i < open);
-  const with_ = gateAmong(z, Object.assign([...member], { [j]: true }), kept);
-  const without = gateAmong(z, Object.assign([...member], { [j]: false }), kept);
+  const with_ = gateAmong(z, Object.assign([...member], { [j]: true }), topK);
+  const without = gateAmong(z, Object.assign([...member], { [j]: false }), topK);
   return with_.map((v, i) => v - without[i]);
 }
 
@@ -188,19 +188,19 @@ export function survivalExpertMask(
   z: readonly number[],
   dw: readonly number[],
   open: number,
-  kept: number,
+  topK: number,
   floor: number,
 ): number[] {
   return z.map((_, j) =>
-    j < floor ? 0 : counterfactual(z, open, kept, j).reduce((a, v, i) => a + v * dw[i], 0),
+    j < floor ? 0 : counterfactual(z, open, topK, j).reduce((a, v, i) => a + v * dw[i], 0),
   );
 }
 
-/** One site of the search: `experts` of rank `rank`, their sizes, and how many are kept. */
+/** One site of the search: `experts` of rank `rank`, their sizes, and how many a token keeps. */
 export interface SearchSite {
   experts: number;
   rank: number;
-  kept: number;
+  topK: number;
   scale: number;
   /** Mask value of closed rows: 0, or 1e-4 with `paper`. */
   closed: number;
@@ -219,7 +219,7 @@ export function searchGate(
   z: readonly number[],
   s: SearchSite,
 ): { w: number[]; u: number[] } {
-  const w = prefixGate(z, s.open, s.kept);
+  const w = prefixGate(z, s.open, s.topK);
   return {
     w,
     u: h.map((v, c) => w[Math.floor(c / s.rank)] * s.scale * maskOf(s, c) * s.rowScale[c] * v),
@@ -255,6 +255,6 @@ export function searchGateBackward(
     dz,
     dRow,
     dRankMask,
-    dExpertMask: estimator === 'paper' ? dz : survivalExpertMask(z, dw, s.open, s.kept, floor),
+    dExpertMask: estimator === 'paper' ? dz : survivalExpertMask(z, dw, s.open, s.topK, floor),
   };
 }

@@ -5,7 +5,7 @@ import { createGpu, type Gpu } from '../gpu/device.ts';
 import { packStep } from '../gpu/kernel.ts';
 import type { Choice } from '../gpu/variants.ts';
 import type { Family } from '../graph/family.ts';
-import { Memory, Program } from '../graph/program.ts';
+import { Program, ProgramMemory } from '../graph/program.ts';
 import { Recorder } from '../graph/recorder.ts';
 import { type Tensor, tensor } from '../graph/tensor.ts';
 import { canRun, defaultVariants } from '../ops/families.ts';
@@ -86,7 +86,7 @@ export async function runOp({
   record,
 }: OpRun): Promise<Record<string, Float32Array>> {
   const gpu = await testGpu();
-  const memory = new Memory(gpu);
+  const memory = new ProgramMemory(gpu);
   const names = { ...defaultVariants(gpu).names, ...kernels };
   const rec = new Recorder({ device: gpu, names }, training);
   let program: Program | undefined;

@@ -3,7 +3,7 @@
 import type { Adapter } from '../adapters/project.ts';
 import { writeBuffer } from '../gpu/buffers.ts';
 import { packStep } from '../gpu/kernel.ts';
-import type { Memory } from '../graph/program.ts';
+import type { ProgramMemory } from '../graph/program.ts';
 import type { Recorder } from '../graph/recorder.ts';
 import { type Tensor, tensor } from '../graph/tensor.ts';
 import { decoder, type Recompute, ropeConstants } from '../model/decoder.ts';
@@ -159,7 +159,7 @@ export function batchStates(shape: BatchShape, experts: number): BatchStates {
 }
 
 /** Writes a micro-batch's inputs into its states. */
-export function writeBatch(memory: Memory, states: BatchStates, batch: MicroBatch): void {
+export function writeBatch(memory: ProgramMemory, states: BatchStates, batch: MicroBatch): void {
   for (const key of ['ids', 'lengths', 'positions', 'index', 'targets'] as const)
     writeBuffer(memory.gpu, memory.get(states[key]), batch[key]);
 }
@@ -170,15 +170,15 @@ export function writeBatch(memory: Memory, states: BatchStates, batch: MicroBatc
  */
 export interface MemoryOptions {
   recompute: Recompute;
-  chunk: number;
+  logitsChunkRows: number;
 }
 
 /** Recompute nothing. */
-export const DEFAULT_MEMORY_OPTIONS: MemoryOptions = { recompute: 'none', chunk: 128 };
+export const DEFAULT_MEMORY_OPTIONS: MemoryOptions = { recompute: 'none', logitsChunkRows: 128 };
 
 /** Rows of logits at a time, capped at what one binding holds. */
-export const chunkWithin = (chunk: number, vocab: number, maxBinding: number): number =>
-  Math.max(1, Math.min(chunk, Math.floor(maxBinding / (4 * vocab))));
+export const chunkWithin = (logitsChunkRows: number, vocab: number, maxBinding: number): number =>
+  Math.max(1, Math.min(logitsChunkRows, Math.floor(maxBinding / (4 * vocab))));
 
 /**
  * Records the decoder and the loss of the batch in `states`, without the backward pass. Returns the
@@ -190,13 +190,13 @@ export function recordLoss(
   shape: BatchShape,
   states: BatchStates,
   adapter: Adapter | null,
-  { recompute, chunk }: MemoryOptions = DEFAULT_MEMORY_OPTIONS,
+  { recompute, logitsChunkRows }: MemoryOptions = DEFAULT_MEMORY_OPTIONS,
 ): Tensor {
   const { config, weights } = model;
   const tables = ropeConstants(ropeTables(config, shape.seqLen), config.headDim);
   const span = { rows: shape.rows, seqLen: shape.seqLen, positions: states.positions };
   const x = decoder(rec, { config, weights, ids: states.ids, span, tables, adapter, recompute });
   const rows = rmsNorm(rec, gatherRows(rec, x, states.index), weights.norm, config.normEps);
-  const atOnce = chunkWithin(chunk, config.vocab, weights.maxBinding);
+  const atOnce = chunkWithin(logitsChunkRows, config.vocab, weights.maxBinding);
   return headCrossEntropy(rec, rows, weights.head, states.targets, states.statistics, atOnce);
 }

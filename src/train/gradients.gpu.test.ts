@@ -123,8 +123,8 @@ test('recomputing the MLPs or whole blocks, with dropout on, gives the same bits
 }) => {
   const plain = await gradients(await adapted('train-moe'), { dropout: 0.1 });
   const policies = [
-    { recompute: 'mlp', chunk: 128 },
-    { recompute: 'block', chunk: 8 },
+    { recompute: 'mlp', logitsChunkRows: 128 },
+    { recompute: 'block', logitsChunkRows: 8 },
   ] as const;
   for (const options of [
     ...policies.map((memoryOptions) => ({ memoryOptions })),

@@ -2,7 +2,7 @@
 // their replays.
 import { readBuffer, writeBuffer } from '../gpu/buffers.ts';
 import type { ParamStore } from '../graph/params.ts';
-import { Memory, type PlacedProgram, Program, place } from '../graph/program.ts';
+import { type PlacedProgram, Program, ProgramMemory, place } from '../graph/program.ts';
 import type { Recorder } from '../graph/recorder.ts';
 import type { Tensor } from '../graph/tensor.ts';
 import type { LoadedModel } from '../model/load.ts';
@@ -36,7 +36,7 @@ export interface Recording<Name extends string> {
 
 /** Programs with their states; made without `compile` it has all its buffers and cannot be run. */
 export class ProgramSet<Name extends string> {
-  readonly memory: Memory;
+  readonly memory: ProgramMemory;
   readonly shape: BatchShape;
   readonly programs = new Map<Name, Program>();
   /** The buffers that leave the device after a step, ring by ring. */
@@ -57,7 +57,7 @@ export class ProgramSet<Name extends string> {
   ) {
     this.shape = shape;
     this.batch = batch;
-    this.memory = new Memory(model.gpu, stores);
+    this.memory = new ProgramMemory(model.gpu, stores);
     this.memory.share(model.weights.all, model.memory);
     for (const t of states) this.memory.allocate(t);
     this.sources = rings.map((ring) => ring.map((t) => this.memory.get(t)));

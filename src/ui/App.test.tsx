@@ -398,7 +398,7 @@ describe('training', () => {
         total: 19 * mib,
         microBatch: 4,
         recompute: 'block',
-        chunk: 32,
+        logitsChunkRows: 32,
       };
       trainer.estimateMemory.mockResolvedValueOnce({ stages: [stage], problem: null });
       await ready();

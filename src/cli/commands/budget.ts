@@ -47,10 +47,13 @@ import { choice, flag, required, texts, whole } from '../options.ts';
 /** One binding at most where no GPU is asked: what the engine asks of any. */
 const LARGEST_BINDING = 2 ** 31;
 
-/** A memory estimate and the options behind it; `bill` is its key in --json. */
-interface Column extends MemoryOptions {
+/** A memory estimate and the options behind it; `bill` and `chunk` are keys of --json. */
+interface Column {
   name: string;
   microBatch: number;
+  recompute: MemoryOptions['recompute'];
+  /** logitsChunkRows */
+  chunk: number;
   bill: MemoryEstimate;
   measured?: number;
 }
@@ -83,7 +86,7 @@ async function measure(
   const shape = trainingShapes(rows, config)(at.microBatch, config.data.maxLength);
   const runtime = await Runtime.create(model, layout, shape, {
     dropout: config.adapter.dropout > 0,
-    memoryOptions: at,
+    memoryOptions: { recompute: at.recompute, logitsChunkRows: at.chunk },
   });
   await layout.store.read(gpu, 'value');
   runtime.destroy();
@@ -146,12 +149,14 @@ function columnsOf(
 ): Column[] {
   const { microBatch } = request.given;
   const policies = (recompute ? [recompute] : POLICIES).map((policy): Column => {
-    const memoryOptions = { recompute: policy, chunk: DEFAULT_MEMORY_OPTIONS.chunk };
-    return { name: policy, microBatch, ...memoryOptions, bill: estimateOf(request, memoryOptions) };
+    const { logitsChunkRows: chunk } = DEFAULT_MEMORY_OPTIONS;
+    const bill = estimateOf(request, { recompute: policy, logitsChunkRows: chunk });
+    return { name: policy, microBatch, recompute: policy, chunk, bill };
   });
   if (recompute) return policies;
-  const { recording: _, estimate, ...chosen } = fitWithin(request, { memory, maxBinding });
-  return [...policies, { name: 'chosen', ...chosen, bill: estimate }];
+  const { recording: _, ...chosen } = fitWithin(request, { memory, maxBinding });
+  const { estimate: bill, logitsChunkRows: chunk, ...rest } = chosen;
+  return [...policies, { name: 'chosen', ...rest, chunk, bill }];
 }
 
 export const budget = command({

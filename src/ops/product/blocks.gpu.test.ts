@@ -31,14 +31,14 @@ for (const type of blockTypes) {
         (i, q) => a[i * k + q],
         (q, j) => w[width + (right === 'row' ? j * width + q : q * width + j)],
       );
-      const second = matmul(
+      const lowRank = matmul(
         m,
         n,
         k2,
         (i, q) => a2[i * k2 + q],
         (q, j) => b2[q * n + j],
       );
-      const want = first.map((v, i) => v + second[i] + bias[i % n]);
+      const want = first.map((v, i) => v + lowRank[i] + bias[i % n]);
       const out = await runOp({
         kernels,
         inputs: {
@@ -56,7 +56,7 @@ for (const type of blockTypes) {
             k,
             left: { tensor: t.a, stride: k, order: 'row' },
             right: { tensor: t.w, start: width, stride: width, order: right },
-            second: {
+            lowRank: {
               k: k2,
               left: { tensor: t.a2, stride: k2 },
               right: { tensor: t.b2, stride: n, order: 'col' },

@@ -43,8 +43,8 @@ export interface Product {
   /** `row`: stored (N, K); `col`: stored (K, N). */
   right: Operand;
   alpha?: number;
-  /** A second pair, left stored (M, K₂), right in f32. */
-  second?: { k: number; left: Matrix; right: Operand; alpha?: number };
+  /** A low-rank pair that is added, left stored (M, K₂), right in f32. */
+  lowRank?: { k: number; left: Matrix; right: Operand; alpha?: number };
   bias?: Tensor;
   out: Matrix;
   accumulate?: 0 | 1;
@@ -55,14 +55,14 @@ export interface Product {
 export function productTensors({
   left,
   right,
-  second,
+  lowRank,
   bias,
   out,
 }: Product): Record<string, Tensor> {
   const tensors: Record<string, Tensor> = { a: left.tensor, b: right.tensor, c: out.tensor };
-  if (second) {
-    tensors.a2 = second.left.tensor;
-    tensors.b2 = second.right.tensor;
+  if (lowRank) {
+    tensors.a2 = lowRank.left.tensor;
+    tensors.b2 = lowRank.right.tensor;
   }
   if (bias) tensors.bias = bias;
   return tensors;
@@ -83,16 +83,16 @@ export const productParams = (p: Product): Record<string, number> => ({
   accumulate: p.accumulate ?? 0,
 });
 
-/** Params of its second pair; K₂ is 0 where there is none. */
-export const secondParams = ({ second }: Product): Record<string, number> => ({
-  k2: second?.k ?? 0,
-  a2_start: second?.left.start ?? 0,
-  lda2: second?.left.stride ?? 0,
-  b2_start: second?.right.start ?? 0,
-  ldb2: second?.right.stride ?? 0,
-  alpha2: second?.alpha ?? 1,
+/** Params of its low-rank pair; K₂ is 0 where there is none. */
+export const lowRankParams = ({ lowRank }: Product): Record<string, number> => ({
+  k2: lowRank?.k ?? 0,
+  a2_start: lowRank?.left.start ?? 0,
+  lda2: lowRank?.left.stride ?? 0,
+  b2_start: lowRank?.right.start ?? 0,
+  ldb2: lowRank?.right.stride ?? 0,
+  alpha2: lowRank?.alpha ?? 1,
 });
 
 /** Multiplications and additions. */
-export const productFlops = ({ m, n, k, second }: Product): number =>
-  2 * m * n * (k + (second?.k ?? 0));
+export const productFlops = ({ m, n, k, lowRank }: Product): number =>
+  2 * m * n * (k + (lowRank?.k ?? 0));

@@ -25,28 +25,28 @@ const cases: {
   left: 'row' | 'col';
   right: 'row' | 'col';
   packing: Packing;
-  second: 'row' | 'col' | null;
+  lowRank: 'row' | 'col' | null;
   bias: boolean;
   m: number;
   n: number;
   k: number;
   aligned?: boolean;
 }[] = [
-  { left: 'row', right: 'row', packing: 'f32', second: null, bias: false, m: 1, n: 1, k: 1 },
-  { left: 'row', right: 'row', packing: 'f32', second: 'col', bias: true, m: 37, n: 131, k: 29 },
-  { left: 'row', right: 'row', packing: 'f16', second: 'col', bias: true, m: 33, n: 70, k: 34 },
-  { left: 'row', right: 'row', packing: 'bf16', second: null, bias: false, m: 5, n: 66, k: 50 },
-  { left: 'row', right: 'col', packing: 'f32', second: 'col', bias: false, m: 66, n: 65, k: 17 },
-  { left: 'row', right: 'col', packing: 'f16', second: 'col', bias: false, m: 40, n: 70, k: 33 },
-  { left: 'row', right: 'col', packing: 'bf16', second: null, bias: false, m: 9, n: 34, k: 21 },
-  { left: 'col', right: 'col', packing: 'f32', second: null, bias: false, m: 19, n: 67, k: 41 },
-  { left: 'row', right: 'row', packing: 'f32', second: 'row', bias: false, m: 16, n: 64, k: 32 },
+  { left: 'row', right: 'row', packing: 'f32', lowRank: null, bias: false, m: 1, n: 1, k: 1 },
+  { left: 'row', right: 'row', packing: 'f32', lowRank: 'col', bias: true, m: 37, n: 131, k: 29 },
+  { left: 'row', right: 'row', packing: 'f16', lowRank: 'col', bias: true, m: 33, n: 70, k: 34 },
+  { left: 'row', right: 'row', packing: 'bf16', lowRank: null, bias: false, m: 5, n: 66, k: 50 },
+  { left: 'row', right: 'col', packing: 'f32', lowRank: 'col', bias: false, m: 66, n: 65, k: 17 },
+  { left: 'row', right: 'col', packing: 'f16', lowRank: 'col', bias: false, m: 40, n: 70, k: 33 },
+  { left: 'row', right: 'col', packing: 'bf16', lowRank: null, bias: false, m: 9, n: 34, k: 21 },
+  { left: 'col', right: 'col', packing: 'f32', lowRank: null, bias: false, m: 19, n: 67, k: 41 },
+  { left: 'row', right: 'row', packing: 'f32', lowRank: 'row', bias: false, m: 16, n: 64, k: 32 },
   // Sizes that allow loads of four elements.
   {
     left: 'row',
     right: 'row',
     packing: 'f32',
-    second: 'col',
+    lowRank: 'col',
     bias: true,
     m: 37,
     n: 132,
@@ -57,7 +57,7 @@ const cases: {
     left: 'row',
     right: 'row',
     packing: 'f16',
-    second: 'col',
+    lowRank: 'col',
     bias: false,
     m: 9,
     n: 68,
@@ -68,7 +68,7 @@ const cases: {
     left: 'row',
     right: 'row',
     packing: 'bf16',
-    second: 'row',
+    lowRank: 'row',
     bias: false,
     m: 35,
     n: 40,
@@ -79,7 +79,7 @@ const cases: {
     left: 'row',
     right: 'col',
     packing: 'f32',
-    second: 'col',
+    lowRank: 'col',
     bias: false,
     m: 66,
     n: 72,
@@ -90,7 +90,7 @@ const cases: {
     left: 'row',
     right: 'col',
     packing: 'f16',
-    second: 'col',
+    lowRank: 'col',
     bias: false,
     m: 5,
     n: 12,
@@ -101,7 +101,7 @@ const cases: {
     left: 'row',
     right: 'col',
     packing: 'bf16',
-    second: null,
+    lowRank: null,
     bias: false,
     m: 33,
     n: 44,
@@ -112,7 +112,7 @@ const cases: {
     left: 'col',
     right: 'col',
     packing: 'f32',
-    second: null,
+    lowRank: null,
     bias: false,
     m: 20,
     n: 68,
@@ -123,7 +123,7 @@ const cases: {
     left: 'col',
     right: 'col',
     packing: 'f32',
-    second: null,
+    lowRank: null,
     bias: false,
     m: 4,
     n: 4,
@@ -135,7 +135,7 @@ const cases: {
     left: 'row',
     right: 'row',
     packing: 'f32',
-    second: null,
+    lowRank: null,
     bias: false,
     m: 261,
     n: 260,
@@ -145,7 +145,7 @@ const cases: {
 ];
 
 for (const c of cases) {
-  const name = `product ${c.left} ${c.right}${c.second ? ` + ${c.second}` : ''}${c.bias ? ' + bias' : ''} ${c.packing} ${c.m}×${c.n}×${c.k}`;
+  const name = `product ${c.left} ${c.right}${c.lowRank ? ` + ${c.lowRank}` : ''}${c.bias ? ' + bias' : ''} ${c.packing} ${c.m}×${c.n}×${c.k}`;
   testVariants(products, name, async (kernels) => {
     const [k2, start, pad] = c.aligned ? [12, 4, 4] : [7, 2, 2];
     const pad2 = c.aligned ? 4 : 1;
@@ -160,8 +160,8 @@ for (const c of cases) {
       c.packing,
     );
     const a2 = values(3, c.m * (k2 + pad2));
-    const ldb2 = strideOf(c.second ?? 'row', c.n, k2);
-    const b2 = values(4, rowsOf(c.second ?? 'row', c.n, k2) * ldb2);
+    const ldb2 = strideOf(c.lowRank ?? 'row', c.n, k2);
+    const b2 = values(4, rowsOf(c.lowRank ?? 'row', c.n, k2) * ldb2);
     const bias = values(5, c.n);
     const before = values(6, c.m * ldc);
     const [alpha, alpha2] = [0.75, -1.5];
@@ -176,19 +176,19 @@ for (const c of cases) {
       (m, k) => alpha * pick(a, c.left, start, lda)(m, k),
       (k, n) => pick(b, c.right, start, ldb)(n, k),
     );
-    const second = matmul(
+    const lowRank = matmul(
       c.m,
       c.n,
       k2,
       (m, k) => alpha2 * a2[m * (k2 + pad2) + k],
-      (k, n) => pick(b2, c.second ?? 'row', 0, ldb2)(n, k),
+      (k, n) => pick(b2, c.lowRank ?? 'row', 0, ldb2)(n, k),
     );
     for (const accumulate of [0, 1] as const) {
       const want = Float64Array.from(before);
       for (let m = 0; m < c.m; m++) {
         for (let n = 0; n < c.n; n++) {
           const value =
-            first[m * c.n + n] + (c.second ? second[m * c.n + n] : 0) + (c.bias ? bias[n] : 0);
+            first[m * c.n + n] + (c.lowRank ? lowRank[m * c.n + n] : 0) + (c.bias ? bias[n] : 0);
           want[m * ldc + n] = value + (accumulate ? before[m * ldc + n] : 0);
         }
       }
@@ -210,11 +210,11 @@ for (const c of cases) {
             left: { tensor: t.a, start, stride: lda, order: c.left },
             right: { tensor: t.b, start, stride: ldb, order: c.right },
             alpha,
-            second: c.second
+            lowRank: c.lowRank
               ? {
                   k: k2,
                   left: { tensor: t.a2, stride: k2 + pad2 },
-                  right: { tensor: t.b2, stride: ldb2, order: c.second },
+                  right: { tensor: t.b2, stride: ldb2, order: c.lowRank },
                   alpha: alpha2,
                 }
               : undefined,

@@ -59,7 +59,7 @@ export const products: Family<Product> = {
  * need whole ones.
  */
 export function product(rec: Recorder, p: Product): void {
-  const { m, n, k, left, right, second, out } = p;
+  const { m, n, k, left, right, lowRank, out } = p;
   const packing = right.tensor.dtype;
   invariant(packing !== 'u32', `${right.tensor.name} is no matrix`);
   const unit = isBlockType(packing) ? blockFormats[packing].elements : packing === 'f32' ? 1 : 2;
@@ -76,9 +76,9 @@ export function product(rec: Recorder, p: Product): void {
   check(left, m, k);
   check(right, n, k);
   check(out, m, n);
-  if (second) {
-    check(second.left, m, second.k);
-    check(second.right, n, second.k);
+  if (lowRank) {
+    check(lowRank.left, m, lowRank.k);
+    check(lowRank.right, n, lowRank.k);
   }
   run(rec, products, p);
 }

@@ -3,7 +3,13 @@ import code from '../../../shaders/product/tile.wgsl?raw';
 import { defineKernel, kernelNamed } from '../../gpu/kernel.ts';
 import type { Variant } from '../../graph/family.ts';
 import { isBlockType } from '../../util/blocks.ts';
-import { type Product, productFlops, productParams, productTensors, secondParams } from './case.ts';
+import {
+  lowRankParams,
+  type Product,
+  productFlops,
+  productParams,
+  productTensors,
+} from './case.ts';
 
 const TILE = 64;
 
@@ -11,9 +17,9 @@ export const tile: Variant<Product> = {
   name: 'tile',
   can: () => true,
   record: (rec, p) => {
-    const { left, right, second } = p;
+    const { left, right, lowRank } = p;
     const packing = right.tensor.dtype;
-    const plus = second ? `+${second.right.order}` : '';
+    const plus = lowRank ? `+${lowRank.right.order}` : '';
     const name = `product_${left.order}_${right.order}${plus}_${packing}_tile`;
     const kernel = kernelNamed(name, () =>
       defineKernel(name, code, {
@@ -21,7 +27,7 @@ export const tile: Variant<Product> = {
         constants: {
           a_by_rows: Number(left.order === 'row'),
           b_by_rows: Number(right.order === 'row'),
-          b2_by_rows: Number(second?.right.order !== 'col'),
+          b2_by_rows: Number(lowRank?.right.order !== 'col'),
           b_by_fours: Number(isBlockType(packing)),
         },
       }),
@@ -35,7 +41,7 @@ export const tile: Variant<Product> = {
         bias: left.tensor,
         ...productTensors(p),
       },
-      params: { ...productParams(p), ...secondParams(p), has_bias: p.bias ? 1 : 0 },
+      params: { ...productParams(p), ...lowRankParams(p), has_bias: p.bias ? 1 : 0 },
       workgroups: [Math.ceil(p.m / TILE), Math.ceil(p.n / TILE), 1],
       flops: productFlops(p),
       label: p.label,

@@ -111,7 +111,7 @@ for (const [name, json] of Object.entries(cases)) {
     const request = requestOf(symbolic, config);
     let first: Float32Array | null = null;
     for (const recompute of ['none', 'mlp', 'block'] as const) {
-      const memoryOptions = { recompute, chunk: recompute === 'none' ? 128 : 8 };
+      const memoryOptions = { recompute, logitsChunkRows: recompute === 'none' ? 128 : 8 };
       const { bytes, value } = await peakOf((model) => run(model, config, memoryOptions));
       expect(bytes, recompute).toBe(estimateOf(request, memoryOptions).total);
       first ??= value;
@@ -153,20 +153,20 @@ test('a small binding: fewer rows of logits at a time, the head in shards; losse
     };
     const stage = await TrainingStage.create({ model: of, rows, config, memoryOptions, emit });
     await stage.run();
-    const { chunk, estimate } = stage.choice;
+    const { logitsChunkRows, estimate } = stage.choice;
     const found = { losses, values: await stage.values() };
     stage.destroy();
-    return { chunk, largest: estimate.largest.bytes, found };
+    return { logitsChunkRows, largest: estimate.largest.bytes, found };
   };
   const forced = await trained(model);
-  expect(forced.chunk).toBe(11);
+  expect(forced.logitsChunkRows).toBe(11);
   expect(forced.largest).toBe(maxBinding);
   const unbound = {
     ...model,
     gpu,
     weights: { ...model.weights, maxBinding: Number.POSITIVE_INFINITY },
   };
-  const free = await trained(unbound, { recompute: 'none', chunk: 128 });
+  const free = await trained(unbound, { recompute: 'none', logitsChunkRows: 128 });
   expect(free.largest).toBeGreaterThan(3 * maxBinding);
   expect(forced.found.losses.length).toBe(2);
   expect(forced.found).toEqual(free.found);

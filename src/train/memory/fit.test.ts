@@ -70,7 +70,7 @@ const at = (memory: number | null, maxBinding = binding) => ({ memory, maxBindin
 test('without a limit nothing is spared; each tighter budget is kept, by recomputation first and smaller micro-batches last', () => {
   const request = training();
   const lavish = fitWithin(request, at(null));
-  expect(lavish).toMatchObject({ microBatch: 4, recompute: 'none', chunk: 128 });
+  expect(lavish).toMatchObject({ microBatch: 4, recompute: 'none', logitsChunkRows: 128 });
   let { total } = lavish.estimate;
   const seen = [lavish];
   for (;;) {
@@ -99,7 +99,7 @@ test('without a limit nothing is spared; each tighter budget is kept, by recompu
 test('categories add up, and those that the method fixes do not change', () => {
   const request = training();
   const [none, block] = (['none', 'block'] as const).map((recompute) =>
-    estimateOf(request, { recompute, chunk: 128 }, request.given),
+    estimateOf(request, { recompute, logitsChunkRows: 128 }, request.given),
   );
   for (const estimate of [none, block])
     expect(Object.values(estimate.bytes).reduce((a, b) => a + b, 0)).toBe(estimate.total);
@@ -108,9 +108,9 @@ test('categories add up, and those that the method fixes do not change', () => {
   expect(none.bytes.optimizer).toBe(3 * none.bytes.adapter);
   expect(block.bytes.activations).toBeLessThan(0.7 * none.bytes.activations);
   expect(none.bytes.logits).toBe(128 * nano.vocab * 4);
-  expect(estimateOf(request, { recompute: 'none', chunk: 8 }, request.given).bytes.logits).toBe(
-    8 * nano.vocab * 4,
-  );
+  expect(
+    estimateOf(request, { recompute: 'none', logitsChunkRows: 8 }, request.given).bytes.logits,
+  ).toBe(8 * nano.vocab * 4);
   expect(none.bytes.cache).toBe(0);
 });
 
@@ -118,7 +118,7 @@ test('where nothing fits, the message names settings that do', () => {
   const request = training();
   const least = estimateOf(
     request,
-    { recompute: 'block', chunk: 8 },
+    { recompute: 'block', logitsChunkRows: 8 },
     { ...request.given, microBatch: 1 },
   );
   const message = (
@@ -144,7 +144,7 @@ test('where nothing fits, the message names settings that do', () => {
     }[name];
     const lower = estimateOf(
       request,
-      { recompute: 'block', chunk: 8 },
+      { recompute: 'block', logitsChunkRows: 8 },
       { ...request.given, microBatch: 1, [change]: value },
     );
     expect(lower.total, name).toBeLessThanOrEqual(least.total - 100_000);
@@ -156,15 +156,16 @@ test('rows of logits at a time are no more than one binding holds, whether memor
   const small = { ...nano, vocab: 512 };
   const request = training({ adapter: { experts: 1, rank: 1, topK: 1 } }, small);
   const rowBytes = small.vocab * 4;
-  const largest = estimateOf(request, { recompute: 'none', chunk: 8 }, request.given).largest.bytes;
+  const largest = estimateOf(request, { recompute: 'none', logitsChunkRows: 8 }, request.given)
+    .largest.bytes;
   const forced = Math.ceil(largest / rowBytes); // what the activations need anyway
   expect(forced).toBeGreaterThan(1);
   expect(forced).toBeLessThan(128);
   for (const memory of [null, binding]) {
-    expect(fitWithin(request, at(memory, 128 * rowBytes)).chunk).toBe(128);
-    expect(fitWithin(request, at(memory, 128 * rowBytes - 4)).chunk).toBe(127);
+    expect(fitWithin(request, at(memory, 128 * rowBytes)).logitsChunkRows).toBe(128);
+    expect(fitWithin(request, at(memory, 128 * rowBytes - 4)).logitsChunkRows).toBe(127);
     const choice = fitWithin(request, at(memory, forced * rowBytes));
-    expect(choice).toMatchObject({ chunk: forced, microBatch: 4 });
+    expect(choice).toMatchObject({ logitsChunkRows: forced, microBatch: 4 });
     expect(choice.estimate.largest.bytes).toBeLessThanOrEqual(forced * rowBytes);
   }
   // Activations of long rows cannot be cut: smaller settings are named.
@@ -178,10 +179,10 @@ test('rows of logits at a time are no more than one binding holds, whether memor
 
 test('Qwen2.5-0.5B in a binding of 128 MiB: its 152k tokens allow 220 rows of logits, whatever is asked for', () => {
   const request = training({}, QWEN25_05B, 128 * 2 ** 20);
-  expect(fitWithin(request, at(null, 128 * 2 ** 20)).chunk).toBe(128);
-  expect(estimateOf(request, { recompute: 'none', chunk: 1000 }, request.given).bytes.logits).toBe(
-    220 * QWEN25_05B.vocab * 4,
-  );
+  expect(fitWithin(request, at(null, 128 * 2 ** 20)).logitsChunkRows).toBe(128);
+  expect(
+    estimateOf(request, { recompute: 'none', logitsChunkRows: 1000 }, request.given).bytes.logits,
+  ).toBe(220 * QWEN25_05B.vocab * 4);
 });
 
 test('a search keeps its micro-batch, which a message may propose to lower', () => {
@@ -190,14 +191,14 @@ test('a search keeps its micro-batch, which a message may propose to lower', () 
   expect(given.microBatch).toBe(4);
   const saved = fitWithin(request, at(given.estimate.total - 1));
   expect(saved.microBatch).toBe(4);
-  const least = estimateOf(request, { recompute: 'block', chunk: 8 }, request.given);
+  const least = estimateOf(request, { recompute: 'block', logitsChunkRows: 8 }, request.given);
   expect(() => fitWithin(request, at(least.total - 1))).toThrow(
     /The search does not fit.*search\.microBatch 2 \(/,
   );
   const second = search({ order: 'second-order' });
-  expect(estimateOf(second, { recompute: 'none', chunk: 128 }, second.given).total).toBeGreaterThan(
-    given.estimate.total,
-  );
+  expect(
+    estimateOf(second, { recompute: 'none', logitsChunkRows: 128 }, second.given).total,
+  ).toBeGreaterThan(given.estimate.total);
 });
 
 test('packing: rows are as long as maxLength lets them be', () => {
@@ -207,15 +208,15 @@ test('packing: rows are as long as maxLength lets them be', () => {
       short,
       parseTrainingConfig({ ...settings, data: { ...settings.data, packing } }, 'run.json'),
     )(2, 64);
-  expect(shape(false)).toEqual({ rows: 2, time: 24, targets: 2 * 19 });
-  expect(shape(true)).toEqual({ rows: 2, time: 64, targets: 2 * 3 * 19 });
+  expect(shape(false)).toEqual({ rows: 2, seqLen: 24, targets: 2 * 19 });
+  expect(shape(true)).toEqual({ rows: 2, seqLen: 64, targets: 2 * 3 * 19 });
 });
 
 test('models of full size are estimated in seconds', () => {
   for (const model of [SMOLLM2_135M, QWEN25_05B]) {
     const started = performance.now();
     const request = training({}, model);
-    const estimate = estimateOf(request, { recompute: 'mlp', chunk: 32 }, request.given);
+    const estimate = estimateOf(request, { recompute: 'mlp', logitsChunkRows: 32 }, request.given);
     expect(estimate.total).toBeGreaterThan(estimate.bytes.weights);
     expect(performance.now() - started).toBeLessThan(20_000);
   }

@@ -26,7 +26,7 @@ import { estimateStage, type MemoryEstimate } from './estimate.ts';
 const AUTO_RECOMPUTE_ABOVE_BYTES = 2 * 2 ** 30;
 
 /** Rows of logits at a time, from fast to small. */
-const CHUNKS = [DEFAULT_MEMORY_OPTIONS.chunk, 32, 8];
+const CHUNKS = [DEFAULT_MEMORY_OPTIONS.logitsChunkRows, 32, 8];
 
 /** How a stage runs within its memory. */
 export interface MemoryPlan extends MemoryOptions {
@@ -187,12 +187,18 @@ export function fitWithin<R extends Recording<string>>(
 /** A stage recorded with these settings, and its estimate. */
 function tried<R extends Recording<string>>(
   request: MemoryRequest<R>,
-  { recompute, chunk }: MemoryOptions,
+  { recompute, logitsChunkRows }: MemoryOptions,
   settings: Reducible,
 ): Fitted<R> {
-  const recording = request.record({ recompute, chunk }, settings);
+  const recording = request.record({ recompute, logitsChunkRows }, settings);
   const { microBatch } = settings;
-  return { recompute, chunk, microBatch, recording, estimate: request.estimate(recording) };
+  return {
+    recompute,
+    logitsChunkRows,
+    microBatch,
+    recording,
+    estimate: request.estimate(recording),
+  };
 }
 
 /** The estimate of a stage with these settings. */
@@ -210,7 +216,7 @@ function savings(
   { given, free, microBatches, vocab }: MemoryRequest,
   { memory, maxBinding }: Limits,
 ) {
-  const chunks = CHUNKS.map((chunk) => chunkWithin(chunk, vocab, maxBinding));
+  const chunks = CHUNKS.map((logitsChunkRows) => chunkWithin(logitsChunkRows, vocab, maxBinding));
   return memory === null
     ? { chunks: chunks.slice(0, 1), microBatches: [given.microBatch] }
     : { chunks, microBatches: free ? microBatches : [given.microBatch] };
@@ -226,13 +232,13 @@ function choose<R extends Recording<string>>(
     within(b, limits) && (limits.memory !== null || comfortable(b));
   for (const microBatch of microBatches) {
     const settings = { ...request.given, microBatch };
-    const first = tried(request, { recompute: POLICIES[0], chunk: chunks[0] }, settings);
+    const first = tried(request, { recompute: POLICIES[0], logitsChunkRows: chunks[0] }, settings);
     if (good(first.estimate)) return first;
     const least = smallest(request, settings, chunks[chunks.length - 1]);
     if (!within(least.estimate, limits)) continue;
     for (const recompute of POLICIES) {
-      for (const chunk of chunks) {
-        const choice = tried(request, { recompute, chunk }, settings);
+      for (const logitsChunkRows of chunks) {
+        const choice = tried(request, { recompute, logitsChunkRows }, settings);
         if (good(choice.estimate)) return choice;
       }
     }
@@ -245,9 +251,11 @@ function choose<R extends Recording<string>>(
 function smallest<R extends Recording<string>>(
   request: MemoryRequest<R>,
   settings: Reducible,
-  chunk: number,
+  logitsChunkRows: number,
 ): Fitted<R> {
-  const made = POLICIES.map((recompute) => tried(request, { recompute, chunk }, settings));
+  const made = POLICIES.map((recompute) =>
+    tried(request, { recompute, logitsChunkRows }, settings),
+  );
   return made.reduce((best, one) => (one.estimate.total < best.estimate.total ? one : best));
 }
 
@@ -332,12 +340,15 @@ const named = (changes: Partial<Reducible>, stage: MemoryRequest['stage']): stri
 export function assessFit(
   request: MemoryRequest,
   limits: Limits,
-): { verdict: 'fits'; bytes: number } | { verdict: 'tight'; smaller: string } | { verdict: 'no' } {
+):
+  | { verdict: 'fits'; bytes: number }
+  | { verdict: 'tight'; smaller: string }
+  | { verdict: 'does-not-fit' } {
   const choice = choose(request, limits);
   if (choice) return { verdict: 'fits', bytes: choice.estimate.total };
   const first = nearest(request, limits).proposals().next();
   return first.done
-    ? { verdict: 'no' }
+    ? { verdict: 'does-not-fit' }
     : { verdict: 'tight', smaller: named(first.value, request.stage) };
 }
 

@@ -44,13 +44,13 @@ export function useVerdicts(
 const words: Record<ShapeVerdict['verdict'], string> = {
   fits: 'fits',
   tight: 'fits with',
-  no: 'does not fit',
+  'does-not-fit': 'does not fit',
   refused: 'refused',
 };
 
 const tones: Partial<Record<ShapeVerdict['verdict'], string>> = {
   fits: 'text-accent',
-  no: 'text-danger',
+  'does-not-fit': 'text-danger',
   refused: 'text-danger',
 };
 
@@ -77,7 +77,7 @@ function noteOf(verdict: ShapeVerdict): string {
       return ` ${inWords(verdict.smaller)}`;
     case 'refused':
       return `: ${verdict.why}`;
-    case 'no':
+    case 'does-not-fit':
       return '';
   }
 }

@@ -107,8 +107,8 @@ function Estimates({ stages, budget }: { stages: readonly StageMemory[]; budget:
       {stages.map((s) => (
         <p key={s.stage} className="hint mt-2">
           {s.stage === 'search' ? 'The search' : 'The training'} runs with a micro-batch of{' '}
-          {s.microBatch}, {recomputed[s.recompute]}, logits of {s.chunk}{' '}
-          {s.chunk === 1 ? 'token' : 'tokens'} at a time.
+          {s.microBatch}, {recomputed[s.recompute]}, logits of {s.logitsChunkRows}{' '}
+          {s.logitsChunkRows === 1 ? 'token' : 'tokens'} at a time.
         </p>
       ))}
     </>

@@ -192,7 +192,7 @@ export interface HeldOutReport {
 export type ShapeVerdict =
   | { verdict: 'fits'; bytes: number }
   | { verdict: 'tight'; smaller: string }
-  | { verdict: 'no' }
+  | { verdict: 'does-not-fit' }
   | { verdict: 'refused'; why: string };
 
 /** A model that is not here yet: the text of its config.json, and the bytes of its weights. */
@@ -214,7 +214,7 @@ export interface StageMemory {
   /** What is computed twice, to keep less. */
   recompute: 'none' | 'mlp' | 'block';
   /** Rows of logits at a time. */
-  chunk: number;
+  logitsChunkRows: number;
 }
 
 /** The memory of a run that has not begun. */

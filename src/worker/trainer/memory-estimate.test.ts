@@ -59,9 +59,9 @@ test('every stage has its categories, which add up; a budget is kept', async () 
   const memory = Math.floor(0.7 * stages[1].total);
   const [training] = (await estimate({ memory })).stages;
   expect(training.total).toBeLessThanOrEqual(memory);
-  expect(training.recompute !== 'none' || training.chunk < 128 || training.microBatch < 4).toBe(
-    true,
-  );
+  expect(
+    training.recompute !== 'none' || training.logitsChunkRows < 128 || training.microBatch < 4,
+  ).toBe(true);
 });
 
 test('what cannot fit names settings that do', async () => {
@@ -100,7 +100,7 @@ test('a suggested shape fits, fits with smaller settings that do fit, or cannot'
   const smaller = { experts: 4, rank: 4, [key]: Number(value) };
   const adapter = { ...smaller, topK: Math.min(2, smaller.experts) };
   expect(of(134_515_008 * 2 + 40e6, { adapter })).toMatchObject({ verdict: 'fits' });
-  expect(of(134_515_008 * 2)).toEqual({ verdict: 'no' });
+  expect(of(134_515_008 * 2)).toEqual({ verdict: 'does-not-fit' });
   // The search needs more than the training, and decides.
   expect(
     (of(null, { search: { batch: 8, microBatch: 4 } }) as { bytes: number }).bytes,

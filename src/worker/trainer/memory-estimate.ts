@@ -42,7 +42,7 @@ export function estimateRun(
     const limits = limitsOf(model.gpu, config);
     const add = (
       stage: StageMemory['stage'],
-      { estimate, microBatch, recompute, chunk }: ReturnType<typeof fitWithin>,
+      { estimate, microBatch, recompute, logitsChunkRows }: ReturnType<typeof fitWithin>,
     ) =>
       stages.push({
         stage,
@@ -50,7 +50,7 @@ export function estimateRun(
         total: estimate.total,
         microBatch,
         recompute,
-        chunk,
+        logitsChunkRows,
       });
     if (searches(config))
       add('search', fitWithin(searchRequest(model, config, searchShapes(rows, config)), limits));
@@ -97,7 +97,8 @@ export function assessModel(
   const found = requests
     .filter((request) => request !== false)
     .map((request) => assessFit(request, limits));
-  const worst = found.find((f) => f.verdict === 'no') ?? found.find((f) => f.verdict === 'tight');
+  const worst =
+    found.find((f) => f.verdict === 'does-not-fit') ?? found.find((f) => f.verdict === 'tight');
   return (
     worst ?? {
       verdict: 'fits',

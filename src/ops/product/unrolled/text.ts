@@ -7,7 +7,7 @@ import { type Block, type Phase, scalarBody, vectorBody } from './body.ts';
 
 /**
  * What a product multiplies. Left: `row` is (M, K), `col` is (K, M). Right: `row` is (N, K), `col`
- * is (K, N). `second` adds α₂·A₂·B₂ with A₂ (M, K₂) and B₂ in f32, into the same registers; `bias`
+ * is (K, N). `lowRank` adds α₂·A₂·B₂ with A₂ (M, K₂) and B₂ in f32, into the same registers; `bias`
  * adds a vector (N). `vector` and `vector2` say whether a phase's starts, strides and sizes allow
  * loads of four elements.
  */
@@ -15,7 +15,7 @@ export interface Form {
   left: 'row' | 'col';
   right: 'row' | 'col';
   packing: Packing;
-  second: 'row' | 'col' | null;
+  lowRank: 'row' | 'col' | null;
   bias: boolean;
   vector: boolean;
   vector2: boolean;
@@ -31,11 +31,11 @@ function elementOf(packing: Packing, vector: boolean): string {
 
 /** Bindings and params of a form: a, b, [a2, b2], [bias], c. */
 export function header(form: Form): string {
-  const [first, second] = [elementOf('f32', form.vector), elementOf('f32', form.vector2)];
+  const [first, lowRank] = [elementOf('f32', form.vector), elementOf('f32', form.vector2)];
   const storage = [
     `read> a: array<${first}>`,
     `read> b: array<${elementOf(form.packing, form.vector)}>`,
-    ...(form.second ? [`read> a2: array<${second}>`, `read> b2: array<${second}>`] : []),
+    ...(form.lowRank ? [`read> a2: array<${lowRank}>`, `read> b2: array<${lowRank}>`] : []),
     ...(form.bias ? ['read> bias: array<f32>'] : []),
     `read_write> c: array<${elementOf('f32', form.vectorOut)}>`,
   ];
@@ -45,19 +45,19 @@ struct Params {
 m: u32, n: u32, k: u32,
 a_start: u32, lda: u32, b_start: u32, ldb: u32, c_start: u32, ldc: u32,
 alpha: f32, accumulate: u32,
-${form.second ? `${params.join(', ')}, alpha2: f32,` : ''}
+${form.lowRank ? `${params.join(', ')}, alpha2: f32,` : ''}
 }
 @group(0) @binding(${storage.length}) var<uniform> params: Params;
 ${isBlockType(form.packing) ? 'fn word(i: u32) -> u32 { return b[i]; }' : ''}`;
 }
 
-export const phasesOf = ({ left, right, packing, vector, second, vector2 }: Form): Phase[] => [
+export const phasesOf = ({ left, right, packing, vector, lowRank, vector2 }: Form): Phase[] => [
   { left, right, packing, suffix: '', vector },
-  ...(second
+  ...(lowRank
     ? [
         {
           left: 'row',
-          right: second,
+          right: lowRank,
           packing: 'f32',
           suffix: '2',
           vector: vector2,

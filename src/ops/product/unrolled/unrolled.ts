@@ -5,13 +5,13 @@ import { defineKernel, kernelNamed } from '../../../gpu/kernel.ts';
 import type { Variant } from '../../../graph/family.ts';
 import { isBlockType } from '../../../util/blocks.ts';
 import {
+  lowRankParams,
   type Operand,
   type Packing,
   type Product,
   productFlops,
   productParams,
   productTensors,
-  secondParams,
 } from '../case.ts';
 import type { Block } from './body.ts';
 import { type Form, threadsOf, unrolledText } from './text.ts';
@@ -38,16 +38,16 @@ function vectorisable({ m, n }: Product, k: number, left: Operand, right: Operan
 }
 
 function formOf(p: Product): Form {
-  const { left, right, second } = p;
+  const { left, right, lowRank } = p;
   return {
     left: left.order,
     right: right.order,
     packing: right.tensor.dtype as Packing,
-    second: second?.right.order ?? null,
+    lowRank: lowRank?.right.order ?? null,
     bias: Boolean(p.bias),
     vector: vectorisable(p, p.k, left, right),
-    vector2: second
-      ? vectorisable(p, second.k, { ...second.left, order: 'row' }, second.right)
+    vector2: lowRank
+      ? vectorisable(p, lowRank.k, { ...lowRank.left, order: 'row' }, lowRank.right)
       : false,
     vectorOut: byFours([p.n, p.out.start, p.out.stride]),
   };
@@ -58,7 +58,7 @@ function nameOf(variant: string, form: Form, { rows, columns }: Block): string {
   const four = (vector: boolean) => (vector ? '4' : '');
   const parts = [
     `product_${form.left}_${form.right}${four(form.vector)}`,
-    form.second ? `+${form.second}${four(form.vector2)}` : '',
+    form.lowRank ? `+${form.lowRank}${four(form.vector2)}` : '',
     form.bias ? '+bias' : '',
     `_${form.packing}_${variant}_${rows}x${columns}`,
     form.vectorOut ? '' : '_unaligned',
@@ -87,7 +87,7 @@ export const unrolled = (name: string, shared: boolean): Variant<Product> => ({
     rec.launch({
       kernel,
       tensors: productTensors(p),
-      params: { ...productParams(p), ...(p.second && secondParams(p)) },
+      params: { ...productParams(p), ...(p.lowRank && lowRankParams(p)) },
       // Rows first: a block of weights stays in cache while all rows pass it.
       workgroups: [Math.ceil(p.m / block.rows), Math.ceil(p.n / width), 1],
       flops: productFlops(p),
