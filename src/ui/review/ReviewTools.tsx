@@ -8,9 +8,11 @@ import { type Allocation, parameterCount, siteDims } from '../../allocation/allo
 import { presetNames } from '../../allocation/presets.ts';
 import { fitUnlocked, namedAllocation, swapIn } from '../../allocation/review.ts';
 import { isInputError } from '../../util/error.ts';
+import { saveExperts } from '../commands/save-experts.ts';
+import { saveRanks } from '../commands/save-ranks.ts';
 import { useActions, useApp } from '../context.ts';
+import { CommandButton } from '../shared/CommandButton.tsx';
 import { Button, Field } from '../shared/controls.tsx';
-import { saveText } from '../shared/files.ts';
 import { DownloadIcon, FileIcon } from '../shared/icons.tsx';
 
 const names = ['uniform', ...presetNames] as const;
@@ -136,17 +138,9 @@ export function ReviewTools() {
             Import expert.json and rank.json
           </Button>
         </FileTrigger>
-        <Button look="small" onPress={() => saveText('expert.json', json(allocation.experts))}>
-          <DownloadIcon />
-          Save expert.json
-        </Button>
-        <Button look="small" onPress={() => saveText('rank.json', json(allocation.ranks))}>
-          <DownloadIcon />
-          Save rank.json
-        </Button>
+        <CommandButton command={saveExperts} look="small" icon={<DownloadIcon />} />
+        <CommandButton command={saveRanks} look="small" icon={<DownloadIcon />} />
       </div>
     </div>
   );
 }
-
-const json = (map: Record<string, number>): string => `${JSON.stringify(map, null, 2)}\n`;

@@ -1,11 +1,13 @@
 // The rail (a bar on small screens): where one is, what is done, and the theme.
-import { useState } from 'react';
 import { isOpen } from '../../state/run.ts';
 import { hasTuned, type State } from '../../state/state.ts';
+import { showShortcuts } from '../commands/show-shortcuts.ts';
 import { useApp } from '../context.ts';
+import { CommandButton } from '../shared/CommandButton.tsx';
 import { Choice } from '../shared/controls.tsx';
-import { CheckIcon, Mark, MoonIcon, ScreenIcon, SunIcon } from '../shared/icons.tsx';
-import { chooseTheme, type ThemeChoice, themeChoice } from '../shared/theme.ts';
+import { CheckIcon, KeyboardIcon, Mark, MoonIcon, ScreenIcon, SunIcon } from '../shared/icons.tsx';
+import { usePreference } from '../shared/preference.ts';
+import { theme } from '../shared/theme.ts';
 
 type Dot = 'empty' | 'busy' | 'done';
 const words: Record<Dot, string> = { empty: 'not yet', busy: 'under way', done: 'done' };
@@ -82,11 +84,7 @@ const themes = [
 ] as const;
 
 export function Rail() {
-  const [theme, setTheme] = useState<ThemeChoice>(themeChoice);
-  const choose = (choice: ThemeChoice) => {
-    chooseTheme(choice);
-    setTheme(choice);
-  };
+  const chosen = usePreference(theme);
   const running = useApp((s) => isOpen(s.run.phase));
   return (
     <header
@@ -106,8 +104,15 @@ export function Rail() {
           ))}
         </ol>
       </nav>
-      <div className="ml-auto lg:mt-auto lg:ml-0">
-        <Choice label="Theme" hideLabel value={theme} options={themes} onChange={choose} />
+      <div className="ml-auto flex items-center gap-1 lg:mt-auto lg:ml-0 lg:flex-col lg:items-start lg:gap-3">
+        <CommandButton
+          command={showShortcuts}
+          look="small quiet"
+          hideLabel="narrow"
+          className="max-lg:!px-2 lg:-ml-1"
+          icon={<KeyboardIcon />}
+        />
+        <Choice label="Theme" hideLabel value={chosen} options={themes} onChange={theme.set} />
       </div>
     </header>
   );
