@@ -1,4 +1,4 @@
-// What a person can do, as commands to the workers and events for the store. Every expected failure
+// What a person can do, as calls of the workers and events for the store. Every expected failure
 // becomes a notice.
 
 import { type Allocation, parseAllocation } from '../allocation/allocation.ts';

@@ -1,6 +1,6 @@
 // @vitest-environment happy-dom
-// The page's parts on a store without workers: what is shown in which state, and which commands are
-// given.
+// The page's parts on a store without workers: what is shown in which state, and which calls the
+// workers get.
 import { act, cleanup, fireEvent, screen, within } from '@testing-library/react';
 import { afterEach, beforeAll, describe, expect, test, vi } from 'vitest';
 import { uniformAllocation } from '../allocation/allocation.ts';

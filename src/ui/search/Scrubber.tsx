@@ -46,22 +46,24 @@ export const Scrubber = memo(function Scrubber({ view, at }: ScrubberProps) {
       data-at={at ?? 'live'}
     >
       <CommandButton command={replay} look="small" icon={playing ? <PauseIcon /> : <PlayIcon />} />
-      <CommandButton command={stepBack} look="small" hideLabel icon={<BackIcon />} />
-      <input
-        type="range"
-        aria-label="Recorded step"
-        aria-valuetext={`step ${step} of ${history.report.steps}`}
-        className="h-6 min-w-40 grow cursor-pointer accent-accent"
-        min={0}
-        max={last}
-        value={index}
-        disabled={history.length < 2}
-        onChange={(e) => {
-          const shown = history.stepAt(Number(e.currentTarget.value));
-          app.dispatch({ type: 'playback', playback: { at: shown, playing: false } });
-        }}
-      />
-      <CommandButton command={stepForward} look="small" hideLabel icon={<ForwardIcon />} />
+      <div className="flex min-w-60 grow items-center gap-2">
+        <CommandButton command={stepBack} look="small" hideLabel icon={<BackIcon />} />
+        <input
+          type="range"
+          aria-label="Recorded step"
+          aria-valuetext={`step ${step} of ${history.report.steps}`}
+          className="h-6 min-w-0 grow cursor-pointer accent-accent"
+          min={0}
+          max={last}
+          value={index}
+          disabled={history.length < 2}
+          onChange={(e) => {
+            const shown = history.stepAt(Number(e.currentTarget.value));
+            app.dispatch({ type: 'playback', playback: { at: shown, playing: false } });
+          }}
+        />
+        <CommandButton command={stepForward} look="small" hideLabel icon={<ForwardIcon />} />
+      </div>
       <span className="min-w-28 text-right text-sm text-muted tabular-nums">
         step {step} of {history.report.steps}
       </span>

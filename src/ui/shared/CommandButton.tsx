@@ -52,7 +52,7 @@ export function CommandButton(props: {
       )}
     >
       {icon}
-      <span className={hideLabel === true ? 'sr-only' : hideLabel ? 'sr-only lg:not-sr-only' : ''}>
+      <span className={hideLabel === true ? 'sr-only' : hideLabel ? 'max-lg:sr-only' : ''}>
         {label}
       </span>
     </Button>
@@ -64,16 +64,16 @@ export function Keys({ command }: { command: Command }) {
   const keys = keysOf(command.shortcut ?? '');
   const isOff = useShortcut(command) === null;
   return (
-    <>
-      {isOff && <span className="mr-2 text-sm text-muted">off:</span>}
+    <span className="inline-flex items-baseline gap-1">
+      {isOff && <span className="mr-1 text-sm text-muted">off:</span>}
       {keys.map((key) => (
         <kbd
           key={key}
-          className="rounded-md border border-line-strong bg-sunk px-1.5 py-0.5 font-mono text-xs text-ink not-last:mr-1"
+          className="rounded-md border border-line-strong bg-sunk px-1.5 py-0.5 font-mono text-xs text-ink"
         >
           {key}
         </kbd>
       ))}
-    </>
+    </span>
   );
 }

@@ -88,7 +88,7 @@ export function Rail() {
   const running = useApp((s) => isOpen(s.run.phase));
   return (
     <header
-      className={`sticky top-0 z-20 flex flex-wrap items-center gap-x-4 border-b border-line bg-page/95 px-3 py-2 backdrop-blur sm:px-6 lg:h-dvh lg:flex-col lg:flex-nowrap lg:items-stretch lg:gap-6 lg:border-0 lg:px-4 lg:pt-10 ${running ? 'lg:pb-28' : 'lg:pb-10'}`}
+      className={`sticky top-0 z-20 flex flex-wrap items-center border-b border-line bg-page/95 px-3 py-2 backdrop-blur sm:px-6 lg:h-dvh lg:flex-col lg:flex-nowrap lg:items-stretch lg:gap-6 lg:border-0 lg:px-4 lg:pt-10 ${running ? 'lg:pb-28' : 'lg:pb-10'}`}
     >
       <div className="flex items-center gap-2.5">
         <Mark />
@@ -96,7 +96,7 @@ export function Rail() {
       </div>
       <nav
         aria-label="Sections"
-        className="order-last -mx-1 w-full overflow-x-auto lg:order-none lg:mx-0"
+        className="order-last -ml-1 min-w-0 grow basis-4/5 overflow-x-auto lg:order-none lg:ml-0 lg:grow-0 lg:basis-auto"
       >
         <ol className="flex lg:flex-col lg:gap-0.5">
           {sections.map((section) => (
@@ -104,14 +104,14 @@ export function Rail() {
           ))}
         </ol>
       </nav>
-      <div className="ml-auto flex items-center gap-1 lg:mt-auto lg:ml-0 lg:flex-col lg:items-start lg:gap-3">
-        <CommandButton
-          command={showShortcuts}
-          look="small quiet"
-          hideLabel="narrow"
-          className="max-lg:!px-2 lg:-ml-1"
-          icon={<KeyboardIcon />}
-        />
+      <CommandButton
+        command={showShortcuts}
+        look="small quiet"
+        hideLabel="narrow"
+        className="order-last !px-2 lg:order-none lg:mt-auto lg:-mb-3 lg:w-fit"
+        icon={<KeyboardIcon />}
+      />
+      <div className="ml-auto lg:ml-0">
         <Choice label="Theme" hideLabel value={chosen} options={themes} onChange={theme.set} />
       </div>
     </header>
