@@ -92,6 +92,32 @@ test('keyboard: the first stop skips to the tool, and every stop can be seen', a
   }
 });
 
+test('keyboard: ? lists the shortcuts, at phone width too, Escape closes the list, and a shortcut does what it says', async () => {
+  open = await openApp({ context: { colorScheme: 'light', reducedMotion: 'reduce' } });
+  const { page } = open;
+  await waitForDevice(page);
+  const list = page.getByRole('dialog', { name: 'Keyboard shortcuts' });
+  const theme = () => page.locator('html').getAttribute('data-theme');
+  await page.keyboard.press('?');
+  await list.getByText('Switch between light and dark').waitFor();
+  await page.keyboard.press('Alt+Shift+D'); // not meanwhile
+  expect([await violations(page), await theme()]).toEqual([[], 'light']);
+  await page.keyboard.press('Escape');
+  await list.waitFor({ state: 'detached' });
+  await page.keyboard.press('Alt+Shift+D');
+  expect(await theme()).toBe('dark');
+  await page.setViewportSize({ width: 360, height: 740 });
+  const button = page.getByRole('button', { name: 'Keyboard shortcuts' });
+  await button.click();
+  await list.waitFor();
+  expect(await violations(page)).toEqual([]);
+  const { x, width } = (await list.boundingBox())!;
+  expect([x >= 0, x + width <= 360]).toEqual([true, true]);
+  await page.keyboard.press('Escape');
+  await list.waitFor({ state: 'detached' });
+  expect(await button.evaluate((e) => e === document.activeElement)).toBe(true);
+});
+
 test('without WebGPU the page says which browser and flag, and stays readable', async () => {
   open = await openApp({ webgpu: false });
   const { page } = open;

@@ -1,12 +1,14 @@
-// The heatmaps alone, fed by a worker as in the app: event → history → components. Driven by
+// The heatmaps alone, fed by a worker as in the app: event → store → components. Driven by
 // scripts/prove/heatmaps.mjs.
 import { createElement as h, useState } from 'react';
 import { createRoot } from 'react-dom/client';
 import { siteDims, sitePaths, targetNames, targetOf } from '../../src/allocation/allocation.ts';
 import { presetAllocation } from '../../src/allocation/presets.ts';
 import { parseRunConfig, searches } from '../../src/settings/run-config.ts';
+import { createActions } from '../../src/state/actions.ts';
 import { RecentRouting } from '../../src/state/recent-routing.ts';
-import { SearchHistory } from '../../src/state/search-history.ts';
+import { createAppStore } from '../../src/state/store.ts';
+import { AppContext } from '../../src/ui/context.ts';
 import { AllocationGrid } from '../../src/ui/search/AllocationGrid.tsx';
 import { RoutingHeatmap } from '../../src/ui/search/RoutingHeatmap.tsx';
 import { SearchLive } from '../../src/ui/search/SearchLive.tsx';
@@ -47,7 +49,12 @@ const report = {
   trainRows: 0,
   validationRows: 0,
 };
-const history = new SearchHistory(report);
+const app = createAppStore();
+app.dispatch({ type: 'search-began', report });
+const history = /** @type {NonNullable<typeof app.history>} */ (app.history);
+/** No worker is asked for anything. */
+const client = /** @type {import('../../src/worker/protocol/client.ts').Client} */ ({});
+const page = { app, actions: createActions(app, client) };
 
 /**
  * An allocation with every kind of cell, two of its sites locked, and a routing in which one expert
@@ -116,7 +123,7 @@ function Page() {
 }
 
 const worker = new Worker(new URL('./_heatmaps-worker.mjs', import.meta.url), { type: 'module' });
-worker.onmessage = ({ data }) => history.append(data.series);
+worker.onmessage = ({ data }) => app.dispatch({ ...data, total: report.steps });
 worker.postMessage({
   type: 'start',
   sites: sites.length,
@@ -130,4 +137,6 @@ globalThis.harness = {
   every: (milliseconds) => worker.postMessage({ type: 'every', milliseconds }),
   steps: () => history.lastStep,
 };
-createRoot(/** @type {HTMLElement} */ (document.getElementById('root'))).render(h(Page));
+createRoot(/** @type {HTMLElement} */ (document.getElementById('root'))).render(
+  h(AppContext, { value: page }, h(Page)),
+);

@@ -1,4 +1,4 @@
-// What a person can do, as commands to the workers and events for the store. Every expected failure
+// What a person can do, as calls of the workers and events for the store. Every expected failure
 // becomes a notice.
 
 import { allocationLimits, methodOf } from '../adapters/methods/methods.ts';
@@ -14,7 +14,6 @@ import type {
   DataOptions,
   DataSource,
   DatasetReport,
-  ModelSide,
   ModelSource,
   ReadingProgress,
 } from '../worker/protocol/api.ts';
@@ -32,17 +31,10 @@ import {
   withPreset,
 } from './form.ts';
 import { createLibraryActions } from './library-actions.ts';
+import { answerOptions, type Question } from './question.ts';
 import { isOpen } from './run.ts';
+import { hasTuned } from './state.ts';
 import type { AppStore } from './store.ts';
-
-/** How answers are made. */
-export interface AskOptions {
-  maxNewTokens: number;
-  temperature: number;
-  seed: number;
-  system: string | null;
-  raw: boolean;
-}
 
 /** Binds the actions to a store and its workers. */
 export function createActions(app: AppStore, client: Client) {
@@ -181,7 +173,10 @@ export function createActions(app: AppStore, client: Client) {
       await start();
     },
 
-    cancelLoading: () => attempt(async () => client.trainer.cancelLoading()),
+    cancelLoading() {
+      dispatch({ type: 'pending', what: 'cancel' });
+      return attempt(async () => client.trainer.cancelLoading());
+    },
     chooseModel: (name: string, files: File[]) => openModel({ kind: 'files', name, files }),
     /**
      * Reads dataset files with the form's settings, no columns of earlier files, and the uses that
@@ -230,9 +225,15 @@ export function createActions(app: AppStore, client: Client) {
       if (report && now.form === form && now.data.report === data.report)
         dispatch({ type: 'memory', report });
     },
-    pause: () => attempt(async () => client.trainer.pause()),
+    pause() {
+      dispatch({ type: 'pending', what: 'pause' });
+      return attempt(async () => client.trainer.pause());
+    },
     resume: () => attempt(async () => client.trainer.resume()),
-    stop: () => attempt(async () => client.trainer.stop()),
+    stop() {
+      dispatch({ type: 'pending', what: 'stop' });
+      return attempt(async () => client.trainer.stop());
+    },
 
     /** Ends the review: trains with exactly what stands there. */
     async proceed() {
@@ -272,14 +273,17 @@ export function createActions(app: AppStore, client: Client) {
       if (report) dispatch({ type: 'adapter-ready', report });
     },
 
+    setQuestion: (change: Partial<Question>) => dispatch({ type: 'question', change }),
     /** Asks the base model, and the tuned one where there is one. */
-    async ask(prompt: string, which: readonly ModelSide[], options: AskOptions) {
+    async ask() {
+      const state = getState();
+      const options = answerOptions(state.question, state.form);
       const id = ++lastQuestion;
-      dispatch({ type: 'asked', id, prompt });
+      dispatch({ type: 'asked', id, prompt: options.prompt });
       await attempt(async () => {
-        for (const model of which) {
+        for (const which of hasTuned(state) ? (['base', 'tuned'] as const) : (['base'] as const)) {
           if (getState().chat.exchange?.id !== id) return;
-          await client.trainer.answer({ id, prompt, which: model, topP: 1, ...options });
+          await client.trainer.answer({ id, which, ...options });
         }
       });
       dispatch({ type: 'chat-idle' });

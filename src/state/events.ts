@@ -17,6 +17,8 @@ import type { Failure } from '../worker/protocol/failure.ts';
 import type { Form } from './fields.ts';
 import type { FileUses } from './files.ts';
 import type { LibraryEvent } from './library.ts';
+import type { Playback } from './playback.ts';
+import type { Question } from './question.ts';
 import type { ReviewEvent } from './review.ts';
 
 /** What is known of the device. */
@@ -24,6 +26,9 @@ export type DeviceState =
   | { status: 'checking' }
   | { status: 'ready'; report: DeviceReport }
   | { status: 'missing'; message: string };
+
+/** What was asked for and is obeyed once the step, chunk or kernel under way is done. */
+export type Pending = 'pause' | 'stop' | 'cancel';
 
 /** What a run does, in order; without a search it is all `train`. */
 export type Stage = 'search' | 'review' | 'train';
@@ -47,6 +52,9 @@ export type UiEvent =
   | { type: 'proceed-asked' }
   | { type: 'proceed-refused' }
   | { type: 'adapter-ready'; report: AdapterReport }
+  | { type: 'pending'; what: Pending }
+  | { type: 'playback'; playback: Playback }
+  | { type: 'question'; change: Partial<Question> }
   | { type: 'asked'; id: number; prompt: string }
   | { type: 'chat-idle' }
   | { type: 'held-out-busy'; which: ModelSide | null }
@@ -54,6 +62,8 @@ export type UiEvent =
   | { type: 'export-busy' }
   | { type: 'export-ready'; report: Omit<ExportReport, 'zip'>; url: string }
   | { type: 'export-failed' }
+  | { type: 'shortcuts-shown'; shown: boolean }
+  | { type: 'said'; text: string }
   | { type: 'dismiss'; id: number };
 
 export type AppEvent = WorkerEvent | UiEvent | ReviewEvent | LibraryEvent;

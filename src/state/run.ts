@@ -56,6 +56,11 @@ export const isGoing = (phase: Phase): boolean =>
 /** True while a run has neither ended nor failed. */
 export const isOpen = (phase: Phase): boolean =>
   isGoing(phase) || phase === 'paused' || phase === 'review';
+/** True while a run has a stage that can be paused or stopped. */
+export const hasStages = (phase: Phase): boolean => isOpen(phase) && phase !== 'review';
+/** True when the stage under way has begun. */
+export const hasBegun = (run: RunState): boolean =>
+  (run.stage === 'search' ? run.search : run.report) !== null;
 /** True when there is an adapter of this run to ask and to export. */
 export const hasAdapter = (run: RunState): boolean =>
   run.step > 0 && ['paused', 'finished', 'stopped', 'failed'].includes(run.phase);

@@ -15,6 +15,7 @@ import type {
   UpperSeries,
 } from '../worker/protocol/api.ts';
 import type { Action } from './events.ts';
+import { answerOptions, questionProblems } from './question.ts';
 import { hasAdapter, isGoing, isOpen } from './run.ts';
 import { hasTuned, initialState, reduce, type State, titleOf } from './state.ts';
 import { createAppStore } from './store.ts';
@@ -236,6 +237,14 @@ describe('the run', () => {
     expect(again.run).toMatchObject({ phase: 'loading', step: 0, loss: null, report: null });
   });
 
+  test('what was asked for is pending until the next phase', () => {
+    const asked = following(...trained, { type: 'pending', what: 'pause' });
+    expect(asked.pending).toBe('pause');
+    expect(reduce(asked, { type: 'phase', phase: 'paused' }).pending).toBeNull();
+    const cancelled = following({ type: 'model-loading' }, { type: 'pending', what: 'cancel' });
+    expect(reduce(cancelled, { type: 'model-cancelled' }).pending).toBeNull();
+  });
+
   test('milestones are announced, steps are not', () => {
     const state = following(...trained);
     expect(state.announcement).toBe('Training has begun: 40 steps.');
@@ -376,6 +385,19 @@ describe('an opened adapter', () => {
 });
 
 describe('answers', () => {
+  test('a question stays as it is typed; the demo brings one only where there is none', () => {
+    const demo: Action = { type: 'model-ready', report: model, demo: true };
+    expect(following(demo).question.prompt).toMatch(/fox/);
+    const typed = following({ type: 'question', change: { prompt: 'Who?', length: '0' } }, demo);
+    expect(answerOptions(typed.question, typed.form)).toMatchObject({
+      prompt: 'Who?',
+      temperature: 0,
+      system: null,
+      raw: false,
+    });
+    expect(Object.keys(questionProblems(typed.question))).toEqual(['length']);
+  });
+
   test('come side by side, and those of an earlier question are left out', () => {
     const state = following(
       { type: 'asked', id: 1, prompt: 'old' },

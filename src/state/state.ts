@@ -15,10 +15,12 @@ import type {
   ReadingProgress,
   WorkerEvent,
 } from '../worker/protocol/api.ts';
-import type { Action, DeviceState } from './events.ts';
+import type { Action, DeviceState, Pending } from './events.ts';
 import type { Form } from './fields.ts';
 import { defaultForm } from './form.ts';
 import { type LibraryState, noLibrary, reduceLibrary } from './library.ts';
+import { live, type Playback } from './playback.ts';
+import { demoPrompt, noQuestion, type Question } from './question.ts';
 import { type ReviewState, reduceReview, reviewOf } from './review.ts';
 import { hasAdapter, idleRun, type RunState, reduceRun, sayPhase } from './run.ts';
 
@@ -58,10 +60,14 @@ export interface State {
   /** The stages that the loading of a model has begun, each with how far it is. */
   loading: readonly Progress[];
   run: RunState;
+  pending: Pending | null;
+  /** Of the search's recorded steps. */
+  playback: Playback;
   /** From the end of a search on. */
   review: ReviewState | null;
   /** An adapter that was opened from files: the tuned model while no run has made one. */
   adapter: AdapterReport | null;
+  question: Question;
   chat: { exchange: Exchange | null; busy: boolean };
   heldOut: { busy: ModelSide | null; base: HeldOutReport | null; tuned: HeldOutReport | null };
   exported: {
@@ -70,6 +76,8 @@ export interface State {
     url: string;
   };
   notices: Notice[];
+  /** Whether the list of keyboard shortcuts is open. */
+  shortcuts: boolean;
   /** What the live region says. */
   announcement: string;
 }
@@ -96,12 +104,16 @@ export const initialState = (): State => ({
   progress: null,
   loading: [],
   run: idleRun,
+  pending: null,
+  playback: live,
   review: null,
   adapter: null,
+  question: noQuestion,
   chat: noChat,
   heldOut: noHeldOut,
   exported: noExport,
   notices: [],
+  shortcuts: false,
   announcement: '',
 });
 
@@ -111,6 +123,8 @@ export const hasTuned = ({ run, adapter }: Pick<State, 'run' | 'adapter'>): bool
 
 /** Nothing of an adapter that was there before. */
 const fresh = {
+  pending: null,
+  playback: live,
   review: null,
   adapter: null,
   chat: noChat,
@@ -156,6 +170,10 @@ export function reduce(before: State, event: Action): State {
         ...state,
         model: { status: 'ready', report: event.report, demo: event.demo },
         ...fresh,
+        question:
+          event.demo && state.question.prompt === ''
+            ? { ...state.question, prompt: demoPrompt }
+            : state.question,
         data: noData,
         memory: null,
         notices: [], // of attempts before it
@@ -166,6 +184,7 @@ export function reduce(before: State, event: Action): State {
       return {
         ...state,
         model: { ...state.model, status: state.model.report ? 'ready' : 'none' },
+        pending: null,
         announcement:
           event.type === 'model-cancelled' ? 'Loading was cancelled.' : state.announcement,
       };
@@ -243,6 +262,7 @@ export function reduce(before: State, event: Action): State {
       return {
         ...state,
         progress: null,
+        pending: null,
         announcement: sayPhase(event.phase, run) || state.announcement,
       };
     case 'progress': {
@@ -254,6 +274,12 @@ export function reduce(before: State, event: Action): State {
           : state.announcement;
       return { ...state, loading: [...started, event], announcement };
     }
+    case 'pending':
+      return { ...state, pending: event.what };
+    case 'playback':
+      return { ...state, playback: event.playback };
+    case 'question':
+      return { ...state, question: { ...state.question, ...event.change } };
     case 'asked':
       return {
         ...state,
@@ -300,6 +326,10 @@ export function reduce(before: State, event: Action): State {
       const others = state.notices.filter((n) => n.code !== code || n.message !== message);
       return { ...state, notices: [...others, { id, code, message }].slice(-4) };
     }
+    case 'shortcuts-shown':
+      return { ...state, shortcuts: event.shown };
+    case 'said':
+      return { ...state, announcement: event.text };
     case 'dismiss':
       return { ...state, notices: state.notices.filter((n) => n.id !== event.id) };
     default:

@@ -1,193 +1,53 @@
 // @vitest-environment happy-dom
-// The page's parts on a store without workers: what is shown in which state, and which commands are
-// given.
-import { act, cleanup, fireEvent, render, screen, within } from '@testing-library/react';
+// The page's parts on a store without workers: what is shown in which state, and which calls the
+// workers get.
+import { act, cleanup, fireEvent, screen, within } from '@testing-library/react';
 import { afterEach, beforeAll, describe, expect, test, vi } from 'vitest';
 import { uniformAllocation } from '../allocation/allocation.ts';
 import { withCount } from '../allocation/review.ts';
-import { defaultRunConfig, parseRunConfig, searches } from '../settings/run-config.ts';
-import { createActions } from '../state/actions.ts';
 import { type FieldName, fields, isUsed } from '../state/fields.ts';
-import { createAppStore } from '../state/store.ts';
-import type { DatasetReport, ModelReport, SearchReport } from '../worker/protocol/api.ts';
-import type { Client } from '../worker/protocol/client.ts';
-import { App } from './App.tsx';
-import { AppContext } from './context.ts';
+import {
+  badInput,
+  dataset,
+  isOff,
+  model,
+  openPage,
+  parts,
+  press,
+  searchReport,
+  settle,
+  sitePath,
+  training,
+} from '../testing/page.tsx';
 
-const training = {
-  config: defaultRunConfig(),
-  parameters: 5000,
-  steps: 100,
-  trainRows: 37,
-  validationRows: 2,
-  routed: [],
-};
-
-// nor this
+// both need a canvas; the end-to-end tests see them
 vi.mock('./search/AllocationGrid.tsx', () => ({ AllocationGrid: () => <div>grid</div> }));
-// needs a canvas; the end-to-end tests see it
 vi.mock('./train/LossChart.tsx', () => ({ default: () => <div>chart</div> }));
 
-const model: ModelReport = {
-  name: 'tiny',
-  architecture: 'Qwen2',
-  parameters: 1_234_567,
-  layers: 2,
-  hidden: 32,
-  heads: 4,
-  kvHeads: 2,
-  headDim: 8,
-  feedForward: 64,
-  vocab: 97,
-  bytes: 4096,
-  dtype: 'f16',
-  hasTokenizer: true,
-  hasTemplate: true,
-  maxPositions: 512,
-};
-const dataset: DatasetReport = {
-  files: ['rows.jsonl'],
-  parts: [
-    {
-      name: 'rows.jsonl',
-      rows: 40,
-      badRows: 1,
-      examples: 39,
-      tokens: 400,
-      formats: ['prompt–completion'],
-    },
-  ],
-  rows: 40,
-  formats: { 'prompt–completion': 39 },
-  examples: 39,
-  badRows: 1,
-  bad: [
-    { file: 'rows.jsonl', line: 3, kind: 'not-json', reason: 'not valid JSON', raw: '{"prompt"' },
-  ],
-  truncated: 2,
-  tokens: 400,
-  trainedTokens: 100,
-  longest: 30,
-  checks: { ends: 39, empty: 0, duplicates: 3, lengths: [{ upTo: 50, rows: 39 }] },
-  previews: [
-    {
-      file: 'rows.jsonl',
-      line: 1,
-      choices: null,
-      raw: '{"prompt":"Who","completion":" Ida too"}',
-      rendered: 'Who Ida too',
-      tokens: [
-        { text: 'Who', mask: 'masked' },
-        { text: ' Ida', mask: 'trained' },
-        { text: ' too', mask: 'truncated' },
-      ],
-      length: 3,
-      kept: 2,
-    },
-  ],
-  limited: false,
-  found: { file: 'rows.jsonl', columns: ['prompt', 'completion', 'A', 'B', 'system'] },
-  heldOut: null,
-};
-const badInput = (code: string, message: string) =>
-  Object.assign(new Error(message), { name: `InputError:${code}` });
-
-function open() {
-  const trainer = {
-    openDevice: vi.fn(async () => ({
-      name: 'Test GPU',
-      software: true,
-      maxBindingBytes: 2 ** 30,
-      subgroups: null,
-      timestamps: false,
-    })),
-    loadModel: vi.fn(async () => model),
-    estimateMemory: vi.fn(async (): Promise<unknown> => ({ stages: [], problem: null })),
-    start: vi.fn(async () => undefined),
-    proceed: vi.fn(async () => undefined),
-    discard: vi.fn(),
-    loadAdapter: vi.fn(),
-    pause: vi.fn(),
-    resume: vi.fn(),
-    stop: vi.fn(),
-    answer: vi.fn(async () => undefined),
-    stopAnswer: vi.fn(),
-    checkHeldOut: vi.fn(),
-    exportAdapter: vi.fn(),
-  };
-  const data = {
-    openTokenizer: vi.fn(async () => ({ tokenizer: true, template: true })),
-    read: vi.fn(async (): Promise<unknown> => dataset),
-    cancel: vi.fn(),
-    split: vi.fn(async () => ({ train: 37, validation: 2, overlap: 1, tokens: 380 })),
-  };
-  const library = { list: vi.fn(async () => []) };
-  const app = createAppStore();
-  const actions = createActions(app, {
-    trainer,
-    data,
-    library: () => library,
-    end: () => undefined,
-  } as unknown as Client);
-  render(
-    <AppContext value={{ app, actions }}>
-      <App />
-    </AppContext>,
-  );
-  const event: typeof app.dispatch = (e) => act(() => app.dispatch(e));
-  const ready = async () => {
-    event({ type: 'model-ready', report: model, demo: false });
-    event({ type: 'data-ready', report: dataset, demo: false, files: {} });
-    await settle();
-  };
-  return { trainer, data, app, actions, event, ready };
-}
 afterEach(cleanup);
-
-/**
- * Parts that are loaded when they are needed: loaded before the tests, so that they then come
- * within a few turns.
- */
-const parts = () =>
-  Promise.all([
-    import('./model/ModelSummary.tsx'),
-    import('./data/DatasetSummary.tsx'),
-    import('./data/ColumnsForm.tsx'),
-    import('./data/PasteRows.tsx'),
-    import('./data/ReadingOptions.tsx'),
-    import('./train/Settings.tsx'),
-    import('./train/Live.tsx'),
-    import('./review/ReviewPanel.tsx'),
-  ]);
 beforeAll(parts, 120_000);
-const settle = async () => {
-  for (let turn = 0; turn < 3; turn++) await act(parts);
-};
-
-const button = (name: string | RegExp) => screen.getByRole<HTMLButtonElement>('button', { name });
-const press = (name: string | RegExp) => act(async () => fireEvent.click(button(name)));
 
 describe('first visit', () => {
   test('nothing can be started before the device is known; a software adapter is called slow', async () => {
-    const { actions } = open();
-    expect(button('Try the demo').disabled).toBe(true);
+    const { actions } = openPage();
+    expect(isOff('Try the demo')).toBe(true);
     await act(() => actions.checkDevice());
-    expect(button('Try the demo').disabled).toBe(false);
+    expect(isOff('Try the demo')).toBe(false);
     expect(screen.getByTestId('device').textContent).toContain('Test GPU');
     expect(screen.getByText(/Software adapter: slow/)).toBeTruthy();
   });
 
   test('without WebGPU it says what to do and offers nothing that cannot work', async () => {
-    const { actions, trainer } = open();
+    const { actions, trainer } = openPage();
     trainer.openDevice.mockRejectedValueOnce(badInput('no-webgpu', 'This browser has no WebGPU.'));
     await act(() => actions.checkDevice());
     expect(screen.getByTestId('no-webgpu').textContent).toContain('enable-unsafe-webgpu');
     expect(screen.queryByRole('button', { name: 'Try the demo' })).toBeNull();
-    expect(button('Choose folder').disabled).toBe(true);
+    expect(isOff('Choose folder')).toBe(true);
   });
 
   test('the demo loads its model and data and starts with its own settings', async () => {
-    const { actions, trainer, data } = open();
+    const { actions, trainer, data } = openPage();
     await act(() => actions.checkDevice());
     await press('Try the demo');
     expect(trainer.loadModel).toHaveBeenCalledWith({ kind: 'demo' });
@@ -206,7 +66,7 @@ describe('first visit', () => {
 
 describe('model and data', () => {
   test('show what was found, and the mask in words as well', async () => {
-    const { ready } = open();
+    const { ready } = openPage();
     await ready();
     expect(screen.getByTestId('model-facts').textContent).toContain('1.2 M');
     expect(screen.getByTestId('data-facts').textContent).toContain('39 can be used');
@@ -225,7 +85,7 @@ describe('model and data', () => {
   });
 
   test('a model that cannot be used becomes a notice that can be dismissed', async () => {
-    const { actions, trainer } = open();
+    const { actions, trainer } = openPage();
     trainer.loadModel.mockRejectedValueOnce(
       badInput('bad-model', 'x/config.json: rope_theta is missing.'),
     );
@@ -236,7 +96,7 @@ describe('model and data', () => {
   });
 
   test('reading says how far it is and can be cancelled, which leaves no data', async () => {
-    const { actions, data, event } = open();
+    const { actions, data, event } = openPage();
     event({ type: 'model-ready', report: model, demo: false });
     let end: (value: unknown) => void = () => {};
     data.read.mockReturnValueOnce(new Promise((resolve) => (end = resolve)));
@@ -249,14 +109,14 @@ describe('model and data', () => {
     expect(screen.getByTestId('reading').textContent).toContain(
       '1,234 rows · 1.0 MiB of 1.0 GiB · 1 min 10 s left',
     );
-    await press('Cancel');
+    await press('Cancel reading');
     await act(async () => read);
     expect(screen.queryByTestId('reading')).toBeNull();
     expect(screen.queryByTestId('data-facts')).toBeNull();
   });
 
   test('files are used as their names tell; with a limit those for validation are read whole; old data is never split by new names', async () => {
-    const { app, actions, data, ready } = open();
+    const { app, actions, data, ready } = openPage();
     await ready();
     const part = dataset.parts[0];
     const parts = ['a.jsonl', 'a.valid.jsonl'].map((name) => ({ ...part, name }));
@@ -293,7 +153,7 @@ describe('model and data', () => {
   });
 
   test('columns are chosen where headers say nothing', async () => {
-    const { actions, data, event } = open();
+    const { actions, data, event } = openPage();
     event({ type: 'model-ready', report: model, demo: false });
     data.read.mockResolvedValueOnce({ file: 't.csv', columns: ['q', 'a', 'id'] });
     await act(() => actions.chooseData([]));
@@ -309,7 +169,7 @@ describe('model and data', () => {
   });
 
   test('columns are chosen anew where a format was found, also for questions with choices; a failed reading loses nothing', async () => {
-    const { app, actions, data, event } = open();
+    const { app, actions, data, event } = openPage();
     event({ type: 'model-ready', report: model, demo: false });
     await act(() => actions.chooseData([]));
     await settle();
@@ -342,7 +202,7 @@ describe('model and data', () => {
   });
 
   test('pasted rows are a dataset', async () => {
-    const { data, event } = open();
+    const { data, event } = openPage();
     event({ type: 'model-ready', report: model, demo: false });
     await settle();
     const kind = () => (screen.getByLabelText('Read as') as HTMLSelectElement).value;
@@ -367,21 +227,21 @@ describe('model and data', () => {
 
 describe('training', () => {
   test('a mistake stands at its field and blocks the start', async () => {
-    const { ready } = open();
+    const { ready } = openPage();
     await ready();
     const field = screen.getByLabelText('Length', { selector: '#train input' });
     fireEvent.change(field, { target: { value: '0' } });
     expect(field.getAttribute('aria-invalid')).toBe('true');
-    expect(button('Start training').disabled).toBe(true);
+    expect(isOff('Start training')).toBe(true);
     expect(screen.getByTestId('ready').textContent).toBe('1 setting needs attention.');
     fireEvent.change(field, { target: { value: '12' } });
-    expect(button('Start training').disabled).toBe(false);
+    expect(isOff('Start training')).toBe(false);
   });
 
   test('the memory is shown by category against a budget; what cannot fit blocks the start and says what would', async () => {
     vi.useFakeTimers();
     try {
-      const { ready, trainer } = open();
+      const { ready, trainer } = openPage();
       const mib = 2 ** 20;
       const needed = {
         weights: 5 * mib,
@@ -415,7 +275,7 @@ describe('training', () => {
       expect(screen.getByTestId('memory').textContent).toContain(
         'micro-batch of 4, every layer computed twice',
       );
-      expect(button('Start training').disabled).toBe(false);
+      expect(isOff('Start training')).toBe(false);
       trainer.estimateMemory.mockResolvedValueOnce({
         stages: [],
         problem: 'It fits with max length 64.',
@@ -423,14 +283,14 @@ describe('training', () => {
       fireEvent.change(screen.getByLabelText('Memory budget'), { target: { value: '9' } });
       await act(() => vi.advanceTimersByTimeAsync(500));
       expect(screen.getByTestId('memory').textContent).toContain('It fits with max length 64.');
-      expect(button('Start training').disabled).toBe(true);
+      expect(isOff('Start training')).toBe(true);
     } finally {
       vi.useRealTimers();
     }
   });
 
   test('fields of the mixture go with plain LoRA', async () => {
-    const { ready } = open();
+    const { ready } = openPage();
     await ready();
     expect(screen.queryByLabelText('Experts')).toBeTruthy();
     fireEvent.click(screen.getByLabelText('Plain LoRA'));
@@ -438,7 +298,7 @@ describe('training', () => {
   });
 
   test('every setting in use stands on the page, with the label and help of its schema', async () => {
-    const { ready, app, actions } = open();
+    const { ready, app, actions } = openPage();
     await ready();
     await act(() => actions.setForm({ search: true }));
     const shown = (Object.keys(fields) as FieldName[]).filter(
@@ -456,7 +316,7 @@ describe('training', () => {
   });
 
   test('space pauses and resumes, but not from a text field', async () => {
-    const { ready, event, trainer, actions } = open();
+    const { ready, event, trainer, actions } = openPage();
     await ready();
     await act(() => actions.start());
     event({ type: 'training-began', report: training });
@@ -491,14 +351,14 @@ describe('training', () => {
   });
 
   test('asking waits for a pause, then both models are asked in turn', async () => {
-    const { ready, event, trainer, actions, app } = open();
+    const { ready, event, trainer, actions, app } = openPage();
     await ready();
     await act(() => actions.start());
     event({ type: 'training-began', report: training });
     event({ type: 'phase', phase: 'training' });
     const prompt = screen.getByLabelText('Prompt');
     fireEvent.change(prompt, { target: { value: 'Who?' } });
-    expect(button('Ask').disabled).toBe(true);
+    expect(isOff('Ask')).toBe(true);
     const one = Float64Array.of(1);
     const series = {
       step: one,
@@ -524,40 +384,13 @@ describe('training', () => {
 });
 
 describe('a run with a search', () => {
-  const path = (layer: number) => `model.layers.${layer}.self_attn.q_proj`;
-  const sites = [0, 1].map((layer) => ({
-    path: path(layer),
-    layer,
-    target: 'q_proj' as const,
-    inputs: 32,
-    outputs: 32,
-  }));
-  const search = (train: boolean): SearchReport => {
-    const input = {
-      search: { steps: 20 },
-      adapter: { experts: 4, rank: 4, targets: ['q_proj'] },
-      ...(train ? {} : { train: false }),
-    };
-    const config = parseRunConfig(input, 'test');
-    if (!searches(config)) throw new Error('no search');
-    const sizes = {
-      experts: 4,
-      rank: 4,
-      topK: 2,
-      closable: false,
-      steps: 20,
-      parameters: 900,
-      microSteps: 2,
-    };
-    return { config, sites, sizes: 'experts', ...sizes, trainRows: 8, validationRows: 1 };
-  };
   const found = uniformAllocation(2, ['q_proj'], 2, 3);
   async function review({ train = true, complete = true } = {}) {
-    const page = open();
+    const page = openPage();
     await page.ready();
     await act(() => page.actions.setForm({ search: true, train }));
     await act(() => page.actions.start());
-    page.event({ type: 'search-began', report: search(train) });
+    page.event({ type: 'search-began', report: searchReport(train) });
     page.event({
       type: 'review',
       report: { found, step: complete ? 20 : 7, complete, problem: null },
@@ -591,7 +424,7 @@ describe('a run with a search', () => {
     await tick(60_000);
     expect(trainer.proceed).not.toHaveBeenCalled();
     expect(screen.getByTestId('countdown').textContent).toBe('Waiting for you.');
-    const changed = withCount(found, path(1), 3, { maxExperts: 4, maxRank: 4 });
+    const changed = withCount(found, sitePath(1), 3, { maxExperts: 4, maxRank: 4 });
     await act(async () => actions.editAllocation(changed));
     await press('Train with this allocation');
     expect(trainer.proceed).toHaveBeenCalledExactlyOnceWith(changed);
@@ -623,7 +456,7 @@ describe('a run with a search', () => {
 });
 
 test('a chosen adapter becomes the tuned model, and one that does not fit is a notice', async () => {
-  const { ready, actions, trainer } = open();
+  const { ready, actions, trainer } = openPage();
   await ready();
   trainer.loadAdapter.mockRejectedValueOnce(
     badInput('bad-adapter', 'made for the base model “other”'),
@@ -642,5 +475,5 @@ test('a chosen adapter becomes the tuned model, and one that does not fit is a n
     'mine.zip is the tuned model: 1,200 parameters',
   );
   expect(screen.queryByTestId('notice')).toBeNull();
-  expect(button('Check held-out rows').disabled).toBe(false);
+  expect(isOff('Check held-out rows')).toBe(false);
 });

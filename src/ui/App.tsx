@@ -1,8 +1,8 @@
 // The page: rail, sections, run bar.
-import { useEffect } from 'react';
+import { lazy, Suspense, useEffect } from 'react';
 import { isOpen } from '../state/run.ts';
 import { ChatSection } from './chat/ChatSection.tsx';
-import { useActions, useApp } from './context.ts';
+import { useApp } from './context.ts';
 import { DataSection } from './data/DataSection.tsx';
 import { ExportSection } from './export/ExportSection.tsx';
 import { ModelSection } from './model/ModelSection.tsx';
@@ -10,29 +10,12 @@ import { LiveRegion, Notices } from './shared/Notices.tsx';
 import { Hero } from './shell/Hero.tsx';
 import { Rail } from './shell/Rail.tsx';
 import { RunBar } from './shell/RunBar.tsx';
+import { useShortcuts } from './shell/useShortcuts.ts';
 import { TrainSection } from './train/TrainSection.tsx';
 
-/** Space pauses and resumes, unless a control has the focus that uses it. */
-function usePauseKey() {
-  const phase = useApp((s) => s.run.phase);
-  const { pause, resume } = useActions();
-  useEffect(() => {
-    if (!isOpen(phase) || phase === 'review') return;
-    const onKey = (e: KeyboardEvent) => {
-      const busy =
-        e.target instanceof Element &&
-        e.target.closest(
-          'input, textarea, select, button, a, summary, [role=radio], [role=switch], [role=gridcell], [role=slider]',
-        );
-      if (e.key !== ' ' || busy || e.ctrlKey || e.metaKey || e.altKey) return;
-      e.preventDefault();
-      if (phase === 'paused') resume();
-      else pause();
-    };
-    window.addEventListener('keydown', onKey);
-    return () => window.removeEventListener('keydown', onKey);
-  }, [phase, pause, resume]);
-}
+const Shortcuts = lazy(() =>
+  import('./shell/Shortcuts.tsx').then((m) => ({ default: m.Shortcuts })),
+);
 
 /** Leaving the page during a run would lose it: the browser asks first. */
 function useLeaveQuestion(running: boolean) {
@@ -46,7 +29,8 @@ function useLeaveQuestion(running: boolean) {
 
 export function App() {
   const running = useApp((s) => isOpen(s.run.phase));
-  usePauseKey();
+  const shortcuts = useApp((s) => s.shortcuts);
+  useShortcuts();
   useLeaveQuestion(running);
   return (
     <div className="mx-auto max-w-[76rem] lg:grid lg:grid-cols-[13rem_minmax(0,1fr)]">
@@ -66,6 +50,7 @@ export function App() {
         <ExportSection />
       </main>
       <RunBar />
+      <Suspense>{shortcuts && <Shortcuts />}</Suspense>
       <LiveRegion />
     </div>
   );

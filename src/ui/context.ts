@@ -16,27 +16,26 @@ export interface AppContextValue {
 
 export const AppContext = createContext<AppContextValue | null>(null);
 
-function useContextValue(): AppContextValue {
+export function usePage(): AppContextValue {
   const value = useContext(AppContext);
   if (!value) throw new Error('Internal error: a component stands outside the app');
   return value;
 }
 
 /** A part of the state; the component renders again when it changes. */
-export const useApp = <T>(select: (state: State) => T): T =>
-  useStore(useContextValue().app.store, select);
-export const useActions = (): Actions => useContextValue().actions;
+export const useApp = <T>(select: (state: State) => T): T => useStore(usePage().app.store, select);
+export const useActions = (): Actions => usePage().actions;
 
 /** The run's series; with `follow` the component renders again with every change. */
 export function useSeries(follow = true): Series {
-  const { series } = useContextValue().app;
+  const { series } = usePage().app;
   useSyncExternalStore(series.subscribe, () => (follow ? series.version : 0));
   return series;
 }
 
 /** The GSVs of the run's search, or null; the component renders again as they grow. */
 export function useSearchHistory(): SearchHistory | null {
-  const { app } = useContextValue();
+  const { app } = usePage();
   useApp((s) => s.run.search);
   useSeries();
   return app.history;
@@ -44,7 +43,7 @@ export function useSearchHistory(): SearchHistory | null {
 
 /** Where the training's tokens go, or null; the component renders again as it changes. */
 export function useRouting(): RecentRouting | null {
-  const { app } = useContextValue();
+  const { app } = usePage();
   useApp((s) => s.run.report);
   useSeries();
   return app.routing;

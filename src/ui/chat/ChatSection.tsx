@@ -1,10 +1,14 @@
 // Trying it: one prompt, the base model's answer beside the tuned one's.
-import { type KeyboardEvent, useId, useState } from 'react';
+import { useId } from 'react';
+import { questionProblems, systemOf } from '../../state/question.ts';
 import { isGoing } from '../../state/run.ts';
 import { hasTuned } from '../../state/state.ts';
 import type { ModelSide } from '../../worker/protocol/api.ts';
+import { ask } from '../commands/ask.ts';
+import { stopAnswer } from '../commands/stop-answer.ts';
 import { useActions, useApp } from '../context.ts';
-import { Button, Field } from '../shared/controls.tsx';
+import { CommandButton, Keys } from '../shared/CommandButton.tsx';
+import { Field } from '../shared/controls.tsx';
 import { PlayIcon, StopIcon } from '../shared/icons.tsx';
 import { Missing, Section } from '../shared/Section.tsx';
 import { HeldOut } from './HeldOut.tsx';
@@ -46,54 +50,13 @@ export function ChatSection() {
 
 function Ask() {
   const id = useId();
-  const demo = useApp((s) => s.model.demo);
-  const [prompt, setPrompt] = useState(demo ? 'Make it passive: The fox saw the duck.' : '');
-  const [length, setLength] = useState('64');
-  const [temperature, setTemperature] = useState('0');
-  const [seed, setSeed] = useState('1');
-  const ofData = useApp((s) => s.form['data.system']);
-  const [ownSystem, setOwnSystem] = useState<string | null>(null); // null: as the data is rendered
-  const system = ownSystem ?? ofData;
+  const question = useApp((s) => s.question);
+  const busy = useApp((s) => s.chat.busy);
+  const system = useApp((s) => systemOf(s.question, s.form));
   const raw = useApp((s) => s.form['data.template'] === 'none');
   const going = useApp((s) => isGoing(s.run.phase));
-  const tuned = useApp(hasTuned);
-  const busy = useApp((s) => s.chat.busy);
-  const checking = useApp((s) => s.heldOut.busy !== null);
-  const { ask, stopAnswer } = useActions();
-  const lengthError =
-    Number.isInteger(Number(length)) && Number(length) >= 1 && Number(length) <= 4096
-      ? undefined
-      : 'a whole number from 1 to 4096';
-  const temperatureError =
-    temperature.trim() !== '' && Number(temperature) >= 0 && Number(temperature) <= 5
-      ? undefined
-      : 'a number from 0 to 5';
-  const seedError = /^\d{1,15}$/.test(seed.trim()) ? undefined : 'a whole number, 0 or more';
-  const loading = useApp((s) => s.model.status === 'loading');
-  const can =
-    !going &&
-    !loading &&
-    !busy &&
-    !checking &&
-    prompt.trim() !== '' &&
-    !lengthError &&
-    !temperatureError &&
-    !seedError;
-  const send = () => {
-    if (!can) return;
-    const which: ModelSide[] = tuned ? ['base', 'tuned'] : ['base'];
-    const numbers = {
-      maxNewTokens: Number(length),
-      temperature: Number(temperature),
-      seed: Number(seed),
-    };
-    void ask(prompt, which, { ...numbers, system: system.trim() === '' ? null : system, raw });
-  };
-  const onKey = (e: KeyboardEvent) => {
-    if (e.key !== 'Enter' || e.shiftKey || e.nativeEvent.isComposing) return;
-    e.preventDefault();
-    send();
-  };
+  const { setQuestion } = useActions();
+  const problems = questionProblems(question);
   return (
     <div className="flex flex-col gap-4">
       <div className="flex flex-col gap-1">
@@ -104,26 +67,17 @@ function Ask() {
           id={id}
           rows={2}
           className="input py-2 leading-relaxed"
-          value={prompt}
-          onChange={(e) => setPrompt(e.target.value)}
-          onKeyDown={onKey}
+          value={question.prompt}
+          onChange={(e) => setQuestion({ prompt: e.target.value })}
         />
         <p className="hint">
-          Enter asks, Shift and Enter starts a new line.
+          <Keys command={ask} /> asks, with Shift it starts a new line.
           {raw && ' Asked without the chat template, which is off under Data.'}
         </p>
       </div>
       <div className="flex flex-wrap items-center gap-3">
-        <Button look="primary" isDisabled={!can} onPress={send}>
-          <PlayIcon />
-          {tuned ? 'Ask both' : 'Ask'}
-        </Button>
-        {busy && (
-          <Button onPress={() => void stopAnswer()}>
-            <StopIcon />
-            Stop the answer
-          </Button>
-        )}
+        <CommandButton command={ask} look="primary" icon={<PlayIcon />} />
+        {busy && <CommandButton command={stopAnswer} icon={<StopIcon />} />}
         {going && (
           <span className="hint">The device is at work on the run: pause it to ask meanwhile.</span>
         )}
@@ -134,30 +88,30 @@ function Ask() {
           <Field
             label="Answer length"
             help="New tokens at most"
-            value={length}
-            error={lengthError}
-            onChange={setLength}
+            value={question.length}
+            error={problems.length}
+            onChange={(length) => setQuestion({ length })}
           />
           <Field
             label="Temperature"
             help="0: always the likeliest token"
-            value={temperature}
-            error={temperatureError}
-            onChange={setTemperature}
+            value={question.temperature}
+            error={problems.temperature}
+            onChange={(temperature) => setQuestion({ temperature })}
           />
           <Field
             label="Answer seed"
             help="For temperatures above 0"
-            value={seed}
-            error={seedError}
-            onChange={setSeed}
+            value={question.seed}
+            error={problems.seed}
+            onChange={(seed) => setQuestion({ seed })}
           />
           <Field
             label="System prompt for answers"
             help="That of the data, unless it is changed here; empty: none"
             value={system}
             numeric={false}
-            onChange={setOwnSystem}
+            onChange={(own) => setQuestion({ system: own })}
           />
         </div>
       </details>

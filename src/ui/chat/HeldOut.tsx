@@ -1,10 +1,11 @@
 // Held-out rows, which training never saw: prompt, expected, base and tuned answers, and how many
 // are exact.
-
-import { isGoing } from '../../state/run.ts';
 import type { HeldOutReport } from '../../worker/protocol/api.ts';
-import { useActions, useApp } from '../context.ts';
-import { Button, Progress } from '../shared/controls.tsx';
+import { checkHeldOut } from '../commands/check-held-out.ts';
+import { stopAnswer } from '../commands/stop-answer.ts';
+import { useApp } from '../context.ts';
+import { CommandButton } from '../shared/CommandButton.tsx';
+import { Progress } from '../shared/controls.tsx';
 import { percent, whole } from '../shared/format.ts';
 import { CheckIcon, StopIcon } from '../shared/icons.tsx';
 
@@ -15,13 +16,8 @@ export function HeldOut() {
   const rows = useApp((s) => s.data.report?.examples ?? 0);
   const trained = useApp((s) => s.run.report?.validationRows ?? 0);
   const set = opened ? (rows >= 2 && opened.validation !== 0 ? 1 : 0) : trained;
-  const going = useApp((s) => isGoing(s.run.phase));
-  const chatting = useApp((s) => s.chat.busy || s.model.status === 'loading');
-  const step = useApp((s) => (s.adapter ? null : s.run.step));
   const progress = useApp((s) => s.progress);
-  const { checkHeldOut, stopAnswer } = useActions();
   if (own === null && set === 0) return null;
-  const fresh = tuned !== null && tuned.step === step;
   return (
     <div className="border-t border-line pt-6">
       <div className="mb-4 flex flex-wrap items-start justify-between gap-3">
@@ -35,15 +31,9 @@ export function HeldOut() {
           </p>
         </div>
         {busy ? (
-          <Button onPress={() => void stopAnswer()}>
-            <StopIcon />
-            Stop
-          </Button>
+          <CommandButton command={stopAnswer} icon={<StopIcon />} />
         ) : (
-          <Button isDisabled={going || chatting || fresh} onPress={() => void checkHeldOut()}>
-            <CheckIcon />
-            {tuned ? 'Check again' : 'Check held-out rows'}
-          </Button>
+          <CommandButton command={checkHeldOut} icon={<CheckIcon />} />
         )}
       </div>
       {busy && (

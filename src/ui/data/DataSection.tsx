@@ -1,8 +1,11 @@
 // The data: choosing files, how they are read, what was found.
 import { lazy, Suspense } from 'react';
 import { isOpen } from '../../state/run.ts';
+import { cancelReading } from '../commands/cancel-reading.ts';
+import { openSampleData } from '../commands/open-sample-data.ts';
 import { useActions, useApp } from '../context.ts';
-import { Button, Progress } from '../shared/controls.tsx';
+import { CommandButton } from '../shared/CommandButton.tsx';
+import { Progress } from '../shared/controls.tsx';
 import { FileDrop } from '../shared/FileDrop.tsx';
 import { bytes, duration, whole } from '../shared/format.ts';
 import { FileIcon } from '../shared/icons.tsx';
@@ -39,7 +42,7 @@ export function DataSection() {
   const model = useApp((s) => s.model);
   const { status, report, columns } = useApp((s) => s.data);
   const running = useApp((s) => isOpen(s.run.phase));
-  const { chooseData, chooseDemoData } = useActions();
+  const { chooseData } = useActions();
   const busy = status === 'reading' || running || model.status === 'loading';
   return (
     <Section
@@ -71,9 +74,7 @@ export function DataSection() {
           </Suspense>
           {model.report.hasTokenizer && !report && status !== 'reading' && (
             <p className="hint">
-              <Button look="small" className="mr-2" onPress={() => void chooseDemoData()}>
-                Use the sample data
-              </Button>
+              <CommandButton command={openSampleData} look="small" className="mr-2" />
               3,200 prompts with answers, of eight small skills.
             </p>
           )}
@@ -103,7 +104,6 @@ export function DataSection() {
 /** How far reading is, with a way out. */
 function Reading() {
   const progress = useApp((s) => s.data.progress);
-  const { cancelReading } = useActions();
   const left = progress?.secondsLeft;
   const text = progress
     ? `${whole(progress.rows)} rows · ${bytes(progress.bytes)} of ${bytes(progress.totalBytes)}${left == null ? '' : ` · ${duration(left)} left`}`
@@ -116,9 +116,7 @@ function Reading() {
         total={progress?.totalBytes}
         text={text}
       />
-      <Button look="small" onPress={() => void cancelReading()}>
-        Cancel
-      </Button>
+      <CommandButton command={cancelReading} look="small" />
     </div>
   );
 }

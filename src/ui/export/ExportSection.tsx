@@ -1,8 +1,10 @@
 // Taking the adapter home: the zip is built, re-opened and compared before it is offered.
 import { methodOf } from '../../adapters/methods/methods.ts';
 import { hasAdapter } from '../../state/run.ts';
-import { useActions, useApp } from '../context.ts';
-import { Button, Progress } from '../shared/controls.tsx';
+import { prepareExport } from '../commands/prepare-export.ts';
+import { useApp } from '../context.ts';
+import { CommandButton } from '../shared/CommandButton.tsx';
+import { Progress } from '../shared/controls.tsx';
 import { bytes, whole } from '../shared/format.ts';
 import { CheckIcon, DownloadIcon } from '../shared/icons.tsx';
 import { Missing, Section } from '../shared/Section.tsx';
@@ -20,7 +22,6 @@ const about: Record<string, string> = {
 export function ExportSection() {
   const run = useApp((s) => s.run);
   const { status, report, url } = useApp((s) => s.exported);
-  const { prepareExport } = useActions();
   const method = run.report?.config.adapter.method;
   return (
     <Section
@@ -87,16 +88,12 @@ export function ExportSection() {
               </a>
             </div>
           )}
-          {(status === 'none' || (status === 'ready' && report?.step !== run.step)) && (
-            <Button
-              className="w-fit"
-              look={status === 'none' ? 'primary' : ''}
-              onPress={() => void prepareExport()}
-            >
-              <DownloadIcon />
-              {status === 'none' ? 'Prepare the download' : `Prepare again, at step ${run.step}`}
-            </Button>
-          )}
+          <CommandButton
+            command={prepareExport}
+            className="w-fit"
+            look={status === 'none' ? 'primary' : ''}
+            icon={<DownloadIcon />}
+          />
         </div>
       )}
     </Section>

@@ -1,6 +1,6 @@
 // @vitest-environment happy-dom
-// Models of the Hub and of this browser on a store without workers: what is shown, and which
-// commands are given.
+// Models of the Hub and of this browser on a store without workers: what is shown, and which calls
+// the workers get.
 import { act, cleanup, fireEvent, render, screen } from '@testing-library/react';
 import { afterEach, expect, test, vi } from 'vitest';
 import { createActions } from '../../state/actions.ts';

@@ -2,7 +2,9 @@
 import { useEffect, useState } from 'react';
 import { nameOfModel } from '../../state/library.ts';
 import type { StoredModel } from '../../worker/protocol/library-api.ts';
+import { pauseDownload } from '../commands/pause-download.ts';
 import { useActions, useApp } from '../context.ts';
+import { CommandButton } from '../shared/CommandButton.tsx';
 import { Button, Progress } from '../shared/controls.tsx';
 import { bytes } from '../shared/format.ts';
 import { HubForm } from './HubForm.tsx';
@@ -96,7 +98,6 @@ function Row({ model, blocked, token }: { model: StoredModel; blocked: boolean; 
 /** The current download. */
 function Download() {
   const download = useApp((s) => s.library.download);
-  const { pauseDownload } = useActions();
   if (!download) return null;
   const { name, done, total, waiting } = download;
   return (
@@ -110,9 +111,7 @@ function Download() {
         />
         {waiting && <p className="hint mt-1">Waiting: {waiting}.</p>}
       </div>
-      <Button look="small" onPress={() => void pauseDownload()}>
-        Pause download
-      </Button>
+      <CommandButton command={pauseDownload} look="small" />
     </div>
   );
 }

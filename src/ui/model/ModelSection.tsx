@@ -2,8 +2,9 @@
 // found.
 import { lazy, Suspense } from 'react';
 import { isOpen } from '../../state/run.ts';
+import { tryDemo } from '../commands/try-demo.ts';
 import { useActions, useApp } from '../context.ts';
-import { Button } from '../shared/controls.tsx';
+import { CommandButton } from '../shared/CommandButton.tsx';
 import { FileDrop } from '../shared/FileDrop.tsx';
 import { FileIcon, FolderIcon } from '../shared/icons.tsx';
 import { Section } from '../shared/Section.tsx';
@@ -17,7 +18,7 @@ export function ModelSection() {
   const { status, report, demo } = useApp((s) => s.model);
   const deviceReady = useApp((s) => s.device.status === 'ready');
   const running = useApp((s) => isOpen(s.run.phase));
-  const { chooseModel, tryDemo } = useActions();
+  const { chooseModel } = useActions();
   return (
     <Section
       id="model"
@@ -46,9 +47,7 @@ export function ModelSection() {
         {report && !demo && status === 'ready' && !running && (
           <p className="hint">
             Or see the whole loop on the built-in model:{' '}
-            <Button look="small" onPress={() => void tryDemo(false)}>
-              Try the demo
-            </Button>
+            <CommandButton command={tryDemo} look="small" />
           </p>
         )}
       </div>

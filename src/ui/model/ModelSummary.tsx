@@ -1,12 +1,13 @@
 // The chosen model: how far its loading is, with a way out; then what was found.
-import { useState } from 'react';
 import type { ModelReport } from '../../worker/protocol/api.ts';
-import { useActions, useApp } from '../context.ts';
-import { Button, Progress } from '../shared/controls.tsx';
+import { cancelLoading } from '../commands/cancel-loading.ts';
+import { useApp } from '../context.ts';
+import { CommandButton } from '../shared/CommandButton.tsx';
+import { Progress } from '../shared/controls.tsx';
 import { bytes, short, whole } from '../shared/format.ts';
 import { Stat, Stats } from '../shared/Section.tsx';
 import { Stages } from '../shared/Stages.tsx';
-import { isDone, loadingFigures, loadingStages } from './loading.ts';
+import { loadingFigures, loadingStages } from './loading.ts';
 
 export function ModelSummary() {
   const { status, report, demo } = useApp((s) => s.model);
@@ -16,8 +17,6 @@ export function ModelSummary() {
 
 function Loading() {
   const started = useApp((s) => s.loading);
-  const { cancelLoading } = useActions();
-  const [asked, setAsked] = useState(false); // obeyed at the next chunk or kernel
   const { label, text } = loadingFigures(started);
   const now = started.at(-1);
   return (
@@ -27,16 +26,7 @@ function Loading() {
         <div className="min-w-0 flex-1 basis-60">
           <Progress label={label} done={now?.done} total={now?.total} text={text} />
         </div>
-        <Button
-          look="small"
-          isDisabled={asked || isDone(started)}
-          onPress={() => {
-            setAsked(true);
-            void cancelLoading();
-          }}
-        >
-          {asked ? 'Cancelling …' : 'Cancel'}
-        </Button>
+        <CommandButton command={cancelLoading} look="small" />
       </div>
     </div>
   );

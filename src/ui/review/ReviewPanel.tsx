@@ -3,8 +3,14 @@ import { useRef, useState } from 'react';
 import { siteCost } from '../../adapters/methods/methods.ts';
 import { parameterCount, siteDims, siteRanks } from '../../allocation/allocation.ts';
 import { changedSites } from '../../state/review.ts';
-import { useActions, useApp } from '../context.ts';
+import { discard } from '../commands/discard.ts';
+import { proceed } from '../commands/proceed.ts';
+import { redo } from '../commands/redo.ts';
+import { undo } from '../commands/undo.ts';
+import { useActions, useApp, usePage } from '../context.ts';
 import { AllocationGrid } from '../search/AllocationGrid.tsx';
+import { CommandButton } from '../shared/CommandButton.tsx';
+import { perform } from '../shared/command.ts';
 import { Button } from '../shared/controls.tsx';
 import { percent, short, whole } from '../shared/format.ts';
 import { PlayIcon } from '../shared/icons.tsx';
@@ -17,7 +23,7 @@ export function ReviewPanel() {
   const review = useApp((s) => s.review);
   const search = useApp((s) => s.run.search);
   const model = useApp((s) => s.model.report);
-  const { touchReview, undoReview, redoReview } = useActions();
+  const { touchReview } = useActions();
   const [selected, setSelected] = useState<string | null>(null);
   if (!review || !search || !model) return null;
   const touched = ({ target }: { target: EventTarget }) => {
@@ -94,12 +100,8 @@ export function ReviewPanel() {
         />
       </Stats>
       <div className="flex flex-wrap gap-2">
-        <Button look="small" isDisabled={review.past.length === 0} onPress={undoReview}>
-          Undo
-        </Button>
-        <Button look="small" isDisabled={review.future.length === 0} onPress={redoReview}>
-          Redo
-        </Button>
+        <CommandButton command={undo} look="small" />
+        <CommandButton command={redo} look="small" />
       </div>
       <div className="flex flex-wrap gap-x-8 gap-y-5">
         {/* Beside each other where the grid is small. */}
@@ -126,13 +128,12 @@ export function ReviewPanel() {
 
 function Onward() {
   const trains = useApp((s) => s.run.search?.config.train !== false);
-  const closed = useApp((s) =>
-    Object.values(s.review!.draft.allocation.experts).every((count) => count === 0),
-  );
+  const blocked = useApp(proceed.why);
   const autoContinue = useApp((s) => s.review!.autoContinue);
-  const { proceed, discard, touchReview } = useActions();
+  const { touchReview } = useActions();
+  const page = usePage();
   const onward = useRef<HTMLButtonElement>(null);
-  const left = useCountdown(autoContinue, () => void proceed());
+  const left = useCountdown(autoContinue, () => perform(proceed, page));
   const wait = () => {
     touchReview();
     onward.current?.focus();
@@ -140,31 +141,24 @@ function Onward() {
   if (!trains) {
     return (
       <div className="flex flex-wrap items-center gap-3">
-        <Button look="primary" onPress={() => void discard()}>
-          End the run
-        </Button>
+        <CommandButton command={discard} look="primary" />
         <p className="hint">No training follows, as the settings say: save the allocation below.</p>
       </div>
     );
   }
   return (
     <div className="flex flex-wrap items-center gap-3">
-      <Button ref={onward} look="primary" isDisabled={closed} onPress={() => void proceed()}>
-        <PlayIcon />
-        Train with this allocation
-      </Button>
+      <CommandButton ref={onward} command={proceed} look="primary" icon={<PlayIcon />} />
       {autoContinue && (
         <span data-wait>
           <Button onPress={wait}>Wait</Button>
         </span>
       )}
-      <Button onPress={() => void discard()}>Discard</Button>
+      <CommandButton command={discard} />
       <p className="hint" data-testid="countdown">
         {autoContinue
           ? `Training follows in ${left} s unless you change something here.`
-          : closed
-            ? 'Every linear is closed: there is nothing to train.'
-            : 'Waiting for you.'}
+          : (blocked ?? 'Waiting for you.')}
       </p>
     </div>
   );

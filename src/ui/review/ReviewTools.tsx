@@ -10,13 +10,14 @@ import {
   type Sizes,
   siteDims,
 } from '../../allocation/allocation.ts';
-import { allocationJson } from '../../allocation/files.ts';
 import { presetNames } from '../../allocation/presets.ts';
 import { fitUnlocked, namedAllocation, swapIn } from '../../allocation/review.ts';
 import { isInputError } from '../../util/error.ts';
+import { saveExperts } from '../commands/save-experts.ts';
+import { saveRanks } from '../commands/save-ranks.ts';
 import { useActions, useApp } from '../context.ts';
+import { CommandButton } from '../shared/CommandButton.tsx';
 import { Button, Field } from '../shared/controls.tsx';
-import { saveText } from '../shared/files.ts';
 import { DownloadIcon, FileIcon } from '../shared/icons.tsx';
 
 const names = ['uniform', ...presetNames] as const;
@@ -148,18 +149,9 @@ export function ReviewTools() {
             {sizes === 'experts' ? 'Import expert.json and rank.json' : 'Import rank.json'}
           </Button>
         </FileTrigger>
-        {Object.entries(allocationJson(sizes, allocation)).map(([key, contents]) => {
-          const name = key === 'experts' ? 'expert.json' : 'rank.json';
-          return (
-            <Button key={key} look="small" onPress={() => saveText(name, json(contents))}>
-              <DownloadIcon />
-              Save {name}
-            </Button>
-          );
-        })}
+        <CommandButton command={saveExperts} look="small" icon={<DownloadIcon />} />
+        <CommandButton command={saveRanks} look="small" icon={<DownloadIcon />} />
       </div>
     </div>
   );
 }
-
-const json = (map: unknown): string => `${JSON.stringify(map, null, 2)}\n`;

@@ -13,9 +13,13 @@ import {
   uniformAllocation,
 } from '../../allocation/allocation.ts';
 import { parseRunConfig, searches } from '../../settings/run-config.ts';
+import { createActions } from '../../state/actions.ts';
 import { RecentRouting } from '../../state/recent-routing.ts';
-import { SearchHistory } from '../../state/search-history.ts';
+import { type AppStore, createAppStore } from '../../state/store.ts';
 import type { SearchReport, UpperSeries } from '../../worker/protocol/api.ts';
+import type { Client } from '../../worker/protocol/client.ts';
+import { AppContext } from '../context.ts';
+import { useShortcuts } from '../shell/useShortcuts.ts';
 import { AllocationGrid } from './AllocationGrid.tsx';
 import { still } from './cell-values.ts';
 import { cellLayout, layerOf } from './grid.ts';
@@ -75,17 +79,28 @@ const layer1k = 'Layer 1, k_proj';
 const at1k = 3;
 const inspector = () => screen.getByTestId('inspector').textContent;
 
+function Keyboard() {
+  useShortcuts();
+  return null;
+}
+
 describe('the search, live', () => {
   let of: SearchReport;
-  let history: SearchHistory;
+  let app: AppStore;
   const append = (...args: [step: number, count: number, best: number]) =>
-    act(() => history.append(series(of, ...args)));
+    act(() => app.dispatch({ type: 'upper', series: series(of, ...args), total: of.steps }));
 
   beforeEach(() => {
     vi.useFakeTimers();
     of = report();
-    history = new SearchHistory(of);
-    render(<SearchLive history={history} />);
+    app = createAppStore();
+    app.dispatch({ type: 'search-began', report: of });
+    render(
+      <AppContext value={{ app, actions: createActions(app, {} as Client) }}>
+        <Keyboard />
+        <SearchLive history={app.history!} />
+      </AppContext>,
+    );
   });
   afterEach(() => {
     vi.useRealTimers();
@@ -155,7 +170,7 @@ describe('the search, live', () => {
     expect(inspector()).toContain('2 experts');
     fireEvent.keyDown(document.body, { key: ']' });
     expect(live.dataset.step).toBe('2');
-    fireEvent.click(screen.getByRole('button', { name: 'Live' }));
+    fireEvent.click(screen.getByRole('button', { name: 'Follow live' }));
     expect(live.dataset.step).toBe('4');
   });
 
@@ -178,7 +193,7 @@ describe('the search, live', () => {
     const live = screen.getByTestId('search-live');
     expect(live.dataset.step).toBe('2');
     expect(screen.getByRole('slider').getAttribute('aria-valuetext')).toBe('step 2 of 20');
-    fireEvent.click(screen.getByRole('button', { name: 'Live' }));
+    fireEvent.click(screen.getByRole('button', { name: 'Follow live' }));
     fireEvent.click(screen.getByRole('button', { name: 'Replay' }));
     const seen = [live.dataset.step];
     for (let i = 0; i < 6; i++) {
@@ -267,12 +282,17 @@ function rankReport(): SearchReport {
 
 test('a rank search: one map, of ranks, and an inspector without experts', () => {
   const of = rankReport();
-  const history = new SearchHistory(of);
+  const app = createAppStore();
+  app.dispatch({ type: 'search-began', report: of });
   const values = Float32Array.from({ length: of.sites.length * (rank + 1) }, (_, i) =>
     i % (rank + 1) === (i <= rank ? 0 : 2) ? 3 : 0,
   );
-  history.append({ ...series(of, 0, 0, 1), values });
-  render(<SearchLive history={history} />);
+  app.dispatch({ type: 'upper', series: { ...series(of, 0, 0, 1), values }, total: of.steps });
+  render(
+    <AppContext value={{ app, actions: createActions(app, {} as Client) }}>
+      <SearchLive history={app.history!} />
+    </AppContext>,
+  );
   expect(screen.getAllByRole('grid')).toHaveLength(1);
   const all = cells('Ranks by layer and linear');
   expect(all[0].getAttribute('aria-label')).toMatch(

@@ -2,6 +2,7 @@
 // figures at their own pace.
 import { type RefObject, useEffect, useLayoutEffect, useRef, useState } from 'react';
 import type { SearchFrame, SearchHistory } from '../../state/search-history.ts';
+import { usePage } from '../context.ts';
 
 /** The shown step of a history. */
 export class FrameView {
@@ -31,17 +32,24 @@ export class FrameView {
   };
 }
 
-/** A view that follows its history. */
+/** A view that follows its history, and the step that a person chose. */
 export function useFrameView(history: SearchHistory): FrameView {
+  const { app } = usePage();
   const [view, setView] = useState(() => new FrameView(history));
   if (view.history !== history) setView(new FrameView(history));
   useLayoutEffect(() => {
     const follow = () => {
       if (view.at === null) view.show(null);
     };
+    const choose = () => {
+      const { at } = app.getState().playback;
+      if (at !== view.at) view.show(at);
+    };
+    choose();
     follow(); // what came before this effect ran
-    return view.history.subscribe(follow);
-  }, [view]);
+    const stops = [view.history.subscribe(follow), app.subscribe(choose)];
+    return () => stops.forEach((stop) => stop());
+  }, [view, app]);
   return view;
 }
 

@@ -32,8 +32,9 @@ export async function fromDrop(items: readonly DropItem[]): Promise<Chosen> {
 const nameOf = (files: readonly File[], several: string): string =>
   files.length === 1 ? files[0].name : several;
 
-/** Offers a text to be saved under a name. */
-export function saveText(name: string, text: string): void {
+/** Offers a value to be saved as JSON under a name. */
+export function saveJson(name: string, value: unknown): void {
+  const text = `${JSON.stringify(value, null, 2)}\n`;
   const url = URL.createObjectURL(new Blob([text], { type: 'application/json' }));
   const link = Object.assign(document.createElement('a'), { href: url, download: name });
   link.click();

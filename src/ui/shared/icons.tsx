@@ -76,6 +76,21 @@ export const MoonIcon = () => (
     <path d="M16 11.500A6.5 6.5 0 0 1 8.5 4 6.5 6.5 0 1 0 16 11.500z" />
   </Svg>
 );
+export const BackIcon = () => (
+  <Svg>
+    <path d="m12 5-5 5 5 5" />
+  </Svg>
+);
+export const ForwardIcon = () => (
+  <Svg>
+    <path d="m8 5 5 5-5 5" />
+  </Svg>
+);
+export const KeyboardIcon = () => (
+  <Svg>
+    <path d="M2.500 5.500h15v9h-15zM5.500 8.500h.1M8.500 8.500h.1M11.500 8.500h.1M14.500 8.500h.1M6.500 11.500h7" />
+  </Svg>
+);
 export const ScreenIcon = () => (
   <Svg>
     <path d="M3 4.500h14v9H3zM7 16.500h6" />

@@ -1,20 +1,19 @@
 // The first words, the device, and the two ways to begin.
 import { FileTrigger } from 'react-aria-components';
-import { isOpen } from '../../state/run.ts';
+import { noDemo } from '../../state/obstacles.ts';
+import { tryDemo } from '../commands/try-demo.ts';
+import { watchSearch } from '../commands/watch-search.ts';
 import { useActions, useApp } from '../context.ts';
+import { CommandButton } from '../shared/CommandButton.tsx';
 import { Button } from '../shared/controls.tsx';
 import { fromPicker } from '../shared/files.ts';
 import { ChipIcon, FolderIcon, GridIcon, PlayIcon, WarningIcon } from '../shared/icons.tsx';
 
 export function Hero() {
   const missing = useApp((s) => s.device.status === 'missing');
-  const ready = useApp((s) => s.device.status === 'ready');
-  const busy = useApp(
-    (s) => s.model.status === 'loading' || s.data.status === 'reading' || isOpen(s.run.phase),
-  );
   const started = useApp((s) => s.model.status !== 'none');
-  const { tryDemo, chooseModel } = useActions();
-  const off = !ready || busy;
+  const off = useApp((s) => noDemo(s) !== null);
+  const { chooseModel } = useActions();
   return (
     <div className="px-1 pt-2 pb-3 sm:px-2">
       <h1
@@ -32,14 +31,8 @@ export function Hero() {
       )}
       {!missing && !started && (
         <div className="mt-6 flex flex-wrap gap-3">
-          <Button look="primary" isDisabled={off} onPress={() => void tryDemo(false)}>
-            <PlayIcon />
-            Try the demo
-          </Button>
-          <Button isDisabled={off} onPress={() => void tryDemo(true)}>
-            <GridIcon />
-            Watch the allocation form
-          </Button>
+          <CommandButton command={tryDemo} look="primary" icon={<PlayIcon />} />
+          <CommandButton command={watchSearch} icon={<GridIcon />} />
           <FileTrigger
             acceptDirectory
             onSelect={(list) => {

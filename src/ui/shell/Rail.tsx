@@ -1,11 +1,13 @@
 // The rail (a bar on small screens): where one is, what is done, and the theme.
-import { useState } from 'react';
 import { isOpen } from '../../state/run.ts';
 import { hasTuned, type State } from '../../state/state.ts';
+import { showShortcuts } from '../commands/show-shortcuts.ts';
 import { useApp } from '../context.ts';
+import { CommandButton } from '../shared/CommandButton.tsx';
 import { Choice } from '../shared/controls.tsx';
-import { CheckIcon, Mark, MoonIcon, ScreenIcon, SunIcon } from '../shared/icons.tsx';
-import { chooseTheme, type ThemeChoice, themeChoice } from '../shared/theme.ts';
+import { CheckIcon, KeyboardIcon, Mark, MoonIcon, ScreenIcon, SunIcon } from '../shared/icons.tsx';
+import { usePreference } from '../shared/preference.ts';
+import { theme } from '../shared/theme.ts';
 
 type Dot = 'empty' | 'busy' | 'done';
 const words: Record<Dot, string> = { empty: 'not yet', busy: 'under way', done: 'done' };
@@ -82,15 +84,11 @@ const themes = [
 ] as const;
 
 export function Rail() {
-  const [theme, setTheme] = useState<ThemeChoice>(themeChoice);
-  const choose = (choice: ThemeChoice) => {
-    chooseTheme(choice);
-    setTheme(choice);
-  };
+  const chosen = usePreference(theme);
   const running = useApp((s) => isOpen(s.run.phase));
   return (
     <header
-      className={`sticky top-0 z-20 flex flex-wrap items-center gap-x-4 border-b border-line bg-page/95 px-3 py-2 backdrop-blur sm:px-6 lg:h-dvh lg:flex-col lg:flex-nowrap lg:items-stretch lg:gap-6 lg:border-0 lg:px-4 lg:pt-10 ${running ? 'lg:pb-28' : 'lg:pb-10'}`}
+      className={`sticky top-0 z-20 flex flex-wrap items-center border-b border-line bg-page/95 px-3 py-2 backdrop-blur sm:px-6 lg:h-dvh lg:flex-col lg:flex-nowrap lg:items-stretch lg:gap-6 lg:border-0 lg:px-4 lg:pt-10 ${running ? 'lg:pb-28' : 'lg:pb-10'}`}
     >
       <div className="flex items-center gap-2.5">
         <Mark />
@@ -98,7 +96,7 @@ export function Rail() {
       </div>
       <nav
         aria-label="Sections"
-        className="order-last -mx-1 w-full overflow-x-auto lg:order-none lg:mx-0"
+        className="order-last -ml-1 min-w-0 grow basis-4/5 overflow-x-auto lg:order-none lg:ml-0 lg:grow-0 lg:basis-auto"
       >
         <ol className="flex lg:flex-col lg:gap-0.5">
           {sections.map((section) => (
@@ -106,8 +104,15 @@ export function Rail() {
           ))}
         </ol>
       </nav>
-      <div className="ml-auto lg:mt-auto lg:ml-0">
-        <Choice label="Theme" hideLabel value={theme} options={themes} onChange={choose} />
+      <CommandButton
+        command={showShortcuts}
+        look="small quiet"
+        hideLabel="narrow"
+        className="order-last !px-2 lg:order-none lg:mt-auto lg:-mb-3 lg:w-fit"
+        icon={<KeyboardIcon />}
+      />
+      <div className="ml-auto lg:ml-0">
+        <Choice label="Theme" hideLabel value={chosen} options={themes} onChange={theme.set} />
       </div>
     </header>
   );

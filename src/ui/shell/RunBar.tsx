@@ -1,10 +1,11 @@
 // The run, on every part of the page: phase, step, speed, time left, pause and stop.
-import { useEffect, useState } from 'react';
 import { isOpen, type RunState } from '../../state/run.ts';
 import type { Progress } from '../../state/state.ts';
 import type { Phase } from '../../worker/protocol/api.ts';
-import { useActions, useApp } from '../context.ts';
-import { Button } from '../shared/controls.tsx';
+import { pauseRun } from '../commands/pause-run.ts';
+import { stopRun } from '../commands/stop-run.ts';
+import { useApp } from '../context.ts';
+import { CommandButton } from '../shared/CommandButton.tsx';
 import { duration, left, loss, whole } from '../shared/format.ts';
 import { PauseIcon, PlayIcon, StopIcon } from '../shared/icons.tsx';
 
@@ -39,13 +40,7 @@ export function runLine(run: RunState, progress: Progress | null = null): string
 export function RunBar() {
   const run = useApp((s) => s.run);
   const progress = useApp((s) => s.progress);
-  const { pause, resume, stop } = useActions();
-  // obeyed once the step under way is done
-  const [asked, setAsked] = useState<'pause' | 'stop' | null>(null);
-  // biome-ignore lint/correctness/useExhaustiveDependencies: every new phase answers what was asked
-  useEffect(() => setAsked(null), [run.phase]);
   if (!isOpen(run.phase)) return null;
-  const canPause = run.stage === 'search' ? run.search !== null : run.report !== null;
   const [done, total] =
     run.stage === 'search' ? [run.searchStep, run.searchTotal] : [run.step, run.total];
   const share = total > 0 ? done / total : 0;
@@ -71,37 +66,12 @@ export function RunBar() {
           </a>
         ) : (
           <div className="flex gap-2">
-            {run.phase === 'paused' ? (
-              <Button look="primary" onPress={() => void resume()}>
-                <PlayIcon />
-                Resume
-              </Button>
-            ) : (
-              <Button
-                isDisabled={!canPause || asked !== null}
-                onPress={() => {
-                  setAsked('pause');
-                  void pause();
-                }}
-              >
-                <PauseIcon />
-                {asked === 'pause' ? 'Pausing …' : 'Pause'}
-              </Button>
-            )}
-            <Button
-              isDisabled={!canPause || asked === 'stop'}
-              onPress={() => {
-                setAsked('stop');
-                void stop();
-              }}
-            >
-              <StopIcon />
-              {asked === 'stop'
-                ? 'Stopping …'
-                : run.stage === 'search'
-                  ? 'Stop the search'
-                  : 'Stop'}
-            </Button>
+            <CommandButton
+              command={pauseRun}
+              look={run.phase === 'paused' ? 'primary' : ''}
+              icon={run.phase === 'paused' ? <PlayIcon /> : <PauseIcon />}
+            />
+            <CommandButton command={stopRun} icon={<StopIcon />} />
           </div>
         )}
       </div>

@@ -1,30 +1,22 @@
 // Training: settings, what is missing, start, and the run as it goes.
 import { lazy, Suspense, useEffect } from 'react';
-import { type Form, searching } from '../../state/fields.ts';
+import type { Form } from '../../state/fields.ts';
 import { rowsOfEpoch } from '../../state/files.ts';
-import { formProblems, trainableParameters } from '../../state/form.ts';
+import { trainableParameters } from '../../state/form.ts';
+import { noStart } from '../../state/obstacles.ts';
 import { isOpen } from '../../state/run.ts';
-import { hasTuned, type State } from '../../state/state.ts';
+import { hasTuned } from '../../state/state.ts';
 import type { DatasetReport, ModelReport } from '../../worker/protocol/api.ts';
-import { useActions, useApp } from '../context.ts';
-import { Button } from '../shared/controls.tsx';
+import { startNewRun } from '../commands/start-new-run.ts';
+import { startRun } from '../commands/start-run.ts';
+import { useApp } from '../context.ts';
+import { CommandButton } from '../shared/CommandButton.tsx';
 import { short, whole } from '../shared/format.ts';
 import { PlayIcon } from '../shared/icons.tsx';
 import { Missing, Section } from '../shared/Section.tsx';
 
 const Live = lazy(() => import('./Live.tsx').then((m) => ({ default: m.Live })));
 const Settings = lazy(() => import('./Settings.tsx').then((m) => ({ default: m.Settings })));
-
-/** What keeps a run from starting, or null. */
-export function obstacle(state: Pick<State, 'form' | 'data' | 'model' | 'memory'>): string | null {
-  if (!state.model.report) return 'There is no model yet.';
-  if (state.data.status === 'reading') return 'The data is being read.';
-  if (!state.data.report) return 'There is no data yet.';
-  if (state.data.report.trainedTokens === 0) return 'No token of the data carries loss.';
-  const wrong = Object.keys(formProblems(state.form)).length;
-  if (wrong > 0) return `${wrong} ${wrong === 1 ? 'setting needs' : 'settings need'} attention.`;
-  return state.memory?.problem ? 'The settings do not fit: see the memory above.' : null;
-}
 
 export function TrainSection() {
   const model = useApp((s) => s.model.report);
@@ -80,20 +72,16 @@ export function TrainSection() {
 }
 
 function StartLine() {
-  const blocked = useApp((s) => obstacle(s));
+  const blocked = useApp(noStart);
   const form = useApp((s) => s.form);
   const model = useApp((s) => s.model.report);
   const data = useApp((s) => s.data.report);
   const running = useApp((s) => isOpen(s.run.phase));
   const again = useApp(hasTuned);
-  const { start } = useActions();
   if (running || !model || !data) return null;
   return (
     <div className="mt-7 flex flex-wrap items-center gap-x-5 gap-y-3 border-t border-line pt-5">
-      <Button look="primary" isDisabled={blocked !== null} onPress={() => void start()}>
-        <PlayIcon />
-        {again ? 'Start a new run' : searching(form) ? 'Start the search' : 'Start training'}
-      </Button>
+      <CommandButton command={again ? startNewRun : startRun} look="primary" icon={<PlayIcon />} />
       <p className="hint" data-testid="ready">
         {blocked ?? `Ready. ${summary(form, model, data)}`}
         {again &&

@@ -1,0 +1,56 @@
+// Why something cannot be done now, in a sentence for the person; null where it can.
+import { formProblems } from './form.ts';
+import { isGoing, isOpen } from './run.ts';
+import type { State } from './state.ts';
+
+type Reason = string | null;
+
+/** The first reason that there is. */
+const first = (...reasons: (string | false | null)[]): Reason => reasons.find(Boolean) || null;
+
+const modelLoads = ({ model }: State) =>
+  model.status === 'loading' && 'A model is being loaded: wait for it, or cancel.';
+const dataIsRead = ({ data }: State) =>
+  data.status === 'reading' && 'The data is being read: wait for it, or cancel.';
+const runIsOpen = ({ run }: State) =>
+  isOpen(run.phase) && 'A run is under way: let it end, or stop it.';
+
+/** Why no model can be opened. */
+export const noNewModel = (state: State): Reason =>
+  first(
+    state.device.status === 'checking' && 'The graphics device is not known yet: wait a moment.',
+    state.device.status === 'missing' && 'WebGPU was not found: see above what it needs.',
+    modelLoads(state),
+    runIsOpen(state),
+  );
+
+/** Why no data can be read. */
+export const noNewData = (state: State): Reason =>
+  first(modelLoads(state), dataIsRead(state), runIsOpen(state));
+
+/** Why the demo cannot begin: it brings its model and its data. */
+export const noDemo = (state: State): Reason => first(noNewModel(state), noNewData(state));
+
+/** Why no run can start. */
+export function noStart(state: State): Reason {
+  const { model, data, form, memory } = state;
+  const wrong = Object.keys(formProblems(form)).length;
+  return first(
+    !model.report && 'There is no model yet.',
+    data.status === 'reading' && 'The data is being read.',
+    !data.report && 'There is no data yet.',
+    data.report?.trainedTokens === 0 && 'No token of the data carries loss.',
+    wrong > 0 && `${wrong} ${wrong === 1 ? 'setting needs' : 'settings need'} attention.`,
+    Boolean(memory?.problem) && 'The settings do not fit: see the memory above.',
+  );
+}
+
+/** Why the models cannot answer. */
+export const noAnswers = (state: State): Reason =>
+  first(
+    !state.model.report && 'There is no model yet: choose one.',
+    isGoing(state.run.phase) && 'The device is at work on the run: pause it to ask meanwhile.',
+    modelLoads(state),
+    state.chat.busy && 'The models are answering: wait, or stop the answer.',
+    state.heldOut.busy !== null && 'Held-out rows are being checked: wait, or stop the check.',
+  );
