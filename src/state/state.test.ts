@@ -340,7 +340,11 @@ describe('a run with a search', () => {
 
   test.each([
     ['stopped early', { complete: false, step: 7 }, {}],
-    ['with a number of parameters out of reach', { problem: 'adapter.parameters is …' }, {}],
+    [
+      'with a number of parameters out of reach',
+      { problem: { code: 'bad-config', message: 'adapter.parameters is …' } },
+      {},
+    ],
     ['where a person said so', {}, { waitAtReview: true }],
   ])('does not go on by itself %s', (_, change, form) => {
     const state = [{ type: 'form', change: form } as const, ...review(change)].reduce<State>(

@@ -278,7 +278,7 @@ describe('training', () => {
       expect(isOff('Start training')).toBe(false);
       trainer.estimateMemory.mockResolvedValueOnce({
         stages: [],
-        problem: 'It fits with max length 64.',
+        problem: { code: 'too-large', message: 'It fits with max length 64.' },
       });
       fireEvent.change(screen.getByLabelText('Memory budget'), { target: { value: '9' } });
       await act(() => vi.advanceTimersByTimeAsync(500));

@@ -37,6 +37,19 @@ export class InputError extends Error {
   }
 }
 
+/** What was refused, as a part of a report. */
+export interface Problem {
+  code: InputErrorCode;
+  message: string;
+}
+
+/** An InputError as a part of a report; any other error is thrown again. */
+export function problemOf(error: unknown): Problem {
+  const code = codeOf(error);
+  if (!code) throw error;
+  return { code, message: (error as Error).message };
+}
+
 /** True for an InputError of this thread; `codeOf` knows those of other workers too. */
 export const isInputError = (e: unknown): e is InputError => e instanceof InputError;
 

@@ -30,7 +30,10 @@ function open() {
       timestamps: false,
     })),
     loadModel: vi.fn(),
-    assessModel: vi.fn(async (_: unknown) => ({ verdict: 'refused', why: 'no such kind' })),
+    assessModel: vi.fn(async (_: unknown) => ({
+      verdict: 'refused',
+      problem: { code: 'bad-model', message: 'no such kind' },
+    })),
   };
   const app = createAppStore();
   const actions = createActions(app, {

@@ -76,7 +76,7 @@ function noteOf(verdict: ShapeVerdict): string {
     case 'tight':
       return ` ${inWords(verdict.smaller)}`;
     case 'refused':
-      return `: ${verdict.why}`;
+      return `: ${verdict.problem.message}`;
     case 'does-not-fit':
       return '';
   }

@@ -66,7 +66,7 @@ export function ReviewPanel() {
         </p>
         {report.problem && (
           <p className="mt-2 rounded-lg bg-warn-soft px-3 py-2 text-warn">
-            {report.problem} These are the sizes as they were found.
+            {report.problem.message} These are the sizes as they were found.
           </p>
         )}
       </div>

@@ -52,7 +52,7 @@ export function Memory({ disabled }: { disabled: boolean }) {
         {estimate === null && countable && (
           <p className="hint">Counting what these settings need.</p>
         )}
-        {estimate?.problem && <p className="text-danger">{inWords(estimate.problem)}</p>}
+        {estimate?.problem && <p className="text-danger">{inWords(estimate.problem.message)}</p>}
         {estimate && estimate.stages.length > 0 && (
           <Estimates stages={estimate.stages} budget={budget} />
         )}

@@ -3,6 +3,7 @@
 import type { MethodName } from '../../adapters/methods/methods.ts';
 import type { Allocation, Sizes, Target } from '../../allocation/allocation.ts';
 import type { RunConfigInput, SearchConfig, TrainingConfig } from '../../settings/run-config.ts';
+import type { Problem } from '../../util/error.ts';
 import type { Task, TaskUnit } from '../../util/task.ts';
 import type {
   ColumnsFound,
@@ -146,7 +147,7 @@ export interface ReviewReport {
   step: number;
   complete: boolean;
   /** Why adapter.parameters could not be met, or null. */
-  problem: string | null;
+  problem: Problem | null;
 }
 
 /**
@@ -193,7 +194,7 @@ export type ShapeVerdict =
   | { verdict: 'fits'; bytes: number }
   | { verdict: 'tight'; smaller: string }
   | { verdict: 'does-not-fit' }
-  | { verdict: 'refused'; why: string };
+  | { verdict: 'refused'; problem: Problem };
 
 /** A model that is not here yet: the text of its config.json, and the bytes of its weights. */
 export interface CandidateModel {
@@ -221,7 +222,7 @@ export interface StageMemory {
 export interface MemoryReport {
   stages: StageMemory[];
   /** Why it cannot be, with the nearest settings that can; or null. */
-  problem: string | null;
+  problem: Problem | null;
 }
 
 /** A zip of the adapter, re-opened and compared. */

@@ -69,8 +69,8 @@ test('what cannot fit names settings that do', async () => {
   const weights = (await estimate({})).stages[0].bytes.weights;
   const { stages, problem } = await estimate({ memory: weights + 100_000 });
   expect(stages).toEqual([]);
-  expect(problem).toMatch(/^The training does not fit: it needs .* memory is/);
-  expect((await estimate({ adapter: { preset: 'nonsense' } as never })).problem).toMatch(
+  expect(problem?.message).toMatch(/^The training does not fit: it needs .* memory is/);
+  expect((await estimate({ adapter: { preset: 'nonsense' } as never })).problem?.message).toMatch(
     /settings/,
   );
 });
@@ -137,7 +137,10 @@ test('a model of the Hub is judged by its config.json and the bytes of its weigh
   expect(whole.bytes - shape.bytes).toBe(2 * (134_515_008 - 61 * 576));
   expect(of({ model_type: 'mamba', architectures: ['MambaForCausalLM'] }, 1)).toMatchObject({
     verdict: 'refused',
-    why: expect.stringMatching(/^lab\/tiny\/config\.json.*Mamba/),
+    problem: {
+      code: 'bad-model',
+      message: expect.stringMatching(/^lab\/tiny\/config\.json.*Mamba/),
+    },
   });
   expect(assessModel(gpu as never, { name: 'a', config: '{', bytes: 1 }, settings)).toMatchObject({
     verdict: 'refused',

@@ -22,7 +22,7 @@ import {
   trainingRequest,
 } from '../../train/memory/fit.ts';
 import { searchShapes, shapeOf, trainingShapes } from '../../train/run-rows.ts';
-import { isInputError } from '../../util/error.ts';
+import { problemOf } from '../../util/error.ts';
 import type { CandidateModel, MemoryReport, ShapeVerdict, StageMemory } from '../protocol/api.ts';
 import type { TrainingData } from '../protocol/data-port.ts';
 import { rowsOf } from './rows.ts';
@@ -61,8 +61,7 @@ export function estimateRun(
       );
     return { stages, problem: null };
   } catch (error) {
-    if (!isInputError(error)) throw error;
-    return { stages, problem: error.message };
+    return { stages, problem: problemOf(error) };
   }
 }
 
@@ -83,8 +82,7 @@ export function assessModel(
   try {
     model = symbolicModel(what, limits.maxBinding);
   } catch (error) {
-    if (isInputError(error)) return { verdict: 'refused', why: error.message };
-    throw error;
+    return { verdict: 'refused', problem: problemOf(error) };
   }
   const full = (rows: number, seqLen: number) => {
     const ids = new Int32Array(seqLen).fill(1);

@@ -15,7 +15,7 @@ import { namedVectors } from '../../train/search/layout.ts';
 import type { SearchStage } from '../../train/search/stage.ts';
 import type { UpdateMetrics, UpperMetrics, ValidationMetrics } from '../../train/stage.ts';
 import type { TrainingStage } from '../../train/training.ts';
-import { InputError, isInputError } from '../../util/error.ts';
+import { InputError, problemOf } from '../../util/error.ts';
 import type { ReviewReport, WorkerEvent } from '../protocol/api.ts';
 import type { EventSender } from '../protocol/events.ts';
 import { describeSearch, describeTraining } from './describe.ts';
@@ -226,8 +226,7 @@ export class Run {
     try {
       return { ...report, found: resolveAllocation(this.config, this.input.model.config, found) };
     } catch (error) {
-      if (isInputError(error)) return { ...report, problem: error.message };
-      throw error;
+      return { ...report, problem: problemOf(error) };
     }
   }
 
