@@ -13,13 +13,13 @@ export const ask: Command = {
   isVisible: ({ model }) => model.report?.hasTokenizer === true,
   why(state) {
     const { question } = state;
-    if (question.prompt.trim() === '') return noAnswers(state) ?? 'The prompt is empty.';
-    return (
-      noAnswers(state) ??
-      (Object.keys(questionProblems(question)).length > 0
-        ? 'An answer setting needs attention.'
-        : null)
-    );
+    const problem =
+      question.prompt.trim() === ''
+        ? 'The prompt is empty: type one.'
+        : Object.keys(questionProblems(question)).length > 0
+          ? 'An answer setting needs attention.'
+          : null;
+    return noAnswers(state) ?? problem;
   },
   run: ({ actions }) => actions.ask(),
 };
