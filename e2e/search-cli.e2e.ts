@@ -116,6 +116,40 @@ test.each(['search-paper-second', 'search-survival-first', 'search-budget'])(
   },
 );
 
+test('ranks of plain LoRA: found as PyTorch finds them, trained with, and read from rank.json again', async () => {
+  const name = 'search-rank-closable-budget-first';
+  const init = ['--init', golden('search-common/init-rank-closable.safetensors')];
+  const settings = json(golden(`${name}/run.json`));
+  const train = { steps: 3, batch: 4, microBatch: 2 };
+  writeFileSync(at('ranks.json'), JSON.stringify({ ...settings, train }));
+  done('train', ...common, ...init, '--config', at('ranks.json'), '--out', at('ranks'));
+  const ranks: Record<string, number> = json(at('ranks/allocation/rank.json'));
+  expect(ranks).toEqual(json(golden(`${name}/run.golden.json`)).ranks);
+  const closed = Object.keys(ranks).filter((path) => ranks[path] === 0);
+  expect(closed.length).toBeGreaterThan(0);
+  const config = json(at('ranks/adapter/adapter_config.json'));
+  expect(config.target_modules).toEqual(Object.keys(ranks).filter((path) => ranks[path] > 0));
+  expect(json(at('ranks/config.json')).ranks).toEqual(ranks);
+
+  // The same ranks from the file: the same adapter, bit by bit.
+  const again = { ...settings, search: false, allocation: { ranks: 'ranks/allocation/rank.json' } };
+  writeFileSync(at('again.json'), JSON.stringify({ ...again, train }));
+  done('train', ...common, '--config', at('again.json'), '--out', at('ranks-again'));
+  const weights = (run: string) => readFileSync(at(`${run}/adapter/adapter_model.safetensors`));
+  expect(weights('ranks-again').equals(weights('ranks'))).toBe(true);
+
+  // All closed there is nothing to train.
+  const none = Object.fromEntries(Object.keys(ranks).map((path) => [path, 0]));
+  writeFileSync(at('closed.json'), JSON.stringify(none));
+  writeFileSync(
+    at('none.json'),
+    JSON.stringify({ ...again, allocation: { ranks: 'closed.json' }, train }),
+  );
+  const refused = cli('train', ...common, '--config', at('none.json'), '--out', at('none'));
+  expect(refused.code).toBe(2);
+  expect(refused.err).toMatch(/closes every linear/);
+});
+
 test.each(['search-paper-second', 'search-survival-second', 'search-budget'])(
   'gradients of %s: G within 1e-4, its correction within 1 %',
   async (name) => {
