@@ -12,7 +12,7 @@ export interface Heads {
 export interface Attention {
   rows: number;
   seqLen: number;
-  /** Keys a row: the seqLen, or what a cache holds, which is laid out by position. */
+  /** Keys a row: seqLen, or what a cache holds, which is laid out by position. */
   capacity: number;
   cached: boolean;
   size: Heads;
