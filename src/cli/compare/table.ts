@@ -143,7 +143,7 @@ export function tableMarkdown({ baseline, methods, found }: Table): string {
         differenceText(r.difference?.loss),
       ]),
     ),
-    "Held-out rows; mean ± standard deviation over n seeds; differences are paired by seed, with the 95 % interval of Student's t.",
+    "Held-out rows; mean ± standard deviation over n seeds; differences are paired by seed, with the 95 %\ninterval of Student's t.",
   ];
   if (methods.some((r) => r.edge))
     parts.push('\\* at the end of the grid of learning rates: a rate beyond it may be better.');
@@ -161,7 +161,7 @@ export function tableMarkdown({ baseline, methods, found }: Table): string {
           wholeSpread(f.seconds),
         ]),
       ),
-      "Agreement: Spearman's rank correlation of total rank per site, mean over pairs of seeds. Parameters are those before scaling.",
+      "Agreement: Spearman's rank correlation of total rank per site, mean over pairs of seeds. Parameters\nare those before scaling.",
     );
   }
   return parts.join('\n\n');
