@@ -8,11 +8,11 @@ import { randomModel, timeSteps } from '../../src/bench/step.ts';
 import { createGpu } from '../../src/gpu/device.ts';
 import { variantFor } from '../../src/graph/family.ts';
 import { timeCase } from '../../src/graph/tune.ts';
-import { chooseVariants } from '../../src/ops/families.ts';
+import { chooseVariants, SMOLLM2 } from '../../src/ops/families.ts';
 import { products } from '../../src/ops/product/product.ts';
 
 const [M, N, K] = [512, 1536, 576];
-const [forward] = products.bench(); // of these sizes
+const [forward] = products.bench(SMOLLM2); // of these sizes
 
 /**
  * @param {import('../../src/gpu/device.ts').Gpu} gpu

@@ -15,6 +15,7 @@ import { loadTokenizer, type Tokenizer } from '../data/text/tokenizer.ts';
 import { readAdapter } from '../files/adapter-files.ts';
 import type { Gpu } from '../gpu/device.ts';
 import { imagined, type Variants } from '../gpu/variants.ts';
+import type { ModelSizes } from '../graph/family.ts';
 import type { ModelConfig } from '../model/config.ts';
 import {
   type LoadedModel,
@@ -38,6 +39,7 @@ import { fitWithin, searchRequest, trainingRequest } from '../train/memory/fit.t
 import { pairsOf, runRows, searchRows, searchShapes, trainingShapes } from '../train/run-rows.ts';
 import { InputError, isInputError } from '../util/error.ts';
 import { decodeText, parseJson } from '../util/json.ts';
+import { cachedChoices } from './cache.ts';
 import type { Context } from './command.ts';
 import { fileSource, folderSource } from './files.ts';
 import { checked, required, text, texts } from './options.ts';
@@ -92,11 +94,15 @@ export async function checkModel(path: string): Promise<CheckedModel> {
   return { folder, config, weights };
 }
 
-/** The kernels that --kernels names for a device, or that suit it. */
-export const kernelsOf = (gpu: Gpu, kernels: string | undefined): Promise<Variants> =>
+/** The kernels that --kernels names for a device, or that suit it and a model's sizes. */
+export const kernelsOf = (
+  gpu: Gpu,
+  kernels: string | undefined,
+  sizes?: ModelSizes,
+): Promise<Variants> =>
   kernels === undefined
-    ? chooseVariants(gpu)
-    : withChoice(gpu, parseChoice(kernels, '--kernels'), '--kernels');
+    ? chooseVariants(gpu, sizes, cachedChoices)
+    : withChoice(gpu, parseChoice(kernels, '--kernels'), '--kernels', sizes, cachedChoices);
 
 /** What recording a model needs: of a folder or file, which is checked, or of a named shape. */
 export async function symbolicModel(
@@ -117,12 +123,12 @@ export async function symbolicModel(
 /** Opens the GPU and puts a model there. */
 export async function openModel(
   { io, progress }: Context,
-  { folder }: CheckedModel,
+  { folder, config }: CheckedModel,
   kernels?: string,
 ): Promise<LoadedModel> {
   const gpu = await io.openGpu();
   progress.note(`WebGPU: ${gpu.name}`);
-  const variants = await kernelsOf(gpu, kernels);
+  const variants = await kernelsOf(gpu, kernels, config);
   const mebibytes = (bytes: number) => Math.ceil(bytes / 2 ** 20);
   return loadModel(gpu, folder, {
     variants,

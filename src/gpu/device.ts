@@ -15,7 +15,7 @@ export interface DeviceTraits {
 
 /** Whether a device may be a renderer on a CPU, whose subgroups are the lanes of its vectors. */
 export const mayBeCpu = ({ subgroup }: DeviceTraits): boolean =>
-  subgroup === null || subgroup.min <= 8;
+  subgroup === null || subgroup.max <= 8;
 
 /** A device with its limits and what the kernels may use of it. */
 export interface Gpu extends DeviceTraits {

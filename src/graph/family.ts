@@ -17,6 +17,16 @@ export interface Variant<Case> {
   record(rec: Recorder, c: Case): void;
 }
 
+/** What the sizes of measured cases follow from: those of the model at hand. */
+export interface ModelSizes {
+  hidden: number;
+  feedForward: number;
+  heads: number;
+  kvHeads: number;
+  headDim: number;
+  vocab: number;
+}
+
 /** A case to measure, on states. */
 export interface Bench<Case> {
   name: string;
@@ -31,7 +41,7 @@ export interface Family<Case> {
   /** The first one runs every case on every device, and is what the others are checked against. */
   readonly variants: readonly Variant<Case>[];
   /** What tuning times, and `bench` prints. */
-  bench(): readonly Bench<Case>[];
+  bench(sizes: ModelSizes): readonly Bench<Case>[];
   /**
    * The class of a case, for which a variant may be chosen apart. It must not depend on the number
    * of tokens, because the order in which a product sums may not.

@@ -205,13 +205,26 @@ export class Program {
    * the GPU for long.
    * @param timestamps writes begin and end of dispatch i to queries 2i and 2i+1 (one pass a
    *   dispatch), for the profiler; sets of 4,096 in a row
+   * @param bounds writes begin and end of the whole to queries 0 and 1, of a program without copies
+   *   in one submit
    */
-  replay(options: { flopsPerSubmit?: number; timestamps?: readonly GPUQuerySet[] } = {}): void {
+  replay(
+    options: {
+      flopsPerSubmit?: number;
+      timestamps?: readonly GPUQuerySet[];
+      bounds?: GPUQuerySet;
+    } = {},
+  ): void {
     const { device } = this.placed.memory.gpu;
     const limit = options.flopsPerSubmit ?? CAUTIOUS_FLOPS;
     let encoder = device.createCommandEncoder();
     let pass: GPUComputePassEncoder | null = null;
     let flops = 0;
+    const whole = options.bounds && {
+      querySet: options.bounds,
+      beginningOfPassWriteIndex: 0,
+      endOfPassWriteIndex: 1,
+    };
     const endPass = () => {
       pass?.end();
       pass = null;
@@ -235,7 +248,7 @@ export class Program {
         beginningOfPassWriteIndex: (2 * i) % 4096,
         endOfPassWriteIndex: ((2 * i) % 4096) + 1,
       };
-      pass ??= encoder.beginComputePass(timestampWrites ? { timestampWrites } : {});
+      pass ??= encoder.beginComputePass({ timestampWrites: timestampWrites ?? whole });
       pass.setPipeline(pipeline.pipeline);
       pass.setBindGroup(0, group);
       pass.dispatchWorkgroups(...dispatch.workgroups);

@@ -1,14 +1,15 @@
 // Timing the variants of a family, and choosing among them by what was measured.
-import { idle, readF32 } from '../gpu/buffers.ts';
+import { readF32 } from '../gpu/buffers.ts';
 import type { Gpu } from '../gpu/device.ts';
-import { type Bench, classOf, type Family, type Variant } from './family.ts';
+import { type Clock, clockOf } from './clock.ts';
+import { type Bench, classOf, type Family, type ModelSizes, type Variant } from './family.ts';
 import { Program, ProgramMemory } from './program.ts';
 import { operandsOf, Recorder } from './recorder.ts';
 
 /** A variant must be this much faster than the preferred one to replace it. */
 const MARGIN = 1.2;
-/** Milliseconds that one submit should take: waiting for it costs up to two. */
-const WORK = 20;
+/** Replays that are timed; one before them warms up. */
+const ROUNDS = 3;
 const MOST_REPEATS = 2048;
 /** Largest relative difference from the first variant. */
 const TOLERANCE = 1e-3;
@@ -40,7 +41,9 @@ async function withProgram<C, T>(
 
 /** How fast a variant computes a case, and what it writes. */
 export interface Measured {
+  /** Of the fastest replay, and of the slowest. */
   milliseconds: number;
+  slowest: number;
   gflops: number;
   out: Float32Array[];
 }
@@ -48,45 +51,38 @@ export interface Measured {
 const outputs = <C>(gpu: Gpu, program: Program, { out }: Bench<C>): Promise<Float32Array[]> =>
   Promise.all(out.map((t) => readF32(gpu, program.bufferOf(t))));
 
-/** The best of up to three submits, after one that warms up. */
-async function replayTime(gpu: Gpu, program: Program): Promise<number> {
-  let best = Number.POSITIVE_INFINITY;
-  let spent = 0;
-  for (let i = 0; i < 2 || (i < 4 && spent < 10 * WORK); i++) {
-    const start = performance.now();
-    program.replay({ flopsPerSubmit: Number.POSITIVE_INFINITY });
-    await idle(gpu.device.queue.onSubmittedWorkDone().then(() => undefined));
-    const time = performance.now() - start;
-    if (i > 0) best = Math.min(best, time);
-    spent += time;
-  }
-  return best;
+/** Milliseconds of some replays, after one that warms up. */
+async function replayTimes(clock: Clock, program: Program): Promise<number[]> {
+  await clock.time(program);
+  const times: number[] = [];
+  for (let i = 0; i < ROUNDS; i++) times.push(await clock.time(program));
+  return times;
 }
 
-/**
- * Measures a case, repeated in one submit until it, and not the waiting for it, is what is timed.
- * Timestamps are not used: browsers round them.
- */
+/** Measures a case, repeated in one submit until the clock can tell it from other work. */
 export async function timeCase<C>(
   gpu: Gpu,
   variant: Variant<C>,
   bench: Bench<C>,
+  clock = clockOf(gpu),
 ): Promise<Measured> {
   let repeats = 1;
   for (;;) {
     const measured = await withProgram(gpu, variant, bench, repeats, async (program) => {
-      const time = await replayTime(gpu, program);
-      const out = await outputs(gpu, program, bench);
+      const times = await replayTimes(clock, program);
+      const time = Math.min(...times);
       return {
         time,
         milliseconds: time / repeats,
+        slowest: Math.max(...times) / repeats,
         gflops: program.flops / time / 1e6,
-        out,
+        out: await outputs(gpu, program, bench),
       };
     });
     const { time, ...result } = measured;
-    if (time >= WORK || repeats === MOST_REPEATS) return result;
-    repeats = Math.min(MOST_REPEATS, Math.ceil((1.5 * WORK * repeats) / time));
+    if (time >= clock.least || repeats === MOST_REPEATS) return result;
+    const wanted = Math.ceil((1.5 * clock.least * repeats) / Math.max(time, 1e-3));
+    repeats = Math.min(MOST_REPEATS, Math.max(repeats + 1, wanted));
   }
 }
 
@@ -99,39 +95,72 @@ function isClose(got: Float32Array, want: Float32Array): boolean {
   return difference <= TOLERANCE ** 2 * norm;
 }
 
+/** Times of a class of cases in one variant, summed over the cases. */
+interface Sums {
+  fastest: number;
+  slowest: number;
+}
+
 /**
  * For each class of a family's cases, the variant that is right and faster than `preferred` by a
- * clear margin; classes without one are left out.
+ * clear margin: its slowest replays by a fifth than the fastest of the preferred one, so that noise
+ * chooses nothing. Classes without one are left out, and those that time does not reach.
+ * @param until when to end, in milliseconds of performance.now()
  */
 export async function tune<C>(
   gpu: Gpu,
   family: Family<C>,
   preferred: string,
+  sizes: ModelSizes,
+  options: { clock?: Clock; until?: number } = {},
 ): Promise<Record<string, string>> {
-  const times = new Map<string, Map<string, number>>();
-  for (const bench of family.bench()) {
-    const able = family.variants.filter((v) => v.can(gpu, bench.c));
-    const considered = able.filter((v) => v.name === preferred || (v.suits?.(gpu) ?? true));
-    if (considered.length < 2) continue;
+  const { clock = clockOf(gpu), until = Number.POSITIVE_INFINITY } = options;
+  const classes = new Map<string, Bench<C>[]>();
+  for (const bench of family.bench(sizes)) {
     const key = classOf(family, bench.c);
-    const sums = times.get(key) ?? new Map<string, number>();
-    times.set(key, sums);
-    const wanted = await withProgram(gpu, able[0], bench, 1, (program) => {
-      program.replay();
-      return outputs(gpu, program, bench);
-    });
-    for (const variant of considered) {
-      // A kernel that a driver does not compile is not chosen.
-      const measured = await timeCase(gpu, variant, bench).catch(() => null);
-      const isRight = measured?.out.every((values, i) => isClose(values, wanted[i]));
-      const time = isRight ? measured!.milliseconds : Number.POSITIVE_INFINITY;
-      sums.set(variant.name, (sums.get(variant.name) ?? 0) + time);
-    }
+    classes.set(key, [...(classes.get(key) ?? []), bench]);
   }
   const chosen: Record<string, string> = {};
-  for (const [key, sums] of times) {
-    const [name, best] = [...sums].reduce((a, b) => (b[1] < a[1] ? b : a));
-    if (best * MARGIN < (sums.get(preferred) ?? Number.POSITIVE_INFINITY)) chosen[key] = name;
+  for (const [key, benches] of classes) {
+    const sums = new Map<string, Sums>();
+    for (const bench of benches) {
+      if (performance.now() > until) return chosen;
+      await timeVariants(gpu, family, bench, preferred, { clock, until }, sums);
+    }
+    if (performance.now() > until) return chosen;
+    const limit = (sums.get(preferred)?.fastest ?? Number.POSITIVE_INFINITY) / MARGIN;
+    const faster = [...sums].filter(([, { slowest }]) => slowest < limit);
+    if (faster.length === 0) continue;
+    chosen[key] = faster.reduce((a, b) => (b[1].fastest < a[1].fastest ? b : a))[0];
   }
   return chosen;
+}
+
+/** Adds the times of a case to the sums of each variant; a wrong one takes for ever. */
+async function timeVariants<C>(
+  gpu: Gpu,
+  family: Family<C>,
+  bench: Bench<C>,
+  preferred: string,
+  { clock, until }: { clock: Clock; until: number },
+  sums: Map<string, Sums>,
+): Promise<void> {
+  const able = family.variants.filter((v) => v.can(gpu, bench.c));
+  const considered = able.filter((v) => v.name === preferred || (v.suits?.(gpu) ?? true));
+  if (considered.length < 2) return;
+  const wanted = await withProgram(gpu, able[0], bench, 1, (program) => {
+    program.replay();
+    return outputs(gpu, program, bench);
+  });
+  for (const variant of considered) {
+    if (performance.now() > until) return;
+    // A kernel that a driver does not compile is not chosen.
+    const measured = await timeCase(gpu, variant, bench, clock).catch(() => null);
+    const isRight = measured?.out.every((values, i) => isClose(values, wanted[i]));
+    const { fastest, slowest } = sums.get(variant.name) ?? { fastest: 0, slowest: 0 };
+    sums.set(variant.name, {
+      fastest: fastest + (isRight ? measured!.milliseconds : Number.POSITIVE_INFINITY),
+      slowest: slowest + (isRight ? measured!.slowest : Number.POSITIVE_INFINITY),
+    });
+  }
 }

@@ -8,6 +8,7 @@ import type { TensorEntry } from '../data/weights/safetensors.ts';
 import { dryGpu, type Gpu } from '../gpu/device.ts';
 import type { Variants } from '../gpu/variants.ts';
 import { ProgramMemory } from '../graph/program.ts';
+import type { ChoiceStore } from '../ops/choice-store.ts';
 import { chooseVariants } from '../ops/families.ts';
 import { InputError } from '../util/error.ts';
 import { parseJsonObject } from '../util/json.ts';
@@ -67,7 +68,12 @@ export async function openWeights(folder: Folder): Promise<ReadonlyMap<string, T
 export async function loadModel(
   gpu: Gpu,
   folder: Folder,
-  options: { variants?: Variants; onProgress?: (done: number, total: number) => void } = {},
+  options: {
+    variants?: Variants;
+    /** Remembers the kernels that are chosen here, where none are given. */
+    choices?: ChoiceStore;
+    onProgress?: (done: number, total: number) => void;
+  } = {},
 ): Promise<LoadedModel> {
   const config = await readModelConfig(folder);
   const entries = await openWeights(folder);
@@ -81,7 +87,7 @@ export async function loadModel(
       config,
       weights,
       memory,
-      variants: options.variants ?? (await chooseVariants(gpu)),
+      variants: options.variants ?? (await chooseVariants(gpu, config, options.choices)),
     };
   } catch (error) {
     memory.destroy();

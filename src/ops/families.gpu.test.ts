@@ -3,12 +3,14 @@
 import { expect } from 'vitest';
 import type { Gpu } from '../gpu/device.ts';
 import { defineKernel } from '../gpu/kernel.ts';
+import type { Clock } from '../graph/clock.ts';
 import { blank, type Family, sample, type Variant } from '../graph/family.ts';
 import type { Tensor } from '../graph/tensor.ts';
 import { tune } from '../graph/tune.ts';
 import { test } from '../testing/fixtures.ts';
 import { openGpu } from '../testing/gpu.ts';
-import { chooseVariants, families, presets, withChoice } from './families.ts';
+import type { ChoiceStore } from './choice-store.ts';
+import { chooseVariants, families, presets, SMOLLM2, withChoice } from './families.ts';
 
 type Doubling = { x: Tensor; y: Tensor };
 
@@ -54,8 +56,70 @@ const toys: Family<Doubling> = {
 test('a variant is chosen that compiles, is right and clearly faster than the preferred one', async ({
   gpu,
 }) => {
-  expect(await tune(gpu, toys, 'slow')).toEqual({ 'toy/all': 'fast' });
-  expect(await tune(gpu, toys, 'fast')).toEqual({});
+  expect(await tune(gpu, toys, 'slow', SMOLLM2)).toEqual({ 'toy/all': 'fast' });
+  expect(await tune(gpu, toys, 'fast', SMOLLM2)).toEqual({});
+});
+
+/** A clock that says how long each variant takes, replay by replay; all are long enough. */
+function fakeClock(says: (variant: string, replay: number) => number): Clock {
+  let replay = 0;
+  return {
+    name: 'wall clock',
+    least: 0,
+    async time(program) {
+      program.replay();
+      const [command] = program.commands;
+      const label = command.type === 'dispatch' ? command.kernel.name : '';
+      return says(/\((\w+)\)/.exec(label)?.[1] ?? '', replay++);
+    },
+  };
+}
+
+test('noise never flips the choice, and a wrong result never wins', async ({ gpu }) => {
+  const choice = (says: (variant: string, replay: number) => number) =>
+    tune(gpu, toys, 'slow', SMOLLM2, { clock: fakeClock(says) });
+  // twice as fast, always
+  expect(await choice((v) => (v === 'fast' ? 5 : 10))).toEqual({ 'toy/all': 'fast' });
+  // the same, but for noise of 40 % that happens to help
+  const noise = (replay: number) => 1 + 0.4 * Math.abs(Math.sin(7 * replay + 1));
+  expect(await choice((_, replay) => 10 * noise(replay))).toEqual({});
+  // faster by less than a fifth
+  expect(await choice((v) => (v === 'fast' ? 8.5 : 10))).toEqual({});
+  // faster, but for one replay
+  expect(await choice((v, replay) => (v === 'fast' && replay % 4 !== 3 ? 1 : 10))).toEqual({});
+  // wrong in no time
+  expect(await choice((v) => (v === 'wrong' ? 0.001 : 10))).toEqual({});
+  // no time left
+  const late = { clock: fakeClock((v) => (v === 'fast' ? 1 : 10)), until: 0 };
+  expect(await tune(gpu, toys, 'slow', SMOLLM2, late)).toEqual({});
+});
+
+test('a choice is remembered by device, environment and sizes; a broken file is written anew', async ({
+  own,
+}) => {
+  let text: string | null = 'no JSON';
+  const store = (environment: string): ChoiceStore => ({
+    environment,
+    read: async () => text,
+    write: async (written) => {
+      text = written;
+    },
+  });
+  const fresh = async (): Promise<Gpu> =>
+    own({ ...(await openGpu()), subgroup: { min: 32, max: 32 } });
+  const { names } = await chooseVariants(await fresh(), SMOLLM2, store('Browser 1'));
+  expect(Object.values(JSON.parse(text))).toEqual([names]);
+  // what is remembered is taken as it is, without measuring
+  const [key] = Object.keys(JSON.parse(text));
+  text = JSON.stringify({ [key]: { ...names, rows: 'thread' } });
+  const again = await chooseVariants(await fresh(), SMOLLM2, store('Browser 1'));
+  expect(again.names).toEqual({ ...names, rows: 'thread' });
+  // another browser and other sizes have choices of their own, and so has an unknown kernel
+  await chooseVariants(await fresh(), SMOLLM2, store('Browser 2'));
+  await chooseVariants(await fresh(), { ...SMOLLM2, hidden: 64 }, store('Browser 1'));
+  expect(Object.keys(JSON.parse(text))).toHaveLength(3);
+  text = JSON.stringify({ [key]: { ...names, rows: 'gone' } });
+  expect((await chooseVariants(await fresh(), SMOLLM2, store('Browser 1'))).names).toEqual(names);
 });
 
 test('4-lane subgroups get their kernels unmeasured', async ({ gpu, skip }) => {

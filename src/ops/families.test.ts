@@ -2,7 +2,7 @@
 import { expect, test } from 'vitest';
 import { imagined } from '../gpu/variants.ts';
 import { blank, variantFor } from '../graph/family.ts';
-import { parseChoice, presets } from './families.ts';
+import { parseChoice, presets, SMOLLM2 } from './families.ts';
 import { products } from './product/product.ts';
 
 const read = (text: string) => parseChoice(text, '--kernels');
@@ -27,7 +27,7 @@ test.each(['best', 'toString', 'product=best', 'products=tile', 'product/round=t
 );
 
 test('a case gets the variant of its class, else of its family, else the first that can', () => {
-  const [wide, , narrow] = products.bench().map(({ c }) => c);
+  const [wide, , narrow] = products.bench(SMOLLM2).map(({ c }) => c);
   const nameFor = (names: Record<string, string>, c = wide) =>
     variantFor(imagined(names), products, c).name;
   const names = { product: 'subgroup', 'product/narrow': 'register' };

@@ -36,6 +36,7 @@ const model: ModelReport = {
   hasTokenizer: true,
   hasTemplate: false,
   maxPositions: 512,
+  kernels: { product: 'tile', rows: 'workgroup', attention: 'thread' },
 };
 const dataset: DatasetReport = {
   files: ['rows.jsonl'],

@@ -34,6 +34,7 @@ export const model: ModelReport = {
   hasTokenizer: true,
   hasTemplate: true,
   maxPositions: 512,
+  kernels: { product: 'tile', rows: 'workgroup', attention: 'thread' },
 };
 export const dataset: DatasetReport = {
   files: ['rows.jsonl'],

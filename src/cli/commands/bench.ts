@@ -5,9 +5,10 @@ import { DEMO_SHAPE, type SearchCosts, timeSearch } from '../../bench/search.ts'
 import { SMOLLM2_135M } from '../../bench/shapes.ts';
 import { randomModel, type StepResult, timeSteps } from '../../bench/step.ts';
 import type { Gpu } from '../../gpu/device.ts';
+import { clockOf } from '../../graph/clock.ts';
 import type { Family } from '../../graph/family.ts';
 import { timeCase } from '../../graph/tune.ts';
-import { families } from '../../ops/families.ts';
+import { families, SMOLLM2 } from '../../ops/families.ts';
 import { products } from '../../ops/product/product.ts';
 import { command } from '../command.ts';
 import { kernelsOf, shared } from '../inputs.ts';
@@ -32,7 +33,7 @@ async function timeFamily<C>(
   progress: Progress,
 ): Promise<(Timing & { c: C })[]> {
   const timings: (Timing & { c: C })[] = [];
-  const cases = bench();
+  const cases = bench(SMOLLM2);
   for (const b of cases)
     for (const variant of variants.filter((v) => v.can(gpu, b.c))) {
       progress.update(`Timing ${family}`, timings.length, cases.length * variants.length);
@@ -42,9 +43,10 @@ async function timeFamily<C>(
   return timings;
 }
 
-function kernelTable(rows: readonly (Timing & { family: string })[]): string {
+function kernelTable(rows: readonly (Timing & { family: string })[], clock: string): string {
   const head = 'kernel     case                variant            ms   GFLOP/s';
   return [
+    `Kernels, by ${clock}`,
     head,
     ...rows.map(
       (r) =>
@@ -127,6 +129,7 @@ plain LoRA of rank 8, and LoRA-MoE with 8 experts of rank 8, top-2, at all sites
       else io.out(`${gpu.name}\n\n${searchTable(costs)}\n`);
       return 0;
     }
+    const clock = clockOf(gpu).name;
     const timed = await timeFamily(gpu, products, progress);
     const others: (Timing & { family: string })[] = [];
     for (const family of families.filter((f) => f.name !== products.name))
@@ -148,13 +151,13 @@ plain LoRA of rank 8, and LoRA-MoE with 8 experts of rank 8, top-2, at all sites
       const sized = timed.map(({ c: { m, n, k }, ...t }) => ({ ...t, m, n, k }));
       const kernels = variants.names;
       io.out(
-        `${JSON.stringify({ device: gpu.name, kernels, products: sized, others, steps, bestProduct, ratio })}\n`,
+        `${JSON.stringify({ device: gpu.name, kernels, clock, products: sized, others, steps, bestProduct, ratio })}\n`,
       );
     } else {
       const all = [...timed.map((t) => ({ ...t, family: products.name })), ...others];
       const profiles = steps.filter((s) => s.profile).map(profileTable);
       io.out(
-        `${[gpu.name, kernelTable(all), stepTable(steps, bestProduct), `LoRA-MoE step / LoRA step: ${ratio.toFixed(2)}`, ...profiles].join('\n\n')}\n`,
+        `${[gpu.name, kernelTable(all, clock), stepTable(steps, bestProduct), `LoRA-MoE step / LoRA step: ${ratio.toFixed(2)}`, ...profiles].join('\n\n')}\n`,
       );
     }
     return 0;

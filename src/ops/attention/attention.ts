@@ -61,8 +61,8 @@ export function rope(
 export const attentions: Family<Attention> = {
   name: 'attention',
   variants: [thread],
-  bench: () => {
-    const [rows, seqLen, size] = [1, 512, { heads: 9, kvHeads: 3, headDim: 64 }];
+  bench: ({ heads, kvHeads, headDim }) => {
+    const [rows, seqLen, size] = [1, 512, { heads, kvHeads, headDim }];
     const [wide, narrow] = [size.heads * size.headDim, size.kvHeads * size.headDim];
     const order = Uint32Array.from({ length: seqLen }, (_, t) => t);
     const positions = tensor('positions', [seqLen], { kind: 'state', dtype: 'u32', data: order });

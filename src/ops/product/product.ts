@@ -1,6 +1,6 @@
 // Records a matrix product C = α·A·B (+ α₂·A₂·B₂) (+ bias), with optional accumulation, in the
 // run's variant.
-import { blank, type Family, run, sample } from '../../graph/family.ts';
+import { blank, type Family, type ModelSizes, run, sample } from '../../graph/family.ts';
 import type { Recorder } from '../../graph/recorder.ts';
 import { sizeOf } from '../../graph/tensor.ts';
 import { blockFormats, isBlockType } from '../../util/blocks.ts';
@@ -13,13 +13,14 @@ import { unrolled } from './unrolled/unrolled.ts';
 export type { Matrix, Product } from './case.ts';
 export { byColumns, byRows } from './case.ts';
 
-/** Products worth timing, at SmolLM2-135M's sizes: forward, input gradient, and LoRA's thin ones. */
-const BENCH = [
-  ['x·Wᵀ', 512, 1536, 576, 'row', 'row'],
-  ['dy·W', 512, 576, 1536, 'row', 'col'],
-  ['x·Aᵀ', 512, 64, 576, 'row', 'row'],
-  ['hᵀ·x', 64, 576, 512, 'col', 'col'],
-] as const;
+/** Products worth timing: forward, input gradient, and LoRA's thin ones. */
+const benchOf = ({ hidden, feedForward }: ModelSizes) =>
+  [
+    ['x·Wᵀ', 512, feedForward, hidden, 'row', 'row'],
+    ['dy·W', 512, hidden, feedForward, 'row', 'col'],
+    ['x·Aᵀ', 512, 64, hidden, 'row', 'row'],
+    ['hᵀ·x', 64, hidden, 512, 'col', 'col'],
+  ] as const;
 
 export const products: Family<Product> = {
   name: 'product',
@@ -28,8 +29,8 @@ export const products: Family<Product> = {
     unrolled('register', false),
     unrolled('subgroup', true), // rows shared by quads
   ],
-  bench: () =>
-    BENCH.map(([name, m, n, k, left, right]) => {
+  bench: (sizes) =>
+    benchOf(sizes).map(([name, m, n, k, left, right]) => {
       const matrix = (label: string, order: 'row' | 'col', outer: number) => {
         const shape = order === 'row' ? [outer, k] : [k, outer];
         return { tensor: sample(label, ...shape), stride: shape[1], order };

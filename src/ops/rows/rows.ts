@@ -49,10 +49,11 @@ export const rowReductions: Family<RowReduction> = {
     variant('thread', 1),
     variant('workgroup', 64), // in a tree
   ],
-  bench: () => {
-    const [x, dy, y] = ['x', 'dy', 'y'].map((name) => sample(name, 512, 576));
-    const [weight, inverse_rms] = [sample('weight', 576), sample('1/rms', 512)];
-    const [logits, losses] = [sample('logits', 64, 16384), blank('losses', 64)];
+  bench: ({ hidden, vocab }) => {
+    const columns = Math.min(vocab, 16384);
+    const [x, dy, y] = ['x', 'dy', 'y'].map((name) => sample(name, 512, hidden));
+    const [weight, inverse_rms] = [sample('weight', hidden), sample('1/rms', 512)];
+    const [logits, losses] = [sample('logits', 64, columns), blank('losses', 64)];
     const data = new Uint32Array(64).fill(5);
     const targets = tensor('targets', [64], { kind: 'state', dtype: 'u32', data });
     const bench = (
@@ -64,23 +65,23 @@ export const rowReductions: Family<RowReduction> = {
       c: { kernel, ...c },
       out: [out],
     });
-    const wide = { rows: 512, flops: 8 * 512 * 576 };
+    const wide = { rows: 512, flops: 8 * 512 * hidden };
     return [
       bench('rms_norm', y, {
         ...wide,
         tensors: { x, weight, y, inverse_rms },
-        params: { width: 576, eps: 1e-5 },
+        params: { width: hidden, eps: 1e-5 },
       }),
       bench('rms_norm_backward', y, {
         ...wide,
         tensors: { x, weight, inverse_rms, dy, dx: y },
-        params: { width: 576, accumulate: 0 },
+        params: { width: hidden, accumulate: 0 },
       }),
       bench('cross_entropy', losses, {
         rows: 64,
-        flops: 6 * 64 * 16384,
+        flops: 6 * 64 * columns,
         tensors: { targets, logits, losses },
-        params: { vocab: 16384, first: 0, write_gradient: 0 },
+        params: { vocab: columns, first: 0, write_gradient: 0 },
       }),
     ];
   },

@@ -87,7 +87,8 @@ const model = {
   parameters: 1e6,
   maxPositions: 512,
   vocab: 97,
-} as ModelReport;
+  kernels: { product: 'tile', rows: 'workgroup', attention: 'thread' },
+} as Partial<ModelReport> as ModelReport;
 
 function open() {
   let end: (report: ModelReport | null) => void = () => {};

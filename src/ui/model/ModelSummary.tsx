@@ -55,6 +55,12 @@ function Facts({ report: m, demo }: { report: ModelReport; demo: boolean }) {
         <Stat label="Context" value={whole(m.maxPositions)} note="tokens at most" />
         <Stat label="Vocabulary" value={whole(m.vocab)} note={`Tokenizer: ${tokenizer}`} />
       </Stats>
+      <p className="hint mt-2 break-words" data-testid="kernels">
+        Kernels for this device:{' '}
+        {Object.entries(m.kernels)
+          .map(([family, variant]) => `${family} ${variant}`)
+          .join(', ')}
+      </p>
     </div>
   );
 }

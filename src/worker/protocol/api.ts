@@ -44,6 +44,8 @@ export interface ModelReport {
   hasTokenizer: boolean;
   hasTemplate: boolean;
   maxPositions: number;
+  /** The variant of each kernel family that it runs in, or of a class of cases. */
+  kernels: Readonly<Record<string, string>>;
 }
 
 /**

@@ -26,7 +26,7 @@ const names = { llama: 'Llama', qwen2: 'Qwen2', qwen3: 'Qwen3' } as const;
 
 /** Parameters are counted from the weights that were loaded, a tied head once. */
 export function describeModel(
-  { name, config, weights }: LoadedModel,
+  { name, config, weights, variants }: LoadedModel,
   tokenizer: Tokenizer | null,
 ): ModelReport {
   const sum = (of: (t: Tensor) => number) => weights.all.reduce((total, t) => total + of(t), 0);
@@ -57,6 +57,7 @@ export function describeModel(
     feedForward,
     vocab,
     maxPositions,
+    kernels: variants.names,
   };
 }
 

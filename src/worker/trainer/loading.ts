@@ -11,6 +11,7 @@ import { type LoadedModel, loadModel, type SymbolicModel } from '../../model/loa
 import { InputError } from '../../util/error.ts';
 import type { LoadingStage, TaskUnit } from '../../util/task.ts';
 import type { EventSender } from '../protocol/events.ts';
+import { browserChoices } from './choices.ts';
 import { timeLeft } from './speed.ts';
 
 /** Prompts of up to this many tokens find their kernels compiled; longer ones may need one more. */
@@ -54,7 +55,10 @@ export async function loadInStages(
   reading(1, 3);
   const tokenizer = (await hasTokenizer(folder)) ? await loadTokenizer(folder) : null;
   reading(2, 3);
-  const model = await loadModel(gpu, folder, { onProgress: stage('uploading', 'bytes') });
+  const model = await loadModel(gpu, folder, {
+    choices: browserChoices,
+    onProgress: stage('uploading', 'bytes'),
+  });
   try {
     await compile(gpu, answerKernels(model), stage('compiling', 'kernels'));
     await warmUp(model, stage('warm-up', 'passes'), signal);
