@@ -167,7 +167,7 @@ test('a model of the Hub: paused, resumed after a reload, opened; then opened ag
   await page.getByRole('button', { name: 'Download lab/tiny' }).click();
   await fifth(page);
   await page.getByRole('button', { name: 'Pause download' }).click();
-  await page.getByText('not complete').waitFor();
+  await page.getByText('incomplete').waitFor();
   await page.reload();
   await waitForDevice(page);
   letGo();
@@ -219,7 +219,7 @@ for (const colorScheme of ['light', 'dark'] as const) {
     await fifth(page);
     expect(await violations(page)).toEqual([]);
     await page.getByRole('button', { name: 'Pause download' }).click();
-    await page.getByText('not complete').waitFor();
+    await page.getByText('incomplete').waitFor();
     expect(await violations(page)).toEqual([]);
   });
 }

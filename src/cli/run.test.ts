@@ -443,7 +443,7 @@ describe('settings', () => {
         ...train({ config: settings({ ...batch, data: { weights: { 'held.jsonl': 2 } } }) }),
         ...validation,
       ],
-      /data\.weights\.held\.jsonl is 2: is of a file for validation/,
+      /data\.weights\.held\.jsonl is 2: names a validation file/,
     );
     await refused(
       [...train({ config: settings(batch) }), '--validation', good],

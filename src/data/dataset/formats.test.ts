@@ -276,7 +276,7 @@ describe('files', () => {
       'Latin-1',
       'a.jsonl',
       Uint8Array.of(0x61, 10, 10, 0x7b, 0xe9, 0x7d),
-      'not UTF-8 text (first mistake in line 3)',
+      'not UTF-8 text (first error in line 3)',
     ],
     ['UTF-16', 'a.jsonl', Uint8Array.of(0xff, 0xfe, 0x7b, 0, 0x7d, 0), 'binary file, not UTF-8'],
     ['text with NUL', 'a.txt', 'a\0b', 'binary file'],

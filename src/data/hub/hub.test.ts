@@ -241,7 +241,7 @@ describe('downloading', () => {
     expect(complete).toBe(false);
     expect(here).toBeGreaterThan(110_000);
     expect(here).toBeLessThan(total);
-    await expect(store.open(key)).rejects.toThrow('lab/tiny: its download is not complete');
+    await expect(store.open(key)).rejects.toThrow('lab/tiny: its download is incomplete');
     const before = hub.served.length;
     store = new ModelStore(async () => root);
     await fetchAll(await begin());

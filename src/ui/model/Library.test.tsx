@@ -79,7 +79,7 @@ test('a suggested model is looked for, downloaded, opened; what is stored can be
   library.list.mockResolvedValue([stored]);
   await press('Download lab/tiny');
   expect(trainer.loadModel).not.toHaveBeenCalled();
-  expect(screen.getByTestId('stored').textContent).toContain('1.0 KiB of 2.0 KiB: not complete');
+  expect(screen.getByTestId('stored').textContent).toContain('1.0 KiB of 2.0 KiB, incomplete');
   download.mockResolvedValueOnce({ key: 'k', paused: false });
   library.list.mockResolvedValue([{ ...stored, here: 2048, complete: true }]);
   await press('Resume lab/tiny');
