@@ -204,7 +204,7 @@ test('a model that is gated, one that is not there: a notice each, and a token o
   expect(await takeNotice(page)).toMatch(/lab\/none, revision main: there is no such model/);
   await find(page, 'lab/gated');
   await page.getByRole('button', { name: 'Download lab/gated' }).click();
-  expect(await takeNotice(page)).toMatch(/accepted their terms/);
+  expect(await takeNotice(page)).toMatch(/accept their terms/);
   await page.getByLabel('Access token').fill('hf_test');
   await page.getByRole('button', { name: 'Resume lab/gated' }).click();
   expect(await facts(page)).toContain('lab/gated');

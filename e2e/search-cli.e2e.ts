@@ -230,7 +230,7 @@ test('what a search refuses, by name', () => {
     expect(err).toMatch(pattern);
   };
   refuse(
-    /gsv_expert|gsv_rank.*missing|belongs to no site/,
+    /gsv_expert|gsv_rank.*missing|does not belong to/,
     'train',
     ...common,
     '--config',
@@ -241,7 +241,7 @@ test('what a search refuses, by name', () => {
     at('bad'),
   );
   refuse(
-    /--init FILE names its tensors/,
+    /give its tensors as --init FILE/,
     'gradients',
     ...common,
     '--config',
@@ -249,5 +249,5 @@ test('what a search refuses, by name', () => {
     '--out',
     at('bad.safetensors'),
   );
-  refuse(/--adapter DIR is needed/, 'gradients', ...common, '--out', at('bad.safetensors'));
+  refuse(/--adapter DIR is required/, 'gradients', ...common, '--out', at('bad.safetensors'));
 });
