@@ -121,7 +121,7 @@ const data: [string, string, string | Uint8Array, RegExp][] = [
     '{"prompt": 1, "completion": 2}\nnot json\n',
     /none of 2 rows/,
   ],
-  ['a kind that is not known', 'rows.bin', 'abc', /this kind of file is not known/],
+  ['a kind that is not known', 'rows.bin', 'abc', /unknown file type/],
   [
     'ids outside the vocabulary',
     'rows.jsonl',
@@ -163,7 +163,7 @@ test('a table with other headers, a byte order mark, CRLF and a ragged row: colu
   await facts.waitFor();
   expect(await textOf(facts)).toContain('2 can be used');
   const bad = await textOf(page.getByTestId('bad-rows'));
-  expect(bad).toContain('it has 2 fields where the header has 3');
+  expect(bad).toContain('it has 2 fields, but the header has 3');
   expect(bad).toContain('Who is,it');
 });
 

@@ -103,7 +103,7 @@ test('compare: stopped, cut off, gone on with; every run once; the table by meth
 
   const second = await compare();
   expect(second.code, second.err).toBe(0);
-  expect(second.err).toMatch(/was cut off; it is taken away/);
+  expect(second.err).toMatch(/was cut off; it is removed/);
   expect(results().startsWith(before)).toBe(true);
   // Of each method: one tuning run a learning rate, then one run a seed.
   const runs = lines();
@@ -160,5 +160,5 @@ test('compare: stopped, cut off, gone on with; every run once; the table by meth
   const third = await compare();
   expect([third.code, third.out]).toEqual([0, second.out]);
   expect([results(), times()]).toEqual([whole, stamps]);
-  expect(third.err).toMatch(/All runs are there already/);
+  expect(third.err).toMatch(/All runs are finished already/);
 });

@@ -92,12 +92,12 @@ describe.each(['light', 'dark'] as const)('%s', (colorScheme) => {
     await checks.getByText('Overlap').waitFor();
     const verdict = (name: string) =>
       checks.locator('li', { hasText: name }).getAttribute('data-verdict');
-    expect(await verdict('Tokens trained')).toBe('ok');
-    expect(await verdict('End trained')).toBe('ok');
+    expect(await verdict('Trained tokens')).toBe('ok');
+    expect(await verdict('End token')).toBe('ok');
     expect(await verdict('Duplicates')).toBe('warning');
     expect(await verdict('Empty')).toBe('warning');
-    expect(await textOf(facts.getByTestId('epoch'))).toMatch(/^\d+ tokens an epoch, in 3 rows$/);
-    await checks.getByText('Lengths of the rows').click();
+    expect(await textOf(facts.getByTestId('epoch'))).toMatch(/^\d+ tokens per epoch, in 3 rows$/);
+    await checks.getByText('Row lengths').click();
     expect(await checks.getByTestId('lengths').locator('tbody tr').count()).toBeGreaterThan(0);
     expect(await violations(page)).toEqual([]);
     await facts.getByRole('radio', { name: 'Rendered' }).press(' ');
@@ -120,7 +120,7 @@ describe.each(['light', 'dark'] as const)('%s', (colorScheme) => {
       const facts = await found('odd.jsonl', odd);
       await facts.getByRole('button', { name: 'Columns' }).click();
       const form = facts.getByTestId('columns');
-      await form.getByLabel('The rows are').selectOption('question–choices–answer');
+      await form.getByLabel('Row format').selectOption('question–choices–answer');
       await form.getByLabel('Question').selectOption('prompt');
       await form.getByLabel('Answer').selectOption('completion');
       for (const name of ['completion', 'other'])
@@ -136,7 +136,7 @@ describe.each(['light', 'dark'] as const)('%s', (colorScheme) => {
 
       await page.getByLabel('Limit').fill('2');
       await page.getByLabel('Limit').blur();
-      await facts.getByText('later ones are not read').waitFor();
+      await facts.getByText('later rows are not read').waitFor();
       const system = page.getByLabel('System prompt', { exact: true });
       await system.fill('Be brief.');
       await system.blur();
@@ -146,7 +146,7 @@ describe.each(['light', 'dark'] as const)('%s', (colorScheme) => {
       expect(await system.inputValue()).toBe(''); // the data is there as it was read
       await page.getByLabel('Limit').fill('');
       await page.getByLabel('Limit').blur();
-      await facts.getByText('later ones are not read').waitFor({ state: 'detached' });
+      await facts.getByText('later rows are not read').waitFor({ state: 'detached' });
     },
   );
 
@@ -175,12 +175,12 @@ describe.each(['light', 'dark'] as const)('%s', (colorScheme) => {
     await weight.fill('2.5');
     await epoch.getByText('in 14 rows').waitFor();
     await weight.fill('0');
-    await files.getByText('above 0 and 1000 at most').waitFor();
+    await files.getByText('enter a number above 0, at most 1000').waitFor();
     expect(await page.getByRole('button', { name: 'Start training' }).isDisabled()).toBe(true);
     expect(await violations(page)).toEqual([]);
     await file('more.jsonl').getByText('Validation').click();
     await epoch.getByText('in 4 rows').waitFor();
-    await files.getByText('The only file to train on').waitFor();
+    await files.getByText('The only training file').waitFor();
     expect(await file('drums.jsonl').getByRole('radio', { name: 'Validation' }).isDisabled()).toBe(
       true,
     );

@@ -42,10 +42,7 @@ for (const colorScheme of ['light', 'dark'] as const) {
     await fill(page, { Rank: '2' });
     await page.getByRole('button', { name: 'Start training' }).click();
     await waitForPhase(page, 'finished');
-    await page
-      .getByRole('figure', { name: 'Loss by step' })
-      .getByText('The same as a table')
-      .click();
+    await page.getByRole('figure', { name: 'Loss by step' }).getByText('As a table').click();
     await page.getByRole('button', { name: 'Check held-out rows' }).click();
     await page.getByTestId('exact').waitFor({ timeout: 120_000 });
     await page.getByRole('button', { name: 'Prepare the download' }).click();
@@ -79,7 +76,7 @@ test('keyboard: the first stop skips to the tool, and every stop can be seen', a
   const { page } = open;
   await waitForDevice(page);
   await page.keyboard.press('Tab');
-  expect(await page.evaluate(() => document.activeElement?.textContent)).toBe('Skip to the tool');
+  expect(await page.evaluate(() => document.activeElement?.textContent)).toBe('Skip to content');
   for (let i = 0; i < 12; i++) {
     await page.keyboard.press('Tab');
     const outline = await page.evaluate(() => {

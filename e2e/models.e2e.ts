@@ -167,7 +167,7 @@ test('a model of the Hub: paused, resumed after a reload, opened; then opened ag
   await page.getByRole('button', { name: 'Download lab/tiny' }).click();
   await fifth(page);
   await page.getByRole('button', { name: 'Pause download' }).click();
-  await page.getByText('not complete').waitFor();
+  await page.getByText('incomplete').waitFor();
   await page.reload();
   await waitForDevice(page);
   letGo();
@@ -204,7 +204,7 @@ test('a model that is gated, one that is not there: a notice each, and a token o
   expect(await takeNotice(page)).toMatch(/lab\/none, revision main: there is no such model/);
   await find(page, 'lab/gated');
   await page.getByRole('button', { name: 'Download lab/gated' }).click();
-  expect(await takeNotice(page)).toMatch(/accepted their terms/);
+  expect(await takeNotice(page)).toMatch(/accept their terms/);
   await page.getByLabel('Access token').fill('hf_test');
   await page.getByRole('button', { name: 'Resume lab/gated' }).click();
   expect(await facts(page)).toContain('lab/gated');
@@ -219,7 +219,7 @@ for (const colorScheme of ['light', 'dark'] as const) {
     await fifth(page);
     expect(await violations(page)).toEqual([]);
     await page.getByRole('button', { name: 'Pause download' }).click();
-    await page.getByText('not complete').waitFor();
+    await page.getByText('incomplete').waitFor();
     expect(await violations(page)).toEqual([]);
   });
 }

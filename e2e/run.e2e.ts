@@ -81,7 +81,7 @@ test('a local model: settings, start, pause, resume, stop, held-out rows, export
   });
   const startButton = page.getByRole('button', { name: 'Start training' });
   expect(await startButton.isDisabled()).toBe(true);
-  expect(await textOf(page.locator('#train'))).toContain('must not be above experts (8)');
+  expect(await textOf(page.locator('#train'))).toContain('must not exceed experts (8)');
   await fill(page, { 'Experts per token': '2', Experts: '3', Rank: '4', 'Validate every': '' });
   expect(await startButton.isDisabled()).toBe(false);
 
@@ -130,7 +130,7 @@ test('a local model: settings, start, pause, resume, stop, held-out rows, export
   await page.getByRole('button', { name: 'Start a new run' }).click();
   await waitForPhase(page, 'finished');
   await page.getByText('Log', { exact: true }).click();
-  await page.getByRole('figure', { name: 'Loss by step' }).getByText('The same as a table').click();
+  await page.getByRole('figure', { name: 'Loss by step' }).getByText('As a table').click();
   const lines = page.getByRole('region', { name: 'Metrics by step' }).locator('tbody tr');
   await lines.first().waitFor();
   expect(await lines.count()).toBe(6);

@@ -264,7 +264,7 @@ test('what a search refuses, by name', () => {
     expect(err).toMatch(pattern);
   };
   refuse(
-    /gsv_expert|gsv_rank.*missing|belongs to no site/,
+    /gsv_expert|gsv_rank.*missing|does not belong to/,
     'train',
     ...common,
     '--config',
@@ -275,7 +275,7 @@ test('what a search refuses, by name', () => {
     at('bad'),
   );
   refuse(
-    /--init FILE names its tensors/,
+    /give its tensors as --init FILE/,
     'gradients',
     ...common,
     '--config',
@@ -283,5 +283,5 @@ test('what a search refuses, by name', () => {
     '--out',
     at('bad.safetensors'),
   );
-  refuse(/--adapter DIR is needed/, 'gradients', ...common, '--out', at('bad.safetensors'));
+  refuse(/--adapter DIR is required/, 'gradients', ...common, '--out', at('bad.safetensors'));
 });

@@ -24,7 +24,7 @@ export async function prepare(
   await chooseData(page, `${nanoFolder}/data.jsonl`);
   await page.getByTestId('data-facts').waitFor();
   await page.getByText('Search first', { exact: true }).click();
-  await page.getByText('More of the search').click();
+  await page.getByText('More search settings').click();
   // a preset's button may have the same name, and comes first
   for (const toggle of toggles) await page.getByText(toggle, { exact: true }).last().click();
   await fill(page, { ...batches, 'Upper learning rate': '0.1', ...values });

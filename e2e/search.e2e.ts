@@ -38,7 +38,7 @@ test('search, review with an edited and a locked cell, training with exactly tha
     ['Allow closed linears', 'Wait for me at the review'],
   );
   expect(await textOf(page.getByTestId('ready'))).toMatch(
-    /The search trains .* parameters.*It decides how many the adapter then has/,
+    /The search trains .* parameters.*It decides how many the adapter will have/,
   );
   await startSearch(page);
 
@@ -51,7 +51,7 @@ test('search, review with an edited and a locked cell, training with exactly tha
   expect(early.size).toBe(14);
   await page.getByRole('button', { name: 'Resume' }).click();
   await waitForSearchStep(page, 70);
-  expect(await textOf(page.getByTestId('live'))).toMatch(/Search \d+ %: \d+ of 14 sites settled/);
+  expect(await textOf(page.getByTestId('live'))).toMatch(/Search \d+ %: \d+ of 14 linears settled/);
   await page.getByRole('button', { name: 'Pause' }).click();
   await waitForPhase(page, 'paused');
   const late = await cells(page, /^Experts/);
@@ -85,7 +85,7 @@ test('search, review with an edited and a locked cell, training with exactly tha
   await count.fill('99999999');
   await page.getByRole('button', { name: 'Fit', exact: true }).click();
   expect(await textOf(page.getByTestId('review'))).toMatch(
-    /cannot be reached: with the locked linears .* it can be \d+ to \d+/,
+    /cannot be reached: with the locked linears .* the total can be \d+ to \d+/,
   );
   await count.fill('6000');
   await page.getByRole('button', { name: 'Fit', exact: true }).click();
@@ -312,7 +312,7 @@ for (const colorScheme of ['light', 'dark'] as const) {
     await check('review');
     await page.getByRole('button', { name: 'Train with this allocation' }).click();
     await waitForPhase(page, 'finished');
-    await page.getByText('How the allocation formed').click();
+    await page.getByText('How the allocation changed').click();
     await page.getByTestId('search-live').waitFor();
     await check('training');
   });

@@ -85,7 +85,7 @@ function playwrightPlaces() {
 export function findChromium() {
   const given = process.env.CHROMIUM;
   if (given) {
-    if (!existsSync(given)) throw new Error(`CHROMIUM=${given}: there is no such file`);
+    if (!existsSync(given)) throw new Error(`CHROMIUM=${given}: no such file`);
     return given;
   }
   const extension = process.platform === 'win32' ? '.exe' : '';
@@ -162,7 +162,7 @@ export function ensureChromium(tools = real) {
   if (found) return found;
   const ways = installers(tools.machine());
   tools.say(
-    `No Chromium or Chrome was found. Installing ${ways.map(({ what }) => what).join(', or else ')}. To use one that is there, ${howToName}.`,
+    `No Chromium or Chrome found. Installing ${ways.map(({ what }) => what).join(', or else ')}. To use your own, ${howToName}.`,
   );
   for (const { lines } of ways) {
     for (const line of lines) {

@@ -60,5 +60,5 @@ test('the one that CHROMIUM names is used, and must be there', () => {
   vi.stubEnv('CHROMIUM', process.execPath);
   expect(findChromium()).toBe(process.execPath);
   vi.stubEnv('CHROMIUM', '/no/such/file');
-  expect(() => findChromium()).toThrow('CHROMIUM=/no/such/file: there is no such file');
+  expect(() => findChromium()).toThrow('CHROMIUM=/no/such/file: no such file');
 });

@@ -116,7 +116,7 @@ export function dawnEnvironment() {
     say(messageOf(error)); // no Chromium to be had
   }
   if (!decision) {
-    say('Dawn finds no WebGPU adapter, neither hardware nor the SwiftShader of a Chromium.');
+    say('Dawn found no WebGPU adapter: neither a GPU nor the SwiftShader of a Chromium.');
     return {};
   }
   say(`WebGPU under Node: ${decision.adapter}`);

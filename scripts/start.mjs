@@ -39,7 +39,7 @@ if (options.includes('--dev')) {
   server = await vite.preview({ logLevel: 'warn', preview: { port: 4173 } });
 }
 const address = server.resolvedUrls?.local[0] ?? '';
-process.stdout.write(`\n  GuiLoMo Studio: ${address}\n  Ctrl-C ends it.\n\n`);
+process.stdout.write(`\n  GuiLoMo Studio: ${address}\n  Ctrl-C stops it.\n\n`);
 openBrowser(address);
 const end = () => process.exit(0);
 process.on('SIGINT', end);

@@ -53,7 +53,7 @@ function run([command, ...args], env) {
       }
     };
     const timer = setTimeout(() => {
-      say(`Ended after ${minutes(limit)}.`);
+      say(`Stopped after ${minutes(limit)}, the time limit.`);
       kill();
       resolve(124);
     }, limit);
@@ -109,7 +109,7 @@ async function runVitest(project, env, folder) {
       skipped: result.numPendingTests + result.numTodoTests,
     };
   } catch {
-    say(`${project}: vitest left no report (exit code ${code})`);
+    say(`${project}: vitest wrote no report (exit code ${code})`);
   }
   if ((code !== 0 || counts.passed === 0) && counts.failed === 0) counts.failed = 1;
   return counts;
@@ -120,7 +120,7 @@ async function main() {
   const unknown = asked.find((name) => !parts[name]);
   if (unknown) {
     say(
-      `There is no part ${unknown}. Parts: ${[...Object.keys(parts), ...Object.keys(groups)].join(', ')}`,
+      `Unknown part ${unknown}. Parts: ${[...Object.keys(parts), ...Object.keys(groups)].join(', ')}`,
     );
     process.exit(2);
   }

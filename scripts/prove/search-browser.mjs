@@ -133,7 +133,7 @@ export default async function searchBrowser(options) {
 
     const started = Date.now();
     const seconds = () => Math.round((Date.now() - started) / 100) / 10;
-    await page.getByRole('button', { name: 'Watch the allocation form' }).click();
+    await page.getByRole('button', { name: 'Watch a search' }).click();
     const reached = (/** @type {string} */ e) =>
       Number(document.querySelector(e)?.getAttribute('data-search-step')) >= 1;
     await page.waitForFunction(reached, live, { timeout: 180_000 });

@@ -45,7 +45,7 @@ describe('expert.json and rank.json', () => {
   test('of a deeper model, and of a shallower one', () => {
     const deep = uniformAllocation(2, limits.targets, 1, 8);
     expect(() => read(deep.experts, deep.ranks)).toThrow(
-      'expert.json: "model.layers.1.self_attn.q_proj" is no adapted linear of this model (1 layers; q_proj, v_proj)',
+      'expert.json: "model.layers.1.self_attn.q_proj" is not an adapted linear of this model (1 layers; q_proj, v_proj)',
     );
     expect(() => read(experts, ranks, { layers: 2 })).toThrow(
       'expert.json: "model.layers.1.self_attn.q_proj" is missing',
@@ -59,7 +59,7 @@ describe('expert.json and rank.json', () => {
       'unknown module',
       { ...experts, 'model.layers.1.self_attn.q_proj': 1 },
       ranks,
-      '"model.layers.1.self_attn.q_proj" is no adapted linear',
+      '"model.layers.1.self_attn.q_proj" is not an adapted linear',
     ],
     ['missing module', { [q]: 2 }, ranks, `"${v}" is missing`],
     ['negative', { ...experts, [q]: -1 }, ranks, `"${q}" is -1`],
@@ -67,7 +67,7 @@ describe('expert.json and rank.json', () => {
     ['text', { ...experts, [q]: '2' }, ranks, `"${q}" is "2"`],
     ['above the maximum', { ...experts, [q]: 5 }, ranks, 'from 0 to 4 (adapter.experts)'],
     ['null', { ...experts, [q]: null }, ranks, `"${q}" is null`],
-    ['rank of a closed linear', { ...experts, [v]: 0 }, ranks, 'not there: the linear has 0'],
+    ['rank of a closed linear', { ...experts, [v]: 0 }, ranks, 'does not exist: the linear has 0'],
     [
       'rank fractional',
       experts,
@@ -93,14 +93,19 @@ describe('expert.json and rank.json', () => {
       'is 0, not a whole number from 1 to 8 (adapter.rank)',
     ],
     ['rank too big', experts, { ...ranks, [`${q}.experts.1`]: 9 }, 'is 9'],
-    ['rank of nobody', experts, { ...ranks, [`${v}.experts.1`]: 2 }, 'not there: the linear has 1'],
+    [
+      'rank of nobody',
+      experts,
+      { ...ranks, [`${v}.experts.1`]: 2 },
+      'does not exist: the linear has 1',
+    ],
     [
       'rank of an unknown module',
       experts,
       { ...ranks, 'lm_head.experts.0': 2 },
-      '"lm_head.experts.0" is no adapted linear',
+      '"lm_head.experts.0" is not an adapted linear',
     ],
-    ['rank twice', experts, { ...ranks, [`${q}.expertlora_E_vector_0`]: 8 }, 'there twice'],
+    ['rank twice', experts, { ...ranks, [`${q}.expertlora_E_vector_0`]: 8 }, 'appears twice'],
   ];
   test.each(cases)('%s', (_name, e, r, message) => {
     expect(() => read(e, r)).toThrow(InputError);
@@ -122,8 +127,8 @@ describe('rank.json of one rank a linear', () => {
 
   const cases: [string, unknown, string][] = [
     ['a list', [], 'rank.json: expected an object {module path: rank}'],
-    ['unknown module', { [q]: 1, [v]: 1, lm_head: 1 }, '"lm_head" is no adapted linear'],
-    ['keys of experts', { [rankKey(q, 0)]: 1 }, `"${rankKey(q, 0)}" is no adapted linear`],
+    ['unknown module', { [q]: 1, [v]: 1, lm_head: 1 }, '"lm_head" is not an adapted linear'],
+    ['keys of experts', { [rankKey(q, 0)]: 1 }, `"${rankKey(q, 0)}" is not an adapted linear`],
     ['missing module', { [q]: 1 }, `"${v}" is missing`],
     ['negative', { [q]: -1, [v]: 1 }, `"${q}" is -1, not a whole number from 0 (closed) to 8`],
     ['fractional', { [q]: 1.5, [v]: 1 }, `"${q}" is 1.5`],

@@ -31,7 +31,7 @@ const names = { experts: 'expert.json', ranks: 'rank.json' };
 const fail = (file: string, what: string) => new InputError('bad-adapter', `${file}: ${what}.`);
 
 const unknownLinear = (key: string, { layers, targets }: AllocationLimits): string =>
-  `"${key}" is no adapted linear of this model (${layers} layers; ${targets.join(', ')})`;
+  `"${key}" is not an adapted linear of this model (${layers} layers; ${targets.join(', ')})`;
 
 /** The paper's own rank key, "{module path}.expertlora_E_vector_{i}", and ours. */
 const rankPattern = /^(.+)\.(experts\.|expertlora_E_vector_)(0|[1-9]\d*)$/;
@@ -90,11 +90,11 @@ function parseExperts(
       if (style === 'expertlora_E_vector_') continue;
       throw fail(
         files.ranks,
-        `"${key}" is the rank of an expert that is not there: the linear has ${allocation.experts[path]}`,
+        `"${key}" is the rank of an expert that does not exist: the linear has ${allocation.experts[path]}`,
       );
     }
     if (given.has(rankKey(path, expert)))
-      throw fail(files.ranks, `the rank of expert ${expert} of "${path}" is there twice`);
+      throw fail(files.ranks, `the rank of expert ${expert} of "${path}" appears twice`);
     given.set(rankKey(path, expert), value);
   }
   for (const path of paths) {

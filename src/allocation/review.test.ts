@@ -125,7 +125,7 @@ describe('locks', () => {
             largest / 2,
           );
           expect(() => fitUnlocked(start, locked, moe(dims), most + 1, limits)).toThrow(
-            `it can be ${least} to ${most}`,
+            `the total can be ${least} to ${most}`,
           );
           expect(() => fitUnlocked(start, locked, moe(dims), least - 1, limits)).toThrow(
             /cannot be reached/,

@@ -104,7 +104,7 @@ export function fitUnlocked(
   if (!Object.values(free.experts).some((count) => count > 0))
     throw new InputError(
       'bad-config',
-      'Every linear with experts is locked: unlock some to fit the rest to a number of parameters.',
+      'Every linear with experts is locked: unlock some to change the number of parameters.',
     );
   const fixed = parameterCount(
     part((path) => locked.has(path)),
@@ -119,7 +119,7 @@ export function fitUnlocked(
   if (!Number.isInteger(parameters) || parameters < range[0] || parameters > range[1])
     throw new InputError(
       'bad-config',
-      `${parameters} trainable parameters cannot be reached: with the locked linears (${fixed} parameters) it can be ${range[0]} to ${range[1]}.`,
+      `${parameters} trainable parameters cannot be reached: with the locked linears (${fixed} parameters) the total can be ${range[0]} to ${range[1]}.`,
     );
   return swapIn(allocation, fitToParameters(free, cost, parameters - fixed, limits), locked);
 }

@@ -59,10 +59,7 @@ export const shared = {
   data: required(
     texts('FILE', 'datasets: .jsonl, .json, .csv, .tsv, .parquet, .txt, .md, also in .gz or .zip'),
   ),
-  validation: texts(
-    'FILE',
-    'datasets that are held out for validation, in place of data.validation',
-  ),
+  validation: texts('FILE', 'datasets held out for validation, instead of data.validation'),
   kernels: checked(
     'gpu|cpu|FAMILY=VARIANT,…',
     'kernels to run, as `kernel` lists them; by default what suits the GPU',
@@ -158,7 +155,7 @@ export function withValidation(
   if (twice !== undefined)
     throw new InputError(
       'bad-option',
-      `--data and --validation both have a file named ${basename(twice)}: rows are told apart by these names.`,
+      `--data and --validation both have a file named ${basename(twice)}: rename one, because rows are identified by file name.`,
     );
   return {
     paths: [...data, ...held],
@@ -270,10 +267,10 @@ function report(
   note: (text: string) => void,
 ): void {
   for (const { file, line, reason } of bad.slice(0, SHOWN))
-    note(`${file} line ${line} is left out: ${reason}`);
+    note(`${file} line ${line} was left out: ${reason}`);
   if (bad.length > SHOWN) note(`… and ${bad.length - SHOWN} more`);
   const cut = truncated > 0 ? `, ${truncated} of them cut to data.maxLength ${data.maxLength}` : '';
-  const end = limited ? `, the first by data.limit ${data.limit}` : '';
+  const end = limited ? `, the first ones because data.limit is ${data.limit}` : '';
   note(
     `Data: ${rows - bad.length} of ${rows} rows${end}${cut}; ${tokens} tokens, ${trainedTokens} of which carry loss`,
   );

@@ -62,7 +62,7 @@ async function openGpu(): Promise<Gpu> {
   } catch (e) {
     if (!isInputError(e)) throw e;
     const hint =
-      'a graphics driver with Vulkan, Metal or Direct3D 12 is needed, or a Chromium whose software renderer can be used';
+      'install a graphics driver with Vulkan, Metal or Direct3D 12, or a Chromium for its software renderer';
     throw new InputError('no-webgpu', `Dawn found no WebGPU adapter: ${hint}.`);
   }
 }

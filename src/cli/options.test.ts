@@ -60,7 +60,7 @@ describe('parseOptions', () => {
     [['--model'], /'--model <value>' argument missing/],
     [[], /^--model DIR must be given\.$/],
     [['--model', 'm', '--modle', 'x'], /Unknown option '--modle'/],
-    [['--model', 'm', 'stray'], /"stray" belongs to no option/],
+    [['--model', 'm', 'stray'], /Unexpected argument "stray"/],
     [['--model', 'a', '--model', 'b'], /--model is given twice/],
     [['--model', ''], /--model is empty/],
     [['--model', 'm', '--json=yes'], /'--json' does not take an argument/],
@@ -87,7 +87,7 @@ describe('parseOptions', () => {
 test('help names every option with its value', () => {
   const lines = optionLines(table).split('\n');
   expect(lines.length).toBe(6);
-  expect(lines[0]).toMatch(/^ {2}--model DIR\s+model folder \(must be given\)$/);
+  expect(lines[0]).toMatch(/^ {2}--model DIR\s+model folder \(required\)$/);
   expect(lines[1]).toMatch(/--data FILE …/);
   expect(lines[2]).toMatch(/--max-new-tokens N/);
 });

@@ -140,7 +140,7 @@ export function parseOptions<O extends Record<string, Option<unknown>>>(
       last = table[key].many ? key : undefined;
     } else if (token.kind === 'positional') {
       const key = last ?? Object.keys(table).find((k) => table[k].bare && !typed.has(k));
-      if (key === undefined) throw usage(`The argument "${token.value}" belongs to no option.`);
+      if (key === undefined) throw usage(`Unexpected argument "${token.value}".`);
       typed.set(key, [...(typed.get(key) ?? []), token.value]);
     }
   }
@@ -174,7 +174,7 @@ function parse(
 export function optionLines(table: Record<string, Option<unknown>>): string {
   const rows = Object.entries(table).map(([key, o]) => [
     `${called(key, o)}${o.many ? ' …' : ''}`.trimEnd(),
-    `${o.about}${o.required ? ' (must be given)' : ''}`,
+    `${o.about}${o.required ? ' (required)' : ''}`,
   ]);
   const width = Math.max(...rows.map(([left]) => left.length));
   return rows.map(([left, right]) => `  ${left.padEnd(width)}  ${right}`).join('\n');

@@ -22,7 +22,7 @@ import { InputError } from '../util/error.ts';
 /** Refuses a path that no file can be written to, before anything is computed. */
 export function checkOutputFile(path: string): void {
   if (statSync(path, { throwIfNoEntry: false })?.isDirectory())
-    throw new InputError('bad-option', `--out ${path}: this is a folder.`);
+    throw new InputError('bad-option', `--out ${path}: this is a folder, not a file.`);
   const folder = dirname(resolve(path));
   if (!statSync(folder, { throwIfNoEntry: false })?.isDirectory())
     throw new InputError('bad-option', `--out ${path}: there is no folder ${dirname(path)}.`);
@@ -49,7 +49,7 @@ export class RunFolder {
     if (found && !force && readdirSync(path).length > 0)
       throw new InputError(
         'bad-option',
-        `--out ${path}: the folder is not empty; --force writes over a former run.`,
+        `--out ${path}: the folder is not empty; --force overwrites a previous run.`,
       );
   }
 

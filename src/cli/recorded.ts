@@ -12,9 +12,9 @@ export const recordOptions = {
   model: { ...shared.shape, about: `${shared.shape.about}; smollm2-135m by default` },
   config: {
     ...shared.config,
-    about: 'run.json; without: a search and a training at the defaults',
+    about: 'run.json; without it, a search and training with default settings',
   },
-  tokens: whole('tokens a row; 128 by default', 2, 1_000_000),
+  tokens: whole('tokens per row; 128 by default', 2, 1_000_000),
   kernels: shared.kernels,
 };
 

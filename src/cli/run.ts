@@ -33,8 +33,8 @@ const commands: readonly Command[] = [
 function help(): string {
   const width = Math.max(...commands.map((c) => c.name.length));
   const list = commands.map((c) => `  ${c.name.padEnd(width)}  ${c.summary}`).join('\n');
-  return `GuiLoMo Studio on the command line\n\nnpm run cli -- COMMAND [options]\n\n${list}\n\nnpm run cli -- COMMAND --help tells a command's options.
-Results go to stdout, everything else to stderr. Exit codes: 0 done, 1 a defect of the program, 2 bad input, 130 stopped by Ctrl-C.\n`;
+  return `GuiLoMo Studio on the command line\n\nnpm run cli -- COMMAND [options]\n\n${list}\n\nnpm run cli -- COMMAND --help lists a command's options.
+Results go to stdout, everything else to stderr. Exit codes: 0 done, 1 a defect in the program, 2 bad input, 130 stopped by Ctrl-C.\n`;
 }
 
 /** An error of the operating system: a full disk, a folder that must not be written to. */
@@ -57,7 +57,7 @@ export async function run(argv: readonly string[], io: Io): Promise<number> {
       const names = commands.map((c) => c.name).join(', ');
       throw new InputError(
         'bad-option',
-        `${name === undefined ? 'There is no command' : `"${name}" is no command`}; commands are ${names}.`,
+        `${name === undefined ? 'No command given' : `"${name}" is not a command`}; commands are ${names}.`,
       );
     }
     if (asked) {

@@ -144,7 +144,7 @@ class RunLog {
       Object.values(numbers).reduce((a, b) => a + b, 0);
     const { experts, ranks } = allocation;
     const counted =
-      method.sizes === 'experts' ? `${sum(experts)} experts` : `ranks of ${sum(ranks)} in all`;
+      method.sizes === 'experts' ? `${sum(experts)} experts` : `a total rank of ${sum(ranks)}`;
     this.over(
       stage,
       'Searched',

@@ -52,7 +52,7 @@ export async function* textChunks(
       const at = line - 1 + firstBadLine(bytes, decoder);
       throw new InputError(
         'bad-data',
-        `${name}: this is not UTF-8 text (first mistake in line ${at}).`,
+        `${name}: this is not UTF-8 text (first error in line ${at}).`,
       );
     }
     for (let at = text.indexOf('\n'); at >= 0; at = text.indexOf('\n', at + 1)) line++;

@@ -103,7 +103,7 @@ export async function readTensors(
   if (stranger !== undefined)
     throw new InputError(
       'bad-adapter',
-      `${where}: the tensor ${stranger} belongs to no site of this adapter and model.`,
+      `${where}: the tensor ${stranger} does not belong to this adapter and model.`,
     );
   for (const t of expected) {
     const entry = entries.get(t.name);
@@ -192,7 +192,7 @@ function targetsOf(json: Json, where: string): Target[] {
   if (bad !== undefined)
     throw new InputError(
       'bad-adapter',
-      `${where}: "target_modules" has ${JSON.stringify(bad)}; known are ${targetNames.join(', ')}.`,
+      `${where}: "target_modules" has ${JSON.stringify(bad)}; supported are ${targetNames.join(', ')}.`,
     );
   return targetNames.filter((t) => list.includes(t));
 }
@@ -204,13 +204,13 @@ function methodIn(json: Json, where: string): Method {
   if (of.length === 0)
     throw new InputError(
       'bad-adapter',
-      `${where}: "peft_type" is ${JSON.stringify(type)}; LORA and GUILOMO can be read.`,
+      `${where}: "peft_type" is ${JSON.stringify(type)}; supported are LORA and GUILOMO.`,
     );
   const named = json.method === undefined ? of[0] : of.find((m) => m.name === json.method);
   if (named) return named;
   throw new InputError(
     'bad-adapter',
-    `${where}: "method" is ${JSON.stringify(json.method)}; known are ${of.map((m) => m.name).join(', ')}.`,
+    `${where}: "method" is ${JSON.stringify(json.method)}; supported are ${of.map((m) => m.name).join(', ')}.`,
   );
 }
 
@@ -223,7 +223,7 @@ function ownSettings({ file }: Method, json: Json, where: string): MethodSetting
     if (json[name] === undefined || !read.success)
       throw new InputError(
         'bad-adapter',
-        `${where}: "${name}" is ${JSON.stringify(json[name])}: ${read.error?.issues[0].message ?? 'it must be given'}.`,
+        `${where}: "${name}" is ${JSON.stringify(json[name])}: ${read.error?.issues[0].message ?? 'it is missing'}.`,
       );
     settings[key] = read.data;
   }

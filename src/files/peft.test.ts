@@ -99,7 +99,7 @@ test.each<[object, RegExp]>([
   [{ rank_pattern: { q_proj: 3 } }, /give linears different alpha \/ rank \(1\.5 to 3\)/],
   [{ rank_pattern: { '.*q_proj': 3 } }, /"rank_pattern" has the regular expression "\.\*q_proj"/],
   [{ rank_pattern: { q_proj: 1.5 } }, /"q_proj" is 1\.5, not a whole number of at least 1/],
-  [{ target_modules: ['lm_head'] }, /"target_modules" has "lm_head"; known are q_proj/],
+  [{ target_modules: ['lm_head'] }, /"target_modules" has "lm_head"; supported are q_proj/],
   [{ target_modules: ['model.layers.2.self_attn.q_proj'] }, /in a model of 2 layers/],
   [{ target_modules: 'all-linear' }, /"target_modules" must be a list of linears/],
   [{ use_dora: true }, /"use_dora" is true, which is not supported/],

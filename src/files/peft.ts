@@ -112,7 +112,7 @@ function openSites(json: Json, layers: number, where: string): string[] {
   if (stranger !== undefined)
     throw new InputError(
       'bad-adapter',
-      `${where}: "target_modules" has ${JSON.stringify(stranger)}; known are ${targetNames.join(', ')}, or their paths in a model of ${layers} layers.`,
+      `${where}: "target_modules" has ${JSON.stringify(stranger)}; supported are ${targetNames.join(', ')}, or their paths in a model of ${layers} layers.`,
     );
   return paths.filter((path) => named.some((name) => isNamed(path, String(name))));
 }

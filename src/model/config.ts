@@ -102,8 +102,8 @@ export function parseModelConfig(json: unknown, where: string): ModelConfig {
     if (isSet(c[key]) && !allowed.includes(c[key])) {
       const can =
         allowed.length === 0
-          ? 'this key cannot be handled'
-          : `only ${allowed.map((v) => JSON.stringify(v)).join(' or ')} can be handled`;
+          ? 'this key is not supported'
+          : `only ${allowed.map((v) => JSON.stringify(v)).join(' or ')} is supported`;
       throw refuse(where, `${key} is ${show(c[key])}; ${can}`);
     }
   }
@@ -172,10 +172,7 @@ function readArchitecture(c: Json, where: string): Architecture {
         ? c.architectures[0]
         : undefined;
     if (typeof name !== 'string' || !Object.hasOwn(architectures, name)) {
-      throw refuse(
-        where,
-        `architectures is ${show(c.architectures)}; only ${known} can be handled`,
-      );
+      throw refuse(where, `architectures is ${show(c.architectures)}; only ${known} are supported`);
     }
     if (isSet(c.model_type) && c.model_type !== architectures[name]) {
       throw refuse(
@@ -189,7 +186,7 @@ function readArchitecture(c: Json, where: string): Architecture {
   if (!type)
     throw refuse(
       where,
-      `there is no "architectures", and model_type is ${show(c.model_type)}; only ${known} can be handled`,
+      `there is no "architectures", and model_type is ${show(c.model_type)}; only ${known} are supported`,
     );
   return type;
 }
@@ -228,7 +225,7 @@ function checkLayerTypes(c: Json, where: string): void {
   if (other >= 0)
     throw refuse(
       where,
-      `layer_types[${other}] is ${show(c.layer_types[other])}; only "full_attention" can be handled`,
+      `layer_types[${other}] is ${show(c.layer_types[other])}; only "full_attention" is supported`,
     );
   if (c.layer_types.length !== c.num_hidden_layers) {
     throw refuse(
@@ -278,7 +275,7 @@ function readRope(c: Json, where: string): ModelConfig['rope'] {
     for (const [key, value] of Object.entries(part)) {
       if (key === 'partial_rotary_factor' && (value === 1 || value === null)) continue;
       if (!ropeKeys.includes(key) && value !== null)
-        throw refuse(where, `${name}.${key} is ${show(value)}; this key cannot be handled`);
+        throw refuse(where, `${name}.${key} is ${show(value)}; this key is not supported`);
       note(key === 'type' ? 'rope_type' : key, value, `${name}.${key}`);
     }
   }
@@ -322,7 +319,7 @@ function readRope(c: Json, where: string): ModelConfig['rope'] {
   }
   throw refuse(
     where,
-    `${source}.rope_type is ${show(type)}; only "default", "linear" and "llama3" can be handled`,
+    `${source}.rope_type is ${show(type)}; only "default", "linear" and "llama3" are supported`,
   );
 }
 

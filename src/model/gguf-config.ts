@@ -22,17 +22,20 @@ export async function ggufConfig(file: GgufFile): Promise<ModelConfig> {
   if (!Object.hasOwn(classes, architecture))
     throw refuse(
       file,
-      `general.architecture is "${architecture}"; only llama, qwen2 and qwen3 can be handled`,
+      `general.architecture is "${architecture}"; only llama, qwen2 and qwen3 are supported`,
     );
   const number = (key: string, absent?: number) =>
     metadataNumber(file, `${architecture}.${key}`, absent);
   if (number('expert_count', 0) > 0)
-    throw refuse(file, 'this is a mixture-of-experts model, which cannot be handled');
+    throw refuse(file, 'this is a mixture-of-experts model, which is not supported');
   const heads = number('attention.head_count');
   const headDim = ggufHeadDim(file);
   for (const key of ['attention.value_length', 'rope.dimension_count']) {
     if (number(key, headDim) !== headDim)
-      throw refuse(file, `${architecture}.${key} is ${number(key)}, but heads have ${headDim}`);
+      throw refuse(
+        file,
+        `${architecture}.${key} is ${number(key)}, but heads have size ${headDim}`,
+      );
   }
   const has = (name: string) => file.tensors.has(name);
   const config = parseModelConfig(
@@ -84,7 +87,7 @@ function scalingOf(file: GgufFile, architecture: string): Record<string, unknown
   const type = metadataText(file, `${key}.type`, 'none');
   if (type === 'none') return null;
   if (type !== 'linear')
-    throw refuse(file, `${key}.type is "${type}"; only "none" and "linear" can be handled`);
+    throw refuse(file, `${key}.type is "${type}"; only "none" and "linear" are supported`);
   return { rope_type: type, factor: metadataNumber(file, `${key}.factor`) };
 }
 
@@ -95,10 +98,11 @@ async function factorsOf(file: GgufFile, headDim: number): Promise<RopeScaling |
   if (entry.shape.join() !== String(headDim / 2))
     throw refuse(
       file,
-      `rope_freqs.weight has shape [${entry.shape.join(', ')}], but heads of ${headDim} need [${headDim / 2}]`,
+      `rope_freqs.weight has shape [${entry.shape.join(', ')}], but heads of size ${headDim} need [${headDim / 2}]`,
     );
   const factors = [...(await readF32(entry))];
   const bad = factors.find((f) => !Number.isFinite(f) || f <= 0);
-  if (bad !== undefined) throw refuse(file, `rope_freqs.weight holds ${bad}, which is no divisor`);
+  if (bad !== undefined)
+    throw refuse(file, `rope_freqs.weight holds ${bad}, which is not a valid divisor`);
   return { type: 'factors', factors };
 }

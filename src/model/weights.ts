@@ -132,7 +132,7 @@ export function checkpointWeights(
     if (!entry)
       throw new InputError(
         'bad-model',
-        `${where}: the tensor ${t.name} is missing, which the configuration asks for.`,
+        `${where}: the tensor ${t.name} is missing, but the configuration requires it.`,
       );
     const shape = tables.has(t) ? [config.vocab, config.hidden] : t.shape;
     if (entry.shape.join() !== shape.join()) {

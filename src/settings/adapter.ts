@@ -14,14 +14,14 @@ import { count, setting } from '../util/setting.ts';
 
 const isMethod = {
   label: 'Method',
-  help: 'What is added to a linear',
+  help: 'What is added to each linear',
   choices: Object.fromEntries(methods.map(({ name, title }) => [name, title])),
 };
 const method = setting(z.enum(methodNames).default(methodNames[0]), isMethod);
 
 const rank = setting(count(1024).default(8), {
   label: 'Rank',
-  help: 'Of every expert or linear, or the most that a search may give it',
+  help: 'Of every expert or linear; with a search, the highest that it may get',
 });
 
 const common = {
@@ -31,19 +31,19 @@ const common = {
   }),
   dropout: setting(z.number().min(0).lt(1).default(0.05), {
     label: 'Dropout',
-    help: 'Of the adapter’s input',
+    help: 'On the adapter’s input',
   }),
   parameters: setting(count(Number.MAX_SAFE_INTEGER).nullable().default(null), {
     label: 'Trainable parameters',
-    help: 'Experts and ranks are scaled to come to this number, their pattern kept; for plain LoRA of one rank, the nearest is taken',
-    none: 'as they are',
+    help: 'Scales experts and ranks to this total, keeping their pattern; plain LoRA of one rank gets the nearest rank',
+    none: 'not scaled',
   }),
   targets: setting(
     z
       .array(z.enum(targetNames))
       .min(1)
       .default([...targetNames]),
-    { help: 'The linears of every layer that are adapted' },
+    { help: 'Linears to adapt in every layer' },
   ),
 };
 

@@ -25,18 +25,18 @@ const columns = z.union(
 export const reading = {
   maxLength: setting(z.number().int().min(2).max(1_000_000).default(256), {
     label: 'Max length',
-    help: 'Tokens a row may have; longer rows are cut to their first ones',
+    help: 'Tokens per row; longer rows are cut off at the end',
   }),
   limit: setting(count(Number.MAX_SAFE_INTEGER).nullable().default(null), {
     label: 'Limit',
-    help: 'Rows to take, the first that can be used, in the order of the files',
+    help: 'Uses at most this many rows: the first usable ones, in file order',
     none: 'all',
   }),
   system: setting(
-    z.string().regex(/\S/, 'expected a text that is not empty, or null').nullable().default(null),
+    z.string().regex(/\S/, 'expected text that is not empty, or null').nullable().default(null),
     {
       label: 'System prompt',
-      help: 'Before chats, prompts and questions that have none of their own; needs a chat template',
+      help: 'For chats, prompts and questions that have none of their own; needs a chat template',
       none: 'none',
     },
   ),
@@ -46,17 +46,17 @@ export const reading = {
   }),
   turns: setting(z.enum(['all', 'last']).default('all'), {
     label: 'Last answer only',
-    help: 'Answers of a conversation that carry loss: all of them, or the last one',
+    help: 'Which answers of a conversation carry loss: all of them, or only the last one',
     on: 'last',
   }),
   template: setting(z.enum(['auto', 'none']).default('auto'), {
     label: 'Chat template',
-    help: 'Rows are rendered by the model’s chat template, or as prompt + completion',
+    help: 'Rows are rendered with the model’s chat template, or as prompt + completion',
     on: 'auto',
   }),
   columns: setting(columns.nullable().default(null), {
-    help: 'Columns of all rows by their role in a format; an optional one left out is that of the role’s name, with null there is none',
-    none: 'the format is found by the names',
+    help: 'Column for each role of a format; an optional role left out takes the column of its own name, null means no column',
+    none: 'the format is detected by column names',
   }),
 };
 
@@ -64,7 +64,7 @@ export const reading = {
 const use = {
   packing: setting(z.boolean().default(false), {
     label: 'Packing',
-    help: 'Several short rows, none seeing another, share one of the max length; a batch counts the shared ones',
+    help: 'Packs several short rows, which cannot see each other, into one of the max length; a batch counts packed rows',
   }),
   validation: setting(
     z
@@ -75,11 +75,11 @@ const use = {
       .default(0.05),
     {
       label: 'Validation share',
-      help: 'Share of the rows kept for validation, or names of data files all of whose rows are',
+      help: 'Share of the rows held out for validation, or names of data files to hold out whole',
     },
   ),
   weights: setting(z.record(z.string().min(1), z.number().positive().max(1000)).default({}), {
-    help: 'How often an epoch trains on the rows of a data file, by its name; a fraction is a seeded choice of them. Files left out: 1',
+    help: 'How many times an epoch trains on the rows of a data file, by file name; a fraction takes a seeded sample. Files not listed: 1',
   }),
   shuffle: setting(z.boolean().default(true), {
     help: 'A new seeded order each epoch; false: file order, wrapping around',

@@ -146,7 +146,7 @@ describe('run.json', () => {
     [{ train: { lr: 1, foo: 2 } }, 'unknown key "train.lr"; unknown key "train.foo"'],
     [{ seed: -1 }, 'seed is -1'],
     [{ seed: 1.5 }, 'seed is 1.5'],
-    [{ train: 3 }, 'train is 3: expected false or the settings of the training'],
+    [{ train: 3 }, 'train is 3: expected false or training settings'],
     [
       { train: { batch: 10, microBatch: 4 } },
       'train.batch is 10: must be a multiple of train.microBatch (4)',
@@ -161,10 +161,10 @@ describe('run.json', () => {
     ],
     [{ train: { clipNorm: 0 } }, 'train.clipNorm is 0'],
     [{ train: { learningRate: -1 } }, 'train.learningRate is -1'],
-    [{ adapter: { topK: 9 } }, 'adapter.topK is 9: must not be above adapter.experts (8)'],
+    [{ adapter: { topK: 9 } }, 'adapter.topK is 9: must not exceed adapter.experts (8)'],
     [
       { adapter: { topK: 1 } },
-      'adapter.topK is 1: must be 2 or more with several experts: the one kept weight is always 1',
+      'adapter.topK is 1: must be 2 or more with several experts: with one kept, its weight is always 1',
     ],
     [{ adapter: { topK: 1 }, search: {} }, 'adapter.topK is 1: must be 2 or more'],
     [{ adapter: { targets: ['lm_head'] } }, 'adapter.targets.0 is "lm_head"'],
@@ -179,7 +179,7 @@ describe('run.json', () => {
     [{ allocation: 'mola' }, 'allocation is "mola": expected "uniform", "search", "mola-2468", '],
     [
       { allocation: 'mola' },
-      '"hilo", "random", {"experts": FILE, "ranks": FILE}, or with one rank a linear {"ranks": FILE}',
+      '"hilo", "random", {"experts": FILE, "ranks": FILE}, or with one rank per linear {"ranks": FILE}',
     ],
     [
       { allocation: 'mola-2468', adapter: { experts: 6 } },
@@ -192,7 +192,7 @@ describe('run.json', () => {
     [{ adapter: { parameters: 0 } }, 'adapter.parameters is 0'],
     [{ adapter: { parameters: 1.5 } }, 'adapter.parameters is 1.5'],
     [{ allocation: { experts: 'e.json' } }, 'allocation'],
-    [{ search: true }, 'search is true: expected false or the settings of a search'],
+    [{ search: true }, 'search is true: expected false or search settings'],
     [
       { search: { stepz: 1, lower: { lr: 2 } } },
       'unknown key "search.stepz"; unknown key "search.lower"',
@@ -207,7 +207,7 @@ describe('run.json', () => {
       'search.batch is 10: must be a multiple of search.microBatch (4)',
     ],
     [{ search: { budget: 1.5 } }, 'search.budget is 1.5'],
-    [{ search: { budget: 0.2, cost: 1 } }, 'search.cost is 1: is set by the budget itself'],
+    [{ search: { budget: 0.2, cost: 1 } }, 'search.cost is 1: cannot be combined with a budget'],
     [
       { search: { estimator: 'paper', sizes: 'sampled' } },
       'search.sizes is "sampled": needs estimator "survival"',
@@ -221,8 +221,11 @@ describe('run.json', () => {
       { search: { estimator: 'paper', closable: true } },
       'search.closable is true: needs estimator "survival"',
     ],
-    [{ search: {}, allocation: 'uniform' }, 'allocation is "uniform": is what the search finds'],
-    [{ allocation: 'search' }, 'allocation is "search": needs the settings of a search'],
+    [
+      { search: {}, allocation: 'uniform' },
+      'allocation is "uniform": the search finds the allocation',
+    ],
+    [{ allocation: 'search' }, 'allocation is "search": needs search settings'],
     [
       { search: { estimator: 'paper' }, adapter: { method: 'lora' } },
       'search.estimator is "paper": does not apply to method "lora" (it belongs to lora-moe)',
@@ -245,7 +248,7 @@ describe('run.json', () => {
       'data.columns is {"q":"a"}: expected the columns of one format: {prompt, completion, system}',
     ],
     [{ data: { columns: 'q' } }, 'data.columns is "q": expected the columns of one format'],
-    [{ data: { system: ' ' } }, 'data.system is " ": expected a text that is not empty, or null'],
+    [{ data: { system: ' ' } }, 'data.system is " ": expected text that is not empty, or null'],
     [{ data: { limit: 0 } }, 'data.limit is 0'],
   ];
   test.each(cases)('%j', (json, message) => {

@@ -26,7 +26,7 @@ const allocation = z.union(
     z.enum(allocationNames),
     z.strictObject({ experts: z.string().min(1).optional(), ranks: z.string().min(1) }),
   ],
-  `expected ${allocationNames.map((name) => `"${name}"`).join(', ')}, {"experts": FILE, "ranks": FILE}, or with one rank a linear {"ranks": FILE}`,
+  `expected ${allocationNames.map((name) => `"${name}"`).join(', ')}, {"experts": FILE, "ranks": FILE}, or with one rank per linear {"ranks": FILE}`,
 );
 
 type Fail = (path: string[], message: string) => void;
@@ -52,9 +52,9 @@ function checkSearch(
       `does not apply to method "${method}" (it belongs to ${methodsWith((m) => m.estimators.includes(s.estimator))})`,
     );
   if (given !== undefined && given !== 'search')
-    fail(['allocation'], 'is what the search finds: leave it out, or set search to false');
+    fail(['allocation'], 'the search finds the allocation: leave it out, or set search to false');
   if (s.budget !== null && s.cost > 0)
-    fail(['search', 'cost'], 'is set by the budget itself: leave one of the two out');
+    fail(['search', 'cost'], 'cannot be combined with a budget: leave one of the two out');
   for (const [key, schema] of Object.entries(search.shape) as [keyof typeof s, z.ZodType][]) {
     const [other, value] = noteOf(schema)?.needs ?? [];
     if (
@@ -102,30 +102,26 @@ export const runConfig = z
     data: data.prefault({}),
     adapter: adapter.prefault({}),
     allocation: setting(allocation.optional(), {
-      help: 'Experts and ranks of every linear: all alike (the default without a search), what the search finds (the default with one), a built-in pattern over the layers, drawn by the seed, or from two files; for plain LoRA all alike, what the search finds, or from a file of ranks',
+      help: 'Experts and ranks of every linear: all alike (the default without a search), what the search finds (the default with one), a built-in pattern over the layers, random by the seed, or from two files; for plain LoRA all alike, what the search finds, or from a file of ranks',
     }),
     memory: setting(count(Number.MAX_SAFE_INTEGER).nullable().default(null), {
       label: 'Memory budget',
-      help: 'What search and training may each take with the model; they recompute, and training takes smaller micro-batches, where they must',
-      none: 'not limited',
+      help: 'Memory that search and training may each use, model included; to fit, both recompute, and training uses smaller micro-batches',
+      none: 'no limit',
       unit: { shown: 'MiB', size: 2 ** 20, stored: 'bytes' },
     }),
     search: setting(
-      z
-        .union([z.literal(false), search], 'expected false or the settings of a search')
-        .default(false),
+      z.union([z.literal(false), search], 'expected false or search settings').default(false),
       {
         label: 'Search first',
-        help: 'Learns for every linear how many experts it gets and of what rank, or for plain LoRA its rank, and shows it for review before training',
+        help: 'Learns how many experts each linear gets and their ranks, or for plain LoRA its rank, and shows the result for review before training',
       },
     ),
     train: setting(
-      z
-        .union([z.literal(false), train], 'expected false or the settings of the training')
-        .prefault({}),
+      z.union([z.literal(false), train], 'expected false or training settings').prefault({}),
       {
         label: 'Train after the search',
-        help: 'Without, the run ends with the allocation that the search found',
+        help: 'If off, the run ends with the allocation that the search found',
       },
     ),
   })
@@ -137,7 +133,7 @@ export const runConfig = z
         fail([key, 'batch'], `must be a multiple of ${key}.microBatch (${level.microBatch})`);
     }
     if (c.search) checkSearch(c.search, c.adapter.method, c.allocation, fail);
-    else if (c.allocation === 'search') fail(['allocation'], 'needs the settings of a search');
+    else if (c.allocation === 'search') fail(['allocation'], 'needs search settings');
     if (!c.train && !c.search)
       fail(['train'], 'there is nothing to do without a search and without training');
     const method = methodOf(c.adapter.method);
@@ -145,7 +141,7 @@ export const runConfig = z
       fail(['adapter', key], message);
     const held = Array.isArray(c.data.validation) ? c.data.validation : [];
     for (const name of held.filter((name) => Object.hasOwn(c.data.weights, name)))
-      fail(['data', 'weights', name], 'is of a file for validation, which is not trained on');
+      fail(['data', 'weights', name], 'names a validation file, which is not trained on');
     if (new Set(c.adapter.targets).size !== c.adapter.targets.length)
       fail(['adapter', 'targets'], 'names a linear twice');
     if (c.allocation !== undefined && !c.search) checkAllocation(c.allocation, c.adapter, fail);
@@ -203,7 +199,7 @@ export function parseTrainingConfig(json: unknown, where: string): TrainingConfi
   if (!trains(config))
     throw new InputError(
       'bad-config',
-      `${where}: train is false: the settings of a training are needed here.`,
+      `${where}: train is false, but training settings are needed here.`,
     );
   return config;
 }

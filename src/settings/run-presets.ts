@@ -16,7 +16,7 @@ export interface RunPreset {
 export const RUN_PRESETS = {
   quick: {
     title: 'Quick look',
-    about: 'A short search and a short training, to see how it goes.',
+    about: 'A short search and short training, for a first look.',
     settings: {
       search: {
         steps: 60,
@@ -41,7 +41,7 @@ export const RUN_PRESETS = {
   },
   balanced: {
     title: 'Balanced',
-    about: 'A first-order search with a budget, then a training of some length.',
+    about: 'A first-order search with a budget, then training of medium length.',
     settings: {
       search: {
         steps: 200,
@@ -58,7 +58,7 @@ export const RUN_PRESETS = {
   },
   thorough: {
     title: 'Thorough',
-    about: 'A long second-order search with sizes drawn as it goes, then a long training.',
+    about: 'A long second-order search with sampled sizes, then long training.',
     settings: {
       search: {
         order: 'second-order',

@@ -13,11 +13,11 @@ export const train = z.strictObject({
   epochs: setting(z.number().positive().max(100_000).nullable().default(null), {
     label: 'Epochs',
     help: 'Passes over the rows, instead of a length',
-    none: 'by length',
+    none: 'use the length',
   }),
   batch: setting(count(65_536).default(64), {
     label: 'Batch',
-    help: 'Rows an optimizer step; a multiple of the micro-batch',
+    help: 'Rows per optimizer step; a multiple of the micro-batch',
   }),
   microBatch: setting(count(4096).default(16), {
     label: 'Micro-batch',
@@ -25,11 +25,11 @@ export const train = z.strictObject({
   }),
   learningRate: setting(z.number().min(0).default(3e-4), {
     label: 'Learning rate',
-    help: 'Usually 1e-5 to 1e-2; small models take more',
+    help: 'Usually 1e-5 to 1e-2; small models need more',
   }),
   schedule: schedule({
     label: 'Schedule',
-    help: 'How the learning rate goes on after the warm-up',
+    help: 'How the learning rate changes after the warm-up',
   }),
   warmupSteps: setting(z.number().int().min(0).default(0), {
     label: 'Warm-up',
@@ -37,7 +37,7 @@ export const train = z.strictObject({
   }),
   weightDecay: setting(z.number().min(0).default(0), {
     label: 'Weight decay',
-    help: 'Of all the adapter’s parameters',
+    help: 'On all the adapter’s parameters',
   }),
   clipNorm: setting(z.number().positive().nullable().default(1), {
     label: 'Gradient clip',
@@ -47,7 +47,7 @@ export const train = z.strictObject({
   evaluateEvery: setting(count(10_000_000).nullable().default(null), {
     label: 'Validate every',
     help: 'Steps between validations',
-    none: 'at the end only',
+    none: 'only at the end',
   }),
 });
 
@@ -60,11 +60,11 @@ export const search = z.strictObject({
   }),
   upperLearningRate: setting(z.number().min(0).default(3e-3), {
     label: 'Upper learning rate',
-    help: 'Of the sizes; a short search needs 0.02 or more for them to move',
+    help: 'For the sizes; a short search needs 0.02 or more for them to move',
   }),
   budget: setting(z.number().positive().max(1).nullable().default(null), {
     label: 'Budget',
-    help: 'Share of the largest adapter’s parameters that the expected ones are to stay below',
+    help: 'Keeps the expected parameters below this share of the largest adapter’s',
     none: 'none',
     needs: survival,
   }),
@@ -80,7 +80,7 @@ export const search = z.strictObject({
   }),
   sizes: setting(z.enum(['argmax', 'sampled']).default('argmax'), {
     label: 'Sizes during the search',
-    help: 'The likeliest ones, or drawn anew for each step',
+    help: 'The likeliest ones, or new samples for each step',
     choices: { argmax: 'Likeliest', sampled: 'Sampled' },
     needs: survival,
   }),
@@ -91,16 +91,16 @@ export const search = z.strictObject({
   }),
   split: setting(z.enum(['disjoint', 'paired']).default('disjoint'), {
     label: 'Rows of the two levels',
-    help: 'Sizes learn from other rows than experts do: from another half of them, or in alternating micro-batches',
+    help: 'Sizes and experts learn from different rows: from two halves of the data, or in alternating micro-batches',
     choices: { disjoint: 'Two halves', paired: 'Alternating' },
   }),
   schedule: schedule({
     label: 'Search schedule',
-    help: 'Of the lower learning rate, after its warm-up',
+    help: 'How the lower learning rate changes after its warm-up',
   }),
   batch: setting(count(65_536).default(64), {
     label: 'Search batch',
-    help: 'Rows a lower update; a multiple of its micro-batch',
+    help: 'Rows per lower update; a multiple of the search micro-batch',
   }),
   microBatch: setting(count(4096).default(16), {
     label: 'Search micro-batch',
@@ -108,7 +108,7 @@ export const search = z.strictObject({
   }),
   learningRate: setting(z.number().min(0).default(3e-4), {
     label: 'Lower learning rate',
-    help: 'Of the experts while sizes are searched',
+    help: 'For the experts during the search',
   }),
   warmupSteps: setting(z.number().int().min(0).default(0), {
     label: 'Search warm-up',
@@ -116,16 +116,16 @@ export const search = z.strictObject({
   }),
   lowerOnlySteps: setting(z.number().int().min(0).max(10_000_000).default(0), {
     label: 'Lower-only steps',
-    help: 'Micro-batches at the start before sizes may move',
+    help: 'Micro-batches before the sizes may start to move',
   }),
   cost: setting(z.number().min(0).default(0), {
     label: 'Cost',
-    help: 'Weight of the expected parameters, as a share of the largest adapter’s, in the upper loss; instead of a budget',
+    help: 'Weight in the upper loss of the expected parameters, as a share of the largest adapter’s; instead of a budget',
     needs: survival,
   }),
   weightDecay: setting(z.number().min(0).default(0), {
     label: 'Search weight decay',
-    help: 'Of the experts and routers',
+    help: 'On the experts and routers',
   }),
   clipNorm: setting(z.number().positive().nullable().default(1), {
     label: 'Search gradient clip',

@@ -53,10 +53,10 @@ export const heldOut = (uses: FileUses): string[] =>
 
 /** Why a weight is none, or null. */
 export function weightProblem(weight: string): string | null {
-  if (weight.trim() === '') return 'a number is needed here';
+  if (weight.trim() === '') return 'enter a number';
   const value = Number(weight);
   if (!Number.isFinite(value)) return `“${weight}” is not a number`;
-  return value > 0 && value <= 1000 ? null : 'above 0 and 1000 at most';
+  return value > 0 && value <= 1000 ? null : 'enter a number above 0, at most 1000';
 }
 
 /** The weights other than 1 of the files that are trained on. */

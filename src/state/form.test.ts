@@ -151,14 +151,14 @@ describe('form and run.json', () => {
 
 describe('mistakes', () => {
   test.each([
-    ['train.steps', '', 'a number is needed here'],
+    ['train.steps', '', 'enter a number'],
     ['train.steps', '1.5', /int/],
     ['train.steps', '0', />=1/],
     ['train.learningRate', 'fast', '“fast” is not a number'],
     ['adapter.dropout', '1', /<1/],
     ['train.batch', '12', 'must be a multiple of micro-batch (8)'],
     ['adapter.topK', '1', /^must be 2 or more with several experts/],
-    ['adapter.topK', '9', 'must not be above experts (8)'],
+    ['adapter.topK', '9', 'must not exceed experts (8)'],
     ['data.maxLength', '1', />=2/],
   ] as const)('%s = %j', (name, value, message) => {
     const problems = formProblems({ ...form, [name]: value });
@@ -172,7 +172,7 @@ describe('mistakes', () => {
     ['search.batch', '12', 'must be a multiple of search micro-batch (8)'],
     ['search.budget', '1.5', /<=1/],
     ['search.cost', '0.1', /leave one of the two out/],
-    ['search.lowerOnlySteps', '', 'a number is needed here'],
+    ['search.lowerOnlySteps', '', 'enter a number'],
   ] as const)('of the search: %s = %j', (name, value, message) => {
     const problems = formProblems({ ...form, search: true, 'search.budget': '0.5', [name]: value });
     expect(Object.keys(problems)).toEqual([name]);
@@ -317,10 +317,10 @@ test('messages of the engine name the fields', () => {
 });
 
 test.each([
-  ['', 'The weight of a: a number is needed here.'],
+  ['', 'The weight of a: enter a number.'],
   ['two', 'The weight of a: “two” is not a number.'],
-  ['0', 'The weight of a: above 0 and 1000 at most.'],
-  ['1001', 'The weight of a: above 0 and 1000 at most.'],
+  ['0', 'The weight of a: enter a number above 0, at most 1000.'],
+  ['1001', 'The weight of a: enter a number above 0, at most 1000.'],
 ])('the weight %j is refused', (weight, problem) => {
   expect(formProblems({ ...defaultForm(), files: { a: { use: 'training', weight } } }).files).toBe(
     problem,

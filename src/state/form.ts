@@ -140,7 +140,7 @@ function findProblems(form: Form): Problems {
       kind !== 'number' || (raw !== '' && isNumber)
         ? byPath[path]
         : raw === ''
-          ? 'a number is needed here'
+          ? 'enter a number'
           : `“${raw}” is not a number`;
     found[path] = inWords(message);
   }

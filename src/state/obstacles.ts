@@ -18,8 +18,8 @@ const runIsOpen = ({ run }: State) =>
 /** Why no model can be opened. */
 export const noNewModel = (state: State): Reason =>
   first(
-    state.device.status === 'checking' && 'The graphics device is not known yet: wait a moment.',
-    state.device.status === 'missing' && 'WebGPU was not found: see above what it needs.',
+    state.device.status === 'checking' && 'Still looking for a graphics device: wait a moment.',
+    state.device.status === 'missing' && 'WebGPU was not found: see the requirements above.',
     modelLoads(state),
     runIsOpen(state),
   );
@@ -36,12 +36,12 @@ export function noStart(state: State): Reason {
   const { model, data, form, memory } = state;
   const wrong = Object.keys(formProblems(form)).length;
   return first(
-    !model.report && 'There is no model yet.',
+    !model.report && 'There is no model yet: choose one.',
     data.status === 'reading' && 'The data is being read.',
-    !data.report && 'There is no data yet.',
-    data.report?.trainedTokens === 0 && 'No token of the data carries loss.',
+    !data.report && 'There is no data yet: choose some.',
+    data.report?.trainedTokens === 0 && 'No token in the data carries loss.',
     wrong > 0 && `${wrong} ${wrong === 1 ? 'setting needs' : 'settings need'} attention.`,
-    Boolean(memory?.problem) && 'The settings do not fit: see the memory above.',
+    Boolean(memory?.problem) && 'The settings do not fit in memory: see the estimate above.',
   );
 }
 
@@ -49,7 +49,7 @@ export function noStart(state: State): Reason {
 export const noAnswers = (state: State): Reason =>
   first(
     !state.model.report && 'There is no model yet: choose one.',
-    isGoing(state.run.phase) && 'The device is at work on the run: pause it to ask meanwhile.',
+    isGoing(state.run.phase) && 'The device is busy with the run: pause the run to ask.',
     modelLoads(state),
     state.chat.busy && 'The models are answering: wait, or stop the answer.',
     state.heldOut.busy !== null && 'Held-out rows are being checked: wait, or stop the check.',

@@ -3,7 +3,7 @@ import type { Form } from './fields.ts';
 
 export interface Question {
   prompt: string;
-  /** New tokens at most. */
+  /** Maximum new tokens. */
   length: string;
   temperature: string;
   seed: string;

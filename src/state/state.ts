@@ -135,15 +135,15 @@ const fresh = {
 
 const titles: Record<FailureCode, string> = {
   'bad-file': 'This file cannot be read',
-  'bad-config': 'A setting does not fit',
+  'bad-config': 'A setting is not valid',
   'bad-model': 'This model cannot be used',
   'bad-tokenizer': 'This tokenizer cannot be used',
   'bad-data': 'This data cannot be used',
   'bad-adapter': 'This adapter cannot be used',
   'bad-option': 'This is not possible',
   'missing-file': 'A file is missing',
-  hub: 'This model cannot be fetched',
-  'too-large': 'There is not enough room',
+  hub: 'This model cannot be downloaded',
+  'too-large': 'There is not enough memory or storage',
   'no-webgpu': 'WebGPU is not available',
   internal: 'Something went wrong',
 };
@@ -216,7 +216,7 @@ export function reduce(before: State, event: Action): State {
       return {
         ...state,
         data: { ...noData, columns: event.columns },
-        announcement: 'Choose what the columns are.',
+        announcement: 'Choose what each column is.',
       };
     case 'data-failed':
       return { ...state, data: { ...state.data, status: state.data.report ? 'ready' : 'none' } };
@@ -341,4 +341,4 @@ export function reduce(before: State, event: Action): State {
 export const REVIEW_SECONDS = 20;
 
 const sayReview = (autoContinue: boolean): string =>
-  `The search is done: its allocation can be reviewed.${autoContinue ? ` Training follows in ${REVIEW_SECONDS} seconds.` : ''}`;
+  `The search is done: review its allocation.${autoContinue ? ` Training follows in ${REVIEW_SECONDS} seconds.` : ''}`;

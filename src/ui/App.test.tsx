@@ -34,7 +34,7 @@ describe('first visit', () => {
     await act(() => actions.checkDevice());
     expect(isOff('Try the demo')).toBe(false);
     expect(screen.getByTestId('device').textContent).toContain('Test GPU');
-    expect(screen.getByText(/Software adapter: slow/)).toBeTruthy();
+    expect(screen.getByText(/Software renderer: slow/)).toBeTruthy();
   });
 
   test('without WebGPU it says what to do and offers nothing that cannot work', async () => {
@@ -73,9 +73,9 @@ describe('model and data', () => {
     expect(screen.getByTestId('data-facts').textContent).toContain('25 %');
     expect(screen.getByText('Masked: Who. Trained: Ida. Truncated: too')).toBeTruthy();
     const checks = screen.getByTestId('preflight').textContent;
-    expect(checks).toContain('OverlapLook at it1 · of 2 validation rows');
-    expect(checks).toContain('End trainedFine100 %');
-    expect(checks).toContain('380 tokens an epoch');
+    expect(checks).toContain('OverlapCheck this1 · of 2 validation rows');
+    expect(checks).toContain('End tokenOK100 %');
+    expect(checks).toContain('380 tokens per epoch');
     fireEvent.click(screen.getByRole('radio', { name: 'Row' }));
     expect(screen.getByTestId('preview-row').textContent).toBe(
       '{"prompt":"Who","completion":" Ida too"}',
@@ -174,7 +174,7 @@ describe('model and data', () => {
     await act(() => actions.chooseData([]));
     await settle();
     await press('Columns');
-    fireEvent.change(screen.getByLabelText('The rows are'), {
+    fireEvent.change(screen.getByLabelText('Row format'), {
       target: { value: 'question–choices–answer' },
     });
     fireEvent.click(screen.getByRole('checkbox', { name: 'completion' })); // the first guess
@@ -205,7 +205,7 @@ describe('model and data', () => {
     const { data, event } = openPage();
     event({ type: 'model-ready', report: model, demo: false });
     await settle();
-    const kind = () => (screen.getByLabelText('Read as') as HTMLSelectElement).value;
+    const kind = () => (screen.getByLabelText('Format') as HTMLSelectElement).value;
     const type = (value: string) =>
       fireEvent.change(screen.getByLabelText('Rows', { selector: 'textarea' }), {
         target: { value },
@@ -270,10 +270,10 @@ describe('training', () => {
       );
       expect(screen.getByTestId('memory-estimate').textContent).toContain('Optimizer3.0 MiB');
       expect(screen.getByTestId('memory-estimate').textContent).toContain(
-        'Together19.0 MiB of 20.0 MiB',
+        'Total19.0 MiB of 20.0 MiB',
       );
       expect(screen.getByTestId('memory').textContent).toContain(
-        'micro-batch of 4, every layer computed twice',
+        'micro-batch of 4, every layer recomputed',
       );
       expect(isOff('Start training')).toBe(false);
       trainer.estimateMemory.mockResolvedValueOnce({

@@ -35,7 +35,7 @@ export function App() {
   return (
     <div className="mx-auto max-w-[76rem] lg:grid lg:grid-cols-[13rem_minmax(0,1fr)]">
       <a href="#model" className="btn btn-primary fixed -top-40 left-2 z-40 focus:top-2">
-        Skip to the tool
+        Skip to content
       </a>
       <Rail />
       <Notices />

@@ -283,7 +283,7 @@ test('? lists exactly the commands that have a shortcut; meanwhile none of them 
   }
   await strike(commands.find(({ id }) => id === 'pause-run')!);
   expect(trainer.pause).not.toHaveBeenCalled();
-  fireEvent.click(within(dialog).getByRole('switch', { name: /^Shortcuts of one key/ }));
+  fireEvent.click(within(dialog).getByRole('switch', { name: /^Single-key shortcuts/ }));
   expect(singleKeys.get()).toBe('off');
   await act(async () => fireEvent.keyDown(document.activeElement!, { key: 'Escape' }));
   expect(screen.queryByRole('dialog')).toBeNull();

@@ -15,7 +15,7 @@ describe('text and JSON', () => {
   test('binary, and the line of a mistake', () => {
     expect(() => decodeText(bytes('a', 0), 'f', 'bad-data')).toThrow('f: this is a binary file');
     expect(() => decodeText(bytes('a\nb\n', 0xe9, '\nc'), 'f', 'bad-data')).toThrow(
-      'f: this is not UTF-8 text (first mistake in line 3)',
+      'f: this is not UTF-8 text (first error in line 3)',
     );
     expect(() => decodeText(bytes(0xc3), 'f', 'bad-data')).toThrow('line 1');
   });

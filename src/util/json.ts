@@ -14,7 +14,7 @@ export function decodeText(bytes: Uint8Array, where: string, code: InputErrorCod
   } catch {
     throw new InputError(
       code,
-      `${where}: this is not UTF-8 text (first mistake in line ${firstBadLine(bytes, decoder)}).`,
+      `${where}: this is not UTF-8 text (first error in line ${firstBadLine(bytes, decoder)}).`,
     );
   }
 }

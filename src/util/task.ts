@@ -16,7 +16,7 @@ export const taskInWords: Readonly<Record<Task, string>> = {
   evaluating: 'Evaluating',
   validating: 'Validating',
   answering: 'Answering',
-  choices: 'Weighing choices',
+  choices: 'Scoring choices',
 };
 
 /** What a task counts; all but bytes are shown as they are. */

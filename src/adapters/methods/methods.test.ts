@@ -70,7 +70,7 @@ test('a file of an unknown method, or with a setting that is none, is refused by
   const read = (changes: object) => parseAdapterConfig({ ...file, ...changes }, 1, 'a.json');
   expect(read({}).method).toBe('lora-moe');
   expect(read({ method: 'lora-moe', top_k: 1 })).toMatchObject({ topK: 1 });
-  expect(() => read({ method: 'odd' })).toThrow(/"method" is "odd"; known are lora-moe/);
+  expect(() => read({ method: 'odd' })).toThrow(/"method" is "odd"; supported are lora-moe/);
   expect(() => read({ top_k: 0 })).toThrow(/a\.json: "top_k" is 0: /);
   expect(() => read({ scale: 'odd' })).toThrow(/a\.json: "scale" is "odd": /);
   expect(() => read({ top_k: undefined })).toThrow(/"top_k" is undefined: /);

@@ -100,17 +100,17 @@ function cpuTime(): number {
 
 export const bench = command({
   name: 'bench',
-  summary: 'how fast kernels and training steps are on this device',
-  details: `Products, row reductions and attention in every variant that the device can run; then training steps at SmolLM2-135M's shape (random weights, one row):
+  summary: 'time kernels and training steps on this device',
+  details: `Matrix products, row reductions and attention in every variant that the device can run; then training steps at SmolLM2-135M's shape (random weights, one row):
 plain LoRA of rank 8, and LoRA-MoE with 8 experts of rank 8, top-2, at all sites. Steps are medians, kernels the best of three.`,
   options: {
-    layers: whole('layers of the model; 30 by default', 1, 1000),
-    tokens: whole('tokens of the row; 128 by default', 2, 4096),
-    repeats: whole('steps timed; 3 by default', 1, 1000),
+    layers: whole('number of layers of the model; 30 by default', 1, 1000),
+    tokens: whole('length of the row in tokens; 128 by default', 2, 4096),
+    repeats: whole('number of timed steps; 3 by default', 1, 1000),
     kernels: shared.kernels,
     profile: flag('time by dispatch too, where the device has timestamp queries'),
     search: flag(
-      "search steps at the demo model's shape beside plain micro-steps, instead of the rest; --repeats rounds, 7 by default",
+      "only search steps at the demo model's shape, beside plain micro-steps; --repeats rounds, 7 by default",
     ),
     json: flag('one JSON line instead of tables'),
   },

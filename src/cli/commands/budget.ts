@@ -161,36 +161,36 @@ function columnsOf(
 
 export const budget = command({
   name: 'budget',
-  summary: 'the GPU memory of a run before it starts, and what makes it fit',
-  details: `Counts every buffer that search and training would make, for each kind of recomputation and for what is chosen: recomputation and rows
-of logits at a time never change a result; a smaller micro-batch is chosen only for the training, and only if nothing else is enough. Where nothing fits,
-the message names settings that do, and the exit code is 2. No GPU is opened without --measure.`,
+  summary: 'estimate the GPU memory of a run, and what makes it fit',
+  details: `Counts every buffer that search and training would create, for each kind of recomputation and for the settings chosen. Recomputation and rows of logits at a time never change a result; a smaller micro-batch is chosen only for training, and only if nothing else is enough. If the run does not fit, the message names settings that do, and the exit code is 2. No GPU is opened without --measure.`,
   options: {
     model: required(shared.shape),
     config: shared.config,
     data: texts(
       'FILE',
-      'datasets whose rows are meant; without: rows as long as --length, which all carry loss',
+      'datasets of the run; without them, rows of --length tokens that all carry loss',
     ),
     validation: shared.validation,
-    length: whole('tokens a row, in place of data.maxLength', 2, 1_000_000),
+    length: whole('tokens per row, instead of data.maxLength', 2, 1_000_000),
     bytes: whole(
-      'bytes that search and training may each take, in place of memory in run.json',
+      'bytes that search and training may each use, instead of memory in run.json',
       1,
       Number.MAX_SAFE_INTEGER,
     ),
     binding: whole(
-      'bytes that one binding may have (maxStorageBufferBindingSize of the GPU); 2 GiB by default',
+      "bytes that one binding may hold (the GPU's maxStorageBufferBindingSize); 2 GiB by default",
       1,
       Number.MAX_SAFE_INTEGER,
     ),
     answer: whole(
-      'also the memory of answers of up to N tokens to one prompt of --length',
+      'also estimate answers of up to N tokens to one prompt of --length tokens',
       1,
       1_000_000,
     ),
-    recompute: choice(POLICIES, 'this recomputation alone, without a choice'),
-    measure: flag('also make the training on the GPU here, and count; a shape gets random weights'),
+    recompute: choice(POLICIES, 'only this recomputation; none is chosen'),
+    measure: flag(
+      'also set up training on this GPU and count its bytes; a shape gets random weights',
+    ),
     kernels: shared.kernels,
     json: flag('one line of JSON'),
   },
@@ -203,7 +203,7 @@ the message names settings that do, and the exit code is 2. No GPU is opened wit
     const binding = o.binding ?? LARGEST_BINDING;
     const { checked, model } = await symbolicModel(o.model, imagined(), binding);
     if (o.data.length === 0 && o.validation.length > 0)
-      throw new InputError('bad-option', '--validation needs --data beside it.');
+      throw new InputError('bad-option', '--validation needs --data.');
     if (paths.length > 0 && !checked)
       throw new InputError(
         'bad-option',
@@ -268,7 +268,7 @@ async function measureAll(
   columns: Column[],
 ): Promise<void> {
   if (typeof config.allocation !== 'string' || !['uniform', 'search'].includes(config.allocation))
-    throw new InputError('bad-option', '--measure is for uniform allocations.');
+    throw new InputError('bad-option', '--measure needs a uniform allocation.');
   const gpu = await context.io.openGpu();
   const before = gpu.created.held;
   const loaded = checked

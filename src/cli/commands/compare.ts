@@ -24,18 +24,18 @@ const quoted = (word: string): string =>
 export const compare = command({
   name: 'compare',
   summary: 'compare ways of sizing adapters at equal parameters, over seeds',
-  details: `The plan is JSON: {"run": run.json of all methods, "methods": {NAME: what it changes in run.json, or {"shuffled": NAME}, …}, "seeds": […],
+  details: `The plan is JSON: {"run": run.json of all methods, "methods": {NAME: its changes to run.json, or {"shuffled": NAME}, …}, "seeds": […],
 "learningRates": […], "tuneSeeds": [101, 102], "baseline": NAME}. Keys of "run" that a method lacks
-are dropped for it; its own must apply. With adapter.parameters every allocation is scaled to that many, and plain LoRA
+are dropped for it; its own keys must apply. With adapter.parameters every allocation is scaled to that many, and plain LoRA
 gets the nearest rank. Of several learning rates each method gets the one with the lowest mean validation loss over tuneSeeds; then its seeds
-run. {"shuffled": NAME} permutes the layers of another method's allocation by the seed. A method with a search searches once a seed.
-DIR gets results.jsonl, one line a finished run, allocations/ with what the searches found, and table.md. Runs that are there are not done again, so the same command goes on after Ctrl-C.`,
+run. {"shuffled": NAME} permutes the layers of another method's allocation by the seed. A method with a search searches once per seed.
+DIR gets results.jsonl, one line per finished run, allocations/ with what the searches found, and table.md. Finished runs are not repeated, so the same command resumes after Ctrl-C.`,
   options: {
     model: required(shared.model),
     data: required(texts('FILE', 'datasets to train on')),
     heldOut: required(text('FILE', 'dataset to evaluate on')),
     plan: required(text('FILE', 'plan of the comparison')),
-    out: required(text('DIR', 'folder for the results; those of the same runs are kept')),
+    out: required(text('DIR', 'folder for the results; results already there are kept')),
     json: flag('one line of JSON instead of the table'),
     kernels: shared.kernels,
   },
@@ -89,7 +89,7 @@ DIR gets results.jsonl, one line a finished run, allocations/ with what the sear
     });
     const release = io.onInterrupt(() => {
       progress.note(
-        'Stopping after this step; the same command goes on. Ctrl-C again quits at once.',
+        'Stopping after this step; the same command resumes. Ctrl-C again quits at once.',
       );
       comparison.control.stop();
     });

@@ -20,17 +20,17 @@ const SHOWN = 5;
 
 export const demo = command({
   name: 'demo',
-  summary: 'tune the built-in model on the built-in task',
+  summary: 'fine-tune the built-in model on the built-in task',
   details: `The last line on stdout is {"exactMatchBefore", "exactMatchAfter", "steps", "seconds"}: shares of held-out rows answered exactly
-by the base model and by the tuned one, and the time of the whole command; with --search also the upper steps and the parameters of what was found.`,
+by the base model and by the tuned one, and the time of the whole command; with --search also the upper steps and the parameters of the allocation found.`,
   options: {
     json: flag('no answers, only the last line'),
-    search: flag('search the allocation first, then train with it'),
+    search: flag('search for an allocation first, then train with it'),
     out: text(
       'DIR',
-      'folder for config.json, metrics.jsonl, adapter/ and what a search leaves; new or empty',
+      'folder for config.json, metrics.jsonl, adapter/ and the results of a search; new or empty',
     ),
-    force: flag('write over the former run in --out'),
+    force: flag('overwrite the previous run in --out'),
     kernels: shared.kernels,
   },
   run: async (o, context) => {

@@ -18,10 +18,10 @@ import { flag, required } from '../options.ts';
 
 export const evaluate = command({
   name: 'evaluate',
-  summary: 'loss, perplexity and exact match of a model, with an adapter or without',
-  details: `Of run.json the settings under "data" and train.microBatch are used. Exact match: the greedy answer up to its end-of-turn
+  summary: 'measure loss, perplexity and exact match of a model, with an adapter or without',
+  details: `From run.json, only the settings under "data" and train.microBatch are used. Exact match: the greedy answer up to its end-of-turn
 token, trimmed, equals the completion, trimmed; for pre-tokenised rows the greedy ids equal the trained ones. Questions with choices: the
-choice of the highest log-likelihood after the question, summed over its tokens, and a token. --json also counts the rows that were left
+choice of the highest log-likelihood after the question, summed over its tokens, and per token. --json also counts the rows that were left
 out, by kind: empty, not-json, too-long and others.`,
   options: {
     model: required(shared.model),
@@ -67,7 +67,7 @@ out, by kind: empty, not-json, too-long and others.`,
       const of = (n: number) =>
         `${((100 * n) / choices.questions).toFixed(1)} % (${n} of ${choices.questions})`;
       io.out(
-        `choices      ${of(choices.correct)}, by likelihood a token ${of(choices.correctPerToken)}\n`,
+        `choices      ${of(choices.correct)}, by likelihood per token ${of(choices.correctPerToken)}\n`,
       );
     }
     io.out(`rows         ${rows}\n`);

@@ -23,8 +23,12 @@ export const generate = command({
       text('TEXT', "one user turn, rendered with the model's chat template where it has one"),
     ),
     system: text('TEXT', 'system message before it'),
-    raw: flag('the prompt as it stands, without the template'),
-    maxNewTokens: whole(`length of the answer at most; ${NEW_TOKENS} by default`, 1, 1_000_000),
+    raw: flag('use the prompt as it is, without the template'),
+    maxNewTokens: whole(
+      `maximum length of the answer in tokens; ${NEW_TOKENS} by default`,
+      1,
+      1_000_000,
+    ),
     temperature: decimal('T', '0, the default, is greedy', 0, 100),
     topP: decimal(
       'P',
@@ -32,7 +36,7 @@ export const generate = command({
       0,
       1,
     ),
-    seed: whole('of the sampling; 1 by default', 0, Number.MAX_SAFE_INTEGER),
+    seed: whole('seed of the sampling; 1 by default', 0, Number.MAX_SAFE_INTEGER),
     kernels: shared.kernels,
   },
   run: async (o, context) => {

@@ -29,8 +29,8 @@ import { checkOutputFile } from '../outputs.ts';
 
 export const gradients = command({
   name: 'gradients',
-  summary: "loss and gradients of an adapter's tensors on one micro-batch",
-  details: `All rows make one micro-batch, without dropout. The file gets the scalars loss, ce and balance (loss = ce + coefficient·balance,
+  summary: "compute the loss and the gradients of an adapter's tensors on one micro-batch",
+  details: `All rows form one micro-batch, without dropout. The file gets the scalars loss, ce and balance (loss = ce + coefficient·balance,
 the coefficient being adapter.balance of run.json) and each tensor's gradient under its own name. Everything else about the adapter
 comes from its adapter_config.json.
 With a search in --config the file gets G of every GuidedSelection Vector under its own key, and the upper loss: the first half of the rows (the larger
@@ -40,7 +40,7 @@ one if odd) is b1, the rest b2, and ξ is search.learningRate.`,
     adapter: shared.adapter,
     init: text('FILE', "a search's tensors (.safetensors), where --config has a search"),
     data: required(
-      texts('FILE', 'datasets, as a rule pre-tokenised: {"input_ids": […], "labels": […]} a line'),
+      texts('FILE', 'datasets, usually pre-tokenised: {"input_ids": […], "labels": […]} per line'),
     ),
     config: shared.config,
     out: required(text('FILE', 'the safetensors file to write')),
@@ -62,7 +62,7 @@ one if odd) is b1, the rest b2, and ξ is search.learningRate.`,
       if (o.init === undefined || o.adapter !== undefined)
         throw new InputError(
           'bad-option',
-          'gradients: with a search in --config, --init FILE names its tensors, and there is no --adapter.',
+          'gradients: with a search in --config, give its tensors as --init FILE and leave out --adapter.',
         );
       const { entries } = await openSafetensors(fileSource(o.init));
       const layout = searchLayout(config, model.config);
@@ -83,7 +83,7 @@ one if odd) is b1, the rest b2, and ξ is search.learningRate.`,
     if (o.adapter === undefined || o.init !== undefined)
       throw new InputError(
         'bad-option',
-        'gradients: --adapter DIR is needed, and --init goes with a search in --config only.',
+        'gradients: --adapter DIR is required; --init is only for a search in --config.',
       );
     const adapter = await checkAdapter(o.adapter, model);
     const { rows, loaded } = await open();

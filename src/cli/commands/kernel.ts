@@ -8,7 +8,7 @@ import { recordOptions, recordRun } from '../recorded.ts';
 
 export const kernel = command({
   name: 'kernel',
-  summary: "a kernel's WGSL, as it runs",
+  summary: "print a kernel's WGSL, as it runs",
   details: `Without a NAME, the kernels of a run (see \`program\`) in each variant, or in those of --kernels. No GPU is opened.
 Variants by family: ${families.map((f) => `${f.name}=${f.variants.map((v) => v.name).join('|')}`).join(', ')}.`,
   options: {
@@ -31,7 +31,7 @@ Variants by family: ${families.map((f) => `${f.name}=${f.variants.map((v) => v.n
     if (!known)
       throw new InputError(
         'bad-option',
-        `"${o.kernel}" is no kernel of this run; kernels are ${names.join(', ')}.`,
+        `"${o.kernel}" is not a kernel of this run; its kernels are ${names.join(', ')}.`,
       );
     const constants = Object.entries(known.constants).map(([name, v]) => `${name} = ${v}`);
     const overrides = constants.length > 0 ? `// overrides: ${constants.join(', ')}\n` : '';

@@ -10,7 +10,7 @@ import { checkOutputFile } from '../outputs.ts';
 
 export const logits = command({
   name: 'logits',
-  summary: 'logits of every position of given token ids',
+  summary: 'compute the logits at every position of given token ids',
   details: 'The file gets one tensor, logits (rows, length, vocabulary) in f32.',
   options: {
     model: required(shared.model),
@@ -60,7 +60,7 @@ function idRows(json: unknown, where: string, vocab: number): number[][] {
   const seqLen = Array.isArray(rows[0]) ? rows[0].length : 0;
   return rows.map((row, r) => {
     if (!Array.isArray(row) || row.length === 0)
-      throw fail(`row ${r + 1} is not a list with token ids in it`);
+      throw fail(`row ${r + 1} is not a list of token ids, or is empty`);
     if (row.length !== seqLen)
       throw fail(
         `row ${r + 1} has ${row.length} ids, the first has ${seqLen}; all must be equally long`,

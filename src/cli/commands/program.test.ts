@@ -25,7 +25,7 @@ test('program: a line for each program, or the dispatches of one with their oper
   const { code, err } = await cli('program', 'macro', ...model);
   expect([code, err]).toEqual([
     2,
-    'error: "macro" is no program of this run; programs are micro, update, evaluate, prefill, decode.\n',
+    'error: "macro" is not a program of this run; its programs are micro, update, evaluate, prefill, decode.\n',
   ]);
 });
 
@@ -39,5 +39,7 @@ test('kernel: the names in every variant, or the WGSL of one with its modules', 
     expect(norm.out).toContain(text);
   const { code, err } = await cli('kernel', 'nom', ...model);
   expect(code).toBe(2);
-  expect(err).toMatch(/^error: "nom" is no kernel of this run; kernels are .*rms_norm \(thread\)/);
+  expect(err).toMatch(
+    /^error: "nom" is not a kernel of this run; its kernels are .*rms_norm \(thread\)/,
+  );
 });

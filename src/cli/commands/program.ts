@@ -55,14 +55,14 @@ const plain = (c: Command) => ({
 
 export const program = command({
   name: 'program',
-  summary: 'what a run replays on the GPU, dispatch by dispatch',
+  summary: 'list what a run replays on the GPU, dispatch by dispatch',
   details: `Without a NAME, one line for each program: dispatches, kernels, work and the memory of activations. No GPU is opened.
 A dispatch shows its kernel (see \`kernel\`), its workgroups and its operands; â†’ marks those that it writes.`,
   options: {
     program: argument('NAME', 'the program to list'),
     ...recordOptions,
     layers: whole('layers of the model; all by default', 1, 1000),
-    json: flag('one line of JSON a program'),
+    json: flag('one line of JSON per program'),
   },
   run: async (o, { io }) => {
     const programs = await recordRun(o, o.layers);
@@ -70,7 +70,7 @@ A dispatch shows its kernel (see \`kernel\`), its workgroups and its operands; â
     if (o.program !== undefined && !programs.has(o.program))
       throw new InputError(
         'bad-option',
-        `"${o.program}" is no program of this run; programs are ${names.join(', ')}.`,
+        `"${o.program}" is not a program of this run; its programs are ${names.join(', ')}.`,
       );
     for (const [name, rec] of programs) {
       if (o.program !== undefined && name !== o.program) continue;

@@ -33,9 +33,9 @@ import { wholeRun } from '../training.ts';
 export const train = command({
   name: 'train',
   summary: 'fine-tune a LoRA or LoRA-MoE adapter',
-  details: `DIR gets config.json (every setting, the experts and ranks that they came to, and the kernels used), metrics.jsonl (one line a step) and adapter/.
+  details: `DIR gets config.json (every setting, the resulting experts and ranks, and the kernels used), metrics.jsonl (one line per step) and adapter/.
 With a search also allocation/expert.json and rank.json, gsv.jsonl (all GuidedSelection Vectors after each upper step) and search/state.safetensors.
-Ctrl-C stops after the step and keeps what was trained; the exit code is then 130.
+Ctrl-C stops after the current step and keeps what was trained; the exit code is then 130.
 
 Settings of run.json, their defaults and ranges; docs/settings.md has them as a table, docs/run.schema.json as a JSON Schema:
 
@@ -48,9 +48,9 @@ ${settingLines()}`,
     config: shared.config,
     init: text(
       'FILE',
-      "tensors to start from (.safetensors), in the adapter files' own names; with a search, the search's",
+      'tensors to start from (.safetensors), named as in adapter files; with a search, tensors of the search',
     ),
-    force: flag('write over the former run in --out'),
+    force: flag('overwrite the previous run in --out'),
     kernels: shared.kernels,
   },
   run: async (o, context) => {

@@ -102,7 +102,7 @@ export class Comparison implements Evidence {
   async run(): Promise<Table | null> {
     const { plan, progress } = this.input;
     this.total = await this.work();
-    if (this.total === 0) progress.note('All runs are there already.');
+    if (this.total === 0) progress.note('All runs are finished already.');
     for (const method of plan.methods) {
       for (const task of tuneTasks(plan, method)) if (!(await this.ensure(task))) return null;
       const chosen = (await choose(plan, this, method))!;

@@ -112,7 +112,7 @@ describe('mistakes', () => {
     ['no seeds', () => parse({ seeds: [] }), /seeds: /],
     ['a seed twice', () => parse({ seeds: [1, 1] }), /seeds: names a seed twice/],
     ['a rate of 0', () => parse({ learningRates: [0] }), /learningRates\.0: /],
-    ['baseline', () => parse({ baseline: 'none' }), /baseline is "none", which is no method/],
+    ['baseline', () => parse({ baseline: 'none' }), /baseline is "none", which is not a method/],
     [
       'an unknown setting',
       withMethod({ adapter: { ranks: 3 } }),
@@ -138,17 +138,17 @@ describe('mistakes', () => {
     [
       'a twin of nothing',
       withMethod({ shuffled: 'none' }),
-      /method "odd": shuffled is "none", which is no method/,
+      /method "odd": shuffled is "none", which is not a method/,
     ],
     [
       'a twin of a twin',
       withMethod({ shuffled: 'found, shuffled' }),
-      /which is no method with layers of its own/,
+      /which is not a method with layers of its own/,
     ],
     [
       'a twin with settings',
       withMethod({ shuffled: 'found', train: {} }),
-      /method "odd": "train" can't stand beside/,
+      /method "odd": "train" cannot be combined with/,
     ],
     [
       'a twin of plain LoRA',
@@ -158,7 +158,7 @@ describe('mistakes', () => {
     [
       'names alike',
       () => parse({ methods: { ...good.methods, 'plain lora!': {} } }),
-      /differs from another's by its signs alone/,
+      /differs from another's only in punctuation/,
     ],
   ])('%s', (_, run, message) => expect(run).toThrow(message));
 });

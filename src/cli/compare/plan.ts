@@ -24,7 +24,7 @@ const schema = z.strictObject({
   methods: z
     .record(z.string().min(1), json)
     .describe(
-      'Name → what it changes in run.json, or {"shuffled": NAME}: another method with its layers permuted',
+      'Name → its changes to run.json, or {"shuffled": NAME}: another method with its layers permuted',
     ),
   seeds: z.array(seed).min(1).superRefine(distinct('seed')),
   learningRates: z
@@ -38,7 +38,7 @@ const schema = z.strictObject({
     .superRefine(distinct('seed'))
     .default([101, 102])
     .describe(
-      'Of the runs that choose the learning rate, by validation rows; seeds may be among them',
+      'For the runs that choose the learning rate, by validation rows; may overlap with seeds',
     ),
   baseline: z.string().describe('The method that the others are compared with'),
 });
@@ -141,7 +141,7 @@ export function parsePlan(contents: unknown, where: string, model: ModelShape): 
   const plan = result.data;
   const fail = (message: string) => new InputError('bad-config', `${where}: ${message}.`);
   if (!Object.hasOwn(plan.methods, plan.baseline))
-    throw fail(`baseline is "${plan.baseline}", which is no method`);
+    throw fail(`baseline is "${plan.baseline}", which is not a method`);
   checkOwn(plan.run, `${where} run`);
   const tunes = plan.learningRates.length > 1;
 
@@ -186,7 +186,10 @@ export function parsePlan(contents: unknown, where: string, model: ModelShape): 
   const shuffledTwin = (name: string, own: Json, at: string): Method => {
     const stranger = Object.keys(own).find((key) => key !== 'shuffled');
     if (stranger !== undefined)
-      throw new InputError('bad-config', `${at}: "${stranger}" can't stand beside "shuffled".`);
+      throw new InputError(
+        'bad-config',
+        `${at}: "${stranger}" cannot be combined with "shuffled".`,
+      );
     const origin =
       typeof own.shuffled === 'string' && Object.hasOwn(plan.methods, own.shuffled)
         ? own.shuffled
@@ -194,7 +197,7 @@ export function parsePlan(contents: unknown, where: string, model: ModelShape): 
     if (origin === null || plan.methods[origin].shuffled !== undefined)
       throw new InputError(
         'bad-config',
-        `${at}: shuffled is ${JSON.stringify(own.shuffled)}, which is no method with layers of its own.`,
+        `${at}: shuffled is ${JSON.stringify(own.shuffled)}, which is not a method with layers of its own.`,
       );
     const of = method(origin);
     const { allocation } = of.config(plan.seeds[0], plan.learningRates[0]);
@@ -209,7 +212,7 @@ export function parsePlan(contents: unknown, where: string, model: ModelShape): 
   );
   if (twice)
     throw fail(
-      `the name of method "${twice.name}" differs from another's by its signs alone, or has no letter`,
+      `the name of method "${twice.name}" has no letter, or differs from another's only in punctuation`,
     );
   return { ...plan, methods, learningRates: [...plan.learningRates].sort((a, b) => a - b) };
 }

@@ -66,10 +66,10 @@ describe('the file', () => {
     log.append(line({ seed: 2 }));
     expect([notes, open(path).log.get(line({ seed: 1 }))]).toEqual([[], line()]);
   });
-  test('any other line that is no result is refused by number', () => {
+  test('any other line that is not a result is refused by number', () => {
     const path = join(dir, 'd.jsonl');
     writeFileSync(path, `${JSON.stringify(line())}\n{"method": 3}\n`);
-    expect(() => open(path)).toThrow(/d\.jsonl line 2 is no result/);
+    expect(() => open(path)).toThrow(/d\.jsonl line 2 is not a result/);
   });
 });
 

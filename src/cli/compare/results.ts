@@ -52,7 +52,7 @@ export class ResultLog {
       if (!read)
         throw new InputError(
           'bad-data',
-          `${path} line ${i + 1} is no result of a comparison: ${line.slice(0, 80)}`,
+          `${path} line ${i + 1} is not a result of a comparison: ${line.slice(0, 80)}`,
         );
       this.found.set(keyOf(read), read);
     });
@@ -64,9 +64,7 @@ export class ResultLog {
       return;
     }
     truncateSync(path, Buffer.byteLength(text) - Buffer.byteLength(last));
-    note(
-      `${path} line ${lines.length + 1} was cut off; it is taken away, and its run is done again.`,
-    );
+    note(`${path} line ${lines.length + 1} was cut off; it is removed, and its run is repeated.`);
   }
 
   /** The result of a run that was done before. */

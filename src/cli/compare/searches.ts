@@ -78,7 +78,7 @@ export class SearchFolder {
     if (!read.success)
       throw new InputError(
         'bad-data',
-        `${path} is no record of a search; take it away and the search is done again.`,
+        `${path} is not a record of a search; delete it to repeat the search.`,
       );
     if (read.data.hash !== key.hash) return null;
     const files = { experts: this.path(key, 'expert'), ranks: this.path(key, 'rank') };

@@ -45,9 +45,9 @@ describe('files for validation', () => {
   });
   test('that no row comes from are an error with the names that there are', () => {
     expect(() => split({ validation: ['b.json'] })).toThrow(
-      'data.validation names b.json, and no row to use comes from it: rows to use are in a.jsonl, b.jsonl, c.zip/d.csv.',
+      'data.validation names b.json, but no usable row is from it: usable rows are in a.jsonl, b.jsonl, c.zip/d.csv.',
     );
-    expect(() => split({ weights: { e: 2 } })).toThrow('data.weights names e, and');
+    expect(() => split({ weights: { e: 2 } })).toThrow('data.weights names e, but');
     expect(() => splitRows(['', ''], { ...settings, validation: ['e'] }, 1)).toThrow(
       'the data has no named files',
     );

@@ -87,10 +87,10 @@ function checkNames(files: readonly string[], names: readonly string[], path: st
     const among =
       known.length === 0
         ? 'the data has no named files'
-        : `rows to use are in ${known.slice(0, 8).join(', ')}`;
+        : `usable rows are in ${known.slice(0, 8).join(', ')}`;
     throw new InputError(
       'bad-config',
-      `${path} names ${name}, and no row to use comes from it: ${among}.`,
+      `${path} names ${name}, but no usable row is from it: ${among}.`,
     );
   }
 }

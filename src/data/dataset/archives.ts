@@ -46,7 +46,7 @@ async function inMemory(
     if (size > largestUnpacked) {
       throw new InputError(
         'bad-data',
-        `${name}: unpacked it is larger than ${largestUnpacked / 2 ** 20} MiB: unpack it first.`,
+        `${name}: larger than ${largestUnpacked / 2 ** 20} MiB when unpacked: unpack it first.`,
       );
     }
     parts.push(part);
@@ -93,16 +93,13 @@ async function* inflated(
   yield* out.splice(0);
   const expected = size ?? (tail.length === 4 ? new DataView(tail.buffer).getUint32(0, true) : -1);
   if (length % 2 ** 32 !== expected)
-    throw new InputError(
-      'bad-data',
-      `${name}: it cannot be unpacked (it ends too early, or is broken).`,
-    );
+    throw new InputError('bad-data', `${name}: it cannot be unpacked (it is cut off or damaged).`);
 }
 
 /** The files of a zip archive that are not hidden, in its own order. */
 async function zipFiles(archive: ByteSource, control: ReadControl): Promise<DataFile[]> {
   const bad = (what: string) => new InputError('bad-data', `${archive.name}: ${what}.`);
-  const broken = () => bad('this is no zip archive that can be read');
+  const broken = () => bad('this is not a readable zip archive');
   const tail = await archive.read(Math.max(0, archive.size - 65_557), archive.size);
   const view = new DataView(tail.buffer);
   let at = tail.length - 22;
@@ -116,12 +113,16 @@ async function zipFiles(archive: ByteSource, control: ReadControl): Promise<Data
   const entries = zipEntries(directory).filter(
     ({ name }) => !/(^|\/)(\.|__MACOSX\/)|\/$/.test(name),
   );
-  if (entries.length === 0) throw bad('there is no file in it');
+  if (entries.length === 0) throw bad('the archive is empty');
   return entries.map((entry) => {
     const name = `${archive.name}/${entry.name}`;
-    if (entry.encrypted) throw new InputError('bad-data', `${name}: it is encrypted.`);
+    if (entry.encrypted)
+      throw new InputError('bad-data', `${name}: it is encrypted; decrypt it first.`);
     if (entry.method !== 0 && entry.method !== 8)
-      throw new InputError('bad-data', `${name}: it is packed in a way that cannot be read.`);
+      throw new InputError(
+        'bad-data',
+        `${name}: its compression is not supported; unpack it first.`,
+      );
     const dataStart = async () => {
       const head = await archive.read(entry.offset, entry.offset + 30);
       if (head.length < 30) throw broken();

@@ -122,11 +122,11 @@ class Table {
 
   #value(fields: readonly string[], errors: readonly Papa.ParseError[]): Record<string, unknown> {
     if (errors.length > 0)
-      throw new BadRowError('table', `its quotes do not fit (${errors[0].message})`);
+      throw new BadRowError('table', `its quotes do not match (${errors[0].message})`);
     if (fields.length !== this.#header.length)
       throw new BadRowError(
         'table',
-        `it has ${fields.length} fields where the header has ${this.#header.length}`,
+        `it has ${fields.length} fields, but the header has ${this.#header.length}`,
       );
     return Object.fromEntries(this.#header.map((h, i) => [h, fields[i]]));
   }

@@ -118,7 +118,7 @@ export function renderChat(
     try {
       return template(messages.slice(0, count), prompt);
     } catch (e) {
-      throw new BadRowError('template', `the chat template refuses it: ${(e as Error).message}`);
+      throw new BadRowError('template', `the chat template rejects it: ${(e as Error).message}`);
     }
   };
   const whole = render(messages.length, false);
@@ -142,7 +142,7 @@ export function renderChat(
       if (firstEnd < 0)
         throw new BadRowError(
           'template',
-          `message ${i + 1}: the chat template marks no end of this turn`,
+          `message ${i + 1}: the chat template does not mark the end of this turn`,
         );
       end = firstEnd + 1;
     }
@@ -150,7 +150,7 @@ export function renderChat(
     if (commonPrefix(beforeText, isAsAlone ? upToText : whole) < earlier)
       throw new BadRowError(
         'template',
-        `message ${i + 1}: the chat template changes what comes before this turn`,
+        `message ${i + 1}: the chat template changes the text before this turn`,
       );
     for (let t = start; t < end; t++) labels[t] = ids[t];
     last = { promptIds: before, answer: messages[i].content, answerIds: ids.slice(start, end) };

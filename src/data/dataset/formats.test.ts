@@ -37,7 +37,7 @@ describe('trained spans', () => {
         const tokenizer = await loadTokenizer(tokenizerFolder(template));
         const result = read('a.jsonl', jsonl({ messages }), tokenizer);
         if (error !== undefined) {
-          await expect(result).rejects.toThrow(`the chat template refuses it: ${error}`);
+          await expect(result).rejects.toThrow(`the chat template rejects it: ${error}`);
           return;
         }
         const [e] = (await result).examples;
@@ -217,7 +217,12 @@ describe('bad rows are left out and named', () => {
     ],
     ['no ids', { input_ids: [], labels: [] }, 'no-loss', 'no token carries loss'],
     ['messages not a list', { messages: 'hi' }, 'messages', '"messages" is not a list'],
-    ['no message', { messages: [] }, 'messages', '"messages" is not a list with messages'],
+    [
+      'no message',
+      { messages: [] },
+      'messages',
+      '"messages" is not a list of messages, or is empty',
+    ],
     ['no role', { messages: [{ content: 'x' }] }, 'messages', 'message 1: "role" is missing'],
     [
       'content parts',
@@ -276,11 +281,11 @@ describe('files', () => {
       'Latin-1',
       'a.jsonl',
       Uint8Array.of(0x61, 10, 10, 0x7b, 0xe9, 0x7d),
-      'not UTF-8 text (first mistake in line 3)',
+      'not UTF-8 text (first error in line 3)',
     ],
     ['UTF-16', 'a.jsonl', Uint8Array.of(0xff, 0xfe, 0x7b, 0, 0x7d, 0), 'binary file, not UTF-8'],
     ['text with NUL', 'a.txt', 'a\0b', 'binary file'],
-    ['unknown kind', 'a.xyz', 'hello', 'a.xyz: this kind of file is not known'],
+    ['unknown kind', 'a.xyz', 'hello', 'a.xyz: unknown file type'],
     [
       'no usable row',
       'a.jsonl',
@@ -360,8 +365,8 @@ describe('CSV', () => {
     ]);
     expect(chatml.decode(examples[0].ids)).toContain('a, "b"\nc<|im_end|>');
     expect(bad.map((b) => [b.line, b.reason, b.raw])).toEqual([
-      [4, 'it has 2 fields where the header has 3', '2,short'],
-      [6, 'it has 4 fields where the header has 3', '3,long,er,row'],
+      [4, 'it has 2 fields, but the header has 3', '2,short'],
+      [6, 'it has 4 fields, but the header has 3', '3,long,er,row'],
       [8, '"answer" is empty', '5,e,'],
     ]);
   });
@@ -450,7 +455,7 @@ describe('chosen columns', () => {
 
   test('that are missing are named, in rows and in the header of a table', async () => {
     await expect(first({ messages: chat }, { messages: 'chat' })).rejects.toThrow(
-      'line 1: "chat" is not a list with messages',
+      'line 1: "chat" is not a list of messages',
     );
     await expect(first({ b: 'x' }, { instruction: 'b', output: 'c' })).rejects.toThrow(
       'line 1: "c" is missing',

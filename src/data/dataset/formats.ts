@@ -269,7 +269,7 @@ class DatasetReader {
 const needsTokenizer = (file: string) =>
   new InputError(
     'missing-file',
-    `${file}: text needs a tokenizer, and the model folder has no tokenizer.json (pre-tokenised rows do without).`,
+    `${file}: text needs a tokenizer, and the model folder has no tokenizer.json (only pre-tokenised rows need none).`,
   );
 
 /** Runs `work` on the text of a file; what cannot be used of it is an error that names the file. */

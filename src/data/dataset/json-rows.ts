@@ -64,7 +64,7 @@ export async function* jsonList(
     const found = scanner.push(chunk);
     if (found === null)
       throw scanner.started
-        ? bad('there is more after the list')
+        ? bad('there is text after the list')
         : new InputError('bad-data', `${name}: expected a list of rows.`);
     if (scanner.held > longestRow) throw tooLong(name, line);
     yield found.map((raw) => {

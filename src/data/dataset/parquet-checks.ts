@@ -51,7 +51,7 @@ export function thriftEnd(view: DataView, offset: number): number {
 }
 
 function skipStruct(reader: Reader, depth: number): void {
-  if (depth > 32) throw new Error('a header is too deep');
+  if (depth > 32) throw new Error('a header is nested too deep');
   for (;;) {
     const byte = reader.view.getUint8(reader.offset++);
     const type = byte & 15;
@@ -136,7 +136,7 @@ function checkValues(reader: Reader, { encoding, type, v2 }: PageLayout, count: 
       let [before, total] = [0, 0];
       for (let i = 0; i < count; i++) {
         if (shared[i] < 0 || shared[i] > before || own[i] < 0)
-          throw new Error('a text shares more than there is');
+          throw new Error('a text shares more than its predecessor has');
         before = shared[i] + own[i];
         total += before;
       }
@@ -150,7 +150,7 @@ function checkBlocks({ view, offset }: Reader): void {
   const reader = { view, offset };
   const [block, parts] = [varint(reader), varint(reader)];
   if (parts < 1 || parts > 4096 || block > 2 ** 20 || block % parts !== 0)
-    throw new Error('a page has blocks of an odd size');
+    throw new Error('a page has blocks of an invalid size');
 }
 
 /** Delta-encoded lengths. */

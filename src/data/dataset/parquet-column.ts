@@ -73,7 +73,7 @@ export class ColumnReader {
     this.#end = this.#at + Number(meta.total_compressed_size);
     this.#valuesLeft = Number(meta.num_values);
     if (!(this.#at >= 4 && this.#end >= this.#at && this.#end <= source.size))
-      throw new Error('a column lies outside of the file');
+      throw new Error('a column lies outside the file');
   }
 
   /** Rows that can be taken now, after reading on where there are none; 0 at the end. */

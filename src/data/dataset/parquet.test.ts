@@ -65,10 +65,14 @@ test('cancelled between rows; says how far it is', async () => {
 describe('files that cannot be read', () => {
   const bytes = () => new Uint8Array(readFileSync(join(folder, 'pairs-none.parquet')));
   const cases: [string, Uint8Array<ArrayBuffer>, string][] = [
-    ['too short', new Uint8Array(4), 'it does not end as one'],
-    ['another kind', new TextEncoder().encode('prompt,completion\n'), 'it does not end as one'],
-    ['cut off', bytes().slice(0, -20), 'it does not end as one'],
-    ['its end alone', bytes().slice(-12), 'its description is longer than the file'],
+    ['too short', new Uint8Array(4), 'its end is not that of a Parquet file'],
+    [
+      'another kind',
+      new TextEncoder().encode('prompt,completion\n'),
+      'its end is not that of a Parquet file',
+    ],
+    ['cut off', bytes().slice(0, -20), 'its end is not that of a Parquet file'],
+    ['its end alone', bytes().slice(-12), 'its footer is longer than the file'],
     [
       'the pages are gone',
       new Uint8Array([...new Uint8Array(bytes().length - 2000), ...bytes().slice(-2000)]),

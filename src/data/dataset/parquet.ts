@@ -77,10 +77,10 @@ export async function parquetColumns(source: ByteSource): Promise<string[]> {
 async function footer(source: ByteSource): Promise<Uint8Array> {
   const tail = await source.read(Math.max(0, source.size - 8), source.size);
   if (tail.length < 8 || new TextDecoder().decode(tail.subarray(4)) !== 'PAR1')
-    throw new Error('it does not end as one');
+    throw new Error('its end is not that of a Parquet file');
   const length = new DataView(tail.buffer, tail.byteOffset).getUint32(0, true);
-  if (length + 12 > source.size) throw new Error('its description is longer than the file');
-  if (length > longestFooter) throw new Error(`its description has ${length} bytes`);
+  if (length + 12 > source.size) throw new Error('its footer is longer than the file');
+  if (length > longestFooter) throw new Error(`its footer has ${length} bytes, which is too many`);
   const bytes = await source.read(source.size - 8 - length, source.size);
   thriftEnd(new DataView(bytes.buffer, bytes.byteOffset, length), 0);
   return bytes;
@@ -113,7 +113,7 @@ function openColumns(
   );
   for (const column of leaves(wanted)) {
     if (!metas.some((meta) => meta.path_in_schema.join('.') === column))
-      throw new Error(`the column ${column} is not there`);
+      throw new Error(`the column ${column} is missing`);
   }
   return metas.map((meta) => new ColumnReader(source, meta, schema, onBytes));
 }
@@ -138,7 +138,7 @@ async function nextRows(
     const { name } = column.element;
     if (column.children.length > 0) assembleNested(taken, column, DEFAULT_PARSERS);
     const values = taken.get(name);
-    if (!values) throw new Error(`the column ${name} cannot be put together`);
+    if (!values) throw new Error(`the column ${name} cannot be assembled`);
     for (const [i, row] of rows.entries()) row[name] = plain(values[i]);
   }
   return rows;

@@ -98,7 +98,7 @@ describe('formats of rows', () => {
         ),
       ),
     );
-    expect(bad.bad[0].reason).toContain('"answer" is "C", which is none of the choices');
+    expect(bad.bad[0].reason).toContain('"answer" is "C", which is not one of the choices');
   });
   test('text rows are documents with an end, cut into pieces', async () => {
     const text = 'The cat sat on the mat. '.repeat(4);
@@ -152,11 +152,16 @@ describe('packed files', () => {
       'cut off',
       new Uint8Array(gzipSync(bytes(jsonl)).slice(0, -12)),
       'a.jsonl.gz',
-      'ends too early',
+      'cut off or damaged',
     ],
     ['no gzip', bytes(jsonl), 'a.jsonl.gz', 'cannot be unpacked'],
-    ['no zip', bytes(jsonl), 'a.zip', 'no zip archive'],
-    ['nothing in it', new Uint8Array(zipSync({ '.x': bytes('a') })), 'a.zip', 'no file in it'],
+    ['no zip', bytes(jsonl), 'a.zip', 'not a readable zip archive'],
+    [
+      'nothing in it',
+      new Uint8Array(zipSync({ '.x': bytes('a') })),
+      'a.zip',
+      'the archive is empty',
+    ],
   ])('%s', async (_name, file, name, message) => {
     await expect(read(bytesSource(file, name))).rejects.toThrow(message);
   });

@@ -57,7 +57,7 @@ export function systemProblem(system: string, template: ChatTemplate | null): st
     );
     return text.includes(system.trim()) ? null : "the model's chat template leaves it out";
   } catch (e) {
-    return `the model's chat template refuses a system message (${(e as Error).message})`;
+    return `the model's chat template rejects a system message (${(e as Error).message})`;
   }
 }
 

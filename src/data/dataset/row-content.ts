@@ -217,7 +217,7 @@ const sharegptRoles: Readonly<Record<string, string>> = {
 function conversation(row: Fields, key: string, system: string | null): Message[] {
   const value = parsed(row[key]);
   if (!Array.isArray(value) || value.length === 0)
-    throw new BadRowError('messages', `"${key}" is not a list with messages in it`);
+    throw new BadRowError('messages', `"${key}" is not a list of messages, or is empty`);
   const list = value.map((m: unknown, i): Message => {
     if (!isRecord(m) || m.from === undefined || m.role !== undefined)
       return message(m, i, 'role', 'content');
@@ -227,7 +227,7 @@ function conversation(row: Fields, key: string, system: string | null): Message[
   if (!list.some((m) => m.role === 'assistant'))
     throw new BadRowError(
       'messages',
-      'no message has the role "assistant", so there is nothing to learn',
+      'no message has the role "assistant", so nothing can be learned',
     );
   return system === null || list.some((m) => m.role === 'system')
     ? list
@@ -243,7 +243,7 @@ function message(m: unknown, i: number, roleKey: string, contentKey: string): Me
   if (typeof content !== 'string')
     throw new BadRowError(
       'messages',
-      `message ${i + 1}: "${contentKey}" is ${nameOf(content)}; only text can be handled`,
+      `message ${i + 1}: "${contentKey}" is ${nameOf(content)}; only text is supported`,
     );
   return { role, content };
 }
@@ -341,6 +341,6 @@ function rightChoice(
     return number;
   throw new BadRowError(
     'choices',
-    `"${key}" is ${JSON.stringify(given)}, which is none of the choices (a letter, a text, or a number from 0)`,
+    `"${key}" is ${JSON.stringify(given)}, which is not one of the choices (a letter, a text, or a number from 0)`,
   );
 }

@@ -42,7 +42,7 @@ function fileKind(name: string, beginning: string): FileKind {
   if (first === '[') return 'json';
   throw new InputError(
     'bad-data',
-    `${name}: this kind of file is not known; datasets are .jsonl, .json, .csv, .tsv, .parquet, .txt or .md.`,
+    `${name}: unknown file type; datasets are .jsonl, .json, .csv, .tsv, .parquet, .txt or .md.`,
   );
 }
 

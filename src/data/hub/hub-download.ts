@@ -85,13 +85,16 @@ async function append(
       for (;;) {
         const { done, value } = await reader.read().catch(() => {
           throw new Passing(
-            stalled.signal.aborted ? `nothing has come for ${stall} s` : 'the connection broke off',
+            stalled.signal.aborted ? `no data for ${stall} s` : 'the connection was lost',
           );
         });
         if (done) break;
         alive();
         if (at + value.length > file.size)
-          throw new InputError('hub', `${what}: more than its ${file.size} bytes came.`);
+          throw new InputError(
+            'hub',
+            `${what}: received more than its ${file.size} bytes. Download it again.`,
+          );
         write(what, part, value, at);
         at += value.length;
         onBytes(at);
@@ -99,7 +102,7 @@ async function append(
     } finally {
       await reader.cancel().catch(() => undefined);
     }
-    if (at < file.size) throw new Passing('the connection broke off');
+    if (at < file.size) throw new Passing('the connection was lost');
   } finally {
     clearTimeout(timer);
   }
@@ -115,7 +118,7 @@ function write(what: string, part: Part, bytes: Uint8Array<ArrayBuffer>, at: num
   if (written !== bytes.length)
     throw new InputError(
       'hub',
-      `${what}: this browser's storage is full. Delete a stored model, then go on with the download.`,
+      `${what}: this browser's storage is full. Delete a stored model, then resume the download.`,
     );
 }
 
@@ -132,7 +135,7 @@ async function check(what: string, file: HubFile, part: Part, signal?: AbortSign
   const kind = file.sha256 === null ? 'SHA-1' : 'SHA-256';
   throw new InputError(
     'hub',
-    `${what}: its ${kind} is ${found}, the Hub says ${wanted}. The file was thrown away; download it again.`,
+    `${what}: its ${kind} is ${found}, but the Hub says ${wanted}. The file was deleted; download it again.`,
   );
 }
 

@@ -62,7 +62,7 @@ export async function patiently<T>(
       if (seconds > longest)
         throw new InputError(
           'hub',
-          `${what}: ${error.message}. It asks for a wait of ${Math.ceil(seconds)} s.`,
+          `${what}: ${error.message}. Try again in ${Math.ceil(seconds)} s.`,
         );
       if (failed >= tries)
         throw new InputError('hub', `${what}: ${error.message} (${failed} tries).`);
@@ -105,9 +105,9 @@ export async function request(
   if (response.ok) return response;
   await response.body?.cancel();
   if (response.status === 429)
-    throw new Passing('the Hub gets too many requests from here', retryAfter(response));
+    throw new Passing('too many requests to the Hub from this computer', retryAfter(response));
   if (response.status >= 500)
-    throw new Passing(`the Hub answers with status ${response.status}`, retryAfter(response));
+    throw new Passing(`the Hub answered with status ${response.status}`, retryAfter(response));
   throw new InputError('hub', `${what}: ${refusal(response, access.token !== null)}`);
 }
 
@@ -126,12 +126,12 @@ function retryAfter(response: Response): number | null {
 function refusal({ status, headers }: Response, hasToken: boolean): string {
   const code = headers.get('X-Error-Code');
   if (code === 'GatedRepo' || status === 403)
-    return `its authors let in only those who accepted their terms. Accept them on the model's page of the Hub${hasToken ? '; the account of this access token has not' : ', then give an access token of that account'}.`;
+    return `its authors require you to accept their terms. Accept them on the model's page on the Hub${hasToken ? '; the account of this access token has not done so' : ', then enter an access token of that account'}.`;
   if (status === 401 && hasToken && code !== 'RepoNotFound')
     return 'the Hub does not accept this access token.';
   if (status === 401) return 'there is no such model, or it is private and needs an access token.';
   if (code === 'RevisionNotFound') return 'the model has no such revision.';
-  if (code === 'EntryNotFound') return 'the file is not there any more.';
+  if (code === 'EntryNotFound') return 'the file no longer exists.';
   if (status === 404) return 'there is no such model.';
-  return `the Hub refuses (status ${status}).`;
+  return `the Hub refused the request (status ${status}).`;
 }

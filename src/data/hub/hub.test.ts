@@ -111,7 +111,7 @@ test('the config.json of what was found comes alone, also after a failure that p
   expect([hub.sent('config.json'), hub.sent(weights)]).toEqual([700, 0]);
   const [gated] = await find('lab/gated');
   await expect(offeredConfig(gated, access({}))).rejects.toThrow(
-    'its authors let in only those who accepted their terms',
+    'its authors require you to accept their terms',
   );
   expect(await offeredConfig(gated, access({ token: TOKEN }))).toHaveLength(
     new TextDecoder().decode(safetensors['config.json'].bytes).length,
@@ -147,8 +147,8 @@ describe('finding a model', () => {
 
   test('what is wrong is said', async () => {
     const cases: [() => Promise<unknown>, string][] = [
-      [() => find('no model'), '“no model” is no id'],
-      [() => find('../x'), 'is no id'],
+      [() => find('no model'), '“no model” is not a model id'],
+      [() => find('../x'), 'is not a model id'],
       [
         () => find('lab/none'),
         'lab/none, revision main: there is no such model, or it is private and needs an access token',
@@ -241,7 +241,7 @@ describe('downloading', () => {
     expect(complete).toBe(false);
     expect(here).toBeGreaterThan(110_000);
     expect(here).toBeLessThan(total);
-    await expect(store.open(key)).rejects.toThrow('lab/tiny: its download is not complete');
+    await expect(store.open(key)).rejects.toThrow('lab/tiny: its download is incomplete');
     const before = hub.served.length;
     store = new ModelStore(async () => root);
     await fetchAll(await begin());
@@ -266,7 +266,7 @@ describe('downloading', () => {
       fault(path, { kind: 'wrong-byte' });
       const key = await begin();
       await expect(fetchAll(key)).rejects.toThrow(
-        new RegExp(`lab/tiny: ${path}: its SHA-(1|256) is [0-9a-f]+, the Hub says [0-9a-f]+`),
+        new RegExp(`lab/tiny: ${path}: its SHA-(1|256) is [0-9a-f]+, but the Hub says [0-9a-f]+`),
       );
       expect((await stored()).complete).toBe(false);
       expect((await stored()).here).toBe(path === weights ? 700 : 0);
@@ -287,7 +287,7 @@ describe('downloading', () => {
     await store.remove(key);
     fault(weights, { kind: 'status', status: 429, retryAfter: '3600' });
     await expect(begin().then((k) => fetchAll(k))).rejects.toThrow(
-      'too many requests from here. It asks for a wait of 3600 s',
+      'too many requests to the Hub from this computer. Try again in 3600 s',
     );
   });
 
@@ -299,7 +299,7 @@ describe('downloading', () => {
       ...[500, 502, 503].map((status) => ({ kind: 'status' as const, status })),
     );
     await expect(fetchAll(key)).rejects.toThrow(
-      /model\.safetensors: the Hub answers with status 50\d \(3 tries\)/,
+      /model\.safetensors: the Hub answered with status 50\d \(3 tries\)/,
     );
     expect((await stored()).here).toBe(80_700);
   });
@@ -307,14 +307,14 @@ describe('downloading', () => {
   test('gated models and files that went are refused with the reason', async () => {
     const key = await begin('lab/gated');
     await expect(fetchAll(key)).rejects.toThrow(
-      /lab\/gated: config\.json: .*accepted their terms.*give an access token/,
+      /lab\/gated: config\.json: .*accept their terms.*enter an access token/,
     );
     await fetchAll(key, { token: TOKEN });
     await expectWhole(key);
     const [offer] = await find('lab/packed');
     const gone = { ...offer, gguf: 'gone.gguf', files: [{ ...offer.files[0], path: 'gone.gguf' }] };
     await expect(fetchAll(await store.begin(gone))).rejects.toThrow(
-      'lab/packed: gone.gguf: the file is not there any more',
+      'lab/packed: gone.gguf: the file no longer exists',
     );
   });
 

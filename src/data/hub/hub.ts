@@ -36,10 +36,7 @@ export function parseModelId(text: string): string {
     .replace(/^(https?:\/\/)?(www\.)?(huggingface\.co|hf\.co)\//, '')
     .replace(/(\/tree\/.*)?\/*$/, '');
   if (!idPattern.test(id) || id.includes('..'))
-    throw new InputError(
-      'bad-option',
-      `“${text.trim()}” is no id of a model: it looks like owner/name.`,
-    );
+    throw new InputError('bad-option', `“${text.trim()}” is not a model id: write owner/name.`);
   return id;
 }
 
@@ -71,7 +68,7 @@ export async function findModel(
       ...hub,
     });
     if (!/^[0-9a-f]{40}$/.test(commit))
-      throw new InputError('hub', `${what}: the Hub names no commit.`);
+      throw new InputError('hub', `${what}: the Hub gave no commit.`);
     const files: HubFile[] = [];
     for await (const { type, path, size, oid, lfs } of listFiles({
       repo: { type: 'model', name },
@@ -111,7 +108,7 @@ export async function offeredConfig(
     if (Number(response.headers.get('Content-Length')) > longestConfig)
       throw new InputError('bad-config', `${what} is longer than 1 MiB.`);
     const text = await response.text().catch(() => null);
-    if (text === null) throw new Passing('the connection was cut');
+    if (text === null) throw new Passing('the connection was lost');
     return text;
   });
 }

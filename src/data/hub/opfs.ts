@@ -140,7 +140,7 @@ export class ModelStore {
     const folder = await this.#folder(key);
     const { id, gguf } = partsOf(key);
     if (!(await this.#describe(key, folder)).complete)
-      throw new InputError('missing-file', `${id}: its download is not complete.`);
+      throw new InputError('missing-file', `${id}: its download is incomplete. Resume it.`);
     const files = await filesOf(folder, key);
     const sources = files.map(async ({ path }) =>
       blobSource(await (await folder.getFileHandle(path)).getFile(), path),

@@ -77,7 +77,7 @@ export function ggufTokenizer(file: Pick<GgufFile, 'name' | 'metadata'>): {
   };
   const model = value('model');
   if (model !== 'gpt2' && model !== 'llama')
-    throw fail(`the tokenizer is "${String(model)}"; only "gpt2" and "llama" can be handled`);
+    throw fail(`the tokenizer is "${String(model)}"; only "gpt2" and "llama" are supported`);
   const tokens = texts('tokens');
   const types = value('token_type');
   const typeOf = (id: number): number =>
@@ -152,7 +152,7 @@ export function ggufTokenizer(file: Pick<GgufFile, 'name' | 'metadata'>): {
   const kind = typeof pre === 'string' && Object.hasOwn(kinds, pre) ? kinds[pre] : undefined;
   if (!kind)
     throw fail(
-      `the tokenizer splits text as "${String(pre)}"; only ${Object.keys(kinds).join(', ')} can be handled`,
+      `the tokenizer splits text as "${String(pre)}"; only ${Object.keys(kinds).join(', ')} are supported`,
     );
   const start = flag('add_bos_token', kind.addBos ?? false) ? bos : undefined;
   return {

@@ -86,10 +86,10 @@ test.each([chatml, thinking])('the last turn only', async ({ template }) => {
   expect(text).toMatch(/⟦(<think>\n\n<\/think>\n\n)?four five<\|im_end\|>⟧\n$/);
 });
 
-test('a template that changes what comes before a turn cannot be masked', async () => {
+test('a template that changes the text before a turn cannot be masked', async () => {
   const counting =
     "{{ messages | length }}{% for m in messages %}{{ m.role + m.content + '<|im_end|>' }}{% endfor %}{% if add_generation_prompt %}assistant{% endif %}";
   const tokenizer = await loadTokenizer(tokenizerFolder(counting));
   expect(() => renderChat(dialogue, tokenizer)).toThrow(BadRowError);
-  expect(() => renderChat(dialogue, tokenizer)).toThrow('changes what comes before');
+  expect(() => renderChat(dialogue, tokenizer)).toThrow('changes the text before');
 });

@@ -37,6 +37,6 @@ test('a system prompt that would not be there is refused', () => {
     },
   };
   expect(() => questionIds('the cat', plain, refusing)).toThrow(
-    'The chat template refuses the prompt (no)',
+    'The chat template rejects the prompt (no)',
   );
 });

@@ -33,7 +33,7 @@ export function questionIds(
   } catch (e) {
     throw new InputError(
       'bad-tokenizer',
-      `The chat template refuses the prompt (${(e as Error).message}); it can be put without the template.`,
+      `The chat template rejects the prompt (${(e as Error).message}); turn the template off, or change the prompt.`,
     );
   }
 }

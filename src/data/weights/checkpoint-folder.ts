@@ -41,7 +41,7 @@ export async function openCheckpoint(folder: Folder): Promise<Map<string, Tensor
       (missing.length > 3 ? ` and ${missing.length - 3} more` : '');
     throw new InputError(
       'missing-file',
-      `${folder.name}: ${index} names ${wanted.size} weight files, but ${names} ${missing.length === 1 ? 'is' : 'are'} not there.`,
+      `${folder.name}: ${index} names ${wanted.size} weight files, but ${names} ${missing.length === 1 ? 'is' : 'are'} missing.`,
     );
   }
 
@@ -54,9 +54,10 @@ export async function openCheckpoint(folder: Folder): Promise<Map<string, Tensor
       tensors.set(name, entry);
     }
     for (const name of entries.keys()) {
-      if (!Object.hasOwn(map, name)) throw bad(`tensor "${name}" of ${file} is not named`);
+      if (!Object.hasOwn(map, name))
+        throw bad(`tensor "${name}" of ${file} is not in "weight_map"`);
       if ((map as Record<string, unknown>)[name] !== file)
-        throw bad(`tensor "${name}" is said to be elsewhere, but is in ${file} too`);
+        throw bad(`tensor "${name}" should be in another file, but is in ${file} too`);
     }
   }
   return tensors;
@@ -67,7 +68,5 @@ function hint(folder: Folder): string {
   const others = folder.files
     .filter((f) => /\.(bin|pt|pth|gguf|h5|msgpack|safetensors)$/.test(f))
     .slice(0, 3);
-  return others.length === 0
-    ? ''
-    : ` (there is ${others.join(', ')}, which is not what can be read)`;
+  return others.length === 0 ? '' : ` (it has ${others.join(', ')}, which cannot be used)`;
 }

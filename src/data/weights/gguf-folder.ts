@@ -88,13 +88,13 @@ export function ggufTensors(file: GgufFile): Map<string, TensorEntry> {
     if (!name)
       throw new InputError(
         'bad-model',
-        `${file.name}: tensor "${given}" belongs to no Llama, Qwen2 or Qwen3 model.`,
+        `${file.name}: tensor "${given}" does not belong to a Llama, Qwen2 or Qwen3 model.`,
       );
     const pairs = paired && (part === 'attn_q' || part === 'attn_k');
     if (pairs && (!(headDim >= 2) || headDim % 2 !== 0 || entry.shape[0] % headDim !== 0))
       throw new InputError(
         'bad-model',
-        `${file.name}: ${given} has ${entry.shape[0]} rows, which are no heads of ${headDim}.`,
+        `${file.name}: ${given} has ${entry.shape[0]} rows, which is not a whole number of heads of ${headDim}.`,
       );
     out.set(name, { ...entry, name, ...(pairs && { pairedHead: headDim }) });
   }

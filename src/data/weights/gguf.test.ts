@@ -76,7 +76,7 @@ describe('a file that lies is refused with its name and the reason', () => {
     ['beyond the end', one({ shape: [64] }), 'the file is cut off'],
     ['more than there can be', one({ shape: [2 ** 40, 2 ** 40] }), 'the file is cut off'],
     ['overlap', one({ shape: [40] }, [f32('u', [32], Array(32).fill(0))]), '"t" and "u" overlap'],
-    ['tensor twice', one({}, [f32('t', [1], [0])]), 'tensor "t" is there twice'],
+    ['tensor twice', one({}, [f32('t', [1], [0])]), 'tensor "t" appears twice'],
     ['no name', one({ name: '' }), 'the name of tensor 1 is empty'],
   ];
   function twice() {

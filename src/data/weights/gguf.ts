@@ -183,7 +183,7 @@ async function readInfo(cursor: Cursor, index: number): Promise<TensorInfo> {
     type: type as StoredType,
     shape,
     bytes: (count / elements) * size,
-    offset: await cursor.whole(`the place of "${name}"`),
+    offset: await cursor.whole(`the offset of "${name}"`),
   };
 }
 
@@ -203,9 +203,9 @@ function placeTensors(
   const base = Math.ceil(cursor.position / alignment) * alignment;
   const tensors = new Map<string, TensorEntry>();
   for (const { name, type, shape, bytes, offset } of infos) {
-    if (tensors.has(name)) throw fail(`tensor "${name}" is there twice`);
+    if (tensors.has(name)) throw fail(`tensor "${name}" appears twice`);
     if (offset % alignment !== 0)
-      throw fail(`tensor "${name}" begins at ${offset}, which is no multiple of ${alignment}`);
+      throw fail(`tensor "${name}" begins at ${offset}, which is not a multiple of ${alignment}`);
     const [start, end] = [base + offset, base + offset + bytes];
     if (!(end <= source.size))
       throw fail(

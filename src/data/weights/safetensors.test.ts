@@ -242,11 +242,11 @@ describe('openCheckpoint', () => {
 
   const cases: [string, Record<string, Uint8Array<ArrayBuffer> | object>, string][] = [
     ['nothing', {}, 'neither model.safetensors nor'],
-    ['other weights', { 'pytorch_model.bin': new Uint8Array(3) }, 'there is pytorch_model.bin'],
+    ['other weights', { 'pytorch_model.bin': new Uint8Array(3) }, 'it has pytorch_model.bin'],
     [
       'missing shard',
       { [index]: { weight_map: { a: '1', b: '2' } }, 1: shard('a') },
-      '2 is not there',
+      '2 is missing',
     ],
     [
       'tensor not in its shard',
@@ -256,7 +256,7 @@ describe('openCheckpoint', () => {
     [
       'tensor not named',
       { [index]: { weight_map: { a: '1' } }, 1: shard('a', 'z') },
-      'tensor "z" of 1 is not named',
+      'tensor "z" of 1 is not in "weight_map"',
     ],
     [
       'tensor in two shards',
@@ -266,7 +266,7 @@ describe('openCheckpoint', () => {
     ['no weight_map', { [index]: {} }, 'no "weight_map"'],
     ['empty weight_map', { [index]: { weight_map: {} } }, 'names no tensor'],
     ['file name of another type', { [index]: { weight_map: { a: 1 } } }, 'not a name'],
-    ['path out of the folder', { [index]: { weight_map: { a: '../x' } } }, '../x is not there'],
+    ['path out of the folder', { [index]: { weight_map: { a: '../x' } } }, '../x is missing'],
     ['broken index', { [index]: new TextEncoder().encode('{') }, 'not valid JSON'],
     ['damaged shard', { [index]: { weight_map: { a: '1' } }, 1: shard('a').slice(0, 30) }, '1: '],
   ];

@@ -106,7 +106,7 @@ async function readBytes(
   if (bytes.length !== end - start)
     throw bad(
       source.name,
-      `wanted bytes ${start} to ${end} but got ${bytes.length}: the file changed while being read`,
+      `wanted bytes ${start} to ${end}, but got ${bytes.length}: the file changed while being read`,
     );
   return bytes;
 }
@@ -131,7 +131,7 @@ function parseHeader(file: string, bytes: Uint8Array): Record<string, unknown> {
   const keys = topLevelKeys(text);
   const seen = new Set<string>();
   for (const key of keys) {
-    if (seen.has(key)) throw bad(file, `tensor "${key}" is there twice`);
+    if (seen.has(key)) throw bad(file, `tensor "${key}" appears twice`);
     seen.add(key);
   }
   return header;

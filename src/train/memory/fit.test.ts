@@ -134,7 +134,7 @@ test('where nothing fits, the message names settings that do', () => {
     throw new Error('it fits');
   };
   const text = message(at(least.total - 100_000));
-  expect(text).toContain('The training does not fit: it needs');
+  expect(text).toContain('Training does not fit: it needs');
   for (const name of ['data.maxLength', 'adapter.experts', 'adapter.rank'] as const) {
     const value = Number(new RegExp(`${name} (\\d+) \\(`).exec(text)?.[1]);
     const change = {

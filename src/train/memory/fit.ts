@@ -126,7 +126,7 @@ export function trainingRequest(
       if (layout.store.size === 0)
         throw new InputError(
           'bad-config',
-          'The allocation closes every linear: there is nothing to train. Open one, or give it an expert.',
+          'The allocation closes every linear: there is nothing to train. Give one a rank, or an expert.',
         );
       const shape = shapeFor(settings.microBatch, settings.maxLength);
       return recordTraining(model, layout, shape, { dropout: adapter.dropout > 0, memoryOptions });
@@ -361,11 +361,14 @@ function tooLarge(request: MemoryRequest, limits: Limits): InputError {
   });
   const why =
     estimate.largest.bytes > limits.maxBinding
-      ? `${estimate.largest.name} needs ${mebibytes(estimate.largest.bytes)} in one binding, and this GPU allows ${mebibytes(limits.maxBinding)}`
-      : `it needs ${mebibytes(estimate.total)} at least, of which the weights are ${mebibytes(estimate.bytes.weights)}, and memory is ${mebibytes(limits.memory ?? 0)}`;
+      ? `${estimate.largest.name} needs ${mebibytes(estimate.largest.bytes)} in one binding, but this GPU allows ${mebibytes(limits.maxBinding)}`
+      : `it needs at least ${mebibytes(estimate.total)}, of which the weights are ${mebibytes(estimate.bytes.weights)}, but memory is ${mebibytes(limits.memory ?? 0)}`;
   const what =
     found.length > 0
       ? `It fits with ${found.join(', or ')}.`
-      : 'No smaller settings of this model fit: take a smaller model, or one in fewer bits.';
-  return new InputError('too-large', `The ${stage} does not fit: ${why}. ${what}`);
+      : 'No smaller settings of this model fit: use a smaller model, or one in fewer bits.';
+  return new InputError(
+    'too-large',
+    `${stage === 'search' ? 'The search' : 'Training'} does not fit: ${why}. ${what}`,
+  );
 }

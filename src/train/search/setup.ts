@@ -57,7 +57,7 @@ export async function searchGradients(input: {
 }): Promise<{ loss: number; gradient: Float32Array<ArrayBuffer> }> {
   const { model, rows, layout, config, values, onProgress } = input;
   if (rows.length < 2)
-    throw new InputError('bad-data', 'A search needs two rows at least, one for each level.');
+    throw new InputError('bad-data', 'A search needs at least two rows, one for each level.');
   const half = Math.ceil(rows.length / 2);
   const shape = shapeOf(rows, half);
   placeSearch(model, layout, values);

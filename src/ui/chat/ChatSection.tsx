@@ -21,7 +21,7 @@ export function ChatSection() {
     <Section
       id="chat"
       title="Try it"
-      lead="The same question to the base model and to the tuned one."
+      lead="Ask the base model and the tuned one the same question."
     >
       {!model ? (
         <Missing>
@@ -37,7 +37,7 @@ export function ChatSection() {
             <Ask />
           ) : (
             <p className="hint">
-              This model folder has no tokenizer.json, so it cannot be asked in words.
+              This model has no tokenizer.json, so it cannot answer text prompts.
             </p>
           )}
           {tuned && <HeldOut />}
@@ -71,7 +71,7 @@ function Ask() {
           onChange={(e) => setQuestion({ prompt: e.target.value })}
         />
         <p className="hint">
-          <Keys command={ask} /> asks, with Shift it starts a new line.
+          <Keys command={ask} /> asks; with Shift, it starts a new line.
           {raw && ' Asked without the chat template, which is off under Data.'}
         </p>
       </div>
@@ -79,7 +79,7 @@ function Ask() {
         <CommandButton command={ask} look="primary" icon={<PlayIcon />} />
         {busy && <CommandButton command={stopAnswer} icon={<StopIcon />} />}
         {going && (
-          <span className="hint">The device is at work on the run: pause it to ask meanwhile.</span>
+          <span className="hint">The device is busy with the run: pause the run to ask.</span>
         )}
       </div>
       <details className="text-sm">
@@ -87,7 +87,7 @@ function Ask() {
         <div className="grid gap-4 pt-3 sm:grid-cols-3">
           <Field
             label="Answer length"
-            help="New tokens at most"
+            help="Maximum new tokens"
             value={question.length}
             error={problems.length}
             onChange={(length) => setQuestion({ length })}
@@ -108,7 +108,7 @@ function Ask() {
           />
           <Field
             label="System prompt for answers"
-            help="That of the data, unless it is changed here; empty: none"
+            help="The one under Data unless changed here; empty: none"
             value={system}
             numeric={false}
             onChange={(own) => setQuestion({ system: own })}

@@ -25,9 +25,9 @@ export function HeldOut() {
           <h3 className="font-semibold">Before and after, on rows that training never saw</h3>
           <p className="hint">
             {own === null
-              ? 'Rows of the validation split, 128 at most.'
-              : 'Rows that come with the sample data for this; 128 of them are asked.'}{' '}
-            Greedy answers; exact means the same text as expected.
+              ? 'Rows of the validation split, at most 128.'
+              : '128 of the held-out rows that come with the sample data.'}{' '}
+            Answers are greedy; exact means identical to the expected text.
           </p>
         </div>
         {busy ? (
@@ -38,7 +38,7 @@ export function HeldOut() {
       </div>
       {busy && (
         <Progress
-          label={`The ${busy} model ${progress?.task === 'choices' ? 'weighs the choices' : 'answers'}`}
+          label={`The ${busy} model ${progress?.task === 'choices' ? 'scores the choices' : 'answers'}`}
           done={progress?.done}
           total={progress?.total}
           text={progress ? `${progress.done} of ${progress.total}` : ''}

@@ -23,14 +23,14 @@ export function OpenAdapter() {
           <span className="font-semibold break-words">{adapter.name}</span> is the tuned model:{' '}
           {short(adapter.parameters)} parameters, {methodOf(adapter.method).about}
           {adapter.base !== '' && adapter.base !== model
-            ? `; it says that it was made for “${adapter.base}”`
+            ? `; its configuration names “${adapter.base}” as the base model`
             : ''}
           .
         </p>
       )}
       <FileDrop
         label="Open an adapter"
-        hint={`The zip that was exported here, or adapter_config.json and adapter_model.safetensors of a folder.${tuned ? ' It takes the place of the present one: export that first.' : ''}`}
+        hint={`A zip exported here, or adapter_config.json and adapter_model.safetensors from a folder.${tuned ? ' It replaces the current adapter: export that first.' : ''}`}
         button="Choose adapter"
         icon={<FileIcon />}
         accept={['.zip', '.json', '.safetensors']}

@@ -9,7 +9,7 @@ export const cancelLoading: Command = {
   shortcut: null,
   isVisible: ({ model }) => model.status === 'loading',
   why({ pending, loading }) {
-    if (pending === 'cancel') return 'It was cancelled: what is under way ends first.';
+    if (pending === 'cancel') return 'Cancelling: the current step has to finish first.';
     return isDone(loading) ? 'The model is loaded: there is nothing left to cancel.' : null;
   },
   run: ({ actions }) => actions.cancelLoading(),

@@ -13,7 +13,7 @@ export const checkHeldOut: Command = {
     const { heldOut, adapter, run } = state;
     const isFresh = heldOut.tuned?.step === (adapter ? null : run.step);
     return (
-      noAnswers(state) ?? (isFresh ? 'These are the answers of the adapter as it is now.' : null)
+      noAnswers(state) ?? (isFresh ? 'The answers shown are from the adapter as it is now.' : null)
     );
   },
   run: ({ actions }) => actions.checkHeldOut(),

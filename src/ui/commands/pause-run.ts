@@ -14,7 +14,7 @@ export const pauseRun: Command = {
   why({ run, pending }) {
     if (!hasBegun(run)) return 'The run is being prepared: wait a moment.';
     if (run.phase === 'paused' || pending === null) return null;
-    return 'The step under way ends first.';
+    return 'The current step has to finish first.';
   },
   run({ app, actions }) {
     return app.getState().run.phase === 'paused' ? actions.resume() : actions.pause();

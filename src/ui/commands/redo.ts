@@ -8,6 +8,6 @@ export const redo: Command = {
   shortcut: 'Mod+Shift+Z',
   repeats: true,
   isVisible: ({ run }) => run.phase === 'review',
-  why: ({ review }) => (review?.future.length ? null : 'Nothing was undone.'),
+  why: ({ review }) => (review?.future.length ? null : 'There is nothing to redo.'),
   run: ({ actions }) => actions.redoReview(),
 };

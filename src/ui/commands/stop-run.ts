@@ -13,7 +13,7 @@ export const stopRun: Command = {
   isVisible: ({ run }) => hasStages(run.phase),
   why({ run, pending }) {
     if (!hasBegun(run)) return 'The run is being prepared: wait a moment.';
-    return pending === 'stop' ? 'The step under way ends first.' : null;
+    return pending === 'stop' ? 'The current step has to finish first.' : null;
   },
   run: ({ actions }) => actions.stop(),
 };

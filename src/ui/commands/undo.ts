@@ -8,6 +8,6 @@ export const undo: Command = {
   shortcut: 'Mod+Z',
   repeats: true,
   isVisible: ({ run }) => run.phase === 'review',
-  why: ({ review }) => (review?.past.length ? null : 'Nothing was changed here yet.'),
+  why: ({ review }) => (review?.past.length ? null : 'There is nothing to undo.'),
   run: ({ actions }) => actions.undoReview(),
 };

@@ -5,7 +5,7 @@ import type { Command } from '../shared/command.ts';
 export const watchSearch: Command = {
   id: 'watch-search',
   group: 'Model and data',
-  label: () => 'Watch the allocation form',
+  label: () => 'Watch a search',
   shortcut: null,
   why: noDemo,
   run: ({ actions }) => actions.tryDemo(true),

@@ -52,7 +52,7 @@ function problemOf(format: RowFormat, chosen: Chosen): string | null {
     if (must && chosen[role].length === 0) return `${labels[role]}: choose a column.`;
     used.push(...[chosen[role]].flat().filter((name) => name !== ''));
   }
-  if (chosen.choices?.length > 10) return 'There may be 10 choices at most.';
+  if (chosen.choices?.length > 10) return 'Choose at most 10 columns of choices.';
   // the text that is right, or labels that are the ids
   const isAnswerAChoice = format === 'question–choices–answer' || format === 'pre-tokenised';
   return !isAnswerAChoice && new Set(used).size < used.length ? 'Choose different columns.' : null;
@@ -114,13 +114,13 @@ export function ColumnsForm(props: {
       <h3 className="font-semibold break-words">Which columns of {file}?</h3>
       <p className="hint mb-4">
         {props.isKnown
-          ? 'Say what the rows are where the format was not found as you mean it.'
-          : 'No known format has these names: say what the rows are, and which column is what.'}
+          ? 'If the detected format is wrong, choose the right one and its columns.'
+          : 'No known format has these column names: choose the format and its columns.'}
       </p>
       <div className="flex flex-wrap items-end gap-4">
         <Select
           id={`${id}-format`}
-          label="The rows are"
+          label="Row format"
           value={format}
           options={formats}
           onChange={(next) => {

@@ -51,7 +51,7 @@ export function DatasetSummary({ report: d }: { report: DatasetReport }) {
           <Stat
             label="Rows"
             value={whole(d.rows)}
-            note={d.limited ? `${note}; later ones are not read` : note}
+            note={d.limited ? `${note}; later rows are not read` : note}
           />
           <Stat
             label="Bad rows"

@@ -33,8 +33,8 @@ export function Files({
       </h3>
       <p className="hint mb-2 max-w-prose">
         {anyHeld
-          ? 'Files for validation are never trained on; their rows take the place of a share of all rows.'
-          : 'A share of all rows is held out for validation, unless files are. A weight is how often an epoch the rows of a file come.'}
+          ? 'Validation files are never trained on; their rows replace the validation share.'
+          : 'A share of all rows is held out for validation, unless you choose files for it. A weight is how many times an epoch uses the rows of a file.'}
       </p>
       <ul className="divide-y divide-line border-y border-line">
         {parts.map((part) => (
@@ -83,7 +83,7 @@ function FileLine(props: {
           value={use.use}
           options={uses}
           disabled={disabled || isLast}
-          help={isLast ? 'The only file to train on' : undefined}
+          help={isLast ? 'The only training file' : undefined}
           onChange={(next) => onChange({ use: next })}
         />
       )}

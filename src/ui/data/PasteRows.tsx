@@ -5,7 +5,7 @@ import { Button } from '../shared/controls.tsx';
 
 /** What pasted text can be, with the ending that a file of it would have. */
 const kinds = [
-  { ending: 'jsonl', label: 'JSON, a row a line or a list' },
+  { ending: 'jsonl', label: 'JSON: one row per line, or a list' },
   { ending: 'csv', label: 'Table with a header line' },
   { ending: 'txt', label: 'Plain text' },
 ] as const;
@@ -45,7 +45,7 @@ export function PasteRows({ disabled }: { disabled: boolean }) {
         <div className="flex flex-wrap items-end gap-4">
           <div className="flex min-w-40 flex-col gap-1">
             <label htmlFor={`${id}-kind`} className="font-medium">
-              Read as
+              Format
             </label>
             <select
               id={`${id}-kind`}

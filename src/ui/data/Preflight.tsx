@@ -16,9 +16,9 @@ interface Check {
 }
 
 const marks: Record<Verdict, { word: string; icon: React.ReactNode; tone: string }> = {
-  ok: { word: 'Fine', icon: <CheckIcon />, tone: 'text-muted' },
-  warning: { word: 'Look at it', icon: <WarningIcon />, tone: 'text-warn' },
-  error: { word: 'Blocks the start', icon: <CloseIcon />, tone: 'text-danger' },
+  ok: { word: 'OK', icon: <CheckIcon />, tone: 'text-muted' },
+  warning: { word: 'Check this', icon: <WarningIcon />, tone: 'text-warn' },
+  error: { word: 'Must be fixed', icon: <CloseIcon />, tone: 'text-danger' },
 };
 
 /** What the form's validation and weights of files come to on this data; null until it is known. */
@@ -49,7 +49,7 @@ function checksOf({ checks, ...d }: DatasetReport, split: SplitReport | null): C
   const warnIf = (bad: boolean): Verdict => (bad ? 'warning' : 'ok');
   const found: Check[] = [
     {
-      name: 'Tokens trained',
+      name: 'Trained tokens',
       value: percent(d.trainedTokens, d.tokens),
       verdict: d.trainedTokens === 0 ? 'error' : 'ok',
       note:
@@ -73,16 +73,16 @@ function checksOf({ checks, ...d }: DatasetReport, split: SplitReport | null): C
       name: 'Duplicates',
       value: whole(checks.duplicates),
       verdict: warnIf(checks.duplicates > 0),
-      note: 'rows with the tokens of a row before',
+      note: 'rows with the same tokens as an earlier row',
     },
   ];
   if (checks.ends !== null) {
     const note =
       checks.ends === 0
-        ? 'no end is trained: the model may not learn to stop'
-        : 'rows that train a token which ends an answer';
+        ? 'no end token is trained: the model may not learn to stop'
+        : 'rows that train the token that ends an answer';
     found.splice(1, 0, {
-      name: 'End trained',
+      name: 'End token',
       value: percent(checks.ends, d.examples),
       verdict: warnIf(checks.ends === 0),
       note,
@@ -96,7 +96,7 @@ function checksOf({ checks, ...d }: DatasetReport, split: SplitReport | null): C
       verdict: warnIf(overlap > 0),
       note:
         validation === 0
-          ? 'no rows are kept for validation'
+          ? 'no rows are held out for validation'
           : `of ${whole(validation)} validation rows are also trained on`,
     });
   }
@@ -113,11 +113,11 @@ export function Preflight({ report }: { report: DatasetReport }) {
     >
       <div className="mb-3 flex flex-wrap items-baseline justify-between gap-x-4">
         <h3 id="preflight-title" className="font-semibold">
-          Before the start
+          Checks before training
         </h3>
         {split && (
           <p className="text-sm text-muted" data-testid="epoch">
-            {short(split.tokens)} tokens an epoch, in {whole(split.train)} rows
+            {short(split.tokens)} tokens per epoch, in {whole(split.train)} rows
           </p>
         )}
       </div>
@@ -148,7 +148,7 @@ function Lengths({ bins }: { bins: DatasetReport['checks']['lengths'] }) {
   const step = bins.length > 1 ? bins[1].upTo - bins[0].upTo : bins[0]?.upTo;
   return (
     <details className="mt-4">
-      <summary className="font-medium">Lengths of the rows</summary>
+      <summary className="font-medium">Row lengths</summary>
       <table className="mt-2 w-full max-w-xl text-sm" data-testid="lengths">
         <thead>
           <tr className="text-left text-muted">

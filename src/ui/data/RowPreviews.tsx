@@ -97,7 +97,7 @@ function Tokens({ row: { tokens, length } }: { row: RowPreview }) {
           <span className={`${looks.trained} font-mono`}>trained</span> carries loss
         </span>
         <span>
-          <span className={`${looks.masked} font-mono`}>masked</span> is only read
+          <span className={`${looks.masked} font-mono`}>masked</span> carries no loss
         </span>
         <span>
           <span className={`${looks.truncated} font-mono`}>truncated</span> is cut off

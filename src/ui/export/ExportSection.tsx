@@ -11,12 +11,12 @@ import { Missing, Section } from '../shared/Section.tsx';
 
 const about: Record<string, string> = {
   'adapter/adapter_model.safetensors': 'the adapter’s tensors',
-  'adapter/adapter_config.json': 'what the adapter is',
+  'adapter/adapter_config.json': 'the adapter’s configuration',
   'config.json': 'every setting of the run',
-  'metrics.jsonl': 'loss and more, one line a step',
+  'metrics.jsonl': 'loss and more, one line per step',
   'allocation/expert.json': 'experts of every linear',
   'allocation/rank.json': 'rank of every expert',
-  'gsv.jsonl': 'how the allocation formed, one line a search step',
+  'gsv.jsonl': 'how the allocation changed, one line per search step',
 };
 
 export function ExportSection() {
@@ -51,15 +51,15 @@ export function ExportSection() {
                   <CheckIcon />
                 </span>
                 <span>
-                  Re-opened and compared: all {whole(report.tensors)} tensors are bit for bit those
-                  on the device after step {report.step}.
+                  Re-opened and compared: all {whole(report.tensors)} tensors match those on the
+                  device after step {report.step} bit for bit.
                 </span>
               </p>
               <table className="table mb-5">
                 <thead className="sr-only">
                   <tr>
                     <th scope="col">File</th>
-                    <th scope="col">What it is</th>
+                    <th scope="col">Content</th>
                     <th scope="col">Size</th>
                   </tr>
                 </thead>

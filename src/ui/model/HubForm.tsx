@@ -31,8 +31,8 @@ export function HubForm({
   return (
     <div className="mt-3 flex flex-col gap-5">
       <p className="hint">
-        Fetched from huggingface.co into this browser's storage, checked against the Hub's hashes,
-        then read here. Your data stays in this tab.
+        Downloaded from huggingface.co into this browser's storage, checked against the Hub's
+        hashes, then read here. Your data stays in this tab.
       </p>
       <form
         className="grid gap-4 sm:grid-cols-3"
@@ -51,7 +51,7 @@ export function HubForm({
         />
         <Field
           label="Access token"
-          help="optional; forgotten with this page"
+          help="optional; kept only while this page is open"
           numeric={false}
           secret
           value={token}
@@ -59,7 +59,7 @@ export function HubForm({
         />
         <div>
           <Button type="submit" isDisabled={finding || id.trim() === ''}>
-            {finding ? 'Looking …' : 'Find model'}
+            {finding ? 'Finding …' : 'Find model'}
           </Button>
         </div>
       </form>

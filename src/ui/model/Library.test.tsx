@@ -82,7 +82,7 @@ test('a suggested model is looked for, downloaded, opened; what is stored can be
   library.list.mockResolvedValue([stored]);
   await press('Download lab/tiny');
   expect(trainer.loadModel).not.toHaveBeenCalled();
-  expect(screen.getByTestId('stored').textContent).toContain('1.0 KiB of 2.0 KiB: not complete');
+  expect(screen.getByTestId('stored').textContent).toContain('1.0 KiB of 2.0 KiB, incomplete');
   download.mockResolvedValueOnce({ key: 'k', paused: false });
   library.list.mockResolvedValue([{ ...stored, here: 2048, complete: true }]);
   await press('Resume lab/tiny');
@@ -140,14 +140,14 @@ test('progress and waits of a download are shown, and it can be paused; a refusa
         onProgress({
           done: 512,
           total: 2048,
-          waiting: 'the connection broke off; next try in 2 s',
+          waiting: 'the connection was lost; next try in 2 s',
         });
       }),
   );
   await act(async () => void actions.download(offer, ''));
   expect(screen.getByTestId('download-progress').textContent).toContain('512 B of 2.0 KiB');
   expect(screen.getByTestId('download-progress').textContent).toContain(
-    'Waiting: the connection broke off',
+    'Waiting: the connection was lost',
   );
   await press('Pause download');
   expect(library.pause).toHaveBeenCalled();

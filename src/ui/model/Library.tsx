@@ -38,7 +38,7 @@ function Stored({ blocked, token }: { blocked: boolean; token: string }) {
   return (
     <div data-testid="stored">
       <h3 className="font-semibold">On this device</h3>
-      <p className="hint">{bytes(all)} in this browser's storage. They open without the network.</p>
+      <p className="hint">{bytes(all)} in this browser's storage. They open offline.</p>
       <ul className="mt-2 flex flex-col divide-y divide-line">
         {stored.map((model) => (
           <Row key={model.key} model={model} blocked={blocked} token={token} />
@@ -58,7 +58,7 @@ function Row({ model, blocked, token }: { model: StoredModel; blocked: boolean; 
       <div className="min-w-0">
         <p className="font-medium break-words">{name}</p>
         <p className="hint">
-          {complete ? bytes(total) : `${bytes(here)} of ${bytes(total)}: not complete`} · commit{' '}
+          {complete ? bytes(total) : `${bytes(here)} of ${bytes(total)}, incomplete`} · commit{' '}
           {model.commit.slice(0, 8)}
         </p>
       </div>

@@ -46,7 +46,7 @@ export function ModelSection() {
         </Suspense>
         {report && !demo && status === 'ready' && !running && (
           <p className="hint">
-            Or see the whole loop on the built-in model:{' '}
+            Or see every step on the built-in model:{' '}
             <CommandButton command={tryDemo} look="small" />
           </p>
         )}

@@ -122,7 +122,7 @@ test('the strip says each stage’s state in words, the bar names the one under 
   const { actions, event } = open();
   await act(async () => void actions.chooseModel('x', []));
   for (const progress of [read, at('uploading', 75 * mib, 300 * mib, 'bytes', 63)]) event(progress);
-  const items = within(screen.getByRole('list', { name: 'Stages of loading' })).getAllByRole(
+  const items = within(screen.getByRole('list', { name: 'Loading stages' })).getAllByRole(
     'listitem',
   );
   expect(items.map((item) => item.textContent)).toEqual([

@@ -21,7 +21,7 @@ function Loading() {
   const now = started.at(-1);
   return (
     <div className="flex flex-col gap-4" data-testid="loading">
-      <Stages label="Stages of loading" stages={loadingStages(started)} testId="loading-stages" />
+      <Stages label="Loading stages" stages={loadingStages(started)} testId="loading-stages" />
       <div className="flex flex-wrap items-end gap-x-4 gap-y-3">
         <div className="min-w-0 flex-1 basis-60">
           <Progress label={label} done={now?.done} total={now?.total} text={text} />

@@ -22,7 +22,7 @@ export function Suggestions({ seen, onChoose }: { seen: boolean; onChoose(id: st
       <div className="mb-4 max-w-sm">
         <Field
           label="Memory for training, MiB"
-          help="The budget of the settings under Train; empty: not limited"
+          help="The memory budget under Train; empty: no limit"
           value={form.memory}
           error={formProblems(form).memory}
           disabled={running}
@@ -34,9 +34,9 @@ export function Suggestions({ seen, onChoose }: { seen: boolean; onChoose(id: st
       </p>
       <p className="hint mb-2">
         {form.memory.trim() === ''
-          ? 'Training is sized with the settings under Train against the largest buffer that this GPU allows. WebGPU does not tell how much memory there is: only a budget is judged. '
-          : 'Training is sized with the settings under Train against this budget and the largest buffer that this GPU allows. '}
-        fits: as they are set; tight: with the smaller ones named; no: with none.
+          ? 'Training with the settings under Train is checked against the largest buffer that this GPU allows. WebGPU does not report how much memory there is: set a budget to check against it. '
+          : 'Training with the settings under Train is checked against this budget and the largest buffer that this GPU allows. '}
+        Where it does not fit, smaller settings that do are named.
       </p>
       {/* biome-ignore lint/a11y/noNoninteractiveTabindex: a scrolling region must be reachable by keyboard */}
       <section className="overflow-x-auto" aria-labelledby={id} tabIndex={0}>

@@ -58,7 +58,7 @@ const tones: Partial<Record<ShapeVerdict['verdict'], string>> = {
  * What was found, in a word, with the bytes, what would have to be smaller, or why it is refused.
  */
 export function Verdict({ verdict }: { verdict: ShapeVerdict | undefined }) {
-  if (!verdict) return <span className="text-muted">not sized yet</span>;
+  if (!verdict) return <span className="text-muted">not checked yet</span>;
   return (
     <span data-verdict={verdict.verdict}>
       <span className={`font-medium ${tones[verdict.verdict] ?? ''}`}>

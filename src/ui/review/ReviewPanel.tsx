@@ -55,18 +55,18 @@ export function ReviewPanel() {
         <h3 id="review-title" className="text-lg font-semibold">
           {report.complete
             ? 'Review what the search found'
-            : `Review what the search says so far, at step ${report.step} of ${search.steps}`}
+            : `Review what the search has found so far, at step ${report.step} of ${search.steps}`}
         </h3>
         <p className="text-muted">
           {report.step === 0
-            ? 'It was stopped before its first step: these are its random starting sizes.'
+            ? 'The search was stopped before its first step: these are its random starting sizes.'
             : report.complete
-              ? 'Train with it as it is, or change it first. Locked linears stay as they are whatever you do to the rest.'
-              : 'It was stopped early: sizes that were still moving may not be where they would have ended. Train with it, change it, or discard it.'}
+              ? 'Train with this allocation as it is, or change it first. Locked linears keep their sizes whatever you do to the rest.'
+              : 'The search was stopped early: sizes that were still changing may not be final. Train with this allocation, change it, or discard it.'}
         </p>
         {report.problem && (
           <p className="mt-2 rounded-lg bg-warn-soft px-3 py-2 text-warn">
-            {report.problem.message} These are the sizes as they were found.
+            {report.problem.message} The sizes below are as the search found them.
           </p>
         )}
       </div>
@@ -142,7 +142,7 @@ function Onward() {
     return (
       <div className="flex flex-wrap items-center gap-3">
         <CommandButton command={discard} look="primary" />
-        <p className="hint">No training follows, as the settings say: save the allocation below.</p>
+        <p className="hint">Training is off in the settings: save the allocation below.</p>
       </div>
     );
   }

@@ -97,7 +97,7 @@ export function ReviewTools() {
         <div className="min-w-0 grow">
           <Field
             label="Parameter count"
-            help={`Scales what is not locked until the whole comes to this number; now ${parameterCount(allocation, cost)}`}
+            help={`Scales the unlocked linears to reach this total; now ${parameterCount(allocation, cost)}`}
             value={wanted}
             error={problem?.at === 'fit' ? problem.message : undefined}
             onChange={setWanted}
@@ -127,7 +127,7 @@ export function ReviewTools() {
           <p className={problem?.at === 'swap' ? 'text-sm text-danger' : 'hint'}>
             {problem?.at === 'swap'
               ? problem.message
-              : 'Another allocation, for the linears that are not locked'}
+              : 'Another allocation, for the unlocked linears'}
           </p>
         </div>
         <Button className="mt-7.5" onPress={swap}>

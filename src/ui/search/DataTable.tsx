@@ -13,7 +13,7 @@ export function DataTable(props: DataTableProps) {
   const [open, setOpen] = useState(false);
   return (
     <details className="mt-2 text-sm" onToggle={(e) => setOpen(e.currentTarget.open)}>
-      <summary className="w-fit py-0.5 text-muted">The same as a table</summary>
+      <summary className="w-fit py-0.5 text-muted">As a table</summary>
       {open && <OpenTable {...props} />}
     </details>
   );

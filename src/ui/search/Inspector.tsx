@@ -23,7 +23,7 @@ export const Inspector = memo(function Inspector({ history, frame, site }: Inspe
       >
         {frame
           ? 'Choose a cell to see its GuidedSelection Vectors.'
-          : 'Nothing is known yet: the first values come with the start of the search.'}
+          : 'No values yet: the first appear when the search starts.'}
       </p>
     );
   }
@@ -50,7 +50,9 @@ export const Inspector = memo(function Inspector({ history, frame, site }: Inspe
         <Fact name={name}>
           {sizeText(report.sizes, size)}, {sureText(frame.confidence[site])}
         </Fact>
-        <Fact name="Moved">{before ? `at step ${before.since}, from ${before.was}` : 'never'}</Fact>
+        <Fact name="Changed">
+          {before ? `at step ${before.since}, from ${before.was}` : 'never'}
+        </Fact>
         <Fact name="Settled">{frame.settled[site] ? 'yes' : 'not yet'}</Fact>
         <Fact name="Features">
           {whole(at.inputs)} → {whole(at.outputs)}
@@ -129,7 +131,7 @@ function Probabilities({
             {ranks.map((_, i) => (
               // biome-ignore lint/suspicious/noArrayIndexKey: an expert is its index
               <th key={i} scope="col">
-                Rank of {i + 1}
+                Rank of expert {i + 1}
               </th>
             ))}
           </tr>

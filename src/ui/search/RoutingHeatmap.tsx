@@ -53,7 +53,7 @@ export function RoutingHeatmap({ routing, version }: RoutingHeatmapProps) {
         <span className="text-muted">
           {dead === 0
             ? 'no dead experts'
-            : `${whole(dead)} of ${whole(starts[sites.length])} experts hardly used`}
+            : `${whole(dead)} of ${whole(starts[sites.length])} experts are dead`}
         </span>
       }
       label="Routing: share of tokens of each expert by layer and linear"
@@ -73,7 +73,7 @@ export function RoutingHeatmap({ routing, version }: RoutingHeatmapProps) {
         </p>
       }
     >
-      <Key mark="bar">share of the latest batches; half the height is an even share</Key>
+      <Key mark="bar">share in the latest batches; half the height is an even share</Key>
       <Key mark="dead">dead: below a twentieth of an even share</Key>
       <Key mark="closed">no experts</Key>
     </Heatmap>

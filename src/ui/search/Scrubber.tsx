@@ -74,9 +74,8 @@ export const Scrubber = memo(function Scrubber({ view, at }: ScrubberProps) {
         className={at === null ? 'border-accent' : ''}
       />
       <p className="hint w-full">
-        Keys <Keys command={stepBack} /> and <Keys command={stepForward} /> go back and forth.
-        {history.every > 1 &&
-          ` One step in ${history.every} is kept: the whole search would not fit in memory.`}
+        Keys <Keys command={stepBack} /> and <Keys command={stepForward} /> step back and forward.
+        {history.every > 1 && ` Only one step in ${history.every} is recorded, to save memory.`}
       </p>
     </div>
   );

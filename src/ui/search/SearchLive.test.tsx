@@ -111,7 +111,7 @@ describe('the search, live', () => {
     expect(cells('Experts by layer and linear')[at1k].getAttribute('aria-label')).toBe(
       `${layer1k}: not yet known`,
     );
-    expect(inspector()).toContain('Nothing is known yet');
+    expect(inspector()).toContain('No values yet');
   });
 
   test('labels say count, confidence and what was before', () => {

@@ -46,7 +46,7 @@ export function SearchTotals({
         <Stat
           label="Settled"
           value={totals ? `${whole(totals.settled)} of ${whole(sites.length)}` : '–'}
-          note={`not moved for ${history.window} steps`}
+          note={`unchanged for ${history.window} steps`}
         />
       </Stats>
     </div>

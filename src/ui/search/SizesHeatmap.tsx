@@ -57,11 +57,11 @@ export const SizesHeatmap = memo(function SizesHeatmap(props: SearchHeatmapProps
       source={source}
       draw={draw}
       cellHeight={32}
-      table={{ caption: `${of}, and how sure`, cell: (s) => cellText(frame, s) }}
+      table={{ caption: `${of}, and confidence`, cell: (s) => cellText(frame, s) }}
     >
       <RampKey max={history.most} label={ramp} />
-      <Key mark="sure">how sure (also: the paler, the less)</Key>
-      <Key mark="settled">settled: not moved for {history.window} steps</Key>
+      <Key mark="sure">confidence (the paler, the lower)</Key>
+      <Key mark="settled">settled: unchanged for {history.window} steps</Key>
       {closable && <Key mark="closed">closed</Key>}
       <Key mark="unknown">not yet known</Key>
     </Heatmap>

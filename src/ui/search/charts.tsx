@@ -153,7 +153,7 @@ export function HistoryChart(props: {
       </div>
       <p className="mt-1 flex flex-wrap gap-x-4 text-xs text-muted" aria-hidden="true">
         <Line color="var(--accent)" text={`${name.toLowerCase()}, 0 to ${most}`} />
-        <Line color="var(--second)" dashed text="how sure, 0 to 100 %" />
+        <Line color="var(--second)" dashed text="confidence, 0 to 100 %" />
       </p>
     </div>
   );

@@ -11,7 +11,7 @@ export interface StageView {
   note: string;
 }
 
-const words = { before: 'to come', now: 'under way', done: 'done', out: 'left out' };
+const words = { before: 'to come', now: 'under way', done: 'done', out: 'skipped' };
 const looks = {
   before: 'border-line text-muted',
   now: 'border-accent bg-accent-soft',

@@ -24,9 +24,9 @@ export function Hero() {
       </h1>
       {!started && (
         <p className="mt-3 max-w-prose text-muted">
-          Load a Llama, Qwen2 or Qwen3 model from your disk, drop a dataset, watch the loss fall,
-          compare answers, and take the adapter home. Plain LoRA, or a mixture of LoRA experts whose
-          number and ranks are searched for, trained on your own graphics card.
+          Load a Llama, Qwen2 or Qwen3 model from your disk, add a dataset, watch the loss fall,
+          compare answers, and download the adapter. Plain LoRA, or a mixture of LoRA experts whose
+          number and ranks a search finds, trained on your own graphics card.
         </p>
       )}
       {!missing && !started && (
@@ -69,7 +69,7 @@ function DeviceCheck() {
       </span>
       {software && (
         <span className="rounded-md bg-warn-soft px-2 py-0.5 text-warn">
-          Software adapter: slow, for the demo only
+          Software renderer: slow, for the demo only
         </span>
       )}
     </p>
@@ -91,7 +91,7 @@ function NoWebGpu({ message }: { message: string }) {
         <ul className="mt-2 list-disc pl-5 text-sm">
           <li>
             Chrome or Edge 121 or newer on Windows, macOS, ChromeOS and Android 12 or newer have it
-            switched on.
+            on by default.
           </li>
           <li>
             Chrome on Linux may need the flag{' '}
@@ -100,10 +100,10 @@ function NoWebGpu({ message }: { message: string }) {
             its command line.
           </li>
           <li>
-            Safari has it from version 26 on, Firefox on Windows from version 141 on; neither has
-            been tried with this page.
+            Safari has it from version 26, Firefox on Windows from version 141; this page has been
+            tested in neither.
           </li>
-          <li>The page must come from https or from localhost.</li>
+          <li>The page must be served over https or from localhost.</li>
         </ul>
       </div>
     </div>

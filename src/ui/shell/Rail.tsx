@@ -78,7 +78,7 @@ function Item({ id, title, dot }: (typeof sections)[number]) {
 }
 
 const themes = [
-  { value: 'system', label: <ScreenIcon />, name: 'As the system' },
+  { value: 'system', label: <ScreenIcon />, name: 'System' },
   { value: 'light', label: <SunIcon />, name: 'Light' },
   { value: 'dark', label: <MoonIcon />, name: 'Dark' },
 ] as const;

@@ -52,8 +52,8 @@ export function Shortcuts() {
           ))}
           <div className="mt-5 border-t border-line pt-4">
             <Toggle
-              label="Shortcuts of one key"
-              help="Turn them off where speech input or a stray touch sets them off."
+              label="Single-key shortcuts"
+              help="Turn them off if speech input or stray keys trigger them."
               selected={single === 'on'}
               onChange={(on) => singleKeys.set(on ? 'on' : 'off')}
             />

@@ -30,7 +30,7 @@ function searchSentence(run: RunState, history: SearchHistory | null): string {
     : 'The first search step is under way …';
   if (searchStep === 0) return first;
   const settled = history?.frame()?.totals.settled ?? 0;
-  return `Search ${Math.floor((100 * searchStep) / searchTotal)} %: ${whole(settled)} of ${whole(search!.sites.length)} sites settled`;
+  return `Search ${Math.floor((100 * searchStep) / searchTotal)} %: ${whole(settled)} of ${whole(search!.sites.length)} linears settled`;
 }
 
 function sentence(run: RunState, history: SearchHistory | null): string {
@@ -46,15 +46,15 @@ function sentence(run: RunState, history: SearchHistory | null): string {
     case 'searching':
       return searchSentence(run, history);
     case 'review':
-      return 'The search is done: its allocation is here to review.';
+      return 'The search is done: review its allocation.';
     case 'training':
       return run.step === 0 ? 'The first step is under way …' : `Training: ${at}`;
     case 'evaluating':
       return `Measuring the validation loss after ${at}`;
     case 'paused':
       return searching
-        ? `Paused at ${at}. The base model can be asked meanwhile.`
-        : `Paused at ${at}. The model can be asked as it is now.`;
+        ? `Paused at ${at}. You can ask the base model meanwhile.`
+        : `Paused at ${at}. You can ask the model as it is now.`;
     case 'finished':
       return run.stage === 'train'
         ? `Finished: ${whole(run.total)} steps in ${duration(run.seconds)}`
@@ -64,7 +64,7 @@ function sentence(run: RunState, history: SearchHistory | null): string {
         ? `Stopped at ${at}. The adapter is kept as it is.`
         : 'Ended after the search, without training.';
     case 'failed':
-      return `The run ended with an error at ${at}.${run.step > 0 ? ' The adapter is kept as it was before.' : ''}`;
+      return `The run ended with an error at ${at}.${run.step > 0 ? ' The adapter from before the error is kept.' : ''}`;
     default:
       return '';
   }
@@ -131,7 +131,7 @@ export function Live() {
       </Suspense>
       {history && run.stage !== 'search' && (
         <details className="rounded-xl border border-line">
-          <summary className="px-4 py-3 font-medium">How the allocation formed</summary>
+          <summary className="px-4 py-3 font-medium">How the allocation changed</summary>
           <div className="px-4 pt-1 pb-5">
             <Suspense fallback={<div className="h-60" />}>
               <Forming />

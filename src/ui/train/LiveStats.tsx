@@ -25,14 +25,14 @@ function OfSearch({ run }: { run: RunState }) {
       <Stat label="Lower loss" value={orNone(run.lowerLoss)} note="experts, latest update" />
       <Stat label="Upper loss" value={orNone(run.upperLoss)} note="sizes, on other rows" />
       <Stat
-        label="Time of a step"
+        label="Time per step"
         value={secondsPerStep === null ? '–' : `${secondsPerStep.toPrecision(2)} s`}
         note={leftOr(run, run.searchSeconds)}
       />
       <Stat
-        label="Cost of a step"
+        label="Cost per step"
         value={search ? search.microSteps.toFixed(1) : '–'}
-        note={search && `micro-steps, by counted work (${search.config.search.order})`}
+        note={search && `in micro-steps, by operation count (${search.config.search.order})`}
       />
     </>
   );
@@ -49,8 +49,8 @@ function OfTraining({ run }: { run: RunState }) {
         note={
           report &&
           (report.validationRows === 0
-            ? 'no rows set aside'
-            : `${whole(report.validationRows)} rows set aside`)
+            ? 'no rows held out'
+            : `${whole(report.validationRows)} rows held out`)
         }
       />
       <Stat

@@ -37,7 +37,7 @@ export function LossFigure() {
         </span>
         {searched && latest === 'train' && (
           <Choice
-            label="Stage of the losses"
+            label="Loss stage"
             hideLabel
             value={stage}
             options={stages}
@@ -45,7 +45,7 @@ export function LossFigure() {
           />
         )}
         <Choice
-          label="Axis of losses"
+          label="Loss axis"
           hideLabel
           value={scale}
           options={scales}

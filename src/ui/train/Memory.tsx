@@ -19,9 +19,9 @@ const kinds: Record<keyof StageMemory['bytes'], string> = {
   other: 'Other',
 };
 const recomputed: Record<StageMemory['recompute'], string> = {
-  none: 'nothing computed twice',
-  mlp: 'the inside of the MLPs computed twice',
-  block: 'every layer computed twice',
+  none: 'no recomputation',
+  mlp: 'the inside of the MLPs recomputed',
+  block: 'every layer recomputed',
 };
 
 export function Memory({ disabled }: { disabled: boolean }) {
@@ -45,12 +45,12 @@ export function Memory({ disabled }: { disabled: boolean }) {
       data-testid="memory"
     >
       <h3 id="memory-title" className="mb-3 font-medium">
-        Memory on the device
+        Memory estimate
       </h3>
       <SettingGrid names={['memory']} disabled={disabled} />
       <div className="mt-4 min-h-40">
         {estimate === null && countable && (
-          <p className="hint">Counting what these settings need.</p>
+          <p className="hint">Estimating the memory of these settings …</p>
         )}
         {estimate?.problem && <p className="text-danger">{inWords(estimate.problem.message)}</p>}
         {estimate && estimate.stages.length > 0 && (
@@ -70,7 +70,7 @@ function Estimates({ stages, budget }: { stages: readonly StageMemory[]; budget:
       <table className="w-full max-w-xl text-sm tabular-nums" data-testid="memory-estimate">
         <thead>
           <tr className="text-left text-muted">
-            <th scope="col">For</th>
+            <th scope="col">Memory</th>
             {stages.map(({ stage }) => (
               <th key={stage} scope="col" className="text-right">
                 {stage === 'search' ? 'Search' : 'Training'}
@@ -93,7 +93,7 @@ function Estimates({ stages, budget }: { stages: readonly StageMemory[]; budget:
           ))}
           <tr className="border-t border-line font-semibold">
             <th scope="row" className="text-left">
-              Together
+              Total
             </th>
             {stages.map((s) => (
               <td key={s.stage} className="text-right">
@@ -106,7 +106,7 @@ function Estimates({ stages, budget }: { stages: readonly StageMemory[]; budget:
       </table>
       {stages.map((s) => (
         <p key={s.stage} className="hint mt-2">
-          {s.stage === 'search' ? 'The search' : 'The training'} runs with a micro-batch of{' '}
+          {s.stage === 'search' ? 'The search' : 'Training'} runs with a micro-batch of{' '}
           {s.microBatch}, {recomputed[s.recompute]}, logits of {s.logitsChunkRows}{' '}
           {s.logitsChunkRows === 1 ? 'token' : 'tokens'} at a time.
         </p>

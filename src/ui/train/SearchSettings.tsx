@@ -53,7 +53,7 @@ export function SearchSettings({ disabled }: { disabled: boolean }) {
             <Setting name="search.closable" disabled={disabled} />
             <Toggle
               label="Wait for me at the review"
-              help={`Otherwise training follows ${REVIEW_SECONDS} seconds after the search, also while this tab is in the background.`}
+              help={`Otherwise training follows ${REVIEW_SECONDS} seconds after the search, even while this tab is in the background.`}
               selected={form.waitAtReview}
               disabled={disabled}
               onChange={(waitAtReview) => setForm({ waitAtReview })}
@@ -61,7 +61,7 @@ export function SearchSettings({ disabled }: { disabled: boolean }) {
             <StageToggle stage="train" disabled={disabled} />
           </div>
           <details open={more || hiddenWrong} onToggle={(e) => setMore(e.currentTarget.open)}>
-            <summary className="w-fit font-medium">More of the search</summary>
+            <summary className="w-fit font-medium">More search settings</summary>
             <div className="flex flex-col gap-5 pt-4">
               <SettingGrid names={further} disabled={disabled} />
             </div>

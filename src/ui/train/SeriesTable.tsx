@@ -14,7 +14,7 @@ export function SeriesTable({ stage }: { stage: Stage }) {
   const [open, setOpen] = useState(false);
   return (
     <details className="mt-2 text-sm" onToggle={(e) => setOpen(e.currentTarget.open)}>
-      <summary className="w-fit text-muted">The same as a table</summary>
+      <summary className="w-fit text-muted">As a table</summary>
       {open && <Rows stage={stage} />}
     </details>
   );

@@ -30,7 +30,7 @@ export function TrainSection() {
     <Section
       id="train"
       title="Train"
-      lead="The base model stays as it is; small added matrices learn."
+      lead="The base model stays frozen; only small added matrices learn."
     >
       <div className="flex flex-col gap-6">
         {phase !== 'idle' && (
@@ -84,9 +84,7 @@ function StartLine() {
       <CommandButton command={again ? startNewRun : startRun} look="primary" icon={<PlayIcon />} />
       <p className="hint" data-testid="ready">
         {blocked ?? `Ready. ${summary(form, model, data)}`}
-        {again &&
-          blocked === null &&
-          ' The adapter of the run before is given up: download it first.'}
+        {again && blocked === null && ' A new run discards the current adapter: download it first.'}
       </p>
     </div>
   );
@@ -107,7 +105,7 @@ function summary(form: Form, model: ModelReport, data: DatasetReport): string {
     if (!form.train) return parts.join(' ');
     parts.push(
       trainable.adapter === null
-        ? 'It decides how many the adapter then has.'
+        ? 'It decides how many the adapter will have.'
         : `The adapter is then fitted to about ${short(trainable.adapter)}.`,
     );
   } else if (trainable?.adapter != null)

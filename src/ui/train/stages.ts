@@ -64,7 +64,7 @@ function trainView(run: RunState): View {
 
 function evaluateView(run: RunState, checking: number | null): View {
   const none = run.report?.validationRows === 0;
-  if (none) return { state: 'out', share: 0, note: 'no rows set aside' };
+  if (none) return { state: 'out', share: 0, note: 'no rows held out' };
   if (evaluating(run))
     return { state: 'now', share: checking ?? 0, note: checking === null ? '' : percent(checking) };
   if (run.phase === 'finished' && run.stage === 'train')

@@ -272,6 +272,6 @@ test('a limit is told, and a system prompt that the template refuses is an error
     limited: true,
   });
   await expect(read('rows.jsonl', rows, { system: 'Be brief.' })).rejects.toThrow(
-    "data.system, the system prompt, cannot be used: the model's chat template refuses a system message (This model knows the roles",
+    "data.system, the system prompt, cannot be used: the model's chat template rejects a system message (This model knows the roles",
   );
 });

@@ -27,7 +27,7 @@ export async function demoFile(base: string, name: string): Promise<ByteSource> 
   if (!response?.ok || isPage)
     throw new InputError(
       'missing-file',
-      `demo/${name} could not be fetched from where this page lies.`,
+      `demo/${name} could not be downloaded from the server of this page.`,
     );
   return bytesSource(new Uint8Array(await response.arrayBuffer()), name);
 }

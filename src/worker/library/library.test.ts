@@ -83,7 +83,7 @@ test('a wait of the Hub is reported with its reason', async () => {
   hub.faults.set('model.safetensors', [{ kind: 'status', status: 503 }]);
   const told: (string | null)[] = [];
   await library.download(await offer(library, 'lab/one'), '', ({ waiting }) => told.push(waiting));
-  expect(told).toContain('the Hub answers with status 503; next try in 1 s');
+  expect(told).toContain('the Hub answered with status 503; next try in 1 s');
 });
 
 test('too little room is said before anything is fetched, and nothing is left behind', async () => {
@@ -91,7 +91,7 @@ test('too little room is said before anything is fetched, and nothing is left be
   const before = hub.served.length;
   await expect(
     library.download(await offer(library, 'lab/one'), '', () => undefined),
-  ).rejects.toThrow('lab/one: 1 MiB more are needed, and this browser gives this page 1 MiB');
+  ).rejects.toThrow('lab/one: 1 MiB more are needed, but this browser gives this page only 1 MiB');
   expect(hub.served.length).toBe(before);
   expect(await library.list()).toEqual([]);
 });

@@ -55,7 +55,7 @@ export class Library implements LibraryApi {
     onProgress: (progress: DownloadProgress) => void,
   ) {
     if (this.#download)
-      throw new InputError('bad-option', 'A model is being downloaded: pause that first.');
+      throw new InputError('bad-option', 'A model is being downloaded: pause the download first.');
     const pause = new AbortController();
     const going = {
       key: null as string | null,
@@ -91,7 +91,7 @@ export class Library implements LibraryApi {
       if (stored?.here === 0) await store.remove(key);
       throw new InputError(
         'too-large',
-        `${stored!.id}: ${mib(missing)} more are needed, and this browser gives this page ${mib(room)}.`,
+        `${stored!.id}: ${mib(missing)} more are needed, but this browser gives this page only ${mib(room)}. Delete a stored model, or free disk space.`,
       );
     }
     const progress: DownloadProgress = {

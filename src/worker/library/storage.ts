@@ -8,7 +8,7 @@ async function ownDirectory(): Promise<Directory> {
   if (!found)
     throw new InputError(
       'hub',
-      'This browser gives pages no storage of their own (private windows often have none).',
+      'This browser gives this page no storage (private windows often have none): use a normal window.',
     );
   return found;
 }

@@ -35,7 +35,7 @@ export function startWorkers(
     name: 'data',
   });
   const failed = (e: ErrorEvent) =>
-    onCrash(e.message || 'A part of the page could not be started.');
+    onCrash(e.message || 'A part of the page could not be started. Reload the page.');
   for (const worker of [trainerWorker, dataWorker]) worker.onerror = failed;
   const events = new MessageChannel();
   const between = new MessageChannel();

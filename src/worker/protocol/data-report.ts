@@ -4,7 +4,7 @@ import type { BadRow, DataFileReport } from '../../data/dataset/dataset.ts';
 import type { reading } from '../../settings/data.ts';
 
 /**
- * One token of a preview: whether it carries loss, is only read, or lies beyond the longest row
+ * One token of a preview: whether it carries loss, carries none, or lies beyond the longest row
  * that is allowed.
  */
 export interface PreviewToken {

@@ -123,7 +123,7 @@ async function warmUp(
     if (!logits.every(Number.isFinite))
       throw new InputError(
         'bad-model',
-        `${model.name}: a first pass gives numbers that are not finite. Its weights are damaged, or do not belong to its configuration.`,
+        `${model.name}: a first forward pass gives numbers that are not finite. The weights are damaged, or do not belong to the configuration.`,
       );
     report(++done, passes);
   };

@@ -69,7 +69,7 @@ test('what cannot fit names settings that do', async () => {
   const weights = (await estimate({})).stages[0].bytes.weights;
   const { stages, problem } = await estimate({ memory: weights + 100_000 });
   expect(stages).toEqual([]);
-  expect(problem?.message).toMatch(/^The training does not fit: it needs .* memory is/);
+  expect(problem?.message).toMatch(/^Training does not fit: it needs .* memory is/);
   expect((await estimate({ adapter: { preset: 'nonsense' } as never })).problem?.message).toMatch(
     /settings/,
   );

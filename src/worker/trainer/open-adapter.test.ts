@@ -80,7 +80,7 @@ test.each([
   [
     'fewer layers',
     modelOf(1),
-    /no adapted linear of this model \(1 layers.*made for the base model “model of 2”; the model here is “model of 1”/,
+    /not an adapted linear of this model \(1 layers.*made for the base model “model of 2”; the model here is “model of 1”/,
   ],
   [
     'another width',

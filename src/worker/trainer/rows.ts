@@ -24,7 +24,7 @@ export function rowsOf({ ids, labels, starts, files }: TrainingData, maxPosition
     if (to - from > maxPositions) {
       throw new InputError(
         'bad-data',
-        `A row has ${to - from} tokens, the model's context ${maxPositions}: read the data with a max length of ${maxPositions} or less.`,
+        `A row has ${to - from} tokens, more than the model's context of ${maxPositions}: read the data with a max length of ${maxPositions} or less.`,
       );
     }
     return { ids: ids.subarray(from, to), labels: labels.subarray(from, to), file: names[i] };

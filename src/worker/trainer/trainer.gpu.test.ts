@@ -69,7 +69,7 @@ test('an export of a run that was just paused has the figures of every step of i
   await expect(it.exportAdapter()).rejects.toThrow('There is no run yet');
   await it.start(settings(5000));
   await expect(it.exportAdapter()).rejects.toThrow('busy with the run');
-  expect(() => it.start(settings(1))).toThrow('A run is going');
+  expect(() => it.start(settings(1))).toThrow('A run is under way');
   await vi.waitFor(async () => {
     it.pause();
     const first = await it.exportAdapter(); // refused before the first step

@@ -81,7 +81,7 @@ export class Trainer {
     this.#gpu ??= await createGpu(navigator.gpu);
     this.#gpu.onError = (message) => {
       this.#failed = true;
-      this.#fail(new Error(`${message} Load the model again to go on.`));
+      this.#fail(new Error(`${message} Load the model again to continue.`));
     };
     return describeDevice(this.#gpu);
   }
@@ -104,7 +104,7 @@ export class Trainer {
   }
 
   #noOpenRun(): void {
-    if (this.#run?.open) throw new InputError('bad-option', 'A run is going: stop it first.');
+    if (this.#run?.open) throw new InputError('bad-option', 'A run is under way: stop it first.');
   }
 
   /** Null: it was cancelled. The model before is given up only when all of the new one is there. */
@@ -200,7 +200,7 @@ export class Trainer {
     if (this.#busy)
       throw new InputError(
         'bad-option',
-        `The device is busy with ${this.#busy}: the run can go on after it.`,
+        `The device is busy with ${this.#busy}: wait for that, then resume the run.`,
       );
     this.#run?.resume();
   }
@@ -240,7 +240,7 @@ export class Trainer {
       if (!tokenizer)
         throw new InputError(
           'missing-file',
-          'The model folder has no tokenizer.json: it cannot be asked in words.',
+          'This model has no tokenizer.json, so it cannot answer text prompts.',
         );
       const layout = which === 'base' ? null : this.#tuned().layout;
       const promptIds = questionIds(prompt, { system, raw }, tokenizer);

@@ -12,25 +12,25 @@ export const loraMoe = defineMethod({
   settings: {
     experts: setting(count(64).default(8), {
       label: 'Experts',
-      help: 'In every linear, or the most that one may have',
+      help: 'In every linear; with a search, the most that one may get',
     }),
     topK: setting(count(64).default(2), {
       label: 'Experts per token',
-      help: 'Top-k: the experts kept for a token, at most the number of experts',
+      help: 'Top-k: how many experts are kept for each token, at most all',
     }),
     balance: setting(z.number().min(0).default(0.001), {
       label: 'Balance',
-      help: 'Coefficient of the balance loss',
+      help: 'Coefficient of the load-balancing loss',
     }),
     scale: setting(z.enum(['constant', 'per-expert']).default('constant'), {
-      help: 'Alpha / rank for all experts, or alpha / the rank of each',
+      help: 'Scale of the update: alpha / rank for all experts, or alpha / each expert’s own rank',
     }),
   },
   check({ topK, experts }) {
-    if (topK > experts) return { topK: `must not be above adapter.experts (${experts})` };
+    if (topK > experts) return { topK: `must not exceed adapter.experts (${experts})` };
     if (topK > 1 || experts === 1) return {};
     return {
-      topK: 'must be 2 or more with several experts: the one kept weight is always 1, so the router would learn nothing',
+      topK: 'must be 2 or more with several experts: with one kept, its weight is always 1 and the router learns nothing',
     };
   },
   sizes: 'experts',
