@@ -94,13 +94,13 @@ export async function createGpu(provider: GPU | undefined): Promise<Gpu> {
   if (!provider)
     throw new InputError(
       'no-webgpu',
-      'This browser has no WebGPU. Use Chrome or Edge 121 or newer, with hardware acceleration on.',
+      'This browser has no WebGPU, or the page is not served over https or from localhost.',
     );
   const adapter = await provider.requestAdapter({ powerPreference: 'high-performance' });
   if (!adapter)
     throw new InputError(
       'no-webgpu',
-      'WebGPU found no graphics adapter. Turn on hardware acceleration, or start Chrome with --enable-unsafe-webgpu.',
+      'WebGPU found no graphics adapter: graphics acceleration is off, or the browser blocks this GPU.',
     );
   const features = (['subgroups', 'timestamp-query', 'shader-f16'] as GPUFeatureName[]).filter(
     (f) => adapter.features.has(f),
@@ -114,6 +114,7 @@ export async function createGpu(provider: GPU | undefined): Promise<Gpu> {
     subgroupMinSize?: number;
     subgroupMaxSize?: number;
   };
+  const described = `${info.description} ${info.architecture} ${info.vendor}`;
   const created = new BufferCounts();
   const make = (label: string, size: number, use: Use) =>
     device.createBuffer({ label, size, usage: usageOf(use) });
@@ -121,9 +122,7 @@ export async function createGpu(provider: GPU | undefined): Promise<Gpu> {
   const gpu: Gpu = {
     device,
     name: describe(info),
-    software: /swiftshader|llvmpipe|basic render/i.test(
-      `${info.description} ${info.architecture} ${info.vendor}`,
-    ),
+    software: /swiftshader|llvmpipe|basic render/i.test(described),
     subgroup: device.features.has('subgroups')
       ? { min: info.subgroupMinSize ?? 4, max: info.subgroupMaxSize ?? 128 }
       : null,
@@ -133,7 +132,7 @@ export async function createGpu(provider: GPU | undefined): Promise<Gpu> {
     maxBinding: Math.min(
       device.limits.maxStorageBufferBindingSize,
       device.limits.maxBufferSize,
-      SAFE_BINDING,
+      /swiftshader/i.test(described) ? SAFE_BINDING : Number.POSITIVE_INFINITY,
     ),
     allocator: new Allocator(make, created),
     created,

@@ -6,7 +6,12 @@ import { createActions } from '../state/actions.ts';
 import { createAppStore } from '../state/store.ts';
 import { App } from '../ui/App.tsx';
 import { AppContext } from '../ui/context.ts';
-import type { DatasetReport, ModelReport, SearchReport } from '../worker/protocol/api.ts';
+import type {
+  DatasetReport,
+  DeviceReport,
+  ModelReport,
+  SearchReport,
+} from '../worker/protocol/api.ts';
 import type { Client } from '../worker/protocol/client.ts';
 
 export const training = {
@@ -87,13 +92,16 @@ export const badInput = (code: string, message: string) =>
 /** A store with its actions, and a client that does nothing. */
 export function createPage() {
   const trainer = {
-    openDevice: vi.fn(async () => ({
-      name: 'Test GPU',
-      software: true,
-      maxBindingBytes: 2 ** 30,
-      subgroups: null,
-      timestamps: false,
-    })),
+    openDevice: vi.fn(
+      async (): Promise<DeviceReport> => ({
+        name: 'Test GPU',
+        software: true,
+        graphics: null,
+        maxBindingBytes: 2 ** 30,
+        subgroups: null,
+        timestamps: false,
+      }),
+    ),
     loadModel: vi.fn(async () => model),
     estimateMemory: vi.fn(async (): Promise<unknown> => ({ stages: [], problem: null })),
     start: vi.fn(async () => undefined),

@@ -46,6 +46,27 @@ describe('first visit', () => {
     expect(isOff('Choose folder')).toBe(true);
   });
 
+  test('a software device beside a GPU is a loud warning with what to do, alone it is a note', async () => {
+    const { actions, trainer } = openPage();
+    const device = (graphics: string | null) => ({
+      name: 'Chip',
+      software: true,
+      maxBindingBytes: 2 ** 30,
+      subgroups: null,
+      timestamps: false,
+      graphics,
+    });
+    trainer.openDevice.mockResolvedValueOnce(device(null));
+    await act(() => actions.checkDevice());
+    expect(screen.getByTestId('device').textContent).toContain('for the demo only');
+    expect(screen.queryByTestId('software-device')).toBeNull();
+    trainer.openDevice.mockResolvedValueOnce(device('Big Card'));
+    await act(() => actions.checkDevice());
+    const warning = screen.getByTestId('software-device').textContent;
+    expect(warning).toContain('Big Card');
+    expect(warning).toContain('--enable-unsafe-webgpu --enable-features=Vulkan');
+  });
+
   test('the demo loads its model and data and starts with its own settings', async () => {
     const { actions, trainer, data } = openPage();
     await act(() => actions.checkDevice());

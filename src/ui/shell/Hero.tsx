@@ -7,7 +7,8 @@ import { useActions, useApp } from '../context.ts';
 import { CommandButton } from '../shared/CommandButton.tsx';
 import { Button } from '../shared/controls.tsx';
 import { fromPicker } from '../shared/files.ts';
-import { ChipIcon, FolderIcon, GridIcon, PlayIcon, WarningIcon } from '../shared/icons.tsx';
+import { FolderIcon, GridIcon, PlayIcon } from '../shared/icons.tsx';
+import { DeviceCheck } from './DeviceCheck.tsx';
 
 export function Hero() {
   const missing = useApp((s) => s.device.status === 'missing');
@@ -48,64 +49,6 @@ export function Hero() {
         </div>
       )}
       <DeviceCheck />
-    </div>
-  );
-}
-
-function DeviceCheck() {
-  const device = useApp((s) => s.device);
-  if (device.status === 'checking')
-    return <p className="mt-5 text-sm text-muted">Looking for a graphics device …</p>;
-  if (device.status === 'missing') return <NoWebGpu message={device.message} />;
-  const { name, software, maxBindingBytes } = device.report;
-  return (
-    <p
-      className="mt-5 flex flex-wrap items-center gap-x-3 gap-y-2 text-sm text-muted"
-      data-testid="device"
-    >
-      <span className="flex min-w-0 items-center gap-2 break-words">
-        <ChipIcon />
-        {name} · buffers up to {Math.floor(maxBindingBytes / 2 ** 20)} MiB
-      </span>
-      {software && (
-        <span className="rounded-md bg-warn-soft px-2 py-0.5 text-warn">
-          Software renderer: slow, for the demo only
-        </span>
-      )}
-    </p>
-  );
-}
-
-function NoWebGpu({ message }: { message: string }) {
-  return (
-    <div
-      className="mt-6 flex gap-3 rounded-xl border border-warn bg-warn-soft px-5 py-4"
-      data-testid="no-webgpu"
-    >
-      <span className="mt-0.5 text-warn">
-        <WarningIcon />
-      </span>
-      <div>
-        <p className="font-semibold">Training needs WebGPU, which was not found here.</p>
-        <p className="text-sm">{message}</p>
-        <ul className="mt-2 list-disc pl-5 text-sm">
-          <li>
-            Chrome or Edge 121 or newer on Windows, macOS, ChromeOS and Android 12 or newer have it
-            on by default.
-          </li>
-          <li>
-            Chrome on Linux may need the flag{' '}
-            <code className="font-mono">chrome://flags/#enable-unsafe-webgpu</code>, or{' '}
-            <code className="font-mono">--enable-unsafe-webgpu --enable-features=Vulkan</code> on
-            its command line.
-          </li>
-          <li>
-            Safari has it from version 26, Firefox on Windows from version 141; this page has been
-            tested in neither.
-          </li>
-          <li>The page must be served over https or from localhost.</li>
-        </ul>
-      </div>
     </div>
   );
 }

@@ -22,6 +22,8 @@ export type * from './data-report.ts';
 export interface DeviceReport {
   name: string;
   software: boolean;
+  /** The graphics card that the browser has beside a software device; null: none that is known. */
+  graphics: string | null;
   maxBindingBytes: number;
   subgroups: string | null;
   timestamps: boolean;

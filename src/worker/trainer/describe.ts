@@ -7,6 +7,7 @@ import type { LoadedModel } from '../../model/load.ts';
 import type { SearchStage } from '../../train/search/stage.ts';
 import type { TrainingStage } from '../../train/training.ts';
 import type { DeviceReport, ModelReport, RunReport, SearchReport } from '../protocol/api.ts';
+import { graphicsCard } from './graphics.ts';
 
 export const describeDevice = ({
   name,
@@ -17,6 +18,7 @@ export const describeDevice = ({
 }: Gpu): DeviceReport => ({
   name,
   software,
+  graphics: software ? graphicsCard() : null,
   maxBindingBytes: maxBinding,
   subgroups: subgroup && `${subgroup.min}–${subgroup.max}`,
   timestamps,
