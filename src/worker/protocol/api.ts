@@ -134,10 +134,7 @@ export interface SearchReport {
   validationRows: number;
   /** Trained by the search: A, B, routers and row scales. */
   parameters: number;
-  /**
-   * Counted work of a search step (an upper step and its lower micro-step), in micro-steps of the
-   * search's lower level.
-   */
+  /** Counted work of a search step with its lower micro-step, in micro-steps of the lower level. */
   microSteps: number;
 }
 
