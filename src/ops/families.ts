@@ -129,7 +129,7 @@ function unknown(word: string, where: string): InputError {
   });
   return new InputError(
     'bad-option',
-    `${where} has "${word}", which is none of gpu, cpu, ${all.join(', ')}.`,
+    `${where} has "${word}", which is not one of gpu, cpu, ${all.join(', ')}.`,
   );
 }
 

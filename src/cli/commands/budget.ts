@@ -187,7 +187,7 @@ export const budget = command({
       1,
       1_000_000,
     ),
-    recompute: choice(POLICIES, 'only this recomputation; none is chosen'),
+    recompute: choice(POLICIES, 'use this recomputation instead of choosing one'),
     measure: flag(
       'also set up training on this GPU and count its bytes; a shape gets random weights',
     ),
