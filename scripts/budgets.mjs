@@ -22,9 +22,10 @@ const kinds = [
  * @type {Record<string, [number, string]>}
  */
 const raised = {};
-// The path of a training step, and how many lines of code it may have.
+// The path of a training step, and how many lines of code it may have: 8,500 until attention in
+// blocks came.
 const engine = ['gpu', 'graph', 'ops', 'adapters', 'model', 'train', 'shaders'];
-const engineLimit = 8500;
+const engineLimit = 9200;
 const STRETCH = 60;
 
 /** @typedef {{ lengths: number[], shape: string[], comments: number }} Measured */

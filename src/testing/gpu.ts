@@ -1,7 +1,7 @@
 // One GPU device for a test file, in Node (Dawn) and in Chromium alike, and the runner of op cases.
 import { afterAll, expect, test } from 'vitest';
 import { readBuffer } from '../gpu/buffers.ts';
-import { createGpu, type Gpu } from '../gpu/device.ts';
+import { createGpu, type DeviceTraits, type Gpu } from '../gpu/device.ts';
 import { packStep } from '../gpu/kernel.ts';
 import type { Choice } from '../gpu/variants.ts';
 import type { Family } from '../graph/family.ts';
@@ -77,6 +77,8 @@ export interface OpRun {
   inputs: Inputs;
   training?: boolean;
   kernels?: Choice;
+  /** What the device is taken to offer less of. */
+  traits?: Partial<DeviceTraits>;
   step?: Record<string, number>;
   record: (rec: Recorder, t: Record<string, Tensor>) => Record<string, Tensor>;
 }
@@ -86,13 +88,14 @@ export async function runOp({
   inputs,
   training = false,
   kernels,
+  traits,
   step = {},
   record,
 }: OpRun): Promise<Record<string, Float32Array>> {
   const gpu = await testGpu();
   const memory = new ProgramMemory(gpu);
   const names = { ...defaultVariants(gpu).names, ...kernels };
-  const rec = new Recorder({ device: gpu, names }, training);
+  const rec = new Recorder({ device: { ...gpu, ...traits }, names }, training);
   let program: Program | undefined;
   try {
     const tensors = Object.fromEntries(
