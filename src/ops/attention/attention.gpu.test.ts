@@ -158,20 +158,23 @@ test.each([
 );
 
 // A block that a query needs nothing of is not read: what is no number there changes nothing.
-for (const { title, bad, good, window } of [
-  { title: 'the document before', bad: [0, 64], good: [64, 128] },
-  { title: 'the document after', bad: [64, 128], good: [0, 48] },
-  { title: 'keys before the window', bad: [0, 64], good: [96, 128], window: 32 },
+for (const { title, documents, bad, good, window } of [
+  { title: 'the document before', documents: [64, 64], bad: [0, 64], good: [64, 128] },
+  { title: 'the document after', documents: [64, 32, 32], bad: [96, 128], good: [0, 64] },
+  { title: 'what the window hides', documents: [128], bad: [0, 64], good: [96, 128], window: 32 },
 ])
   testVariants(attentions, `${title} is skipped in whole blocks`, async (kernels) => {
-    const documents = window ? [[128]] : [[64, 64]];
     const size = { rows: 1, seqLen: 128, heads: 1, kvHeads: 1, headDim: 4, window };
     const of = (seed: number) => values(seed, 128 * 4, 2);
-    const want = reference(of(1), of(2), of(3), size, of(4), positionsOf(documents, 128));
+    const want = reference(of(1), of(2), of(3), size, of(4), positionsOf([documents], 128));
     const spoil = (x: Float32Array<ArrayBuffer>) => x.fill(NaN, bad[0] * 4, bad[1] * 4);
-    const out = await runAttention({ documents, ...size }, [1, 2, 3, 4].map(of).map(spoil), {
-      kernels,
-    });
+    const out = await runAttention(
+      { documents: [documents], ...size },
+      [1, 2, 3, 4].map(of).map(spoil),
+      {
+        kernels,
+      },
+    );
     const part = (x: ArrayLike<number>) => Array.from(x).slice(good[0] * 4, good[1] * 4);
     for (const name of ['o', 'dq', 'dk', 'dv'] as const)
       expectClose(part(out[name]), part(want[name]), 5e-6, name);
