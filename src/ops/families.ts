@@ -16,7 +16,7 @@ export const families: readonly Family<unknown>[] = [products, rowReductions, at
 
 /** What graphics processors prefer, and what renderers on 4 lanes of a CPU run. */
 export const presets: Readonly<Record<'gpu' | 'cpu', Choice>> = {
-  gpu: { product: 'tile', rows: 'workgroup', attention: 'thread' },
+  gpu: { product: 'tile', rows: 'workgroup', attention: 'block' },
   cpu: { product: 'subgroup', rows: 'thread', attention: 'thread' },
 };
 
