@@ -99,7 +99,9 @@ test('weights that are no numbers are refused after a first pass, and the model 
   const damaged = new Uint8Array(weights);
   damaged.fill(0xff, 8 + length + start, 8 + length + end);
   await chooseModel(page, makeFolder('damaged', { ...nano, 'model.safetensors': damaged }));
-  expect(await takeNotice(page)).toMatch(/damaged: a first pass gives numbers that are not finite/);
+  expect(await takeNotice(page)).toMatch(
+    /damaged: a first forward pass gives numbers that are not finite/,
+  );
   expect(await textOf(page.getByTestId('model-facts'))).toContain('784');
   await page.getByLabel('Prompt', { exact: true }).fill('Who bit the owl?');
   await page.getByRole('button', { name: 'Ask' }).click();

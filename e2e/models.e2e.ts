@@ -98,7 +98,7 @@ test('suggested models are sized with the settings there are: without a budget, 
   expect(await suggestions.locator('[data-verdict=fits]').count()).toBe(9);
   expect(await training('SmolLM2-135M')).toMatch(/^fits, [\d.]+ [MG]iB$/);
   await page.getByLabel('Memory for training, MiB').fill('700');
-  await sized('no');
+  await sized('does-not-fit');
   expect(await training('SmolLM2-360M')).toMatch(/^(fits with |does not fit$)/);
   expect(await training('Llama-3.2-1B')).toBe('does not fit');
   expect(await violations(page)).toEqual([]);
