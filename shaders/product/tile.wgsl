@@ -140,6 +140,7 @@ fn store_lanes(row: u32, at: vec2<u32>, z: u32, part: vec4<f32>, thread: u32) {
 fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index) thread: u32) {
   let first = group.xy * vec2<u32>(rows, columns);
   let quad = vec2<u32>(thread % cells / threads_x, thread % threads_x);
+  let lane = select(0u, thread / cells, lanes > 1u);
   let start = group.z * params.slice;
   let end = min(params.k, start + params.slice);
   let steps = (end - start + depth - 1u) / depth;
@@ -157,14 +158,17 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
     let last = threads - 1u - thread;
     load(true, low_rank, vec2<u32>(first.y, k), vec2<u32>(params.n, stop), last);
     workgroupBarrier();
-    for (var d = thread / cells; d < depth; d += lanes) {
-      let x = d * width_a + quad.x;
-      let y = d * width_b + quad.y;
-      sums += outer(tile_a[x], tile_b[y]);
+    for (var i = 0u; i < depth / lanes; i++) {
+      let d = i * lanes + lane;
+      let x = tile_a[d * width_a + quad.x];
+      let y = tile_b[d * width_b + quad.y];
+      sums += outer(x, y);
       if (results == 8u) {
-        sums_right += outer(tile_a[x], tile_b[y + threads_x]);
-        sums_below += outer(tile_a[x + threads_y], tile_b[y]);
-        sums_last += outer(tile_a[x + threads_y], tile_b[y + threads_x]);
+        let below = tile_a[d * width_a + quad.x + threads_y];
+        let right = tile_b[d * width_b + quad.y + threads_x];
+        sums_right += outer(x, right);
+        sums_below += outer(below, y);
+        sums_last += outer(below, right);
       }
     }
     workgroupBarrier();
