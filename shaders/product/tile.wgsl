@@ -2,8 +2,8 @@
 // of `depth` along K pass through workgroup memory. A is (M, K) by rows, else (K, M); B is (N, K) by
 // rows, else (K, N), and packed (lib/packing); A₂ is (M, K₂) by rows, B₂ as B, in f32. Without a
 // low-rank pair K₂ is 0, without a bias `has_bias`; what is bound there is not read. Each z has a
-// slice of K and a C of its own. `a_quad`, `b_quad`, `a2_quad` and `b2_quad` read four elements
-// from one on; they and the types A, B, A2, B2 are the caller's.
+// slice of K and a C of its own. `a_quad` to `b2_quad` read four elements from one on; they and the
+// types A to B2 are the caller's.
 @group(0) @binding(0) var<storage, read> a: array<A>;
 @group(0) @binding(1) var<storage, read> b: array<B>;
 @group(0) @binding(2) var<storage, read> a2: array<A2>;
@@ -13,15 +13,14 @@
 struct Params {
   m: u32, n: u32, k: u32,
   a_start: u32, lda: u32, b_start: u32, ldb: u32, c_start: u32, ldc: u32,
-  alpha: f32, accumulate: u32,
+  alpha: f32, accumulate: u32, has_bias: u32, slice: u32,
   k2: u32, a2_start: u32, lda2: u32, b2_start: u32, ldb2: u32, alpha2: f32,
-  has_bias: u32, slice: u32,
 }
 @group(0) @binding(6) var<uniform> params: Params;
 
 override rows: u32 = 64; // of a tile
 override columns: u32 = 64;
-override results: u32 = 4; // rows and columns of a thread: 4, or 8 in four blocks
+override results: u32 = 4; // rows and columns of a thread: 1, 4, or 8 in four blocks
 override lanes: u32 = 1;   // threads that share the k of a step, and then add their sums
 override depth: u32 = 16;
 override a_by_rows: bool = true;
@@ -33,11 +32,12 @@ override threads_y: u32 = rows / results;
 override cells: u32 = threads_x * threads_y;
 override threads: u32 = cells * lanes;
 
-// [k][quad of rows] and [k][quad of columns]; one more, so that quads of a column lie in other banks.
+// A step of A as [k][quad of rows], then of B as [k][quad of columns]; one quad more, so that those
+// of a column lie in other banks.
 override width_a: u32 = rows / 4 + 1;
 override width_b: u32 = columns / 4 + 1;
-var<workgroup> tile_a: array<vec4<f32>, depth * width_a>;
-var<workgroup> tile_b: array<vec4<f32>, depth * width_b>;
+override second: u32 = depth * width_a;
+var<workgroup> tile: array<vec4<f32>, second + depth * width_b>;
 
 // Whether an operand is stored by rows.
 fn by_rows(right: bool, low_rank: bool) -> bool {
@@ -86,18 +86,11 @@ fn load(right: bool, low_rank: bool, first: vec2<u32>, limit: vec2<u32>, e: u32)
       quad_of(right, low_rank, at + 3u * next, limit),
     );
     if (rows_first) { v = transpose(v); }
-    let i = 4u * to.y * width + to.x;
-    if (right) {
-      tile_b[i] = v[0];
-      tile_b[i + width] = v[1];
-      tile_b[i + 2u * width] = v[2];
-      tile_b[i + 3u * width] = v[3];
-    } else {
-      tile_a[i] = v[0];
-      tile_a[i + width] = v[1];
-      tile_a[i + 2u * width] = v[2];
-      tile_a[i + 3u * width] = v[3];
-    }
+    let i = select(0u, second, right) + 4u * to.y * width + to.x;
+    tile[i] = v[0];
+    tile[i + width] = v[1];
+    tile[i + 2u * width] = v[2];
+    tile[i + 3u * width] = v[3];
   }
 }
 
@@ -108,9 +101,8 @@ fn outer(x: vec4<f32>, y: vec4<f32>) -> mat4x4<f32> {
 
 fn store(row: u32, column: u32, z: u32, sums: vec4<f32>) {
   if (row >= params.m) { return; }
-  let start = params.c_start + (z * params.m + row) * params.ldc;
-  for (var i = 0u; i < 4u && column + i < params.n; i++) {
-    let at = start + column + i;
+  for (var i = 0u; i < min(results, 4u) && column + i < params.n; i++) {
+    let at = params.c_start + (z * params.m + row) * params.ldc + column + i;
     var v = sums[i];
     if (params.accumulate != 0u) { v += c[at]; }
     if (params.has_bias != 0u) { v += bias[column + i]; }
@@ -128,44 +120,49 @@ fn store_block(at: vec2<u32>, z: u32, sums: mat4x4<f32>) {
 // Adds a row's sums of all lanes in order, and stores them.
 fn store_lanes(row: u32, at: vec2<u32>, z: u32, part: vec4<f32>, thread: u32) {
   workgroupBarrier();
-  tile_a[thread] = part;
+  tile[thread] = part;
   workgroupBarrier();
   if (thread / cells != row) { return; }
   var sum = vec4<f32>();
-  for (var lane = 0u; lane < lanes; lane++) { sum += tile_a[lane * cells + thread % cells]; }
+  for (var lane = 0u; lane < lanes; lane++) { sum += tile[lane * cells + thread % cells]; }
   store(at.x + row, at.y, z, sum);
 }
 
 @compute @workgroup_size(threads)
 fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index) thread: u32) {
   let first = group.xy * vec2<u32>(rows, columns);
-  let quad = vec2<u32>(thread % cells / threads_x, thread % threads_x);
+  let cell = vec2<u32>(thread % cells / threads_x, thread % threads_x);
   let lane = select(0u, thread / cells, lanes > 1u);
   let start = group.z * params.slice;
   let end = min(params.k, start + params.slice);
-  let steps = (end - start + depth - 1u) / depth;
-  let all_steps = steps + (params.k2 + depth - 1u) / depth;
+  let steps = (end - start + depth - 1u) / depth; // and then those of the low-rank pair
   var sums = mat4x4<f32>();
   var sums_right = mat4x4<f32>(); // these three where a thread has 8 × 8
   var sums_below = mat4x4<f32>();
   var sums_last = mat4x4<f32>();
-  for (var s = 0u; s < all_steps; s++) {
+  for (var s = 0u; s < steps + (params.k2 + depth - 1u) / depth; s++) {
     let low_rank = s >= steps;
     let k = select(start + s * depth, (s - steps) * depth, low_rank);
     let stop = select(end, params.k2, low_rank);
     load(false, low_rank, vec2<u32>(first.x, k), vec2<u32>(params.m, stop), thread);
-    // The last threads first, which may have had no block of A.
-    let last = threads - 1u - thread;
-    load(true, low_rank, vec2<u32>(first.y, k), vec2<u32>(params.n, stop), last);
+    // Of B the last threads first, which may have had no block of A.
+    load(true, low_rank, vec2<u32>(first.y, k), vec2<u32>(params.n, stop), threads - 1u - thread);
     workgroupBarrier();
     for (var i = 0u; i < depth / lanes; i++) {
       let d = i * lanes + lane;
-      let x = tile_a[d * width_a + quad.x];
-      let y = tile_b[d * width_b + quad.y];
+      let row = d * width_a;
+      let column = second + d * width_b;
+      if (results == 1u) {
+        let y = tile[column + cell.y / 4u][cell.y % 4u];
+        sums[0].x += tile[row + cell.x / 4u][cell.x % 4u] * y;
+        continue;
+      }
+      let x = tile[row + cell.x];
+      let y = tile[column + cell.y];
       sums += outer(x, y);
       if (results == 8u) {
-        let below = tile_a[d * width_a + quad.x + threads_y];
-        let right = tile_b[d * width_b + quad.y + threads_x];
+        let below = tile[row + cell.x + threads_y];
+        let right = tile[column + cell.y + threads_x];
         sums_right += outer(x, right);
         sums_below += outer(below, y);
         sums_last += outer(below, right);
@@ -173,7 +170,8 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
     }
     workgroupBarrier();
   }
-  let at = first + 4u * quad;
+  let at = first + min(results, 4u) * cell;
+  if (results == 1u) { store(at.x, at.y, group.z, sums[0]); return; }
   if (lanes > 1u) {
     store_lanes(0u, at, group.z, sums[0], thread);
     store_lanes(1u, at, group.z, sums[1], thread);

@@ -340,6 +340,7 @@ async function firstRows(m: number, n: number, k: number, right: 'row' | 'col') 
 
 test.each([
   ['forward', 1023, 9, 'row', [3, 2111]],
+  ['forward, longer', 70, 150, 'row', [1, 8, 9]],
   ['skinny', 13, 130, 'row', [1, 531, 1063]],
   ['a gradient in slices', 67, 8203, 'col', [3, 70]],
 ] as const)(

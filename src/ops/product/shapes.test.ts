@@ -21,34 +21,51 @@ function shaped(m: number, n: number, k: number, left: Order, right: Order): Pro
 
 // SmolLM2-135M, LoRA of rank 8, one row of 1,024 tokens, 128 rows of logits at a time. In tiles of
 // 64 × 64: 144, 384, 144, 16, 9, 9, 16, 18 workgroups.
-type Row = [string, Parameters<typeof shaped>, string, [number, number, number]];
+/** The launches of a product. */
+function tiled(sizes: Parameters<typeof shaped>) {
+  const rec = new Recorder(imagined({ product: 'tile' }), false);
+  product(rec, shaped(...sizes));
+  return rec.commands.flatMap((c) => {
+    if (c.type !== 'dispatch') return [];
+    const [, size = 'sum'] = /_(\d+x[\dx]+)_tile/.exec(c.kernel.name) ?? [];
+    return [{ size, workgroups: c.workgroups }];
+  });
+}
+
+type Row = readonly [string, Parameters<typeof shaped>, string, [number, number, number]];
 const step: Row[] = [
-  ['q_proj', [1024, 576, 576, 'row', 'row'], '64×64', [16, 9, 1]],
-  ['gate_proj', [1024, 1536, 576, 'row', 'row'], '64×64', [16, 24, 1]],
-  ['down_proj', [1024, 576, 1536, 'row', 'row'], '64×64', [16, 9, 1]],
-  ['k_proj', [1024, 192, 576, 'row', 'row'], '32×32', [32, 6, 1]],
-  ['A of q, k and v', [1024, 24, 576, 'row', 'row'], '8×8', [128, 3, 1]],
-  ['its gradient', [24, 576, 1024, 'col', 'col'], '8×8', [3, 72, 1]],
-  ["q_proj's gradient of B", [8, 576, 1024, 'col', 'col'], '4×8', [2, 72, 1]],
-  ["k_proj's gradient of B", [8, 192, 1024, 'col', 'col'], '4×8', [2, 24, 3]],
-  ["q_proj's du", [1024, 8, 576, 'row', 'row'], '4×8', [256, 1, 1]],
-  ["the head's logits", [128, 49152, 576, 'row', 'row'], '128×64', [1, 768, 1]],
-  ["the head's input gradient", [128, 576, 49152, 'row', 'col'], '32×32', [4, 18, 12]],
+  ['q_proj', [1024, 576, 576, 'row', 'row'], '64x64', [16, 9, 1]],
+  ['gate_proj', [1024, 1536, 576, 'row', 'row'], '64x64', [16, 24, 1]],
+  ['down_proj', [1024, 576, 1536, 'row', 'row'], '64x64', [16, 9, 1]],
+  ['k_proj', [1024, 192, 576, 'row', 'row'], '32x32', [32, 6, 1]],
+  ['A of q, k and v', [1024, 24, 576, 'row', 'row'], '8x8x16', [128, 3, 1]],
+  ['its gradient', [24, 576, 1024, 'col', 'col'], '8x8x16', [3, 72, 1]],
+  ["q_proj's gradient of B", [8, 576, 1024, 'col', 'col'], '4x8x16', [2, 72, 1]],
+  ["k_proj's gradient of B", [8, 192, 1024, 'col', 'col'], '4x8x16', [2, 24, 3]],
+  ["q_proj's du", [1024, 8, 576, 'row', 'row'], '4x8x16', [256, 1, 1]],
+  ["the head's logits", [128, 49152, 576, 'row', 'row'], '128x64', [1, 768, 1]],
+  ["the head's input gradient", [128, 576, 49152, 'row', 'col'], '64x64', [2, 9, 12]],
 ];
 
 test.each(step)(
   '%s: its tiles, and a workgroup for each processor',
   (_, sizes, size, workgroups) => {
-    const rec = new Recorder(imagined({ product: 'tile' }), false);
-    product(rec, shaped(...sizes));
-    const [first, second] = rec.commands;
-    if (first.type !== 'dispatch') throw new Error('no dispatch');
-    expect(first.kernel.name).toContain(`_${size.replace('×', 'x')}_`);
-    expect(first.workgroups).toEqual(workgroups);
+    const [first, sum] = tiled(sizes);
+    expect(first).toEqual({ size, workgroups });
     expect(workgroups.reduce((a, b) => a * b)).toBeGreaterThanOrEqual(132);
-    expect(second !== undefined).toBe(workgroups[2] > 1);
+    expect(sum?.size).toBe(workgroups[2] > 1 ? 'sum' : undefined);
   },
 );
+
+// In tiles of 64 × 64: 9, 24, 768, 1.
+test.each([
+  ['q_proj', [1, 576, 576, 'row', 'row'], '8x8', [1, 72, 1]],
+  ['gate_proj', [1, 1536, 576, 'row', 'row'], '8x8', [1, 192, 1]],
+  ["the head's logits", [1, 49152, 576, 'row', 'row'], '8x8', [1, 6144, 1]],
+  ['A of q, k and v', [8, 24, 576, 'row', 'row'], '4x8x16', [2, 3, 1]],
+] as Row[])('%s in decoding: few columns a workgroup', (_, sizes, size, workgroups) => {
+  expect(tiled(sizes)).toMatchObject([{ size, workgroups }]);
+});
 
 test('the order of sums depends on the rows of C in gradients of weights alone', () => {
   const orderOf = (p: Product) => {
@@ -62,13 +79,13 @@ test('the order of sums depends on the rows of C in gradients of weights alone',
     [576, 49_152, 'col'],
     [64, 8192, 'col'],
   ] as const) {
-    const orders = [1, 8, 128, 1024, 20_000].map((m) => orderOf(shaped(m, n, k, 'row', right)));
+    const orders = [1, 8, 9, 128, 1024, 20_000].map((m) => orderOf(shaped(m, n, k, 'row', right)));
     expect(new Set(orders).size).toBe(1);
   }
 });
 
 test('every tile fits 16 KiB of workgroup memory and 256 threads', () => {
-  for (const m of [1, 64, 3000])
+  for (const m of [1, 20, 100, 3000, 20_000])
     for (const n of [8, 576, 3000]) {
       const { rows, columns, results, lanes, depth } = tileOf(shaped(m, n, 64, 'row', 'row'));
       expect(16 * depth * (rows / 4 + columns / 4 + 2)).toBeLessThanOrEqual(16_384);

@@ -15,7 +15,7 @@ import {
   productTensors,
   readByFours,
 } from './case.ts';
-import { slicesOf, type Tile, tileOf } from './shapes.ts';
+import { STEPS, slicesOf, type Tile, tileOf } from './shapes.ts';
 
 const sumSlices = defineKernel('sum_slices', sumCode);
 
@@ -40,10 +40,11 @@ function kernelOf(p: Product, tile: Tile): Kernel {
   const packing = right.tensor.dtype;
   const fours = readByFours(p, p.k, left, right);
   const fours2 =
-    !lowRank || readByFours(p, lowRank.k, { ...lowRank.left, order: 'row' }, lowRank.right);
+    lowRank !== undefined &&
+    readByFours(p, lowRank.k, { ...lowRank.left, order: 'row' }, lowRank.right);
   const four = (yes: boolean) => (yes ? '4' : '');
   const plus = lowRank ? `+${lowRank.right.order}${four(fours2)}` : '';
-  const size = `${tile.rows}x${tile.columns}`;
+  const size = [tile.rows, tile.columns, ...(tile.lanes > 1 ? [tile.lanes] : [])].join('x');
   const name = `product_${left.order}_${right.order}${four(fours)}${plus}_${packing}_${size}_tile`;
   const packed = packing !== 'f32';
   const loads = [
@@ -79,8 +80,8 @@ export const tile: Variant<Product> = {
     const parts = slices > 1 ? tensor('slices', [slices, m, n]) : null;
     const partial: Product = parts ? { ...p, accumulate: 0, out: { tensor: parts, stride: n } } : p;
     const kernel = kernelOf(p, chosen);
-    // Whole steps along K, so that loads of four stay within a slice.
-    const slice = Math.ceil(k / slices / chosen.depth) * chosen.depth;
+    // Whole steps of every tile, so that where a slice begins depends on none.
+    const slice = Math.ceil(k / slices / STEPS) * STEPS;
     rec.launch({
       kernel,
       // What stands for a missing operand is not read.
