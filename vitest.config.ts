@@ -6,6 +6,8 @@ import { chromiumFlags, findChromium } from './scripts/chromium.mjs';
 import { dawnEnvironment } from './scripts/dawn.mjs';
 
 const gpuTests = ['src/**/*.gpu.test.ts'];
+// As in src/testing/gpu.ts.
+const testFlags = ['--enable-dawn-features=disable_workgroup_init'];
 const ignored = ['**/node_modules/**', '**/dist/**'];
 
 // Workers are started after this file is read, so Dawn's loader sees these.
@@ -51,7 +53,10 @@ export default defineConfig({
             headless: true,
             screenshotFailures: false,
             provider: playwright({
-              launchOptions: { executablePath: findChromium(), args: chromiumFlags },
+              launchOptions: {
+                executablePath: findChromium(),
+                args: [...chromiumFlags, ...testFlags],
+              },
             }),
             instances: [{ browser: 'chromium' }],
           },

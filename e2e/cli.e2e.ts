@@ -328,7 +328,7 @@ test('bad input and a missing GPU: exit code 2, one line, no stack trace, no fol
   const cases: [string[], RegExp, Record<string, string>?][] = [
     [[...train, at('none.jsonl')], /none\.jsonl: no such file/],
     [[...train, good, '--config', at('bad.json')], /bad\.json: train\.steps is -1/],
-    [['polish'], /"polish" is no command/],
+    [['polish'], /"polish" is not a command/],
     [
       [...train, good, '--config', join(model, 'run.json')],
       /Dawn found no WebGPU adapter/,

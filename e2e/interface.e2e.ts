@@ -61,7 +61,7 @@ test('commands and options', () => {
     compare: 'model data held-out plan out json kernels',
     budget:
       'model config data validation length bytes binding answer recompute measure kernels json',
-    bench: 'layers tokens repeats kernels profile search json',
+    bench: 'list case layers tokens repeats kernels profile search json',
     program: 'model config tokens kernels layers json',
     kernel: 'model config tokens kernels json',
   };

@@ -22,10 +22,10 @@ const kinds = [
  * @type {Record<string, [number, string]>}
  */
 const raised = {};
-// The path of a training step, and how many lines of code it may have: 8,500, and 800 for real GPUs
+// The path of a training step, and how many lines of code it may have: 8,500, and 1,100 for real GPUs
 // (choosing kernels by measurement, attention in blocks, tiles by shape).
 const engine = ['gpu', 'graph', 'ops', 'adapters', 'model', 'train', 'shaders'];
-const engineLimit = 9300;
+const engineLimit = 9600;
 const STRETCH = 60;
 
 /** @typedef {{ lengths: number[], shape: string[], comments: number }} Measured */

@@ -13,10 +13,10 @@ const UNREAD = /^(className|style|d|viewBox|id|key|type|role|href|slot|data-|loo
 /** Text that isn't the program's own: shaders, keys, paths, class names, selectors. */
 const IS_CODE = [
   /^[\s\d\W]*$/,
-  /(^| )(flex|grid|grow|shrink-0|block|absolute|relative|sticky|rounded|text-\S+|bg-\S+|px-\d\S*|py-\d\S*|gap-\S+|w-\S+|h-\S+|mt-\S+|min-w-0)( |$)/,
+  /^(?![A-Z])(?!.*[a-z][,.;:]( |$))(.* )?(flex|grid|grow|shrink-0|block|absolute|relative|sticky|rounded|text-\S+|bg-\S+|px-\d\S*|py-\d\S*|gap-\S+|w-\S+|h-\S+|mt-\S+|min-w-0)( |$)/,
   /^[a-z]+(\.[a-z]+)+$/i,
   /^(\.{0,2}\/|https?:|@|--)\S*$/,
-  /[{};]\s*\n|@(group|binding|compute)|(^|\s)(fn|let|var|var<\w+>|const|override|struct) \w|->|read_write>|read>/,
+  /[{};]\s*\n|@(group|binding|compute)|(^|\s)(fn|let|var|var<\w+>|const|override|struct) \w+ ?[=:({]|->|read_write>|read>/,
 ];
 
 /**

@@ -6,6 +6,7 @@ import '@tensorflow/tfjs-backend-webgpu';
 import { SMOLLM2_135M } from '../../src/bench/shapes.ts';
 import { randomModel, timeSteps } from '../../src/bench/step.ts';
 import { createGpu } from '../../src/gpu/device.ts';
+import { wallClock } from '../../src/graph/clock.ts';
 import { variantFor } from '../../src/graph/family.ts';
 import { timeCase } from '../../src/graph/tune.ts';
 import { chooseVariants, SMOLLM2 } from '../../src/ops/families.ts';
@@ -19,7 +20,7 @@ const [forward] = products.bench(SMOLLM2); // of these sizes
  * @param {import('../../src/gpu/variants.ts').Variants} variants
  */
 const timeForward = (gpu, variants) =>
-  timeCase(gpu, variantFor(variants, products, forward.c), forward);
+  timeCase(gpu, variantFor(variants, products, forward.c), forward, wallClock(gpu)); // as the peers
 const left = Float32Array.from({ length: M * K }, (_, i) => ((i * 7) % 17) / 8 - 1);
 const right = Float32Array.from({ length: N * K }, (_, i) => ((i * 13) % 19) / 9 - 1);
 
@@ -95,7 +96,7 @@ globalThis.trainingSteps = async (layers, tokens, repeats) => {
   const model = randomModel(gpu, { ...SMOLLM2_135M, layers }, variants);
   const steps = [];
   for (const method of /** @type {const} */ (['lora', 'lora-moe']))
-    steps.push(await timeSteps(model, method, tokens, repeats, false));
+    steps.push(await timeSteps(model, method, { seqLen: tokens, repeats, profile: false }));
   const best = await timeForward(gpu, variants);
   return { steps, best };
 };

@@ -1,8 +1,8 @@
 // Causal grouped attention with online softmax (Milakov & Gimelshein 2018; Dao 2022), keeping
 // log-sum-exp in softmax.x. A query sees the keys of its document up to itself, of which there are
-// its position + 1; a cache is laid out by position. One thread a query. `Head` and what is done
+// its position + 1, or those of its window; a cache is laid out by position. One thread a query. `Head` and what is done
 // with it are written for the head size.
-// uses: grid
+// uses: grid, attention/keys
 @group(0) @binding(0) var<storage, read> q: array<Head>; // (rows, seq_len, heads)
 @group(0) @binding(1) var<storage, read> k: array<Head>; // (rows, capacity, kv_heads)
 @group(0) @binding(2) var<storage, read> v: array<Head>;
@@ -16,6 +16,7 @@ struct Params {
   heads: u32,
   kv_heads: u32,
   cached: u32,
+  window: u32,
   scale: f32,
 }
 @group(0) @binding(6) var<uniform> params: Params;
@@ -31,7 +32,7 @@ fn main(grid: Grid) {
   let kv = row * params.capacity * params.kv_heads + head / (params.heads / params.kv_heads);
   let position = positions[row * params.seq_len + t];
   let last = select(t, min(position, params.capacity - 1u), params.cached == 1u);
-  let first = last - min(position, last);
+  let first = first_key(position, last);
   let query = q[at];
   var out = Head();
   var top = -3.4e38;

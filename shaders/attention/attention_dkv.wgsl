@@ -1,7 +1,7 @@
 // Attention's gradients by key: dK = scale Σ dS q, dV = Σ p dO over the queries of its document at
 // or after the key, of every head of the group. softmax: (lse, delta) as attention_dq.wgsl leaves
 // it. One thread a key.
-// uses: grid
+// uses: grid, attention/keys
 @group(0) @binding(0) var<storage, read> q: array<Head>; // (rows, seq_len, heads)
 @group(0) @binding(1) var<storage, read> k: array<Head>; // (rows, seq_len, kv_heads)
 @group(0) @binding(2) var<storage, read> v: array<Head>;
@@ -10,7 +10,14 @@
 @group(0) @binding(5) var<storage, read> softmax: array<vec2<f32>>; // (rows, heads, seq_len)
 @group(0) @binding(6) var<storage, read_write> d_k: array<Head>;
 @group(0) @binding(7) var<storage, read_write> d_v: array<Head>;
-struct Params { rows: u32, seq_len: u32, heads: u32, kv_heads: u32, scale: f32 }
+struct Params {
+  rows: u32,
+  seq_len: u32,
+  heads: u32,
+  kv_heads: u32,
+  window: u32,
+  scale: f32,
+}
 @group(0) @binding(8) var<uniform> params: Params;
 
 @compute @workgroup_size(threads)
@@ -28,7 +35,7 @@ fn main(grid: Grid) {
   var value_sum = Head();
   for (var head = kv_head * shared_by; head < (kv_head + 1u) * shared_by; head++) {
     for (var i = t; i < params.seq_len; i++) {
-      if (positions[row * params.seq_len + i] + t < i) { break; }
+      if (first_key(positions[row * params.seq_len + i], i) > t) { break; }
       let query = q[(row * params.seq_len + i) * params.heads + head];
       let gradient = d_o[(row * params.seq_len + i) * params.heads + head];
       let saved = softmax[(row * params.heads + head) * params.seq_len + i];

@@ -1,6 +1,6 @@
 // Attention's gradient by query: delta = Σ dO ⊙ O, p = exp(s − lse), dS = p (dO·v − delta), dQ =
 // scale Σ dS k, over the keys that attention.wgsl says. softmax: (lse, delta). One thread a query.
-// uses: grid
+// uses: grid, attention/keys
 @group(0) @binding(0) var<storage, read> q: array<Head>; // (rows, seq_len, heads)
 @group(0) @binding(1) var<storage, read> k: array<Head>; // (rows, seq_len, kv_heads)
 @group(0) @binding(2) var<storage, read> v: array<Head>;
@@ -9,7 +9,14 @@
 @group(0) @binding(5) var<storage, read> positions: array<u32>;
 @group(0) @binding(6) var<storage, read_write> softmax: array<vec2<f32>>; // (rows, heads, seq_len)
 @group(0) @binding(7) var<storage, read_write> d_q: array<Head>;
-struct Params { rows: u32, seq_len: u32, heads: u32, kv_heads: u32, scale: f32 }
+struct Params {
+  rows: u32,
+  seq_len: u32,
+  heads: u32,
+  kv_heads: u32,
+  window: u32,
+  scale: f32,
+}
 @group(0) @binding(8) var<uniform> params: Params;
 
 @compute @workgroup_size(threads)
@@ -21,7 +28,7 @@ fn main(grid: Grid) {
   let row = index / (params.seq_len * params.heads);
   let at = (row * params.seq_len + t) * params.heads + head;
   let kv = row * params.seq_len * params.kv_heads + head / (params.heads / params.kv_heads);
-  let first = t - min(positions[row * params.seq_len + t], t);
+  let first = first_key(positions[row * params.seq_len + t], t);
   let query = q[at];
   let gradient = d_o[at];
   let delta = head_dot(gradient, o[at]);

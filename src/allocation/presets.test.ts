@@ -134,14 +134,18 @@ describe('presets', () => {
     refused(
       'mola-2468',
       { maxExperts: 7 },
-      'allocation "mola-2468" needs an expert count of 8, above adapter.experts (7)',
+      'allocation "mola-2468" needs an expert count of 8, more than adapter.experts (7)',
     );
     refused(
       'mola-5555',
       { maxExperts: 4 },
-      'needs an expert count of 5, above adapter.experts (4)',
+      'needs an expert count of 5, more than adapter.experts (4)',
     );
-    refused('hilo', { maxRank: 6 }, 'allocation "hilo" needs a rank of 8, above adapter.rank (6)');
+    refused(
+      'hilo',
+      { maxRank: 6 },
+      'allocation "hilo" needs a rank of 8, more than adapter.rank (6)',
+    );
     expect(layerCounts(presetAllocation('mola-5555', { ...options, maxExperts: 5 }), 8)[0]).toBe(5);
   });
 });

@@ -73,7 +73,7 @@ export function presetAllocation(name: PresetName, options: PresetOptions): Allo
   const refuse = (what: string, need: number, key: string, value: number) =>
     new InputError(
       'bad-config',
-      `allocation "${name}" needs ${what} ${need}, above ${key} (${value}).`,
+      `allocation "${name}" needs ${what} ${need}, more than ${key} (${value}).`,
     );
   if (needs.experts > maxExperts)
     throw refuse('an expert count of', needs.experts, 'adapter.experts', maxExperts);

@@ -4,7 +4,7 @@ import { type Allocation, siteDims } from '../allocation/allocation.ts';
 import type { Recorder } from '../graph/recorder.ts';
 import { recordGeneration } from '../model/generate.ts';
 import type { SymbolicModel } from '../model/load.ts';
-import { resolveAllocation } from '../settings/resolve-allocation.ts';
+import { resolveAllocation, trainedAdapter } from '../settings/resolve-allocation.ts';
 import { type RunConfig, searches, trains } from '../settings/run-config.ts';
 import { type BatchShape, batchStates, DEFAULT_MEMORY_OPTIONS } from '../train/batch.ts';
 import { recordEvaluation, recordMicro, recordUpdate } from '../train/programs.ts';
@@ -34,7 +34,7 @@ export function recordPrograms(
   if (trains(config)) {
     const uniform = { ...config, allocation: 'uniform' } as const;
     const allocation = given ?? resolveAllocation(uniform, model.config);
-    const spec = { ...config.adapter, allocation };
+    const spec = trainedAdapter(uniform, allocation);
     const layout = layoutAdapter(spec, model.config.layers, siteDims(model.config));
     const shape = shapeOf(config.train.microBatch);
     const states = batchStates(shape, layout.routedExperts);

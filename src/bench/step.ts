@@ -38,6 +38,8 @@ export interface StepResult {
   method: AdapterSpec['method'];
   parameters: number;
   tokens: number;
+  /** Launches of the micro-step and the update. */
+  dispatches: number;
   milliseconds: number;
   tokensPerSecond: number;
   flops: number;
@@ -72,15 +74,14 @@ export function randomModel(
 
 /**
  * Times training steps of an adapter (8 experts of rank 8, top-2, all sites; or plain LoRA of rank
- * 8) on one row of `seqLen` tokens.
+ * 8) on `rows` rows of `seqLen` tokens.
  */
 export async function timeSteps(
   model: LoadedModel,
   method: AdapterSpec['method'],
-  seqLen: number,
-  repeats: number,
-  withProfile: boolean,
+  options: { rows?: number; seqLen: number; repeats: number; profile: boolean },
 ): Promise<StepResult> {
+  const { rows = 1, seqLen, repeats } = options;
   const { config, gpu } = model;
   const experts = sizeLimits({ method, experts: 8, rank: 8 }).maxExperts;
   const allocation = uniformAllocation(config.layers, targetNames, experts, 8);
@@ -98,10 +99,10 @@ export async function timeSteps(
     siteDims(config),
   );
   layout.store.allocate(gpu, initialValues(layout, 1));
-  const shape: BatchShape = { rows: 1, seqLen, targets: seqLen - 1 };
+  const shape: BatchShape = { rows, seqLen, targets: rows * (seqLen - 1) };
   const runtime = await Runtime.create(model, layout, shape, { dropout: false });
   const ids = Array.from({ length: seqLen }, (_, i) => (i * 7919) % config.vocab);
-  const batch = microBatch([{ ids, labels: ids }], shape);
+  const batch = microBatch(Array(rows).fill({ ids, labels: ids }), shape);
   const step = (number: number) => {
     const scalars = {
       learningRate: 1e-4,
@@ -125,18 +126,23 @@ export async function timeSteps(
   const milliseconds = times.sort((a, b) => a - b)[Math.floor(times.length / 2)];
   const flops = runtime.flopsOf('micro', 'update');
   const micro = runtime.programs.get('micro')!;
-  const rows = withProfile && gpu.timestamps ? await profile(gpu, micro) : null;
+  const profiled = options.profile && gpu.timestamps ? await profile(gpu, micro) : null;
+  const dispatches = ['micro', 'update'] as const;
+  const launches = dispatches.flatMap((name) =>
+    runtime.programs.get(name)!.commands.filter((c) => c.type === 'dispatch'),
+  ).length;
   const parameters = countParameters(layout);
   runtime.destroy();
   layout.store.destroy();
   return {
     method,
     parameters,
-    tokens: seqLen,
+    tokens: rows * seqLen,
+    dispatches: launches,
     milliseconds,
-    tokensPerSecond: (seqLen / milliseconds) * 1000,
+    tokensPerSecond: ((rows * seqLen) / milliseconds) * 1000,
     flops,
     gflops: flops / milliseconds / 1e6,
-    profile: rows,
+    profile: profiled,
   };
 }

@@ -8,11 +8,11 @@ export interface Clock {
   name: 'timestamp queries' | 'wall clock';
   /** Milliseconds of work below which it cannot tell programs apart. */
   least: number;
-  /** Milliseconds of one replay of a program without copies. */
+  /** Milliseconds of one replay of a program. */
   time(program: Program): Promise<number>;
 }
 
-/** Of the device alone. Browsers round to 0.1 ms. */
+/** Counts the device's work alone. Browsers round to 0.1 ms. */
 const timestamps = (gpu: Gpu): Clock => ({
   name: 'timestamp queries',
   least: 5,
@@ -34,8 +34,8 @@ const timestamps = (gpu: Gpu): Clock => ({
   },
 });
 
-/** Of submitting and waiting too, which takes up to two milliseconds. */
-const wall = ({ device }: Gpu): Clock => ({
+/** Counts submitting and waiting too, which take up to two milliseconds. */
+export const wallClock = ({ device }: Gpu): Clock => ({
   name: 'wall clock',
   least: 20,
   async time(program) {
@@ -47,4 +47,4 @@ const wall = ({ device }: Gpu): Clock => ({
 });
 
 /** The better clock of a device. */
-export const clockOf = (gpu: Gpu): Clock => (gpu.timestamps ? timestamps(gpu) : wall(gpu));
+export const clockOf = (gpu: Gpu): Clock => (gpu.timestamps ? timestamps(gpu) : wallClock(gpu));

@@ -205,8 +205,7 @@ export class Program {
    * the GPU for long.
    * @param timestamps writes begin and end of dispatch i to queries 2i and 2i+1 (one pass a
    *   dispatch), for the profiler; sets of 4,096 in a row
-   * @param bounds writes begin and end of the whole to queries 0 and 1, of a program without copies
-   *   in one submit
+   * @param bounds writes begin and end of the whole to queries 0 and 1; in one submit
    */
   replay(
     options: {
@@ -220,10 +219,13 @@ export class Program {
     let encoder = device.createCommandEncoder();
     let pass: GPUComputePassEncoder | null = null;
     let flops = 0;
-    const whole = options.bounds && {
-      querySet: options.bounds,
-      beginningOfPassWriteIndex: 0,
-      endOfPassWriteIndex: 1,
+    let isFirst = true;
+    /** The first pass writes when all began; each one writes when it ended, the last one stays. */
+    const bounds = (): GPUComputePassTimestampWrites | undefined => {
+      if (!options.bounds) return undefined;
+      const begin = isFirst ? { beginningOfPassWriteIndex: 0 } : {};
+      isFirst = false;
+      return { querySet: options.bounds, ...begin, endOfPassWriteIndex: 1 };
     };
     const endPass = () => {
       pass?.end();
@@ -248,7 +250,7 @@ export class Program {
         beginningOfPassWriteIndex: (2 * i) % 4096,
         endOfPassWriteIndex: ((2 * i) % 4096) + 1,
       };
-      pass ??= encoder.beginComputePass({ timestampWrites: timestampWrites ?? whole });
+      pass ??= encoder.beginComputePass({ timestampWrites: timestampWrites ?? bounds() });
       pass.setPipeline(pipeline.pipeline);
       pass.setBindGroup(0, group);
       pass.dispatchWorkgroups(...dispatch.workgroups);

@@ -60,6 +60,14 @@ test('a variant is chosen that compiles, is right and clearly faster than the pr
   expect(await tune(gpu, toys, 'fast', SMOLLM2)).toEqual({});
 });
 
+test('a preferred variant that is wrong gives way to the first one, though nothing else is timed', async ({
+  gpu,
+}) => {
+  const [oracle, , wrong] = toys.variants;
+  const family = { ...toys, variants: [{ ...oracle, suits: () => false }, wrong] };
+  expect(await tune(gpu, family, 'wrong', SMOLLM2)).toEqual({ 'toy/all': 'slow' });
+});
+
 /** A clock that says how long each variant takes, replay by replay; all are long enough. */
 function fakeClock(says: (variant: string, replay: number) => number): Clock {
   let replay = 0;

@@ -16,7 +16,7 @@ export const families: readonly Family<unknown>[] = [products, rowReductions, at
 
 /** What graphics processors prefer, and what renderers on 4 lanes of a CPU run. */
 export const presets: Readonly<Record<'gpu' | 'cpu', Choice>> = {
-  gpu: { product: 'tile', rows: 'workgroup', attention: 'thread' },
+  gpu: { product: 'tile', rows: 'workgroup', attention: 'block' },
   cpu: { product: 'subgroup', rows: 'thread', attention: 'thread' },
 };
 
@@ -129,7 +129,7 @@ function unknown(word: string, where: string): InputError {
   });
   return new InputError(
     'bad-option',
-    `${where} has "${word}", which is none of gpu, cpu, ${all.join(', ')}.`,
+    `${where} has "${word}", which is not one of gpu, cpu, ${all.join(', ')}.`,
   );
 }
 

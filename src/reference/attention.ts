@@ -9,6 +9,8 @@ export interface AttentionSize {
   heads: number;
   kvHeads: number;
   headDim: number;
+  /** Keys that a query sees at most, its own and those before it; by default all. */
+  window?: number;
 }
 
 /**
@@ -54,7 +56,7 @@ export function attention(
   dO?: ArrayLike<number>,
   positions?: ArrayLike<number>,
 ) {
-  const { rows, seqLen, heads, kvHeads, headDim: d } = size;
+  const { rows, seqLen, heads, kvHeads, headDim: d, window = seqLen } = size;
   const o = new Float64Array(q.length);
   const dq = new Float64Array(q.length);
   const dk = new Float64Array(k.length);
@@ -71,7 +73,7 @@ export function attention(
           for (let e = 0; e < d; e++) sum += a[i + e] * c[j + e];
           return sum;
         };
-        const first = t - (positions?.[b * seqLen + t] ?? t);
+        const first = t - Math.min(positions?.[b * seqLen + t] ?? t, window - 1);
         const seen = (j: number) => key(first + j);
         const scores = Array.from(
           { length: t + 1 - first },

@@ -91,7 +91,7 @@ export const search = z.strictObject({
   }),
   split: setting(z.enum(['disjoint', 'paired']).default('disjoint'), {
     label: 'Rows of the two levels',
-    help: 'Sizes and experts learn from different rows: from two halves of the data, or in alternating micro-batches',
+    help: 'Sizes and weights learn from different rows: from two halves of the data, or in alternating micro-batches',
     choices: { disjoint: 'Two halves', paired: 'Alternating' },
   }),
   schedule: schedule({
@@ -108,7 +108,7 @@ export const search = z.strictObject({
   }),
   learningRate: setting(z.number().min(0).default(3e-4), {
     label: 'Lower learning rate',
-    help: 'For the experts during the search',
+    help: 'Of the adapter’s weights during the search',
   }),
   warmupSteps: setting(z.number().int().min(0).default(0), {
     label: 'Search warm-up',
@@ -125,7 +125,7 @@ export const search = z.strictObject({
   }),
   weightDecay: setting(z.number().min(0).default(0), {
     label: 'Search weight decay',
-    help: 'On the experts and routers',
+    help: 'On the adapter’s weights',
   }),
   clipNorm: setting(z.number().positive().nullable().default(1), {
     label: 'Search gradient clip',

@@ -13,7 +13,7 @@ const modelLoads = ({ model }: State) =>
 const dataIsRead = ({ data }: State) =>
   data.status === 'reading' && 'The data is being read: wait for it, or cancel.';
 const runIsOpen = ({ run }: State) =>
-  isOpen(run.phase) && 'A run is under way: let it end, or stop it.';
+  isOpen(run.phase) && 'A run is under way: wait for it to end, or stop it.';
 
 /** Why no model can be opened. */
 export const noNewModel = (state: State): Reason =>

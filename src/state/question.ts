@@ -30,10 +30,10 @@ export function questionProblems(question: Question): Partial<Record<keyof Quest
   const { length, temperature, seed } = question;
   return {
     ...(!(Number.isInteger(Number(length)) && within(length, 1, 4096)) && {
-      length: 'a whole number from 1 to 4096',
+      length: 'enter a whole number from 1 to 4096',
     }),
-    ...(!within(temperature, 0, 5) && { temperature: 'a number from 0 to 5' }),
-    ...(!/^\d{1,15}$/.test(seed.trim()) && { seed: 'a whole number, 0 or more' }),
+    ...(!within(temperature, 0, 5) && { temperature: 'enter a number from 0 to 5' }),
+    ...(!/^\d{1,15}$/.test(seed.trim()) && { seed: 'enter a whole number, 0 or more' }),
   };
 }
 

@@ -309,7 +309,7 @@ export function reduce(before: State, event: Action): State {
       return {
         ...state,
         heldOut: { ...state.heldOut, [event.report.which]: event.report },
-        announcement: `${event.report.which}: ${event.report.exact} of ${event.report.rows} held-out answers are exact.`,
+        announcement: `${event.report.which === 'base' ? 'Base' : 'Tuned'} model: ${event.report.exact} of ${event.report.rows} held-out answers are exact.`,
       };
     case 'export-busy':
       return { ...state, exported: { ...noExport, status: 'busy' } };

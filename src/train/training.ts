@@ -74,7 +74,7 @@ export class TrainingStage extends Stage {
     const { model, config, rows, later = [], emit } = input;
     const { train, data, seed } = config;
     emit?.({ type: 'phase', phase: 'compiling' });
-    if (rows.length === 0) throw new InputError('bad-data', 'The dataset has no row to train on.');
+    if (rows.length === 0) throw new InputError('bad-data', 'There are no rows to train on.');
     const lessons = [{ from: 0, rows }, ...later].map((part): Lesson => {
       const split = runRows(part.rows, config);
       const order = new BatchOrder(split.train.length, train.batch, data.shuffle, seed);

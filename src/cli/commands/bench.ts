@@ -1,82 +1,65 @@
-// bench: how fast the kernels and whole training steps are on this device, as a table and as JSON.
+// bench: how fast the kernels, training steps and answers are on this device, as a table and as JSON.
 
-import { methodNames } from '../../adapters/methods/methods.ts';
+import { type Case, casesOf, endBench, type Row, startBench } from '../../bench/cases.ts';
 import { DEMO_SHAPE, type SearchCosts, timeSearch } from '../../bench/search.ts';
-import { SMOLLM2_135M } from '../../bench/shapes.ts';
-import { randomModel, type StepResult, timeSteps } from '../../bench/step.ts';
-import type { Gpu } from '../../gpu/device.ts';
-import { clockOf } from '../../graph/clock.ts';
-import type { Family } from '../../graph/family.ts';
-import { timeCase } from '../../graph/tune.ts';
-import { families, SMOLLM2 } from '../../ops/families.ts';
-import { products } from '../../ops/product/product.ts';
+import { randomModel } from '../../bench/step.ts';
+import { InputError } from '../../util/error.ts';
 import { command } from '../command.ts';
 import { kernelsOf, shared } from '../inputs.ts';
-import { flag, whole } from '../options.ts';
-import type { Progress } from '../progress.ts';
+import { flag, texts, whole } from '../options.ts';
 
 const cell = (v: number, digits: number, width: number): string =>
   v.toFixed(digits).padStart(width);
 
-/** How fast a variant computes a case. */
-interface Timing {
-  name: string;
-  variant: string;
-  milliseconds: number;
-  gflops: number;
+/** A figure that some rows lack. */
+const some = (v: number | undefined, digits: number, width: number): string =>
+  v === undefined ? ''.padStart(width) : cell(v, digits, width);
+
+const gflopsOf = ({ flops, milliseconds }: Row): number => flops / milliseconds / 1e6;
+
+/** The fastest row of those whose name begins so; 0 without one. */
+const best = (rows: readonly Row[], start: string): number =>
+  Math.max(0, ...rows.filter((r) => r.name.startsWith(start)).map(gflopsOf));
+
+/** Shares are of the best product and of the multiply-add loop. */
+function table(rows: readonly Row[], clock: string): string {
+  const [product, peak] = [best(rows, 'product/'), best(rows, 'device/multiply-add')];
+  const share = (row: Row, of: number) =>
+    of > 0 && row.flops > 0 ? `${cell((100 * gflopsOf(row)) / of, 0, 8)} %` : ''.padStart(10);
+  const line = (row: Row) => {
+    const { name, variant = '', milliseconds, bytes, dispatches, tokensPerSecond } = row;
+    const gbps = bytes && bytes / milliseconds / 1e6;
+    return `${name.padEnd(40)}${variant.padEnd(11)}${cell(milliseconds, 3, 11)}${cell(gflopsOf(row), 1, 11)}${share(row, product)}${share(row, peak)}${some(gbps, 1, 9)}${some(dispatches, 0, 12)}${some(tokensPerSecond, 1, 11)}`;
+  };
+  const head = `${'case'.padEnd(40)}${'variant'.padEnd(11)}         ms    GFLOP/s   product      loop     GB/s  dispatches   tokens/s`;
+  return [`By ${clock}; steps by the wall clock.`, head, ...rows.map(line)].join('\n');
 }
 
-/** Times the cases of a family in every variant that the device can run. */
-async function timeFamily<C>(
-  gpu: Gpu,
-  { name: family, variants, bench }: Family<C>,
-  progress: Progress,
-): Promise<(Timing & { c: C })[]> {
-  const timings: (Timing & { c: C })[] = [];
-  const cases = bench(SMOLLM2);
-  for (const b of cases)
-    for (const variant of variants.filter((v) => v.can(gpu, b.c))) {
-      progress.update(`Timing ${family}`, timings.length, cases.length * variants.length);
-      const { milliseconds, gflops } = await timeCase(gpu, variant, b);
-      timings.push({ name: b.name, variant: variant.name, milliseconds, gflops, c: b.c });
-    }
-  return timings;
-}
-
-function kernelTable(rows: readonly (Timing & { family: string })[], clock: string): string {
-  const head = 'kernel     case                variant            ms   GFLOP/s';
-  return [
-    `Kernels, by ${clock}`,
-    head,
-    ...rows.map(
-      (r) =>
-        `${r.family.padEnd(11)}${r.name.padEnd(20)}${r.variant.padEnd(11)}${cell(r.milliseconds, 3, 10)}${cell(r.gflops, 2, 10)}`,
-    ),
-  ].join('\n');
-}
-
-function stepTable(rows: readonly StepResult[], best: number): string {
-  const head = 'step       parameters     ms   tokens/s   GFLOP   GFLOP/s   of best product';
-  return [
-    head,
-    ...rows.map(
-      (r) =>
-        `${r.method.padEnd(9)}${String(r.parameters).padStart(12)}${cell(r.milliseconds, 0, 7)}${cell(r.tokensPerSecond, 1, 11)}${cell(r.flops / 1e9, 1, 8)}${cell(r.gflops, 2, 10)}${cell((100 * r.gflops) / best, 0, 15)} %`,
-    ),
-  ].join('\n');
-}
-
-function profileTable(r: StepResult): string {
-  const total = r.profile!.reduce((a, p) => a + p.milliseconds, 0);
-  const rows = r
-    .profile!.slice(0, 25)
+function profileTable({ name, profile }: Row): string {
+  const total = profile!.reduce((a, p) => a + p.milliseconds, 0);
+  const rows = profile!
+    .slice(0, 25)
     .map(
       (p) =>
         `${p.label.padEnd(24)}${String(p.count).padStart(5)}${cell(p.milliseconds, 1, 10)}${cell((100 * p.milliseconds) / total, 1, 7)}${cell(p.flops / p.milliseconds / 1e6, 2, 9)}   ${p.kernel}`,
     );
-  return [`${r.method}, by dispatch        count        ms      %  GFLOP/s   kernel`, ...rows].join(
+  return [name, `${'by launch'.padEnd(24)}count        ms      %  GFLOP/s   kernel`, ...rows].join(
     '\n',
   );
+}
+
+/** The cases that --case names, by a part of their names, or those measured by default. */
+function chosen(named: readonly string[], tokens: number | undefined, software: boolean): Case[] {
+  const all = casesOf(tokens);
+  if (named.length === 0)
+    return all.filter(({ byDefault }) => (software ? byDefault.software : byDefault.hardware));
+  const stranger = named.find((part) => !all.some(({ name }) => name.includes(part)));
+  if (stranger !== undefined)
+    throw new InputError(
+      'bad-option',
+      `--case ${stranger}: no case has this in its name; --list shows all.`,
+    );
+  return all.filter(({ name }) => named.some((part) => name.includes(part)));
 }
 
 function searchTable({ plainMilliseconds, steps }: SearchCosts): string {
@@ -100,65 +83,63 @@ function cpuTime(): number {
 
 export const bench = command({
   name: 'bench',
-  summary: 'time kernels and training steps on this device',
-  details: `Matrix products, row reductions and attention in every variant that the device can run; then training steps at SmolLM2-135M's shape (random weights, one row):
-plain LoRA of rank 8, and LoRA-MoE with 8 experts of rank 8, top-2, at all sites. Steps are medians, kernels the best of three.`,
+  summary: 'how fast kernels, training steps and answers are on this device',
+  details: `Kernels in every variant that the device can run, training steps (LoRA of rank 8, and LoRA-MoE with 8 experts of rank 8, top-2, at all sites),
+prefill and decoding, at SmolLM2-135M's and Qwen2.5-0.5B's shapes with random weights. On a software renderer only the small cases of SmolLM2-135M are measured, unless
+--case names others. Steps are medians, kernels the best of three. product and loop are shares of the fastest product and of a loop of multiply-adds.`,
   options: {
-    layers: whole('number of layers of the model; 30 by default', 1, 1000),
-    tokens: whole('length of the row in tokens; 128 by default', 2, 4096),
-    repeats: whole('number of timed steps; 3 by default', 1, 1000),
+    list: flag('list the cases, and measure nothing'),
+    case: texts('TEXT', 'only cases with this in their name, such as step/ or decode/qwen'),
+    layers: whole('layers of the models; all by default', 1, 1000),
+    tokens: whole('tokens of the one row of a step, instead of several sizes', 2, 4096),
+    repeats: whole('steps timed; 3 by default', 1, 1000),
     kernels: shared.kernels,
-    profile: flag('time by dispatch too, where the device has timestamp queries'),
+    profile: flag('time by launch too, where the device has timestamp queries'),
     search: flag(
-      "only search steps at the demo model's shape, beside plain micro-steps; --repeats rounds, 7 by default",
+      "search steps at the demo model's shape beside plain micro-steps, instead of the rest; --repeats rounds, 7 by default",
     ),
     json: flag('one JSON line instead of tables'),
   },
   run: async (o, { io, progress }) => {
+    if (o.list) {
+      io.out(
+        `${casesOf(o.tokens)
+          .map(({ name }) => `${name}\n`)
+          .join('')}`,
+      );
+      return 0;
+    }
     const gpu = await io.openGpu();
     progress.note(`WebGPU: ${gpu.name}`);
     const variants = await kernelsOf(gpu, o.kernels);
+    const about = { device: gpu.name, kernels: variants.names };
     if (o.search) {
-      const costs = await timeSearch(
-        randomModel(gpu, DEMO_SHAPE, variants),
-        o.repeats ?? 7,
-        cpuTime,
-      );
-      if (o.json)
-        io.out(`${JSON.stringify({ device: gpu.name, kernels: variants.names, ...costs })}\n`);
+      const model = randomModel(gpu, DEMO_SHAPE, variants);
+      const costs = await timeSearch(model, o.repeats ?? 7, cpuTime);
+      if (o.json) io.out(`${JSON.stringify({ ...about, ...costs })}\n`);
       else io.out(`${gpu.name}\n\n${searchTable(costs)}\n`);
       return 0;
     }
-    const clock = clockOf(gpu).name;
-    const timed = await timeFamily(gpu, products, progress);
-    const others: (Timing & { family: string })[] = [];
-    for (const family of families.filter((f) => f.name !== products.name))
-      for (const { c: _, ...t } of await timeFamily(gpu, family, progress))
-        others.push({ family: family.name, ...t });
-    const model = randomModel(
-      gpu,
-      { ...SMOLLM2_135M, layers: o.layers ?? SMOLLM2_135M.layers },
-      variants,
-    );
-    const steps: StepResult[] = [];
-    for (const method of [...methodNames].reverse()) {
-      progress.update('Steps', steps.length, 2);
-      steps.push(await timeSteps(model, method, o.tokens ?? 128, o.repeats ?? 3, o.profile));
+    const { layers, repeats = 3, profile } = o;
+    const measuring = startBench(gpu, variants, { layers, repeats, profile });
+    const selected = chosen(o.case, o.tokens, gpu.software);
+    const rows: Row[] = [];
+    try {
+      for (const [i, { name, run }] of selected.entries()) {
+        progress.update(`Timing ${name}`, i, selected.length);
+        rows.push(...(await run(measuring)));
+      }
+    } finally {
+      endBench(measuring);
     }
-    const bestProduct = Math.max(...timed.map((p) => p.gflops));
-    const ratio = steps[1].milliseconds / steps[0].milliseconds;
+    const clock = measuring.clock.name;
     if (o.json) {
-      const sized = timed.map(({ c: { m, n, k }, ...t }) => ({ ...t, m, n, k }));
-      const kernels = variants.names;
-      io.out(
-        `${JSON.stringify({ device: gpu.name, kernels, clock, products: sized, others, steps, bestProduct, ratio })}\n`,
-      );
+      const cases = rows.map((row) => ({ ...row, gflops: gflopsOf(row) }));
+      const bestProduct = best(rows, 'product/');
+      io.out(`${JSON.stringify({ ...about, clock, cases, bestProduct })}\n`);
     } else {
-      const all = [...timed.map((t) => ({ ...t, family: products.name })), ...others];
-      const profiles = steps.filter((s) => s.profile).map(profileTable);
-      io.out(
-        `${[gpu.name, kernelTable(all, clock), stepTable(steps, bestProduct), `LoRA-MoE step / LoRA step: ${ratio.toFixed(2)}`, ...profiles].join('\n\n')}\n`,
-      );
+      const profiles = rows.filter((row) => row.profile).map(profileTable);
+      io.out(`${[gpu.name, table(rows, clock), ...profiles].join('\n\n')}\n`);
     }
     return 0;
   },

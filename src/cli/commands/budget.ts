@@ -161,7 +161,7 @@ function columnsOf(
 
 export const budget = command({
   name: 'budget',
-  summary: 'estimate the GPU memory of a run, and what makes it fit',
+  summary: 'estimate the GPU memory of a run, and find what makes it fit',
   details: `Counts every buffer that search and training would create, for each kind of recomputation and for the settings chosen. Recomputation and rows of logits at a time never change a result; a smaller micro-batch is chosen only for training, and only if nothing else is enough. If the run does not fit, the message names settings that do, and the exit code is 2. No GPU is opened without --measure.`,
   options: {
     model: required(shared.shape),
@@ -187,7 +187,7 @@ export const budget = command({
       1,
       1_000_000,
     ),
-    recompute: choice(POLICIES, 'only this recomputation; none is chosen'),
+    recompute: choice(POLICIES, 'use this recomputation instead of choosing one'),
     measure: flag(
       'also set up training on this GPU and count its bytes; a shape gets random weights',
     ),

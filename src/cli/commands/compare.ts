@@ -25,8 +25,7 @@ export const compare = command({
   name: 'compare',
   summary: 'compare ways of sizing adapters at equal parameters, over seeds',
   details: `The plan is JSON: {"run": run.json of all methods, "methods": {NAME: its changes to run.json, or {"shuffled": NAME}, …}, "seeds": […],
-"learningRates": […], "tuneSeeds": [101, 102], "baseline": NAME}. Keys of "run" that a method lacks
-are dropped for it; its own keys must apply. With adapter.parameters every allocation is scaled to that many, and plain LoRA
+"learningRates": […], "tuneSeeds": [101, 102], "baseline": NAME}. Keys of "run" that do not apply to a method are dropped for it; a method's own keys must apply. With adapter.parameters every allocation is scaled to that many, and plain LoRA
 gets the nearest rank. Of several learning rates each method gets the one with the lowest mean validation loss over tuneSeeds; then its seeds
 run. {"shuffled": NAME} permutes the layers of another method's allocation by the seed. A method with a search searches once per seed.
 DIR gets results.jsonl, one line per finished run, allocations/ with what the searches found, and table.md. Finished runs are not repeated, so the same command resumes after Ctrl-C.`,

@@ -8,14 +8,14 @@ const result = z.strictObject({
   method: z.string(),
   seed: z.number(),
   learningRate: z.number(),
-  hash: z.string().describe('Of everything that decides the run: settings, data, model'),
+  hash: z.string().describe('Hash of everything that determines the run: settings, data, model'),
   parameters: z.number(),
   steps: z.number(),
   validationLoss: z.number().nullable(),
   loss: z
     .number()
     .nullable()
-    .describe('Held-out; null in stage tune, which never looks at these rows'),
+    .describe('On held-out rows; null in stage tune, which never uses them'),
   exactMatch: z.number().nullable(),
   seconds: z.strictObject({ prepare: z.number(), train: z.number(), evaluate: z.number() }),
   device: z.string(),

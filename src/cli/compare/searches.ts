@@ -22,19 +22,19 @@ import { InputError } from '../../util/error.ts';
 import { readJson } from '../inputs.ts';
 
 const record = z.strictObject({
-  hash: z.string().describe('Of everything that decides the search: settings, data, model'),
+  hash: z.string().describe('Hash of everything that determines the search: settings, data, model'),
   seed: z.number(),
   steps: z.number(),
   seconds: z.number(),
   parameters: z
     .number()
-    .describe('Of the allocation as found, before it is scaled to adapter.parameters'),
+    .describe('Parameters of the allocation as found, before it is scaled to adapter.parameters'),
   upperLoss: z.number(),
   lambda: z.number(),
   expectedParameters: z
     .number()
     .nullable()
-    .describe('By the GSVs at the end; null where the estimator has no distribution of sizes'),
+    .describe('From the final GSVs; null where the estimator has no distribution of sizes'),
   device: z.string(),
   kernels: z.record(z.string(), z.unknown()),
 });

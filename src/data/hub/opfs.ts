@@ -178,7 +178,7 @@ async function writing(handle: FileEntry, work: (part: Part) => Promise<void>): 
   const part = await handle.createSyncAccessHandle().catch((error: unknown) => {
     if (!(error instanceof DOMException && error.name === 'NoModificationAllowedError'))
       throw error;
-    throw new InputError('hub', 'Another tab is downloading this model.');
+    throw new InputError('hub', 'Another tab is downloading this model: wait for it to finish.');
   });
   try {
     await work(part);

@@ -190,7 +190,7 @@ async function readInfo(cursor: Cursor, index: number): Promise<TensorInfo> {
 function alignmentOf(cursor: Cursor, metadata: ReadonlyMap<string, MetadataValue>): number {
   const value = metadata.get('general.alignment') ?? 32;
   if (typeof value !== 'number' || value < 8 || value > 2 ** 20 || (value & (value - 1)) !== 0)
-    throw cursor.fail(`general.alignment is ${String(value)}, not a power of two from 8`);
+    throw cursor.fail(`general.alignment is ${String(value)}, not a power of two of at least 8`);
   return value;
 }
 

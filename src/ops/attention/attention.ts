@@ -7,6 +7,7 @@ import { blank, type Family, run, sample } from '../../graph/family.ts';
 import type { Recorder } from '../../graph/recorder.ts';
 import { type Tensor, tensor } from '../../graph/tensor.ts';
 import { invariant } from '../../util/error.ts';
+import { block } from './block.ts';
 import type { Attention, Heads } from './case.ts';
 import { thread } from './thread.ts';
 
@@ -60,9 +61,9 @@ export function rope(
 
 export const attentions: Family<Attention> = {
   name: 'attention',
-  variants: [thread],
+  variants: [thread, block],
   bench: ({ heads, kvHeads, headDim }) => {
-    const [rows, seqLen, size] = [1, 512, { heads, kvHeads, headDim }];
+    const [rows, seqLen, size] = [1, 256, { heads, kvHeads, headDim }];
     const [wide, narrow] = [size.heads * size.headDim, size.kvHeads * size.headDim];
     const order = Uint32Array.from({ length: seqLen }, (_, t) => t);
     const positions = tensor('positions', [seqLen], { kind: 'state', dtype: 'u32', data: order });
@@ -84,10 +85,14 @@ export const attentions: Family<Attention> = {
       softmax,
     };
     const out = blank('out', seqLen, wide);
+    const last = { kind: 'state', dtype: 'u32', data: Uint32Array.of(seqLen - 1) } as const;
+    const token = { ...c, seqLen: 1, cached: true, positions: tensor('last', [1], last) };
+    const answer = blank('answer', 1, wide);
     const gradients = { d_o, d_q, d_k, d_v };
     return [
       { name: 'forward', c: { ...c, o: out }, out: [out] },
       { name: 'backward', c: { ...c, o, gradients }, out: [d_q, d_k, d_v] },
+      { name: 'answer', c: { ...token, o: answer }, out: [answer] },
     ];
   },
   key: ({ gradients }) => (gradients ? 'backward' : 'forward'),
@@ -98,6 +103,7 @@ export const attentions: Family<Attention> = {
  * @param q (rows·seqLen, H·D) @param k (rows·seqLen, G·D) @param v (rows·seqLen, G·D)
  * @param cache when given, k and v are put into it at their positions and attention runs over all
  *   of it up to each query; inference only
+ * @param window keys that a query sees at most, its own and those before it; 0: all
  * @returns (rows·seqLen, H·D)
  */
 export function attention(
@@ -108,6 +114,7 @@ export function attention(
   span: BatchSpan,
   size: Heads,
   cache?: { keys: Tensor; values: Tensor },
+  window = 0,
 ): Tensor {
   const { heads, kvHeads, headDim } = size;
   const { rows, seqLen, positions } = span;
@@ -129,7 +136,8 @@ export function attention(
     requiresGrad: q.requiresGrad || k.requiresGrad || v.requiresGrad,
   });
   const softmax = tensor(`softmax ${q.name}`, [rows * heads * seqLen, 2]);
-  const pass = { rows, seqLen, capacity, cached: Boolean(cache), size, positions, q, o, softmax };
+  const cached = Boolean(cache);
+  const pass = { rows, seqLen, capacity, cached, window, size, positions, q, o, softmax };
   run(rec, attentions, { ...pass, k: cache?.keys ?? k, v: cache?.values ?? v });
   rec.onBackward(() => {
     invariant(!cache, 'attention against a cache has no backward');

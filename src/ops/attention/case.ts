@@ -15,8 +15,10 @@ export interface Attention {
   /** Keys a row: seqLen, or what a cache holds, which is laid out by position. */
   capacity: number;
   cached: boolean;
+  /** Keys that a query sees at most, its own and those before it; 0 or left out: all. */
+  window?: number;
   size: Heads;
-  /** (rows·seqLen), u32: of each token in its document. */
+  /** (rows·seqLen), u32: of each token in its document. A cache gets tokens in order. */
   positions: Tensor;
   q: Tensor; // (rows·seqLen, H·D)
   k: Tensor; // (rows·capacity, G·D)
@@ -31,3 +33,6 @@ export interface Attention {
 /** Pairs of a query and a key, over all heads: a causal row has half of them. */
 export const pairsOf = ({ rows, seqLen, capacity, size }: Attention): number =>
   rows * seqLen * size.heads * (capacity / 2);
+
+/** A kernel's `window`: 2³² − 1 where a query sees all keys. */
+export const windowOf = ({ window }: Attention): number => window || 2 ** 32 - 1;

@@ -2,10 +2,11 @@
 import forwardCode from '../../../shaders/attention/attention.wgsl?raw';
 import keyCode from '../../../shaders/attention/attention_dkv.wgsl?raw';
 import queryCode from '../../../shaders/attention/attention_dq.wgsl?raw';
+import { mayBeCpu } from '../../gpu/device.ts';
 import { defineKernel, type Kernel, kernelNamed } from '../../gpu/kernel.ts';
 import { indented, range } from '../../gpu/wgsl.ts';
 import type { Variant } from '../../graph/family.ts';
-import { type Attention, pairsOf } from './case.ts';
+import { type Attention, pairsOf, windowOf } from './case.ts';
 
 const THREADS = 32;
 
@@ -46,13 +47,21 @@ const kernelOf = (name: string, code: string, headDim: number): Kernel =>
 export const thread: Variant<Attention> = {
   name: 'thread',
   can: () => true,
+  suits: mayBeCpu,
   record: (rec, c) => {
     const { rows, seqLen, capacity, size, gradients, q, k, v, o, softmax, positions } = c;
     const { heads, kvHeads, headDim } = size;
     const tokens = rows * seqLen;
     const flops = pairsOf(c) * headDim;
     const scale = 1 / Math.sqrt(headDim);
-    const params = { rows, seq_len: seqLen, heads, kv_heads: kvHeads, scale };
+    const params = {
+      rows,
+      seq_len: seqLen,
+      heads,
+      kv_heads: kvHeads,
+      window: windowOf(c),
+      scale,
+    };
     const tensors = { q, k, v, positions, softmax };
     const queries = Math.ceil((tokens * heads) / THREADS);
     if (!gradients) {

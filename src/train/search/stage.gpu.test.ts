@@ -135,7 +135,7 @@ test('too few rows for both levels', async () => {
   await expect(SearchStage.create({ ...input, rows: input.rows.slice(0, 3) })).rejects.toThrow(
     /fewer than search\.microBatch 2/,
   );
-  await expect(SearchStage.create({ ...input, rows: [] })).rejects.toThrow('no row to train on');
+  await expect(SearchStage.create({ ...input, rows: [] })).rejects.toThrow('no rows to train on');
 });
 
 test('after the first step the device makes no buffer, rings of statistics aside', async () => {

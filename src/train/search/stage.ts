@@ -60,7 +60,7 @@ export class SearchStage extends Stage {
     const { model, config, rows, emit } = input;
     const { search, seed } = config;
     emit?.({ type: 'phase', phase: 'compiling' });
-    if (rows.length === 0) throw new InputError('bad-data', 'The dataset has no row to train on.');
+    if (rows.length === 0) throw new InputError('bad-data', 'There are no rows to train on.');
     const levels = searchRows(rows, config);
     const pairOf = pairsOf(levels, config);
     const request = searchRequest(model, config, searchShapes(rows, config));

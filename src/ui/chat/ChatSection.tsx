@@ -132,7 +132,7 @@ function Pane({ which, title }: { which: ModelSide; title: string }) {
   const step = useApp((s) => s.run.step);
   const empty =
     which === 'tuned' && !tuned
-      ? 'There is no adapter yet: train one, pause a training, or open one.'
+      ? 'There is no adapter yet: train one, pause a run, or open one.'
       : asked && busy
         ? '…'
         : 'No answer yet.';

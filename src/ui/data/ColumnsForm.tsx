@@ -111,7 +111,7 @@ export function ColumnsForm(props: {
         if (problem === null) void rereadData({ 'data.columns': columnsOf(chosen, columns) });
       }}
     >
-      <h3 className="font-semibold break-words">Which columns of {file}?</h3>
+      <h3 className="font-semibold break-words">Columns of {file}</h3>
       <p className="hint mb-4">
         {props.isKnown
           ? 'If the detected format is wrong, choose the right one and its columns.'

@@ -38,7 +38,7 @@ function Stored({ blocked, token }: { blocked: boolean; token: string }) {
   return (
     <div data-testid="stored">
       <h3 className="font-semibold">On this device</h3>
-      <p className="hint">{bytes(all)} in this browser's storage. They open offline.</p>
+      <p className="hint">{bytes(all)} in this browser's storage. Models here open offline.</p>
       <ul className="mt-2 flex flex-col divide-y divide-line">
         {stored.map((model) => (
           <Row key={model.key} model={model} blocked={blocked} token={token} />

@@ -78,7 +78,7 @@ export function ReviewPanel() {
           note={
             counted
               ? `of ${whole(search.sites.length * search.experts)} at most`
-              : `of ${whole(search.sites.length)}; the others are closed`
+              : `of ${whole(search.sites.length)} linears`
           }
         />
         <Stat

@@ -30,7 +30,7 @@ export function SearchTotals({
           <Stat
             label="Open linears"
             value={totals ? whole(totals.open) : '–'}
-            note={`of ${whole(sites.length)}; the others are closed`}
+            note={`of ${whole(sites.length)} linears`}
           />
         )}
         <Stat

@@ -40,7 +40,7 @@ function sentence(run: RunState, history: SearchHistory | null): string {
     : `step ${run.step} of ${run.total}`;
   switch (run.phase) {
     case 'loading':
-      return run.stage === 'train' ? 'Preparing the training …' : 'Preparing the run …';
+      return run.stage === 'train' ? 'Preparing to train …' : 'Preparing the run …';
     case 'compiling':
       return 'Compiling the GPU programs …';
     case 'searching':
@@ -58,7 +58,7 @@ function sentence(run: RunState, history: SearchHistory | null): string {
     case 'finished':
       return run.stage === 'train'
         ? `Finished: ${whole(run.total)} steps in ${duration(run.seconds)}`
-        : 'Finished: the search, without training.';
+        : 'Finished: search only, no training.';
     case 'stopped':
       return run.stage === 'train'
         ? `Stopped at ${at}. The adapter is kept as it is.`

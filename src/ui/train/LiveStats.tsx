@@ -22,7 +22,7 @@ function OfSearch({ run }: { run: RunState }) {
   const { search, secondsPerStep } = run;
   return (
     <>
-      <Stat label="Lower loss" value={orNone(run.lowerLoss)} note="experts, latest update" />
+      <Stat label="Lower loss" value={orNone(run.lowerLoss)} note="weights, latest update" />
       <Stat label="Upper loss" value={orNone(run.upperLoss)} note="sizes, on other rows" />
       <Stat
         label="Time per step"

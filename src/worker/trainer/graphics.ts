@@ -4,6 +4,7 @@ const SOFTWARE = /swiftshader|llvmpipe|software|basic render|softpipe/i;
 
 /** Its name; null where WebGL runs in software too, or says nothing. */
 export function graphicsCard(): string | null {
+  if (typeof OffscreenCanvas === 'undefined') return null;
   const gl = new OffscreenCanvas(1, 1).getContext('webgl');
   const info = gl?.getExtension('WEBGL_debug_renderer_info');
   const name = info

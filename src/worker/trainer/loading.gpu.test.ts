@@ -94,7 +94,9 @@ test('weights that give numbers that are not finite are refused, and the device 
   const before = created.held;
   await expect(load(await damaged())).rejects.toMatchObject({
     name: 'InputError:bad-model',
-    message: expect.stringMatching(/^damaged: a first pass gives numbers that are not finite/),
+    message: expect.stringMatching(
+      /^damaged: a first forward pass gives numbers that are not finite/,
+    ),
   });
   expect(created.held).toBe(before);
 });
