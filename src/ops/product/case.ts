@@ -93,6 +93,20 @@ export const lowRankParams = ({ lowRank }: Product): Record<string, number> => (
   alpha2: lowRank?.alpha ?? 1,
 });
 
+const byFours = (sizes: readonly (number | undefined)[]): boolean =>
+  sizes.every((size = 0) => size % 4 === 0);
+
+/** Whether a pair of operands can be read four elements at a time. */
+export function readByFours({ m, n }: Product, k: number, left: Operand, right: Operand): boolean {
+  const sizes = [k, left.start, left.stride, right.start, right.stride];
+  if (left.order === 'col') sizes.push(m);
+  if (right.order === 'col') sizes.push(n);
+  return byFours(sizes);
+}
+
+/** Whether C can be written four elements at a time. */
+export const writtenByFours = ({ n, out }: Product): boolean => byFours([n, out.start, out.stride]);
+
 /** Multiplications and additions. */
 export const productFlops = ({ m, n, k, lowRank }: Product): number =>
   2 * m * n * (k + (lowRank?.k ?? 0));

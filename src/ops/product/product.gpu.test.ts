@@ -31,6 +31,8 @@ const cases: {
   n: number;
   k: number;
   aligned?: boolean;
+  /** What the variant \`tile\` has these sizes for; the others have no such classes. */
+  class?: string;
 }[] = [
   { left: 'row', right: 'row', packing: 'f32', lowRank: null, bias: false, m: 1, n: 1, k: 1 },
   { left: 'row', right: 'row', packing: 'f32', lowRank: 'col', bias: true, m: 37, n: 131, k: 29 },
@@ -142,11 +144,91 @@ const cases: {
     k: 740,
     aligned: true,
   },
+  // The tiles of large GPUs.
+  {
+    left: 'row',
+    right: 'row',
+    packing: 'f32',
+    lowRank: null,
+    bias: true,
+    m: 2111,
+    n: 1023,
+    k: 9,
+    class: '128 × 64, 8 × 8 a thread',
+  },
+  {
+    left: 'row',
+    right: 'row',
+    packing: 'f16',
+    lowRank: null,
+    bias: false,
+    m: 723,
+    n: 706,
+    k: 22,
+    class: '64 × 64',
+  },
+  {
+    left: 'row',
+    right: 'row',
+    packing: 'bf16',
+    lowRank: null,
+    bias: false,
+    m: 1063,
+    n: 27,
+    k: 70,
+    class: '16 × 16',
+  },
+  {
+    left: 'row',
+    right: 'col',
+    packing: 'f32',
+    lowRank: 'col',
+    bias: false,
+    m: 531,
+    n: 13,
+    k: 67,
+    class: '8 × 8',
+  },
+  {
+    left: 'col',
+    right: 'col',
+    packing: 'f32',
+    lowRank: null,
+    bias: false,
+    m: 13,
+    n: 67,
+    k: 601,
+    class: '4 × 8 in slices',
+  },
+  {
+    left: 'col',
+    right: 'col',
+    packing: 'f32',
+    lowRank: null,
+    bias: false,
+    m: 70,
+    n: 66,
+    k: 601,
+    class: '32 × 32 in slices',
+  },
+  {
+    left: 'row',
+    right: 'col',
+    packing: 'bf16',
+    lowRank: null,
+    bias: false,
+    m: 19,
+    n: 66,
+    k: 8203,
+    class: '32 × 32 in slices by N and K',
+  },
 ];
 
+const tiles = { ...products, variants: products.variants.slice(0, 1) };
+
 for (const c of cases) {
-  const name = `product ${c.left} ${c.right}${c.lowRank ? ` + ${c.lowRank}` : ''}${c.bias ? ' + bias' : ''} ${c.packing} ${c.m}×${c.n}×${c.k}`;
-  testVariants(products, name, async (kernels) => {
+  const name = `product ${c.left} ${c.right}${c.lowRank ? ` + ${c.lowRank}` : ''}${c.bias ? ' + bias' : ''} ${c.packing} ${c.m}×${c.n}×${c.k}${c.class ? `, tiles of ${c.class}` : ''}`;
+  testVariants(c.class ? tiles : products, name, async (kernels) => {
     const [k2, start, pad] = c.aligned ? [12, 4, 4] : [7, 2, 2];
     const pad2 = c.aligned ? 4 : 1;
     const strideOf = (order: 'row' | 'col', outer: number, inner: number) =>
@@ -225,10 +307,49 @@ for (const c of cases) {
           return { c: t.c };
         },
       });
-      expectClose(out.c, want, 1e-6, `accumulate ${accumulate}`);
+      expectClose(out.c, want, c.k > 4096 ? 2e-6 : 1e-6, `accumulate ${accumulate}`);
     }
   });
 }
+
+/** Rows of a product of m of the rows of A. */
+async function firstRows(m: number, n: number, k: number, right: 'row' | 'col') {
+  const [a, b] = [values(1, m * k), values(2, n * k)];
+  const out = await runOp({
+    kernels: { product: 'tile' },
+    inputs: {
+      a: { shape: [m, k], data: a },
+      b: { shape: right === 'row' ? [n, k] : [k, n], data: b },
+    },
+    record: (rec, t) => {
+      const c = tensor('c', [m, n]);
+      const stride = right === 'row' ? k : n;
+      product(rec, {
+        m,
+        n,
+        k,
+        left: { tensor: t.a, stride: k, order: 'row' },
+        right: { tensor: t.b, stride, order: right },
+        out: { tensor: c, stride: n },
+      });
+      return { c };
+    },
+  });
+  return out.c.subarray(0, n);
+}
+
+test.each([
+  ['forward', 1023, 9, 'row', [3, 2111]],
+  ['forward, longer', 70, 150, 'row', [1, 8, 9]],
+  ['skinny', 13, 130, 'row', [1, 531, 1063]],
+  ['a gradient in slices', 67, 8203, 'col', [3, 70]],
+] as const)(
+  '%s: no row of a product depends on the number of rows',
+  async (_, n, k, right, all) => {
+    const [first, ...others] = await Promise.all(all.map((m) => firstRows(m, n, k, right)));
+    for (const rows of others) expect(rows).toEqual(first);
+  },
+);
 
 test('a product that would read past its operand is refused while recording', async () => {
   const run = runOp({

@@ -6,12 +6,13 @@ import type { Variant } from '../../../graph/family.ts';
 import { isBlockType } from '../../../util/blocks.ts';
 import {
   lowRankParams,
-  type Operand,
   type Packing,
   type Product,
   productFlops,
   productParams,
   productTensors,
+  readByFours,
+  writtenByFours,
 } from '../case.ts';
 import type { Block } from './body.ts';
 import { type Form, threadsOf, unrolledText } from './text.ts';
@@ -26,17 +27,6 @@ function blockFor(shared: boolean, { m, n, k }: Product): Block {
   return { rows: 16, columns: shared && flops >= 5e7 ? 16 : 8 };
 }
 
-const byFours = (sizes: readonly (number | undefined)[]): boolean =>
-  sizes.every((size = 0) => size % 4 === 0);
-
-/** Whether a pair of operands can be read four elements at a time. */
-function vectorisable({ m, n }: Product, k: number, left: Operand, right: Operand): boolean {
-  const sizes = [k, left.start, left.stride, right.start, right.stride];
-  if (left.order === 'col') sizes.push(m);
-  if (right.order === 'col') sizes.push(n);
-  return byFours(sizes);
-}
-
 function formOf(p: Product): Form {
   const { left, right, lowRank } = p;
   return {
@@ -45,11 +35,11 @@ function formOf(p: Product): Form {
     packing: right.tensor.dtype as Packing,
     lowRank: lowRank?.right.order ?? null,
     bias: Boolean(p.bias),
-    vector: vectorisable(p, p.k, left, right),
+    vector: readByFours(p, p.k, left, right),
     vector2: lowRank
-      ? vectorisable(p, lowRank.k, { ...lowRank.left, order: 'row' }, lowRank.right)
+      ? readByFours(p, lowRank.k, { ...lowRank.left, order: 'row' }, lowRank.right)
       : false,
-    vectorOut: byFours([p.n, p.out.start, p.out.stride]),
+    vectorOut: writtenByFours(p),
   };
 }
 
@@ -74,7 +64,7 @@ export const unrolled = (name: string, shared: boolean): Variant<Product> => ({
     (!shared || subgroup !== null) &&
     (!isBlockType(p.right.tensor.dtype) ||
       p.right.order === 'col' ||
-      vectorisable(p, p.k, p.left, p.right)),
+      readByFours(p, p.k, p.left, p.right)),
   record: (rec, p) => {
     const [form, block] = [formOf(p), blockFor(shared, p)];
     const kernelName = nameOf(name, form, block);
