@@ -12,7 +12,6 @@ import {
   makeFolder,
   removeFolders,
   takeNotice,
-  textOf,
   violations,
   waitForPhase,
   waitForSearchStep,
@@ -69,13 +68,14 @@ test('a rank for each linear is found, reviewed, trained with and exported as PE
   });
   await importInput.setInputFiles(`${files}/closed-rank.json`);
   const train = page.getByRole('button', { name: 'Train with this allocation' });
+  await page.getByTestId('countdown').getByText('Every linear is closed').waitFor();
   expect(await train.isDisabled()).toBe(true);
-  expect(await textOf(page.getByTestId('countdown'))).toContain('Every linear is closed');
   await importInput.setInputFiles(`${files}/bad-rank.json`);
   expect(await takeNotice(page)).toContain(
     `bad-rank.json: "${q0}" is 7, not a whole number from 0 (closed) to 6`,
   );
   await importInput.setInputFiles(`${files}/rank.json`);
+  await page.getByTestId('countdown').getByText('Waiting for you.').waitFor();
   expect(await saved(page, 'Save rank.json')).toEqual(ranks);
 
   await train.click();
