@@ -1,6 +1,6 @@
 // Attention's gradients by key in blocks (Dao 2023, algorithm 2), as attention_dkv.wgsl says. A
 // workgroup owns keys and reads each block of the group's queries that see them once, in order.
-// uses: attention/blocks
+// uses: attention/gradients
 @group(0) @binding(0) var<storage, read> q: array<Part>; // (rows, seq_len, heads)
 @group(0) @binding(1) var<storage, read> k: array<Part>; // (rows, seq_len, kv_heads)
 @group(0) @binding(2) var<storage, read> v: array<Part>;
@@ -21,19 +21,6 @@ struct Params {
 @group(0) @binding(8) var<uniform> params: Params;
 
 const OTHERS = 2u * OWN; // where queries begin in memory; gradients follow them
-
-fn first_of(row: u32, t: u32) -> u32 {
-  return first_key(positions[row * params.seq_len + t], t);
-}
-
-fn load_d_o(first: u32, count: u32, row: u32, kv_head: u32, g0: u32, thread: u32) {
-  for (var e = thread; e < count * PARTS; e += THREADS) {
-    let g = g0 + e / PARTS;
-    var x = Part();
-    if (g < params.seq_len * SHARE) { x = d_o[query_at(row, kv_head, g) * PARTS + e % PARTS]; }
-    memory[place(first, e)] = x;
-  }
-}
 
 @compute @workgroup_size(THREADS)
 fn main(
