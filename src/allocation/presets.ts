@@ -193,7 +193,7 @@ export function fitToParameters(
   if (parameters < 0.95 * least || parameters > 1.05 * most)
     throw new InputError(
       'bad-config',
-      `adapter.parameters is ${parameters}: this allocation can have ${least} to ${most} trainable parameters, with up to ${maxExperts} experts (adapter.experts) of rank ${maxRank} (adapter.rank).`,
+      `adapter.parameters is ${parameters}: this allocation can have ${least} to ${most} trainable parameters, with ${maxExperts > 1 ? `up to ${maxExperts} experts (adapter.experts) of ` : ''}rank ${maxRank} (adapter.rank) at most.`,
     );
 
   const fitted: Allocation = { experts: { ...allocation.experts }, ranks: {} };

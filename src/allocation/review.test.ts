@@ -138,7 +138,7 @@ describe('locks', () => {
 
   test('fitting with everything locked is refused', () => {
     expect(() => fitUnlocked(found, new Set(paths), moe(dims), 5000, limits)).toThrow(
-      /Every linear with experts is locked/,
+      /Every open linear is locked/,
     );
   });
 });

@@ -104,7 +104,7 @@ export function fitUnlocked(
   if (!Object.values(free.experts).some((count) => count > 0))
     throw new InputError(
       'bad-config',
-      'Every linear with experts is locked: unlock some to change the number of parameters.',
+      'Every open linear is locked: unlock some to change the number of parameters.',
     );
   const fixed = parameterCount(
     part((path) => locked.has(path)),

@@ -89,7 +89,7 @@ export function endBench({ models }: Bench): void {
 
 type Loop = { x: Tensor; y: Tensor };
 
-/** How fast multiply-adds can be: eight chains a thread, from registers. */
+/** How fast multiply-adds can be: 16 chains per thread, from registers. */
 const multiplyAdds: Variant<Loop> = {
   name: 'multiply-add',
   can: () => true,

@@ -238,31 +238,37 @@ export function parameterCost(
   addGradient: boolean,
 ): void {
   const { sites, experts, rank } = group;
-  // With one rank a site, its rows count as experts of rank 1 without a router.
   const counts = gsv.experts ?? gsv.ranks;
-  const rows = gsv.experts ? experts * rank : rank;
-  const data = Float32Array.from(dims.flatMap(([both, input]) => [both, gsv.experts ? input : 0]));
+  const zeros = new Float32Array(sites * rank);
+  // With one rank a site, its rows count as experts of rank 1 without a router.
+  const sized = gsv.experts
+    ? {
+        params: { experts, rank, floor: floorOf(group) },
+        rank_gsv: gsv.ranks,
+        d_ranks: rec.gradTarget(gsv.ranks).grad,
+        routed: 1,
+      }
+    : {
+        params: { experts: rank, rank: 1, floor: 1 - rankZero(group, gsv.ranks) },
+        rank_gsv: tensor('ranks of rows', [sites, rank], { kind: 'constant', data: zeros }),
+        d_ranks: tensor('unused', [sites, rank]),
+        routed: 0,
+      };
+  const data = Float32Array.from(dims.flatMap(([both, input]) => [both, sized.routed * input]));
   rec.launch({
     kernel: costKernel,
     tensors: {
       expert_gsv: counts,
-      rank_gsv: gsv.experts
-        ? gsv.ranks
-        : tensor('ranks of rows', [sites, rows], {
-            kind: 'constant',
-            data: new Float32Array(sites * rows),
-          }),
+      rank_gsv: sized.rank_gsv,
       dims: tensor('site dims', [sites, 2], { kind: 'constant', data }),
       cost: state.cost,
       expected: state.expected,
       d_experts: rec.gradTarget(counts).grad,
-      d_ranks: gsv.experts ? rec.gradTarget(gsv.ranks).grad : tensor('unused', [sites, rows]),
+      d_ranks: sized.d_ranks,
     },
     params: {
+      ...sized.params,
       sites,
-      experts: gsv.experts ? experts : rank,
-      rank: gsv.experts ? rank : 1,
-      floor: gsv.experts ? floorOf(group) : 1 - rankZero(group, gsv.ranks),
       closable: flag(group.closable),
       first,
       rate: addGradient ? 1 / state.most : 0,
