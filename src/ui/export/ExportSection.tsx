@@ -15,7 +15,7 @@ const about: Record<string, string> = {
   'config.json': 'every setting of the run',
   'metrics.jsonl': 'loss and more, one line per step',
   'allocation/expert.json': 'experts of every linear',
-  'allocation/rank.json': 'rank of every expert',
+  'allocation/rank.json': 'rank of every expert or linear',
   'gsv.jsonl': 'how the allocation changed, one line per search step',
 };
 
