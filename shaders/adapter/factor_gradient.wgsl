@@ -1,4 +1,4 @@
-// ∂L/∂factor_c = Σ over tokens of w_i h_c du_c, in a fixed order: the gradient of mix.wgsl that is
+// ∂L/∂factor_c = Σ over tokens of w_i h_c du_c, in a fixed order: the gradient of gate.wgsl that is
 // summed. A workgroup takes 8 columns, 8 tokens at a time.
 // uses: grid, lanes
 @group(0) @binding(0) var<storage, read> h: array<f32>;

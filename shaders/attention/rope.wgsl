@@ -1,27 +1,38 @@
-// Rotary position embedding (Su et al. 2021) in place, halves convention of Llama: (x₁, x₂) ← (x₁ c
-// − x₂ s, x₂ c + x₁ s). x (rows·seq_len, heads, D); tables (positions, D/2); position (tokens) of each
-// token in its document. `direction` −1 rotates back.
-// uses: grid
+// Rotary positions (lib/attention/turn) in place: q (tokens, heads, D), k (tokens, kv_heads, D).
+// uses: grid, attention/turn
 @group(0) @binding(0) var<storage, read> cosines: array<f32>;
 @group(0) @binding(1) var<storage, read> sines: array<f32>;
 @group(0) @binding(2) var<storage, read> position: array<u32>;
-@group(0) @binding(3) var<storage, read_write> x: array<f32>;
-struct Params { tokens: u32, heads: u32, half_size: u32, positions: u32, direction: f32 }
-@group(0) @binding(4) var<uniform> params: Params;
+@group(0) @binding(3) var<storage, read_write> q: array<f32>;
+@group(0) @binding(4) var<storage, read_write> k: array<f32>;
+struct Params {
+  tokens: u32,
+  heads: u32,
+  kv_heads: u32,
+  half_size: u32,
+  positions: u32,
+  direction: f32,
+}
+@group(0) @binding(5) var<uniform> params: Params;
 
 @compute @workgroup_size(threads)
 fn main(grid: Grid) {
   let index = flat_index(grid);
-  if (index >= params.tokens * params.heads * params.half_size) { return; }
-  let i = index % params.half_size;
-  let head = (index / params.half_size) % params.heads;
-  let token = index / (params.half_size * params.heads);
-  let at = min(position[token], params.positions - 1u) * params.half_size + i;
-  let c = cosines[at];
-  let s = sines[at] * params.direction;
-  let first = (token * params.heads + head) * 2u * params.half_size + i;
-  let x1 = x[first];
-  let x2 = x[first + params.half_size];
-  x[first] = x1 * c - x2 * s;
-  x[first + params.half_size] = x2 * c + x1 * s;
+  let heads = params.heads + params.kv_heads;
+  let half = params.half_size;
+  if (index >= params.tokens * heads * half) { return; }
+  let i = index % half;
+  let head = index / half % heads;
+  let token = index / (half * heads);
+  if (head < params.heads) {
+    let at = (token * params.heads + head) * 2u * half + i;
+    let x = turned(vec2<f32>(q[at], q[at + half]), token, i, params.direction);
+    q[at] = x.x;
+    q[at + half] = x.y;
+  } else {
+    let at = (token * params.kv_heads + head - params.heads) * 2u * half + i;
+    let x = turned(vec2<f32>(k[at], k[at + half]), token, i, params.direction);
+    k[at] = x.x;
+    k[at + half] = x.y;
+  }
 }

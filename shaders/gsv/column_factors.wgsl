@@ -1,6 +1,6 @@
 // What a search multiplies the columns of each expert by (method §2): factor_c = s m_c e_c, with
 // the row mask m (1, or `closed` beyond an expert's open rows) and the trainable row scale e. Every
-// expert has `rank` columns; the table is that of adapter/route.wgsl, its experts at `experts`. One
+// expert has `rank` columns; the table is that of adapter/gate.wgsl, its experts at `experts`. One
 // thread a column.
 // uses: grid
 @group(0) @binding(0) var<storage, read> table: array<u32>;

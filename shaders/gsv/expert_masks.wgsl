@@ -1,7 +1,7 @@
 // ∂L/∂mask of every expert, per token, from ∂L/∂w (method §2). Estimator `paper` (survival 0): w (dw
 // − Σ w dw). `survival` (1): Σ_i dw_i Δ_{j,i} with the exact counterfactual gates, 0 below
 // `first_free` and wherever j would not be kept. z lies in h (tokens, width) from column `start`;
-// the table is that of adapter/route.wgsl. One thread a (token, site).
+// the table is that of adapter/gate.wgsl. One thread a (token, site).
 // uses: grid
 @group(0) @binding(0) var<storage, read> h: array<f32>;
 @group(0) @binding(1) var<storage, read> table: array<u32>;

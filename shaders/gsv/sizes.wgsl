@@ -1,6 +1,6 @@
 // Sizes of a bank of GSVs (method §2), by argmax (ties to the lower index) or, with `sampled`,
 // drawn from π = softmax(g) by a counter-based hash of (seed, pair, place). Index k means the size
-// max(floor, k + 1), or k where sites can close. Sizes go to the table of adapter/route.wgsl: that of
+// max(floor, k + 1), or k where sites can close. Sizes go to the table of adapter/gate.wgsl: that of
 // vector v to `slot` + `stride`·v. Their places, which tell the draws apart, count per site
 // the open experts and then each expert's rank: a bank has `each` vectors a site, the first at
 // `first`. One thread a vector.

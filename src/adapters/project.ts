@@ -2,7 +2,7 @@
 // their backward. What a method makes of the down-projections is its own (method.ts).
 import type { Target } from '../allocation/allocation.ts';
 import type { Recorder } from '../graph/recorder.ts';
-import { type Tensor, tensor } from '../graph/tensor.ts';
+import { sideBySide, type Tensor, tensor } from '../graph/tensor.ts';
 import { dropout } from '../ops/elementwise.ts';
 import { byColumns, byRows, type Product, product } from '../ops/product/product.ts';
 import { invariant } from '../util/error.ts';
@@ -47,26 +47,11 @@ function outputGradient(rec: Recorder, output: Tensor): Tensor {
   return dy;
 }
 
-/** y = x·W0ᵀ + b, and in its epilogue what `lowRank` adds. */
-function baseProduct(
-  rec: Recorder,
-  base: Linear,
-  x: Tensor,
-  y: Tensor,
-  lowRank?: Product['lowRank'],
-): void {
-  const [n, k] = base.weight.shape;
-  product(rec, {
-    m: x.shape[0],
-    n,
-    k,
-    left: byRows(x),
-    right: byRows(base.weight),
-    lowRank,
-    bias: base.bias,
-    out: byRows(y),
-    label: base.target,
-  });
+/** y = x·W0ᵀ + b. */
+function baseProduct({ weight, bias, target }: Linear, x: Tensor, y: Tensor): Product {
+  const [n, k] = weight.shape;
+  const [left, right, out] = [byRows(x), byRows(weight), byRows(y)];
+  return { m: x.shape[0], n, k, left, right, bias, out, label: target };
 }
 
 /** ∂L/∂x of frozen linears: Σ dy·W; the first product adds `lowRank` in its epilogue. */
@@ -78,10 +63,10 @@ function inputGradient(
   lowRank?: Product['lowRank'],
 ): void {
   if (!x.requiresGrad) return;
-  bases.forEach((base, i) => {
+  const terms = bases.map((base, i): Product => {
     const [o, c] = base.weight.shape;
     const { grad, accumulate } = rec.gradTarget(x);
-    product(rec, {
+    return {
       m: x.shape[0],
       n: c,
       k: o,
@@ -91,8 +76,9 @@ function inputGradient(
       out: byRows(grad),
       accumulate,
       label: `${base.target} dx`,
-    });
+    };
   });
+  product(rec, ...terms);
 }
 
 /** Some rows of a group's down bank, and the input that they multiply. */
@@ -164,39 +150,40 @@ function downBackward(
   });
 }
 
-/** Gradients of a site's up bank and of the columns that it reads: du = s·dy·B, dBᵀ += s·uᵀ·dy. */
-function upBackward(rec: Recorder, site: Site, u: Tensor, alpha: number, output: Tensor): void {
-  const dy = outputGradient(rec, output);
-  const { columns, column, outputs: o, up, target } = site;
-  const [tokens] = u.shape;
-  product(rec, {
-    m: tokens,
-    n: columns,
-    k: o,
-    left: byRows(dy),
-    right: byRows(up),
-    alpha,
-    out: byRows(rec.gradTarget(u).grad, column),
-    label: `${target} B du`,
+/** A site, its linear's output, and what its columns are still to be multiplied by. */
+interface Up {
+  site: Site;
+  output: Tensor;
+  alpha: number;
+}
+
+/** Gradients of up banks and of the columns that they read: du = s·dy·B, dBᵀ += s·uᵀ·dy. */
+function upBackward(rec: Recorder, ups: readonly Up[], u: Tensor): void {
+  const [m] = u.shape;
+  const all = ups.map(({ site, output, alpha }) => {
+    const { columns, column, outputs, up, target } = site;
+    const dy = outputGradient(rec, output);
+    const du: Product = {
+      ...{ m, n: columns, k: outputs, alpha },
+      ...{ left: byRows(dy), right: byRows(up), out: byRows(rec.gradTarget(u).grad, column) },
+      label: `${target} B du`,
+    };
+    const dB: Product = {
+      ...{ m: columns, n: outputs, k: m, alpha, accumulate: 1 },
+      ...{ left: byColumns(u, column), right: byColumns(dy), out: byRows(rec.gradTarget(up).grad) },
+      label: `${target} B gradient`,
+    };
+    return { up, du, dB };
   });
-  if (!rec.wants(up)) return;
-  product(rec, {
-    m: columns,
-    n: o,
-    k: tokens,
-    left: byColumns(u, column),
-    right: byColumns(dy),
-    alpha,
-    out: byRows(rec.gradTarget(up).grad),
-    accumulate: 1,
-    label: `${target} B gradient`,
-  });
+  product(rec, ...all.map(({ du }) => du));
+  product(rec, ...all.filter(({ up }) => rec.wants(up)).map(({ dB }) => dB));
 }
 
 /**
  * y = x·W0ᵀ (+ b) + what the adapter adds, for the linears of one input group (method §1), or the
  * plain linears where `group` is undefined. All experts are computed and gated, never gathered.
  * @param x (N, C)
+ * @param residual (N, O), added to y where there is one base; no other op has read it yet
  * @returns y (N, O) of each base, in order
  */
 export function adaptedLinears(
@@ -205,19 +192,29 @@ export function adaptedLinears(
   x: Tensor,
   group: Group | undefined,
   adapter: Adapter | null,
+  residual?: Tensor,
 ): Tensor[] {
   const tokens = x.shape[0];
   const siteOf = (base: Linear) => group?.sites.find((s) => s.target === base.target);
-  const outputs = bases.map((base) =>
-    tensor(base.target, [tokens, base.weight.shape[0]], {
-      requiresGrad: x.requiresGrad || Boolean(siteOf(base)),
-    }),
+  const outputs = sideBySide(
+    bases.map((base) => ({
+      name: base.target,
+      shape: [tokens, base.weight.shape[0]],
+      requiresGrad: x.requiresGrad || Boolean(siteOf(base)) || Boolean(residual?.requiresGrad),
+    })),
   );
-  if (!group || !adapter) {
-    bases.forEach((base, i) => {
-      baseProduct(rec, base, x, outputs[i]);
+  const products = bases.map((base, i) => ({ ...baseProduct(base, x, outputs[i]), residual }));
+  // The last to be recorded, so the first to go backward.
+  const onResidual = () =>
+    rec.onBackward(() => {
+      if (!residual?.requiresGrad) return;
+      const isFirst = rec.aliasGrad(residual, outputGradient(rec, outputs[0]));
+      invariant(isFirst, `${residual.name}: a residual has no other reader before this one`);
     });
+  if (!group || !adapter) {
+    product(rec, ...products);
     rec.onBackward(() => inputGradient(rec, bases, outputs, x));
+    onResidual();
     return outputs;
   }
   const { layout, context } = adapter;
@@ -238,24 +235,21 @@ export function adaptedLinears(
     ),
   );
   const { u, scales } = recordedHalf(layout).mix(rec, group, h, context);
-  bases.forEach((base, i) => {
+  const ups = bases.map((base, i): Up | undefined => {
     const site = siteOf(base);
     const alpha = (site && scales?.[group.sites.indexOf(site)]) ?? 1;
-    const lowRank = site && {
-      k: site.columns,
-      left: byRows(u, site.column),
-      right: byColumns(site.up),
-      alpha,
-    };
-    baseProduct(rec, base, x, outputs[i], lowRank);
+    return site && { site, output: outputs[i], alpha };
   });
-  rec.onBackward(() => {
-    bases.forEach((base, i) => {
-      const site = siteOf(base);
-      if (!site) return;
-      upBackward(rec, site, u, scales?.[group.sites.indexOf(site)] ?? 1, outputs[i]);
-    });
+  const adapted = products.map((p, i): Product => {
+    const of = ups[i];
+    if (!of) return p;
+    const [left, right] = [byRows(u, of.site.column), byColumns(of.site.up)];
+    return { ...p, lowRank: { k: of.site.columns, left, right, alpha: of.alpha } };
   });
+  product(rec, ...adapted);
+  const present = ups.filter((of) => of !== undefined);
+  rec.onBackward(() => upBackward(rec, present, u));
+  onResidual();
   return outputs;
 }
 

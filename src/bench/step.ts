@@ -9,7 +9,7 @@ import type { Gpu } from '../gpu/device.ts';
 import type { Variants } from '../gpu/variants.ts';
 import { type ProfileRow, profile } from '../graph/profiler.ts';
 import { ProgramMemory } from '../graph/program.ts';
-import { sizeOf } from '../graph/tensor.ts';
+import { sizeOf, startOf } from '../graph/tensor.ts';
 import type { ModelConfig } from '../model/config.ts';
 import type { LoadedModel } from '../model/load.ts';
 import { symbolicWeights } from '../model/weights.ts';
@@ -67,7 +67,7 @@ export function randomModel(
   for (const t of weights.all) {
     const values = random(sizeOf(t), t.shape.length === 1 ? 1 : 1 / Math.sqrt(t.shape[1]));
     const buffer = memory.allocate(t, 'weights');
-    writeBuffer(gpu, buffer, t.dtype === 'bf16' ? bfloat16(values) : values);
+    writeBuffer(gpu, buffer, t.dtype === 'bf16' ? bfloat16(values) : values, startOf(t));
   }
   return { name: 'random', gpu, config, weights, memory, variants };
 }

@@ -34,13 +34,18 @@ export interface Kernel {
 const BINDING =
   /@group\(0\)\s*@binding\((\d+)\)\s*var<\s*(storage|uniform)\s*(?:,\s*(read|read_write))?\s*>\s*(\w+)\s*:\s*([^;]+);/g;
 
-/** The scalars of a struct in a text. */
+const FIELD = /(\w+)\s*:\s*(?:(u32|i32|f32)|array<(\w+), (\d+)>)/g;
+
+/** The scalars of a struct in a text; those of an array of structs as `name[0].field`. */
 function fieldsOf(code: string, struct: string): Param[] {
   const body = new RegExp(`struct ${struct}\\s*\\{([^}]*)\\}`).exec(code)?.[1] ?? '';
-  return [...body.matchAll(/(\w+)\s*:\s*(u32|i32|f32)/g)].map(([, name, type]) => ({
-    name,
-    type: type as Param['type'],
-  }));
+  return [...body.matchAll(FIELD)].flatMap(([, name, type, of, count]) => {
+    if (type) return [{ name, type: type as Param['type'] }];
+    const inner = fieldsOf(code, of);
+    return Array.from({ length: Number(count) }, (_, i) =>
+      inner.map((field) => ({ ...field, name: `${name}[${i}].${field.name}` })),
+    ).flat();
+  });
 }
 
 const made = new Map<string, Kernel>();

@@ -4,9 +4,7 @@ import type { Allocator } from '../gpu/allocator.ts';
 import { readF32, writeBuffer } from '../gpu/buffers.ts';
 import type { Gpu } from '../gpu/device.ts';
 import { invariant } from '../util/error.ts';
-import { type Tensor, tensor } from './tensor.ts';
-
-const ALIGN = 64; // floats: 256 bytes, the strictest binding alignment
+import { ALIGN, aligned, sizeOf, type Tensor, tensor, wholeOf } from './tensor.ts';
 
 /** The four flat buffers of a store. */
 export interface ParamBuffers {
@@ -18,29 +16,37 @@ export interface ParamBuffers {
 
 /** A level's parameters. Symbolic until `allocate`. */
 export class ParamStore {
-  /** Floats in all, padding included. */
-  size = 0;
   readonly banks = new Map<string, Tensor>();
-  private readonly views = new Map<Tensor, keyof ParamBuffers>();
+  private readonly extent: [number] = [0];
+  private readonly whole: Record<keyof ParamBuffers, Tensor> = {
+    value: tensor('all value', this.extent, { kind: 'param' }),
+    grad: tensor('all grad', this.extent, { kind: 'grad' }),
+    m: tensor('all m', this.extent, { kind: 'param' }),
+    v: tensor('all v', this.extent, { kind: 'param' }),
+  };
   buffers: ParamBuffers | null = null;
   private allocator: Allocator | null = null;
 
   /** Adds a bank of the given shape, with the view of its gradient. */
   add(name: string, shape: readonly number[]): Tensor {
     invariant(!this.banks.has(name), `bank ${name} exists`);
-    const gradient = tensor(`d ${name}`, shape, { kind: 'grad', offset: this.size });
+    const { whole, size: offset } = this;
+    const gradient = tensor(`d ${name}`, shape, { kind: 'grad', within: whole.grad, offset });
     const bank = tensor(name, shape, {
       kind: 'param',
       requiresGrad: true,
-      offset: this.size,
+      within: whole.value,
+      offset,
       gradient,
     });
     this.banks.set(name, bank);
-    this.views.set(bank, 'value');
-    this.views.set(gradient, 'grad');
-    const floats = shape.reduce((a, b) => a * b, 1);
-    this.size += Math.ceil(floats / ALIGN) * ALIGN;
+    this.extent[0] += aligned(sizeOf(bank));
     return bank;
+  }
+
+  /** Floats in all, padding included. */
+  get size(): number {
+    return this.extent[0];
   }
 
   /** Bytes of each of the four buffers. */
@@ -50,27 +56,18 @@ export class ParamStore {
 
   /** Whether a bank is of this store. */
   has(bank: Tensor): boolean {
-    return this.banks.get(bank.name) === bank;
+    return bank.within === this.whole.value;
   }
 
-  /** Whole-buffer views, for the optimizer. The store is complete by then. */
+  /** The flat tensors, for the optimizer, and for what takes several banks at once. */
   flat(): Record<keyof ParamBuffers, Tensor> {
-    const view = (name: keyof ParamBuffers) => {
-      const t = tensor(`all ${name}`, [this.size], { kind: name === 'grad' ? 'grad' : 'param' });
-      this.views.set(t, name);
-      return t;
-    };
-    return {
-      value: view('value'),
-      grad: view('grad'),
-      m: view('m'),
-      v: view('v'),
-    };
+    return this.whole;
   }
 
-  /** The buffer that holds a bank, a gradient view or a whole-buffer view of this store. */
+  /** The buffer that holds a bank, its gradient or a flat tensor of this store. */
   bufferOf(t: Tensor): GPUBuffer | undefined {
-    const name = this.views.get(t);
+    const names = ['value', 'grad', 'm', 'v'] as const;
+    const name = names.find((n) => this.whole[n] === wholeOf(t));
     return name && this.buffers?.[name];
   }
 

@@ -1,7 +1,7 @@
 // The memory plan: which activations share a buffer. A pure function of the list of commands; needs
 // no GPU.
 import { type Command, operandsOf } from './recorder.ts';
-import { bytesOf, type Tensor } from './tensor.ts';
+import { bytesOf, type Tensor, wholeOf } from './tensor.ts';
 
 /**
  * Finds a slot of at least each size among those held, matching largest to largest; where one is
@@ -23,7 +23,7 @@ export function fitSlots<S extends { size: number }>(
   return out;
 }
 
-/** Slots for activations: that of each tensor, and the bytes and largest tensor of each slot. */
+/** Slots for activations: that of each whole tensor, and the bytes and largest tensor of each slot. */
 export interface Plan {
   slots: Map<Tensor, number>;
   slotBytes: number[];
@@ -40,7 +40,7 @@ interface Life {
 function lives(commands: readonly Command[]): Life[] {
   const found = new Map<Tensor, Life>();
   commands.forEach((c, i) => {
-    for (const t of operandsOf(c)) {
+    for (const t of operandsOf(c).map(wholeOf)) {
       if (t.kind !== 'activation') continue;
       const life = found.get(t);
       if (life) life.last = i;

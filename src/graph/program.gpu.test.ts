@@ -3,12 +3,32 @@
 import { expect } from 'vitest';
 import { readF32 } from '../gpu/buffers.ts';
 import type { Gpu } from '../gpu/device.ts';
-import { add } from '../ops/elementwise.ts';
+import { defineKernel } from '../gpu/kernel.ts';
 import { defaultVariants } from '../ops/families.ts';
 import { test } from '../testing/fixtures.ts';
 import { Program, ProgramMemory } from './program.ts';
 import { Recorder } from './recorder.ts';
-import { tensor } from './tensor.ts';
+import { sideBySide, type Tensor, tensor } from './tensor.ts';
+
+const sumKernel = defineKernel(
+  'test_sum',
+  `// uses: grid
+@group(0) @binding(0) var<storage, read> x: array<f32>;
+@group(0) @binding(1) var<storage, read> y: array<f32>;
+@group(0) @binding(2) var<storage, read_write> out: array<f32>;
+
+@compute @workgroup_size(threads)
+fn main(grid: Grid) {
+  let i = flat_index(grid);
+  if (i < arrayLength(&out)) { out[i] = x[i] + y[i]; }
+}`,
+);
+
+/** out = x + y. */
+function add(rec: Recorder, x: Tensor, y: Tensor, out = tensor('sum', [3])): Tensor {
+  rec.launch({ kernel: sumKernel, tensors: { x, y, out }, threads: 3, flops: 3 });
+  return out;
+}
 
 const state = (name: string, data: number[]) =>
   tensor(name, [data.length], { kind: 'state', data: Float32Array.from(data) });
@@ -79,4 +99,24 @@ test('a tensor without a buffer is named; what a memory owns is freed with it', 
   await expect(Program.compile(rec, memory)).rejects.toThrow(/half has no buffer/);
   memory.destroy();
   expect(gpu.created.held).toBe(before);
+});
+
+test('tensors side by side share a buffer, and one is not written over the other', async ({
+  gpu,
+  own,
+}) => {
+  const rec = new Recorder(defaultVariants(gpu), false);
+  const [x, total] = [state('x', [1, 2, 3]), state('total', [0, 0, 0])];
+  const part = (name: string) => ({ name, shape: [3], requiresGrad: false });
+  const [first, second] = sideBySide([part('first'), part('second')]);
+  add(rec, x, x, first);
+  add(rec, x, total, second);
+  add(rec, first, second, total);
+  const memory = own(new ProgramMemory(gpu));
+  for (const t of [x, total]) memory.allocate(t);
+  const program = await Program.compile(rec, memory);
+  program.replay();
+  expect([...(await readF32(gpu, memory.get(total)))]).toEqual([3, 6, 9]);
+  expect(program.bufferOf(first)).toBe(program.bufferOf(second));
+  expect(program.bufferOf(first).size).toBe(2 * 256);
 });

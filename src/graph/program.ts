@@ -15,7 +15,7 @@ import {
   operandsOf,
   type Recorder,
 } from './recorder.ts';
-import { bytesOf, type Tensor } from './tensor.ts';
+import { bytesOf, startOf, type Tensor, wholeOf } from './tensor.ts';
 
 /** Bytes of the step uniform (shaders/lib/step.wgsl). */
 const STEP_BYTES = 64;
@@ -40,11 +40,17 @@ export class ProgramMemory {
 
   /** Binds tensors to the buffers that another memory owns and frees. */
   share(tensors: Iterable<Tensor>, owner: ProgramMemory): void {
-    for (const t of tensors) this.bound.set(t, owner.get(t));
+    for (const t of tensors) this.bound.set(wholeOf(t), owner.get(t));
   }
 
-  /** Makes a buffer for a weight or state: with its data, or of zeros where it has none. */
-  allocate(t: Tensor, category: Category = 'other'): GPUBuffer {
+  /**
+   * Makes a buffer for a weight or state, or for the tensor that it lies in: with its data, or of
+   * zeros where it has none.
+   */
+  allocate(of: Tensor, category: Category = 'other'): GPUBuffer {
+    const t = wholeOf(of);
+    const held = of.within && this.bound.get(t);
+    if (held) return held;
     const buffer = this.allocator.create(category, t.name, bytesOf(t));
     if (t.data) writeBuffer(this.gpu, buffer, t.data);
     this.bound.set(t, buffer);
@@ -57,7 +63,7 @@ export class ProgramMemory {
       const held = store.bufferOf(t);
       if (held) return held;
     }
-    const buffer = this.bound.get(t);
+    const buffer = this.bound.get(wholeOf(t));
     invariant(buffer, `${t.name} has no buffer`);
     return buffer;
   }
@@ -124,7 +130,7 @@ export function place({ commands }: Recorder, memory: ProgramMemory, share = tru
     own: [...constants.values(), uniforms],
     bufferOf: (t) =>
       t.kind === 'activation'
-        ? slots[planned.slots.get(t) ?? -1]
+        ? slots[planned.slots.get(wholeOf(t)) ?? -1]
         : (constants.get(t) ?? memory.get(t)),
   };
 }
@@ -300,7 +306,7 @@ function transferOf(
   c: Clear | Copy,
   resolve: (t: Tensor) => GPUBuffer,
 ): (encoder: GPUCommandEncoder) => void {
-  const place = (t: Tensor) => ({ buffer: resolve(t), offset: t.offset * 4, size: bytesOf(t) });
+  const place = (t: Tensor) => ({ buffer: resolve(t), offset: startOf(t), size: bytesOf(t) });
   if (c.type === 'clear') {
     const { buffer, offset, size } = place(c.tensor);
     return (encoder) => encoder.clearBuffer(buffer, offset, size);
@@ -311,9 +317,7 @@ function transferOf(
 }
 
 const bindingOf = (buffer: GPUBuffer, t: Tensor): GPUBufferBinding =>
-  t.kind === 'param' || t.kind === 'grad'
-    ? { buffer, offset: t.offset * 4, size: Math.max(4, bytesOf(t)) }
-    : { buffer };
+  t.within ? { buffer, offset: startOf(t), size: Math.max(4, bytesOf(t)) } : { buffer };
 
 async function compileAll(
   gpu: Gpu,

@@ -4,7 +4,7 @@ import { expect, test } from 'vitest';
 import { imagined } from '../gpu/variants.ts';
 import { ParamStore } from './params.ts';
 import { Recorder } from './recorder.ts';
-import { tensor } from './tensor.ts';
+import { sideBySide, tensor } from './tensor.ts';
 
 const recorder = () => new Recorder(imagined(), true);
 const activation = (name: string) => tensor(name, [2, 6], { requiresGrad: true });
@@ -41,12 +41,19 @@ test('a second pass begins from the gradients that the forward pass left', () =>
   expect(rec.gradOf(given)?.name).toBe('d given');
 });
 
-test('columns of a gradient are written apart, and added to where a range comes again', () => {
+test('gradients lie side by side as their tensors do, apart in each backward pass', () => {
   const rec = recorder();
-  const h = activation('h');
-  const [first, second, again] = [0, 4, 0].map((start) => rec.gradColumns(h, start));
-  expect([first, second, again].map((t) => t.accumulate)).toEqual([0, 0, 1]);
-  expect(new Set([first, second, again].map((t) => t.grad)).size).toBe(1);
+  const part = (name: string) => ({ name, shape: [3], requiresGrad: true });
+  const [x, y] = sideBySide([part('x'), part('y')]);
+  const wholes = [0, 1].map(() => {
+    rec.backward();
+    const [dx, dy] = [x, y].map((t) => rec.gradTarget(t).grad);
+    expect(dx.within).toBe(dy.within);
+    expect([dx.offset, dy.offset]).toEqual([x.offset, y.offset]);
+    expect(rec.gradTarget(x)).toEqual({ grad: dx, accumulate: 1 });
+    return dx.within;
+  });
+  expect(wholes[0]).not.toBe(wholes[1]);
 });
 
 test('a checkpointed block is recorded again in the backward pass, before its own backward', () => {

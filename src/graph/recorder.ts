@@ -64,7 +64,7 @@ export interface BackwardPass {
 const EVERYTHING: BackwardPass = { into: null, auxiliary: true };
 
 /** Threads of a workgroup in a flat grid (shaders/lib/grid.wgsl). */
-const THREADS = 64;
+export const THREADS = 64;
 const MAX_WORKGROUPS = 65535;
 
 /**
@@ -82,10 +82,10 @@ export class Recorder {
   readonly commands: Command[] = [];
   private tape: (() => void)[] = [];
   private grads = new Map<Tensor, Tensor>();
+  /** What gradients lie in, by what their tensors lie in. */
+  private readonly wholes = new Map<Tensor, Tensor>();
   /** The gradients that the forward pass left; each backward pass begins from them. */
   private before: Map<Tensor, Tensor> | null = null;
-  /** Columns of gradients that have been written, by tensor and first column. */
-  private readonly columns = new Set<string>();
   private pass: BackwardPass = EVERYTHING;
   private replays = 0;
 
@@ -173,21 +173,16 @@ export class Recorder {
     if (t.gradient) return { grad: t.gradient, accumulate: 1 };
     const known = this.grads.get(t);
     if (known) return { grad: known, accumulate: 1 };
-    const grad = tensor(`d ${t.name}`, t.shape);
+    const within = t.within && this.gradWhole(t.within);
+    const grad = tensor(`d ${t.name}`, t.shape, { within, offset: t.offset });
     this.grads.set(t, grad);
     return { grad, accumulate: 0 };
   }
 
-  /**
-   * As `gradTarget`, of the columns from `start`, whose gradient is written apart from the others'.
-   * The ranges that ops ask for are equal or apart, and together they are all columns.
-   */
-  gradColumns(t: Tensor, start: number): { grad: Tensor; accumulate: 0 | 1 } {
-    const { grad } = this.gradTarget(t);
-    const key = `${t.id} ${start}`;
-    const accumulate = this.columns.has(key) ? 1 : 0;
-    this.columns.add(key);
-    return { grad, accumulate };
+  private gradWhole(of: Tensor): Tensor {
+    const grad = this.wholes.get(of) ?? tensor(`d ${of.name}`, of.shape);
+    this.wholes.set(of, grad);
+    return grad;
   }
 
   /**
@@ -208,7 +203,7 @@ export class Recorder {
   backward(pass: Partial<BackwardPass> = {}): void {
     this.before ??= new Map(this.grads);
     this.grads = new Map(this.before);
-    this.columns.clear();
+    this.wholes.clear();
     this.pass = { ...EVERYTHING, ...pass };
     this.unwind(this.tape);
     this.pass = EVERYTHING;

@@ -23,9 +23,10 @@ export interface Tensor {
   readonly kind: Kind;
   /** True when the loss's gradient with respect to it is wanted. */
   readonly requiresGrad: boolean;
+  /** The tensor in whose buffer it lies, if not in one of its own. */
+  readonly within?: Tensor;
   /**
-   * First element within its store, for `param` and `grad`, or within the stored tensor of which a
-   * `weight` is a shard.
+   * First element in `within`, or, of a shard of a `weight`, in the tensor as it is stored.
    */
   readonly offset: number;
   /** What its memory counts as, if not as activations. */
@@ -56,6 +57,28 @@ export function tensor(
   };
 }
 
+/** The tensor that has a buffer: the one that a tensor lies in, or itself. */
+export const wholeOf = (t: Tensor): Tensor => t.within ?? t;
+
+/** Floats to which the start of a binding is aligned: 256 bytes, the strictest of devices. */
+export const ALIGN = 64;
+
+/** `floats` and padding up to where another tensor may begin. */
+export const aligned = (floats: number): number => Math.ceil(floats / ALIGN) * ALIGN;
+
+/** Activations side by side in one buffer, so that one launch can write them all. */
+export function sideBySide(
+  parts: readonly { name: string; shape: readonly number[]; requiresGrad: boolean }[],
+): Tensor[] {
+  const extent = [0];
+  const within = tensor(parts.map((p) => p.name).join(' '), extent);
+  return parts.map(({ name, shape, requiresGrad }) => {
+    const t = tensor(name, shape, { requiresGrad, within, offset: extent[0] });
+    extent[0] += aligned(sizeOf(t));
+    return t;
+  });
+}
+
 /** Number of elements. */
 export const sizeOf = (t: Tensor): number => t.shape.reduce((a, b) => a * b, 1);
 
@@ -65,3 +88,6 @@ export function bytesOf(t: Tensor): number {
     return (sizeOf(t) / blockFormats[t.dtype].elements) * blockWords(t.dtype) * 4;
   return t.dtype === 'f16' || t.dtype === 'bf16' ? Math.ceil(sizeOf(t) / 2) * 4 : sizeOf(t) * 4;
 }
+
+/** Where it begins in the buffer of `wholeOf`, in bytes. */
+export const startOf = (t: Tensor): number => (t.within ? bytesOf({ ...t, shape: [t.offset] }) : 0);

@@ -5,8 +5,14 @@ import { type Adapter, adaptedLinears, type Linear } from '../adapters/project.t
 import type { Target } from '../allocation/allocation.ts';
 import type { Recorder } from '../graph/recorder.ts';
 import { type Tensor, tensor } from '../graph/tensor.ts';
-import { attention, type BatchSpan, type RopeTables, rope } from '../ops/attention/attention.ts';
-import { add } from '../ops/elementwise.ts';
+import {
+  attention,
+  type BatchSpan,
+  type Cache,
+  type RopeTables,
+  rope,
+  ropeIntoCache,
+} from '../ops/attention/attention.ts';
 import { embed } from '../ops/embed.ts';
 import { swiglu } from '../ops/mlp.ts';
 import { rmsNorm } from '../ops/norm.ts';
@@ -19,12 +25,6 @@ import type { LayerWeights, ModelWeights } from './weights.ts';
  */
 export type Recompute = 'none' | 'mlp' | 'block';
 
-/** Keys and values of one layer, each (rows, capacity, G·D). */
-export interface LayerCache {
-  keys: Tensor;
-  values: Tensor;
-}
-
 /** Everything that a recording of the decoder needs. */
 export interface DecoderInput {
   config: ModelConfig;
@@ -34,11 +34,11 @@ export interface DecoderInput {
   span: BatchSpan;
   tables: RopeTables;
   adapter: Adapter | null;
-  caches?: readonly LayerCache[];
+  caches?: readonly Cache[];
   recompute?: Recompute;
 }
 
-type LinearFn = (targets: readonly Target[], x: Tensor) => Tensor[];
+type LinearFn = (targets: readonly Target[], x: Tensor, residual?: Tensor) => Tensor[];
 
 function attentionBlock(
   rec: Recorder,
@@ -46,18 +46,17 @@ function attentionBlock(
   layer: LayerWeights,
   linear: LinearFn,
   x: Tensor,
-  cache?: LayerCache,
+  cache?: Cache,
 ): Tensor {
   const { config, span, tables } = input;
-  const { heads, kvHeads } = config;
   const n = rmsNorm(rec, x, layer.inputNorm, config.normEps);
   let [q, k, v] = linear(['q_proj', 'k_proj', 'v_proj'], n);
   if (layer.qNorm) q = rmsNorm(rec, q, layer.qNorm, config.normEps);
   if (layer.kNorm) k = rmsNorm(rec, k, layer.kNorm, config.normEps);
-  rope(rec, q, tables, span, heads);
-  rope(rec, k, tables, span, kvHeads);
+  if (cache) ropeIntoCache(rec, { q, k, v }, tables, span, config, cache);
+  else rope(rec, q, k, tables, span, config);
   const o = attention(rec, q, k, v, span, config, cache);
-  return add(rec, x, linear(['o_proj'], o)[0]);
+  return linear(['o_proj'], o, x)[0];
 }
 
 function mlpBlock(
@@ -69,7 +68,7 @@ function mlpBlock(
 ): Tensor {
   const n = rmsNorm(rec, x, layer.postNorm, input.config.normEps);
   const [gate, up] = linear(['gate_proj', 'up_proj'], n);
-  return add(rec, x, linear(['down_proj'], swiglu(rec, gate, up))[0]);
+  return linear(['down_proj'], swiglu(rec, gate, up), x)[0];
 }
 
 /** Records the decoder up to the residual stream before the final norm. Returns (rows·seqLen, C). */
@@ -77,10 +76,10 @@ export function decoder(rec: Recorder, input: DecoderInput): Tensor {
   const { weights, adapter, recompute = 'none' } = input;
   let x = embed(rec, input.ids, weights.embedding);
   weights.layers.forEach((layer, number) => {
-    const linear: LinearFn = (targets, value) => {
+    const linear: LinearFn = (targets, value, residual) => {
       const bases: Linear[] = targets.map((t) => layer.linears[t]);
       const group = adapter?.layout.groups.get(groupKey(number, targets[0]));
-      return adaptedLinears(rec, bases, value, group, adapter);
+      return adaptedLinears(rec, bases, value, group, adapter, residual);
     };
     const start = x;
     const attended = () => attentionBlock(rec, input, layer, linear, start, input.caches?.[number]);

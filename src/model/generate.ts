@@ -7,10 +7,11 @@ import { type PlacedProgram, Program, ProgramMemory, place } from '../graph/prog
 import { Recorder } from '../graph/recorder.ts';
 import { bytesOf, type Tensor, tensor } from '../graph/tensor.ts';
 import { routingSize } from '../ops/adapter.ts';
+import type { Cache } from '../ops/attention/attention.ts';
 import { gatherRows } from '../ops/embed.ts';
 import { InputError } from '../util/error.ts';
 import { Random } from '../util/random.ts';
-import { decoder, decoderLogits, type LayerCache } from './decoder.ts';
+import { decoder, decoderLogits } from './decoder.ts';
 import type { LoadedModel, SymbolicModel } from './load.ts';
 import { ropeTables } from './rope.ts';
 import { sample } from './sampler.ts';
@@ -45,7 +46,7 @@ export interface Generation {
   /** Prompts at a time. */
   rows: number;
   /** Keys and values of every layer. */
-  caches: readonly LayerCache[];
+  caches: readonly Cache[];
   /** All further states. */
   states: readonly Tensor[];
   /** Token of each row whose logits are wanted (rows), u32; and those logits (rows, V). */
@@ -91,7 +92,7 @@ export function recordGeneration(
     state(name, [capacity, config.headDim / 2], 'f32', data[name]);
   const tables = { cosines: table('cosines'), sines: table('sines') };
   const shape = [rows, capacity, config.kvHeads * config.headDim];
-  const caches = weights.layers.map((_, l): LayerCache => {
+  const caches = weights.layers.map((_, l): Cache => {
     const cache = (name: string) => tensor(`${name} ${l}`, shape, { kind: 'state' });
     return { keys: cache('keys'), values: cache('values') };
   });

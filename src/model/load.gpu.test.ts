@@ -2,7 +2,7 @@
 // tensors as large as real ones.
 import { expect, test } from 'vitest';
 import { readBuffer } from '../gpu/buffers.ts';
-import { bytesOf } from '../graph/tensor.ts';
+import { bytesOf, startOf } from '../graph/tensor.ts';
 import { testGpu } from '../testing/gpu.ts';
 import { byteAt, largeCheckpoint } from '../testing/large-checkpoint.ts';
 import { PeakMemory } from '../testing/memory.ts';
@@ -20,7 +20,9 @@ test('a checkpoint of 350 MB: memory stays below the largest tensor + 64 MB, and
   for (const t of model.weights.all) {
     const size = bytesOf(t);
     for (const offset of [0, size - 64]) {
-      const got = new Uint8Array(await readBuffer(gpu, model.memory.get(t), offset, 64));
+      const got = new Uint8Array(
+        await readBuffer(gpu, model.memory.get(t), startOf(t) + offset, 64),
+      );
       expect([...got], `${t.name} at ${offset}`).toEqual(
         Array.from({ length: 64 }, (_, i) => byteAt(places.get(t.name)! + offset + i)),
       );

@@ -1,17 +1,21 @@
 // A decoder's frozen weights: which tensors a configuration has, and their upload, packed as they
 // are stored.
 
+import { INPUT_GROUPS } from '../adapters/layout.ts';
 import type { Linear } from '../adapters/project.ts';
-import { siteDims, sitePath, type Target, targetNames } from '../allocation/allocation.ts';
+import { siteDims, sitePath, type Target } from '../allocation/allocation.ts';
 import { blockTypeOf } from '../data/weights/gguf.ts';
 import { asF32, type TensorEntry } from '../data/weights/safetensors.ts';
 import { tensorPieces } from '../data/weights/tensor-pieces.ts';
 import { idle, tooWide, writeBuffer } from '../gpu/buffers.ts';
 import type { ProgramMemory } from '../graph/program.ts';
-import { bytesOf, type Dtype, type Tensor, tensor } from '../graph/tensor.ts';
+import { ALIGN, bytesOf, type Dtype, startOf, type Tensor, tensor } from '../graph/tensor.ts';
 import { alignBlocks, isBlockType } from '../util/blocks.ts';
 import { InputError } from '../util/error.ts';
 import type { ModelConfig } from './config.ts';
+
+/** Whether another tensor may begin where one ends. */
+const isAligned = (t: Tensor): boolean => bytesOf(t) % (4 * ALIGN) === 0;
 
 /** The weights of one layer. */
 export interface LayerWeights {
@@ -44,6 +48,29 @@ export interface ModelWeights {
 const SHARD_ROWS = 64;
 
 /**
+ * The same weights with those of one type after each other in one buffer, so that one product can
+ * read them all: where a binding holds them and each begins where a binding may.
+ */
+function together(weights: readonly Tensor[], maxBinding: number): Tensor[] {
+  const buffers = new Map<Dtype, { within: Tensor; rows: number }>();
+  for (const dtype of new Set(weights.map((t) => t.dtype))) {
+    const same = weights.filter((t) => t.dtype === dtype);
+    const rows = same.reduce((sum, t) => sum + t.shape[0], 0);
+    const shape = [rows, ...same[0].shape.slice(1)];
+    const within = tensor(same.map((t) => t.name).join(' '), shape, { kind: 'weight', dtype });
+    if (same.length > 1 && same.every(isAligned) && bytesOf(within) <= maxBinding)
+      buffers.set(dtype, { within, rows: 0 });
+  }
+  return weights.map((t) => {
+    const buffer = buffers.get(t.dtype);
+    if (!buffer) return t;
+    const offset = buffer.rows * (t.shape[1] ?? 1);
+    buffer.rows += t.shape[0];
+    return { ...t, within: buffer.within, offset };
+  });
+}
+
+/**
  * The weights that a configuration asks for.
  * @param dtypeOf tells how a matrix is stored; vectors are f32
  * @param maxBinding bytes that one binding may have, and so a shard of the embedding or head
@@ -54,9 +81,12 @@ export function symbolicWeights(
   maxBinding = Number.POSITIVE_INFINITY,
 ): ModelWeights {
   const all: Tensor[] = [];
-  const add = (name: string, shape: number[], offset = 0): Tensor => {
-    const packed = shape.length === 2 && shape[1] % 2 === 0 ? dtypeOf(name) : 'f32';
-    const t = tensor(name, shape, { kind: 'weight', dtype: packed, offset });
+  const weight = (name: string, shape: number[], offset = 0): Tensor => {
+    const dtype = shape.length === 2 && shape[1] % 2 === 0 ? dtypeOf(name) : 'f32';
+    return tensor(name, shape, { kind: 'weight', dtype, offset });
+  };
+  const add = (...of: Parameters<typeof weight>): Tensor => {
+    const t = weight(...of);
     all.push(t);
     return t;
   };
@@ -84,14 +114,22 @@ export function symbolicWeights(
   const embedding = table('model.embed_tokens.weight');
   const layers = Array.from({ length: config.layers }, (_, layer): LayerWeights => {
     const prefix = `model.layers.${layer}`;
-    const linears = targetNames.map((target): [Target, Linear] => {
-      const path = sitePath(layer, target);
-      const { inputs, outputs } = dims[target];
-      const weight = add(`${path}.weight`, [outputs, inputs]);
-      return [
-        target,
-        { target, weight, bias: biased(target) ? add(`${path}.bias`, [outputs]) : undefined },
-      ];
+    const linears = INPUT_GROUPS.flatMap((targets) => {
+      const name = (t: Target, what: string) => `${sitePath(layer, t)}.${what}`;
+      const shape = (t: Target) => [dims[t].outputs, dims[t].inputs];
+      const weights = together(
+        targets.map((t) => weight(name(t, 'weight'), shape(t))),
+        maxBinding,
+      );
+      const biases = together(
+        targets.filter(biased).map((t) => weight(name(t, 'bias'), [dims[t].outputs])),
+        maxBinding,
+      );
+      all.push(...weights, ...biases);
+      return targets.map((target, i): [Target, Linear] => {
+        const bias = biases.find((b) => b.name === name(target, 'bias'));
+        return [target, { target, weight: weights[i], bias }];
+      });
     });
     return {
       inputNorm: add(`${prefix}.input_layernorm.weight`, [hidden]),
@@ -177,8 +215,9 @@ export async function uploadWeights(
     if (bytesOf(t) > gpu.maxBinding) throw tooWide(t.name, bytesOf(t), gpu);
     const buffer = memory.allocate(t, 'weights');
     const width = t.shape[1] ?? 1;
-    let at = 0;
-    for await (const piece of tensorPieces(entry, t.offset / width, t.shape[0])) {
+    let at = startOf(t);
+    const first = t.within ? 0 : t.offset / width;
+    for await (const piece of tensorPieces(entry, first, t.shape[0])) {
       const data = isBlockType(t.dtype)
         ? alignBlocks(t.dtype, piece)
         : t.dtype === 'f32'

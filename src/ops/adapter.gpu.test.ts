@@ -5,7 +5,7 @@ import { tensor } from '../graph/tensor.ts';
 import { balanceOf, gate as reference } from '../reference/adapter.ts';
 import { expectClose, runOp, values } from '../testing/gpu.ts';
 import { expectGradient } from '../testing/gradient.ts';
-import { balance, expertsOf, mix, route, routingSize } from './adapter.ts';
+import { balance, expertsOf, gate, routingSize, scaleColumns } from './adapter.ts';
 import { STATISTICS } from './loss.ts';
 
 const split = (x: ArrayLike<number>, width: number, from: number, to: number): number[][] =>
@@ -84,8 +84,8 @@ test('three sites with 5, 1 and 2 experts, K = 2', async () => {
       rec.clear(state);
       rec.clear(statistics);
       const routing = { state, total, lengths: t.lengths, seqLen };
-      const gates = route(rec, { h: t.h, start: columns }, group, routing, 3, true);
-      const u = mix(rec, t.h, group, t.factor, gates);
+      const logits = { h: t.h, start: columns };
+      const u = gate(rec, logits, group, t.factor, { routing, first: 3, counted: true });
       balance(rec, routing, statistics);
       rec.aliasGrad(u, t.du);
       rec.backward();
@@ -145,7 +145,7 @@ test('without gates every weight is 1', async () => {
       du: { shape: [tokens, columns], data: du },
     },
     record: (rec, t) => {
-      const u = mix(rec, t.h, group, t.factor, null);
+      const u = scaleColumns(rec, t.h, group, t.factor);
       rec.aliasGrad(u, t.du);
       rec.backward();
       return { u, dh: rec.gradOf(t.h)!, dFactor: t.factor.gradient! };
@@ -183,8 +183,8 @@ test('worked example D: gate, output and balance loss', async () => {
       const statistics = tensor('statistics', [STATISTICS.size]);
       rec.clear(statistics);
       const routing = { state, total: 3, lengths: t.lengths, seqLen: 1 };
-      const gates = route(rec, { h: t.h, start: 3 }, group, routing, 0, true);
-      const u = mix(rec, t.h, group, t.factor, gates);
+      const logits = { h: t.h, start: 3 };
+      const u = gate(rec, logits, group, t.factor, { routing, first: 0, counted: true });
       balance(rec, routing, statistics);
       return { u, statistics, state };
     },

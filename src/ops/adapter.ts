@@ -2,20 +2,18 @@
 // their columns, routing statistics and the balance loss.
 import balanceCode from '../../shaders/adapter/balance.wgsl?raw';
 import factorCode from '../../shaders/adapter/factor_gradient.wgsl?raw';
-import mixCode from '../../shaders/adapter/mix.wgsl?raw';
-import mixBackwardCode from '../../shaders/adapter/mix_backward.wgsl?raw';
-import routeCode from '../../shaders/adapter/route.wgsl?raw';
-import routeBackwardCode from '../../shaders/adapter/route_backward.wgsl?raw';
+import gateCode from '../../shaders/adapter/gate.wgsl?raw';
+import gateBackwardCode from '../../shaders/adapter/gate_backward.wgsl?raw';
 import routingCode from '../../shaders/adapter/routing.wgsl?raw';
+import scaleCode from '../../shaders/adapter/scale_columns.wgsl?raw';
 import { defineKernel } from '../gpu/kernel.ts';
-import type { Recorder } from '../graph/recorder.ts';
-import { sizeOf, type Tensor, tensor } from '../graph/tensor.ts';
+import { type Recorder, THREADS } from '../graph/recorder.ts';
+import { sideBySide, sizeOf, type Tensor, tensor, wholeOf } from '../graph/tensor.ts';
 import { invariant } from '../util/error.ts';
 
-const routeKernel = defineKernel('route', routeCode);
-const routeBackwardKernel = defineKernel('route_backward', routeBackwardCode);
-const mixKernel = defineKernel('mix', mixCode);
-const mixBackwardKernel = defineKernel('mix_backward', mixBackwardCode);
+const gateKernel = defineKernel('gate', gateCode);
+const gateBackwardKernel = defineKernel('gate_backward', gateBackwardCode);
+const scaleKernel = defineKernel('scale_columns', scaleCode);
 const factorKernel = defineKernel('factor_gradient', factorCode);
 const routingKernel = defineKernel('routing', routingCode);
 const balanceKernel = defineKernel('balance', balanceCode);
@@ -89,125 +87,125 @@ export interface Logits {
   start: number;
 }
 
-/** What routing gives every token: p and w of all experts, each (N, ΣE). */
+/** Of every token and expert, each (N, ΣE): p, w, and in the backward pass ∂L/∂w. */
 export interface Gates {
   p: Tensor;
   w: Tensor;
+  dw: Tensor;
 }
 
 /**
- * Softmax over a site's open experts, the K largest of them, renormalised (method §1).
+ * Softmax over a site's open experts, the K largest of them, renormalised; and u_c = w_i factor_c h_c
+ * for the columns of each expert (method §1).
+ * @param logits h (N, width): the experts' columns first, router logits from `start`; its gradient
+ *   is complete after this op's backward
+ * @param factor (ΣR); where it requires a gradient, that is summed over tokens
  * @param first the group's first expert in the routing statistics
  * @param counted whether f and P are counted, which the balance loss needs
+ * @param learn records what learns from the gates: its backward finds ∂L/∂w there
+ * @returns u (N, ΣR)
  */
-export function route(
+export function gate(
   rec: Recorder,
-  logits: Logits,
+  { h, start }: Logits,
   experts: Experts,
-  routing: Routing,
-  first: number,
-  counted: boolean,
-): Gates {
-  const { h, start } = logits;
-  const { table, sites, experts: count } = experts;
+  factor: Tensor,
+  { routing, first, counted }: { routing: Routing; first: number; counted: boolean },
+  learn?: (gates: Gates) => void,
+): Tensor {
+  const { table, sites, experts: count, columns } = experts;
   const [tokens, width] = h.shape;
-  const gates = {
-    p: tensor('p', [tokens, count]),
-    w: tensor('w', [tokens, count], { requiresGrad: true }),
-  };
-  const shape = { tokens, sites, experts: count };
-  const threads = tokens * sites;
+  invariant(sizeOf(factor) === columns && width >= columns, 'gate: columns do not match');
+  const shape = [tokens, count];
+  const [p, w, dw] = sideBySide(
+    ['p', 'w', 'dw'].map((name) => ({ name, shape, requiresGrad: false })),
+  );
+  learn?.({ p, w, dw });
+  const u = tensor(`mixed ${h.name}`, [tokens, columns], { requiresGrad: true });
+  const sizes = { tokens, sites, experts: count };
+  const params = { ...sizes, width, start, columns, stride: w.offset };
+  const flops = 2 * tokens * columns;
   rec.launch({
-    kernel: routeKernel,
-    tensors: { h, table, ...gates },
-    params: { ...shape, width, start },
-    threads,
+    kernel: gateKernel,
+    tensors: { h, factor, table, gates: wholeOf(p), u },
+    params,
+    threads: tokens * count,
+    flops,
   });
   const { state, lengths, seqLen, total } = routing;
   const place = { seq_len: seqLen, first, total };
   if (counted && !rec.recomputing)
     rec.launch({
       kernel: routingKernel,
-      tensors: { ...gates, table, lengths, routing: state },
-      params: { ...shape, ...place },
+      tensors: { p, w, table, lengths, routing: state },
+      params: { ...sizes, ...place },
       workgroups: [Math.ceil(count / 8), 1, 1],
     });
   rec.onBackward(() => {
-    const dw = rec.gradOf(gates.w);
-    if (!dw) return;
+    const du = rec.gradOf(u);
+    if (!du) return;
     invariant(counted || !rec.auxiliary, 'the balance loss needs routing statistics');
-    const { grad: dh, accumulate } = rec.gradColumns(h, start);
-    invariant(!accumulate, 'routing is the only reader of its logits');
+    const { grad: dh, accumulate } = rec.gradTarget(h);
+    invariant(!accumulate, 'a gate is the only reader of its columns and logits');
     rec.launch({
-      kernel: routeBackwardKernel,
-      tensors: { ...gates, dw, table, routing: state, lengths, dh },
-      params: { ...shape, ...place, width, start, balanced: rec.auxiliary ? 1 : 0 },
-      threads,
+      kernel: gateBackwardKernel,
+      tensors: { h, factor, table, du, routing: state, lengths, gates: wholeOf(p), dh },
+      params: { ...params, ...place, balanced: rec.auxiliary ? 1 : 0 },
+      workgroups: Math.ceil(tokens / Math.max(1, Math.floor(THREADS / count))),
+      flops: 2 * flops,
     });
+    factorGradient(rec, h, experts, factor, du, w);
   });
-  return gates;
+  return u;
 }
 
 /**
- * u_c = w_i factor_c h_c for the columns of each expert (method §1).
- * @param h (N, width), its first ΣR columns; their gradient is complete after this op's backward
- * @param factor (ΣR); where it requires a gradient, that is summed over tokens
- * @param gates null: every w_i is 1
- * @returns u (N, ΣR)
+ * u_c = factor_c h_c: what an adapter without gates makes of its columns during a search.
+ * @param h (N, ΣR) @param factor (ΣR); where it requires a gradient, that is summed over tokens
  */
-export function mix(
-  rec: Recorder,
-  h: Tensor,
-  experts: Experts,
-  factor: Tensor,
-  gates: Gates | null,
-): Tensor {
-  const { table, sites, experts: count, columns } = experts;
-  const [tokens, width] = h.shape;
-  invariant(sizeOf(factor) === columns && width >= columns, 'mix: columns do not match');
-  const u = tensor(`mixed ${h.name}`, [tokens, columns], { requiresGrad: true });
-  const w = gates?.w ?? factor; // bound, not read
-  const params = {
-    tokens,
-    sites,
-    experts: count,
-    width,
-    columns,
-    gated: gates ? 1 : 0,
-  };
-  const threads = tokens * count;
-  const flops = 2 * tokens * columns;
-  rec.launch({
-    kernel: mixKernel,
-    tensors: { h, w, factor, table, u },
-    params,
-    threads,
-    flops,
-  });
+export function scaleColumns(rec: Recorder, h: Tensor, experts: Experts, factor: Tensor): Tensor {
+  const [tokens, columns] = h.shape;
+  invariant(sizeOf(factor) === columns, 'scaled columns do not match');
+  const u = tensor(`scaled ${h.name}`, [tokens, columns], { requiresGrad: true });
+  const launch = (x: Tensor, out: Tensor) =>
+    rec.launch({
+      kernel: scaleKernel,
+      tensors: { x, factor, out },
+      params: { columns, elements: tokens * columns },
+      threads: tokens * columns,
+      flops: tokens * columns,
+    });
+  launch(h, u);
   rec.onBackward(() => {
     const du = rec.gradOf(u);
     if (!du) return;
-    const { grad: dh, accumulate } = rec.gradColumns(h, 0);
-    invariant(!accumulate, 'mix is the only reader of its columns');
-    const dw = gates ? rec.gradTarget(gates.w).grad : tensor('unused dw', [tokens, count]);
-    rec.launch({
-      kernel: mixBackwardKernel,
-      tensors: { h, w, factor, table, du, dh, dw },
-      params,
-      threads,
-      flops: 2 * flops,
-    });
-    if (!rec.wants(factor)) return;
-    const { grad: d_factor, accumulate: add } = rec.gradTarget(factor);
-    rec.launch({
-      kernel: factorKernel,
-      tensors: { h, w, table, du, d_factor },
-      params: { ...params, accumulate: add },
-      workgroups: Math.ceil(columns / 8),
-      flops: 3 * tokens * columns,
-    });
+    const { grad: dh, accumulate } = rec.gradTarget(h);
+    invariant(!accumulate, 'scaled columns have one reader');
+    launch(du, dh);
+    factorGradient(rec, h, experts, factor, du, null);
   });
   return u;
+}
+
+/** Adds Σ over tokens of ∂L/∂factor, where it is wanted; without gates every w_i is 1. */
+function factorGradient(
+  rec: Recorder,
+  h: Tensor,
+  { table, sites, experts, columns }: Experts,
+  factor: Tensor,
+  du: Tensor,
+  w: Tensor | null,
+): void {
+  if (!rec.wants(factor)) return;
+  const [tokens, width] = h.shape;
+  const { grad, accumulate } = rec.gradTarget(factor);
+  rec.launch({
+    kernel: factorKernel,
+    tensors: { h, w: w ?? factor, table, du, d_factor: grad }, // w: bound, not read without gates
+    params: { tokens, sites, experts, width, columns, gated: w ? 1 : 0, accumulate },
+    workgroups: Math.ceil(columns / 8),
+    flops: 3 * tokens * columns,
+  });
 }
 
 /** Adds Σ over sites of L_bal to the statistics (method §1). */

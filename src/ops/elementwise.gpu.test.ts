@@ -1,31 +1,8 @@
-// Addition and dropout against plain loops.
+// Dropout against plain loops.
 import { expect, test } from 'vitest';
-import { dropoutMask, add as reference } from '../reference/elementwise.ts';
+import { dropoutMask } from '../reference/elementwise.ts';
 import { expectClose, runOp, values } from '../testing/gpu.ts';
-import { add, dropout } from './elementwise.ts';
-
-test('add hands its gradient to both operands, and adds to what is there', async () => {
-  const [x, y, dy, before] = [values(1, 67), values(2, 67), values(3, 67), values(4, 67)];
-  const out = await runOp({
-    training: true,
-    inputs: {
-      x: { shape: [67], data: x },
-      y: { shape: [67], data: y },
-      dy: { shape: [67], data: dy },
-      before: { shape: [67], data: before },
-    },
-    record: (rec, t) => {
-      const sum = add(rec, t.x, t.y);
-      rec.aliasGrad(t.x, t.before);
-      rec.aliasGrad(sum, t.dy);
-      rec.backward();
-      return { sum, dx: rec.gradOf(t.x)!, dy: rec.gradOf(t.y)! };
-    },
-  });
-  expectClose(out.sum, reference(x, y), 1e-7);
-  expectClose(out.dx, reference(before, dy), 1e-7);
-  expect(out.dy).toEqual(dy);
-});
+import { dropout } from './elementwise.ts';
 
 test('dropout drops the share p, scales the rest, repeats its mask in the backward, and differs between inputs', async () => {
   const n = 5000;

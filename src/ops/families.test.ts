@@ -37,6 +37,7 @@ test('a case gets the variant of its class, else of its family, else the first t
   const none = { ...imagined(names), device: { ...imagined().device, subgroup: null } };
   expect(variantFor(none, products, wide).name).toBe('tile');
   // Rows of blocks that cannot be read by fours.
-  const right = { ...wide.right, tensor: { ...blank('q', 1536, 576), dtype: 'q4_0' } as const };
-  expect(nameFor(names, { ...wide, right, left: { ...wide.left, start: 1 } })).toBe('tile');
+  const [p] = wide;
+  const right = { ...p.right, tensor: { ...blank('q', 1536, 576), dtype: 'q4_0' } as const };
+  expect(nameFor(names, [{ ...p, right, left: { ...p.left, start: 1 } }])).toBe('tile');
 });

@@ -4,7 +4,7 @@ import { expect, test } from 'vitest';
 import { tensor } from '../graph/tensor.ts';
 import { argmax, drawIndex, survival, survivalGradient } from '../reference/gsv.ts';
 import { expectClose, runOp, values } from '../testing/gpu.ts';
-import { EXPERT_WORDS, expertsOf, mix, SITE_WORDS } from './adapter.ts';
+import { EXPERT_WORDS, expertsOf, SITE_WORDS, scaleColumns } from './adapter.ts';
 import { columnFactors, dualStep, parameterCost, type SearchGroup, writeSizes } from './gsv.ts';
 
 const [sites, rank, tokens] = [3, 5, 7];
@@ -81,7 +81,7 @@ for (const closable of [false, true]) {
         const open = { ...experts, table: t.table };
         writeSizes(rec, group, { experts: null, ranks: t.ranks }, open, 'argmax');
         const factor = columnFactors(rec, group, open, t.rowScale, t.ranks);
-        const u = mix(rec, t.h, open, factor, null);
+        const u = scaleColumns(rec, t.h, open, factor);
         rec.aliasGrad(u, t.du);
         rec.backward();
         return {

@@ -18,15 +18,7 @@ import {
 } from '../reference/gsv.ts';
 import { expectClose, relativeError, runOp, values } from '../testing/gpu.ts';
 import { expectGradient, inner } from '../testing/gradient.ts';
-import {
-  balance,
-  EXPERT_WORDS,
-  expertsOf,
-  mix,
-  route,
-  routingSize,
-  SITE_WORDS,
-} from './adapter.ts';
+import { balance, EXPERT_WORDS, expertsOf, gate, routingSize, SITE_WORDS } from './adapter.ts';
 import {
   columnFactors,
   dualStep,
@@ -146,9 +138,12 @@ for (const estimator of ['paper', 'survival'] as const) {
             const routing = { state, total: all, lengths: t.lengths, seqLen };
             const logits = { h: t.h, start: columns };
             const factor = columnFactors(rec, group, open, t.rowScale, t.rankGsv);
-            const gates = route(rec, logits, open, routing, 0, true);
-            learnCounts(rec, group, open, logits, gates, t.expertGsv);
-            const u = mix(rec, t.h, open, factor, gates);
+            const counts = { routing, first: 0, counted: true };
+            let w = t.h;
+            const u = gate(rec, logits, open, factor, counts, (gates) => {
+              w = gates.w;
+              learnCounts(rec, group, open, logits, gates, t.expertGsv);
+            });
             balance(rec, routing, statistics);
             rec.aliasGrad(u, t.du);
             rec.backward({ auxiliary: !upper });
@@ -157,7 +152,7 @@ for (const estimator of ['paper', 'survival'] as const) {
               dExperts: t.expertGsv.gradient!,
               dRanks: t.rankGsv.gradient!,
             };
-            return { u, w: gates.w, dh: rec.gradOf(t.h)!, statistics, ...gradients };
+            return { u, w, dh: rec.gradOf(t.h)!, statistics, ...gradients };
           },
         });
       };
@@ -442,9 +437,10 @@ test.each(['paper', 'survival'] as const)(
           const routing = { state, total: all, lengths: t.lengths, seqLen };
           const logits = { h: t.h, start: columns };
           const factor = columnFactors(rec, group, open, t.rowScale, t.ranks);
-          const gates = route(rec, logits, open, routing, 0, true);
-          learnCounts(rec, group, open, logits, gates, t.experts);
-          const u = mix(rec, t.h, open, factor, gates);
+          const counts = { routing, first: 0, counted: true };
+          const u = gate(rec, logits, open, factor, counts, (of) =>
+            learnCounts(rec, group, open, logits, of, t.experts),
+          );
           rec.aliasGrad(u, t.du);
           rec.backward({ auxiliary: level === 'lower' });
           const gradients = { dExperts: t.experts.gradient!, dRanks: t.ranks.gradient! };

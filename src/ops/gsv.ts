@@ -147,21 +147,20 @@ export function columnFactors(
 
 /**
  * The counts of open experts as something to learn: their GSVs get the estimator's gradient, from
- * ∂L/∂w of the gates (method §2). Recorded after `route` and before `mix`.
+ * ∂L/∂w of the gates (method §2). Recorded by `gate` before its own backward.
  */
 export function learnCounts(
   rec: Recorder,
   group: SearchGroup,
   { table, experts }: Experts,
   { h, start }: Logits,
-  { w }: Gates,
+  { w, dw }: Gates,
   gsv: Tensor,
 ): void {
   const { sites } = group;
   const [tokens, width] = h.shape;
   rec.onBackward(() => {
-    const dw = rec.gradOf(w);
-    if (!dw || !rec.wants(gsv)) return;
+    if (!rec.wants(gsv)) return;
     const masks = tensor('expert masks', [tokens, experts]);
     rec.launch({
       kernel: masksKernel,

@@ -1,4 +1,4 @@
-// Dropout's mask and addition in plain loops: the specification of src/ops/elementwise.
+// Dropout's mask in plain loops: the specification of src/ops/elementwise.
 
 /**
  * One round of PCG's output permutation in its 32-bit form: the hash of every counter-based draw on
@@ -24,7 +24,3 @@ export function dropoutMask(
     mix((i ^ stream) >>> 0) >>> 8 >= limit ? 1 / (1 - p) : 0,
   );
 }
-
-/** x + y. */
-export const add = (x: ArrayLike<number>, y: ArrayLike<number>): Float64Array =>
-  Float64Array.from({ length: x.length }, (_, i) => x[i] + y[i]);

@@ -7,7 +7,7 @@ import type { Choice } from '../gpu/variants.ts';
 import type { Family } from '../graph/family.ts';
 import { Program, ProgramMemory } from '../graph/program.ts';
 import { Recorder } from '../graph/recorder.ts';
-import { type Tensor, tensor } from '../graph/tensor.ts';
+import { startOf, type Tensor, tensor } from '../graph/tensor.ts';
 import { canRun, defaultVariants } from '../ops/families.ts';
 import { Random } from '../util/random.ts';
 
@@ -117,7 +117,7 @@ export async function runOp({
     const result: Record<string, Float32Array> = {};
     for (const [name, t] of Object.entries(out)) {
       const size = t.shape.reduce((a, b) => a * b, 1) * 4;
-      result[name] = new Float32Array(await readBuffer(gpu, program.bufferOf(t), 0, size));
+      result[name] = new Float32Array(await readBuffer(gpu, program.bufferOf(t), startOf(t), size));
     }
     gpu.check();
     return result;

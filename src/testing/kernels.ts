@@ -32,6 +32,7 @@ const settings = [
     search: { order: 'second-order', budget: 0.5 },
   },
   { adapter: { method: 'lora', rank: 3 } },
+  { adapter: { method: 'lora', rank: 3 }, search: {} },
 ] as const;
 
 /** Each variant of each family in turn. */

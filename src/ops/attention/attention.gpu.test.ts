@@ -17,7 +17,7 @@ import {
   values,
 } from '../../testing/gpu.ts';
 import { expectGradient, inner } from '../../testing/gradient.ts';
-import { attention, attentions, rope } from './attention.ts';
+import { attention, attentions, type Cache, rope, ropeIntoCache } from './attention.ts';
 
 test('reference: dq, dk and dv are the derivatives', () => {
   const size = { rows: 1, seqLen: 3, heads: 2, kvHeads: 1, headDim: 2 };
@@ -180,38 +180,91 @@ for (const { title, documents, bad, good, window } of [
       expectClose(part(out[name]), part(want[name]), 5e-6, name);
   });
 
-test('rope rotates in place and its backward rotates back', async () => {
-  const [rows, seqLen, heads, headDim, positions] = [2, 5, 3, 6, 12];
-  const n = rows * seqLen * heads * headDim;
+test('rope rotates q and k in place and its backward rotates their gradients back', async () => {
+  const [rows, seqLen, headDim, positions] = [2, 5, 6, 12];
+  const size = { heads: 3, kvHeads: 1, headDim };
   const angle = (i: number) => Math.floor(i / 3) * (i % 3 === 0 ? 1 : i % 3 === 1 ? 0.1 : 0.01);
   const cosines = Float32Array.from({ length: positions * 3 }, (_, i) => Math.cos(angle(i)));
   const sines = Float32Array.from({ length: positions * 3 }, (_, i) => Math.sin(angle(i)));
   const at = Uint32Array.from([0, 1, 2, 3, 4, 6, 7, 0, 1, 11]);
-  const [x, dx] = [values(1, n), values(2, n)];
+  const input = (seed: number, heads: number) => ({
+    shape: [rows * seqLen, heads * headDim],
+    data: values(seed, rows * seqLen * heads * headDim),
+  });
+  const inputs = { q: input(1, 3), dq: input(2, 3), k: input(3, 1), dk: input(4, 1) };
   const out = await runOp({
     training: true,
     inputs: {
-      x: { shape: [rows * seqLen, heads * headDim], data: x },
-      dx: { shape: [rows * seqLen, heads * headDim], data: dx },
+      ...inputs,
       cosines: { shape: [positions, 3], data: cosines },
       sines: { shape: [positions, 3], data: sines },
       at: { shape: [rows * seqLen], data: at },
     },
-    record: (rec, t) => {
-      rope(
-        rec,
-        t.x,
-        { cosines: t.cosines, sines: t.sines },
-        { rows, seqLen, positions: t.at },
-        heads,
-      );
-      rec.aliasGrad(t.x, t.dx);
+    record: (rec, { q, k, dq, dk, cosines, sines, at }) => {
+      rope(rec, q, k, { cosines, sines }, { rows, seqLen, positions: at }, size);
+      rec.aliasGrad(q, dq);
+      rec.aliasGrad(k, dk);
       rec.backward();
-      return { x: t.x, dx: t.dx };
+      return { q, k, dq, dk };
     },
   });
-  expectClose(out.x, ropeReference(x, cosines, sines, at, heads, headDim), 1e-6, 'forward');
-  expectClose(out.dx, ropeReference(dx, cosines, sines, at, heads, headDim, -1), 1e-6, 'backward');
+  for (const name of ['q', 'k', 'dq', 'dk'] as const) {
+    const [heads, direction] = [name.endsWith('q') ? 3 : 1, name.startsWith('d') ? -1 : 1];
+    const { data } = inputs[name];
+    const want = ropeReference(data, cosines, sines, at, heads, headDim, direction);
+    expectClose(out[name], want, 1e-6, name);
+  }
+});
+
+test('rope into a cache: q and k rotated, v as it is, each at its position', async () => {
+  const [rows, seqLen, headDim, capacity] = [2, 3, 4, 5];
+  const size = { heads: 2, kvHeads: 1, headDim };
+  const cosines = values(1, capacity * 2);
+  const sines = values(2, capacity * 2);
+  const at = Uint32Array.from([1, 2, 3, 0, 1, 9]); // 9 lies beyond the cache
+  const input = (seed: number, heads: number) => ({
+    shape: [rows * seqLen, heads * headDim],
+    data: values(seed, rows * seqLen * heads * headDim),
+  });
+  const inputs = { q: input(3, 2), k: input(4, 1), v: input(5, 1) };
+  const out = await runOp({
+    inputs: {
+      ...inputs,
+      cosines: { shape: [capacity, 2], data: cosines },
+      sines: { shape: [capacity, 2], data: sines },
+      at: { shape: [rows * seqLen], data: at },
+    },
+    record: (rec, { q, k, v, cosines, sines, at }) => {
+      const shape = [rows, capacity, headDim];
+      const cache = { keys: tensor('keys', shape), values: tensor('values', shape) };
+      rec.clear(cache.keys);
+      rec.clear(cache.values);
+      const span = { rows, seqLen, positions: at };
+      ropeIntoCache(rec, { q, k, v }, { cosines, sines }, span, size, cache);
+      return { q, ...cache };
+    },
+  });
+  const turned = (name: 'q' | 'k', heads: number) =>
+    ropeReference(
+      inputs[name].data,
+      cosines,
+      sines,
+      at.map((p) => Math.min(p, 4)),
+      heads,
+      headDim,
+    );
+  expectClose(out.q, turned('q', 2), 1e-6, 'q');
+  const placed = (x: ArrayLike<number>) => {
+    const cache = new Float64Array(rows * capacity * headDim);
+    at.forEach((position, token) => {
+      if (position >= capacity) return;
+      const to = (Math.floor(token / seqLen) * capacity + position) * headDim;
+      for (let i = 0; i < headDim; i++) cache[to + i] = x[token * headDim + i];
+    });
+    return cache;
+  };
+  expectClose(out.keys, placed(turned('k', 1)), 1e-6, 'keys');
+  expectClose(out.values, placed(inputs.v.data), 0, 'values');
 });
 
 /** Tokens from and to, of rows of seqLen tokens of a width. */
@@ -252,18 +305,31 @@ async function inPieces(kernels: Choice, size: AttentionSize, ends: number[], ca
     };
   };
   const inputs = starts.map((from, i) => piece(String(i), from, ends[i]));
+  /** All keys or values in place from the start: a query sees none after its own. */
+  const cached = (x: Float32Array) => {
+    const data = new Float32Array(rows * capacity * widths.k).fill(1e9);
+    const length = seqLen * widths.k;
+    for (let row = 0; row < rows; row++)
+      data.set(x.subarray(row * length, (row + 1) * length), row * capacity * widths.k);
+    return { shape: [rows, capacity, widths.k], data };
+  };
   const out = await runOp({
     kernels,
-    inputs: Object.assign(piece('', 0, seqLen), ...inputs),
+    inputs: Object.assign(piece('', 0, seqLen), ...inputs, {
+      keys: cached(whole.k),
+      values: cached(whole.v),
+    }),
     record: (rec, t) => {
-      const shape = [rows, capacity, widths.k];
-      const cache = { keys: tensor('keys', shape), values: tensor('values', shape) };
-      const read = (label: string, length: number, into?: typeof cache) => {
+      const { keys, values } = t;
+      const read = (label: string, length: number, into?: Cache) => {
         const span = { rows, seqLen: length, positions: t[`at${label}`] };
         const [q, k, v] = ['q', 'k', 'v'].map((name) => t[`${name}${label}`]);
         return attention(rec, q, k, v, span, size, into, window);
       };
-      const pieces = starts.map((from, i) => [`o${i}`, read(String(i), ends[i] - from, cache)]);
+      const pieces = starts.map((from, i) => {
+        const o = read(String(i), ends[i] - from, { keys, values });
+        return [`o${i}`, o];
+      });
       return { ...Object.fromEntries(pieces), whole: read('', seqLen) };
     },
   });

@@ -1,7 +1,7 @@
 // Rotary positions, causal grouped attention with its gradients, and attention against a key–value
 // cache.
-import cacheCode from '../../../shaders/attention/cache_write.wgsl?raw';
 import ropeCode from '../../../shaders/attention/rope.wgsl?raw';
+import ropeCacheCode from '../../../shaders/attention/rope_cache.wgsl?raw';
 import { defineKernel } from '../../gpu/kernel.ts';
 import { blank, type Family, run, sample } from '../../graph/family.ts';
 import type { Recorder } from '../../graph/recorder.ts';
@@ -12,7 +12,7 @@ import type { Attention, Heads } from './case.ts';
 import { thread } from './thread.ts';
 
 const ropeKernel = defineKernel('rope', ropeCode);
-const cacheKernel = defineKernel('cache_write', cacheCode);
+const ropeCacheKernel = defineKernel('rope_cache', ropeCacheCode);
 
 /**
  * Rows and tokens a row of a program, and the position of each token within its document
@@ -31,32 +31,64 @@ export interface RopeTables {
   sines: Tensor;
 }
 
+/** Keys and values of every row at their positions, each (rows, capacity, G·D). */
+export interface Cache {
+  keys: Tensor;
+  values: Tensor;
+}
+
 /**
- * Rotates x (rows·seqLen, heads·D) in place; the backward rotates its gradient back in place (Su et
- * al. 2021, eq. 34, halves convention).
+ * Rotates q (rows·seqLen, H·D) and k (rows·seqLen, G·D) in place; the backward rotates their
+ * gradients back in place (Su et al. 2021, eq. 34, halves convention).
  */
 export function rope(
   rec: Recorder,
-  x: Tensor,
+  q: Tensor,
+  k: Tensor,
   tables: RopeTables,
   span: BatchSpan,
-  heads: number,
+  size: Heads,
 ): void {
-  const [positions, half_size] = tables.cosines.shape;
-  const tokens = span.rows * span.seqLen;
-  const launch = (t: Tensor, direction: 1 | -1) =>
+  const params = ropeParams(tables, span, size);
+  const threads = params.tokens * (params.heads + params.kv_heads) * params.half_size;
+  const launch = (of: { q: Tensor; k: Tensor }, direction: 1 | -1) =>
     rec.launch({
       kernel: ropeKernel,
-      tensors: { ...tables, position: span.positions, x: t },
-      params: { tokens, heads, half_size, positions, direction },
-      threads: tokens * heads * half_size,
-      flops: 6 * tokens * heads * half_size,
+      tensors: { ...tables, position: span.positions, ...of },
+      params: { ...params, direction },
+      threads,
+      flops: 6 * threads,
     });
-  launch(x, 1);
+  launch({ q, k }, 1);
   rec.onBackward(() => {
-    const grad = rec.gradOf(x);
-    if (grad) launch(grad, -1);
+    const [dq, dk] = [rec.gradOf(q), rec.gradOf(k)];
+    if (dq && dk) launch({ q: dq, k: dk }, -1);
   });
+}
+
+/** Rotates q in place, and puts k, rotated, and v into a cache at their positions. */
+export function ropeIntoCache(
+  rec: Recorder,
+  { q, k, v }: { q: Tensor; k: Tensor; v: Tensor },
+  tables: RopeTables,
+  span: BatchSpan,
+  size: Heads,
+  cache: Cache,
+): void {
+  const params = ropeParams(tables, span, size);
+  const threads = params.tokens * (params.heads + params.kv_heads) * params.half_size;
+  rec.launch({
+    kernel: ropeCacheKernel,
+    tensors: { ...tables, position: span.positions, q, k, v, ...cache },
+    params: { ...params, seq_len: span.seqLen, capacity: cache.keys.shape[1] },
+    threads,
+    flops: 6 * threads,
+  });
+}
+
+function ropeParams({ cosines }: RopeTables, span: BatchSpan, { heads, kvHeads }: Heads) {
+  const [positions, half_size] = cosines.shape;
+  return { tokens: span.rows * span.seqLen, heads, kv_heads: kvHeads, half_size, positions };
 }
 
 export const attentions: Family<Attention> = {
@@ -101,8 +133,7 @@ export const attentions: Family<Attention> = {
 /**
  * softmax(q kᵀ/√D + causal mask within each document) v with H/G query heads to a key–value head.
  * @param q (rows·seqLen, H·D) @param k (rows·seqLen, G·D) @param v (rows·seqLen, G·D)
- * @param cache when given, k and v are put into it at their positions and attention runs over all
- *   of it up to each query; inference only
+ * @param cache when given, attention runs over all of it up to each query; inference only
  * @param window keys that a query sees at most, its own and those before it; 0: all
  * @returns (rows·seqLen, H·D)
  */
@@ -113,25 +144,13 @@ export function attention(
   v: Tensor,
   span: BatchSpan,
   size: Heads,
-  cache?: { keys: Tensor; values: Tensor },
+  cache?: Cache,
   window = 0,
 ): Tensor {
-  const { heads, kvHeads, headDim } = size;
+  const { heads, headDim } = size;
   const { rows, seqLen, positions } = span;
   const tokens = rows * seqLen;
-  const width = kvHeads * headDim;
   const capacity = cache ? cache.keys.shape[1] : seqLen;
-  const append = (x: Tensor, into: Tensor) =>
-    rec.launch({
-      kernel: cacheKernel,
-      tensors: { x, positions, cache: into },
-      params: { tokens, seq_len: seqLen, capacity, width },
-      threads: tokens * width,
-    });
-  if (cache) {
-    append(k, cache.keys);
-    append(v, cache.values);
-  }
   const o = tensor(`attention ${q.name}`, [tokens, heads * headDim], {
     requiresGrad: q.requiresGrad || k.requiresGrad || v.requiresGrad,
   });

@@ -1,5 +1,5 @@
 // What a product multiplies, and the params of its kernels.
-import type { Dtype, Tensor } from '../../graph/tensor.ts';
+import { type Dtype, type Tensor, wholeOf } from '../../graph/tensor.ts';
 
 /** How a matrix's elements are stored (shaders/lib/packing). */
 export type Packing = Exclude<Dtype, 'u32'>;
@@ -45,10 +45,50 @@ export interface Product {
   alpha?: number;
   /** A low-rank pair that is added, left stored (M, K₂), right in f32. */
   lowRank?: { k: number; left: Matrix; right: Operand; alpha?: number };
+  /** (N) */
   bias?: Tensor;
+  /** (M, N), of the layout of `out`. */
+  residual?: Tensor;
   out: Matrix;
   accumulate?: 0 | 1;
   label?: string;
+}
+
+/** Products that may share a launch: with results apart, or terms of one sum. */
+export type Products = readonly Product[];
+
+/** Whether they are terms of one sum, of which all but the first are added to what is there. */
+export const isSum = ([first, ...others]: Products): boolean =>
+  others.some(({ out }) => out.tensor === first.out.tensor && out.start === first.out.start);
+
+const sameBuffer = (a?: Tensor, b?: Tensor): boolean => (a && wholeOf(a)) === (b && wholeOf(b));
+
+/** Whether two products can share a launch: alike, and on the same buffers. */
+function areJoinable(p: Product, q: Product): boolean {
+  const [a, b] = [productTensors(p), productTensors(q)];
+  const orders = ({ left, right }: Product) => `${left.order} ${right.order} ${right.tensor.dtype}`;
+  const pairs = p.lowRank && q.lowRank;
+  return (
+    orders(p) === orders(q) &&
+    !(p.residual || q.residual) &&
+    (isSum([p, q]) || (p.accumulate ?? 0) === (q.accumulate ?? 0)) &&
+    (['a', 'b', 'c', 'bias'] as const).every((name) => sameBuffer(a[name], b[name])) &&
+    (!pairs ||
+      (a.a2 === b.a2 &&
+        sameBuffer(a.b2, b.b2) &&
+        p.lowRank?.right.order === q.lowRank?.right.order))
+  );
+}
+
+/** Products in as few launches of at most `most` as their operands' buffers allow, in order. */
+export function joined(list: Products, most: number): Products[] {
+  const groups: Product[][] = [];
+  for (const p of list) {
+    const group = groups.find((g) => g.length < most && g.every((q) => areJoinable(p, q)));
+    if (group) group.push(p);
+    else groups.push([p]);
+  }
+  return groups;
 }
 
 /** What a product reads and writes, by the names of its kernels' bindings. */
@@ -57,6 +97,7 @@ export function productTensors({
   right,
   lowRank,
   bias,
+  residual,
   out,
 }: Product): Record<string, Tensor> {
   const tensors: Record<string, Tensor> = { a: left.tensor, b: right.tensor, c: out.tensor };
@@ -65,6 +106,7 @@ export function productTensors({
     tensors.b2 = lowRank.right.tensor;
   }
   if (bias) tensors.bias = bias;
+  if (residual) tensors.residual = residual;
   return tensors;
 }
 

@@ -235,7 +235,11 @@ for (const c of cases) {
       (order === 'row' ? inner : outer) + pad;
     const rowsOf = (order: 'row' | 'col', outer: number, inner: number) =>
       order === 'row' ? outer : inner;
-    const [lda, ldb, ldc] = [strideOf(c.left, c.m, c.k), strideOf(c.right, c.n, c.k), c.n + 3];
+    const [lda, ldb, ldc] = [
+      strideOf(c.left, c.m, c.k),
+      strideOf(c.right, c.n, c.k),
+      c.n + (c.aligned ? 4 : 3),
+    ];
     const a = values(1, start + rowsOf(c.left, c.m, c.k) * lda);
     const { data: bData, rounded: b } = pack(
       values(2, start + rowsOf(c.right, c.n, c.k) * ldb),
@@ -246,6 +250,7 @@ for (const c of cases) {
     const b2 = values(4, rowsOf(c.lowRank ?? 'row', c.n, k2) * ldb2);
     const bias = values(5, c.n);
     const before = values(6, c.m * ldc);
+    const residual = values(7, c.m * ldc);
     const [alpha, alpha2] = [0.75, -1.5];
     const pick =
       (d: ArrayLike<number>, order: 'row' | 'col', s: number, ld: number) =>
@@ -266,12 +271,14 @@ for (const c of cases) {
       (k, n) => pick(b2, c.lowRank ?? 'row', 0, ldb2)(n, k),
     );
     for (const accumulate of [0, 1] as const) {
+      const isAdded = !accumulate && (c.bias || c.aligned);
       const want = Float64Array.from(before);
       for (let m = 0; m < c.m; m++) {
         for (let n = 0; n < c.n; n++) {
           const value =
             first[m * c.n + n] + (c.lowRank ? lowRank[m * c.n + n] : 0) + (c.bias ? bias[n] : 0);
-          want[m * ldc + n] = value + (accumulate ? before[m * ldc + n] : 0);
+          const more = isAdded ? residual[m * ldc + n] : accumulate ? before[m * ldc + n] : 0;
+          want[m * ldc + n] = value + more;
         }
       }
       const out = await runOp({
@@ -282,6 +289,7 @@ for (const c of cases) {
           a2: { shape: [a2.length], data: a2 },
           b2: { shape: [b2.length], data: b2 },
           bias: { shape: [c.n], data: bias },
+          residual: { shape: [c.m * ldc], data: residual },
           c: { shape: [c.m * ldc], data: before },
         },
         record: (rec, t) => {
@@ -301,6 +309,7 @@ for (const c of cases) {
                 }
               : undefined,
             bias: c.bias ? t.bias : undefined,
+            residual: isAdded ? t.residual : undefined,
             out: { tensor: t.c, stride: ldc },
             accumulate,
           });

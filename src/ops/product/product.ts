@@ -5,7 +5,7 @@ import type { Recorder } from '../../graph/recorder.ts';
 import { sizeOf } from '../../graph/tensor.ts';
 import { blockFormats, isBlockType } from '../../util/blocks.ts';
 import { invariant } from '../../util/error.ts';
-import type { Matrix, Product } from './case.ts';
+import type { Matrix, Product, Products } from './case.ts';
 
 import { tile } from './tile.ts';
 import { unrolled } from './unrolled/unrolled.ts';
@@ -22,7 +22,7 @@ const benchOf = ({ hidden, feedForward }: ModelSizes) =>
     ['hᵀ·x', 64, hidden, 512, 'col', 'col'],
   ] as const;
 
-export const products: Family<Product> = {
+export const products: Family<Products> = {
   name: 'product',
   variants: [
     tile,
@@ -40,27 +40,30 @@ export const products: Family<Product> = {
       const [a, b] = [matrix('a', left, m), matrix('b', right, n)];
       return {
         name,
-        c: {
-          m,
-          n,
-          k,
-          left: a,
-          right: b,
-          out,
-        },
+        c: [{ m, n, k, left: a, right: b, out }],
         out: [c],
       };
     }),
-  key: (p) => (p.left.order === 'col' ? 'weights' : p.n <= 64 ? 'narrow' : 'wide'),
+  key: ([first, ...others]) => {
+    if (first.left.order === 'col') return 'weights';
+    return [first, ...others].every((p) => p.n <= 64) ? 'narrow' : 'wide';
+  },
 };
 
 /**
- * Appends a product. The order of summation depends on K, strides and variant alone, never on M.
- * Packed 16-bit operands need an even K (`row`) or N (`col`) and an even stride; operands in blocks
- * need whole ones.
+ * Appends products, in one launch where the variant can: with results apart from each other, or
+ * terms of one sum (`isSum`). The order of summation depends on K, strides and variant alone, never
+ * on M. Packed 16-bit operands need an even K (`row`) or N (`col`) and an even stride; operands in
+ * blocks need whole ones.
  */
-export function product(rec: Recorder, p: Product): void {
-  const { m, n, k, left, right, lowRank, out } = p;
+export function product(rec: Recorder, ...list: Products): void {
+  if (list.length === 0) return;
+  list.forEach(check);
+  run(rec, products, list);
+}
+
+function check(p: Product): void {
+  const { m, n, k, left, right, lowRank, residual, out } = p;
   const packing = right.tensor.dtype;
   invariant(packing !== 'u32', `${right.tensor.name} is no matrix`);
   const unit = isBlockType(packing) ? blockFormats[packing].elements : packing === 'f32' ? 1 : 2;
@@ -69,17 +72,17 @@ export function product(rec: Recorder, p: Product): void {
     [right.order === 'row' ? k : n, right.stride, start].every((v) => v % unit === 0),
     `${right.tensor.name}: part of a packed unit of ${unit}`,
   );
-  const check = (x: Matrix & { order?: 'row' | 'col' }, outer: number, inner: number) => {
+  const checkReach = (x: Matrix & { order?: 'row' | 'col' }, outer: number, inner: number) => {
     const [rows, width] = x.order === 'col' ? [inner, outer] : [outer, inner];
     const reach = (x.start ?? 0) + (rows - 1) * x.stride + width;
     invariant(reach <= sizeOf(x.tensor), `product reads past ${x.tensor.name}`);
   };
-  check(left, m, k);
-  check(right, n, k);
-  check(out, m, n);
+  checkReach(left, m, k);
+  checkReach(right, n, k);
+  checkReach(out, m, n);
   if (lowRank) {
-    check(lowRank.left, m, lowRank.k);
-    check(lowRank.right, n, lowRank.k);
+    checkReach(lowRank.left, m, lowRank.k);
+    checkReach(lowRank.right, n, lowRank.k);
   }
-  run(rec, products, p);
+  invariant(!residual || sizeOf(residual) === sizeOf(out.tensor), 'residual of another size');
 }

@@ -69,8 +69,8 @@ test.each([
 
 test('the order of sums depends on the rows of C in gradients of weights alone', () => {
   const orderOf = (p: Product) => {
-    const { lanes, depth } = tileOf(p);
-    return [lanes, lanes > 1 && depth, slicesOf(p, tileOf(p))].join();
+    const { lanes, depth } = tileOf([p]);
+    return [lanes, lanes > 1 && depth, slicesOf([p], tileOf([p]))].join();
   };
   for (const [n, k, right] of [
     [576, 576, 'row'],
@@ -87,7 +87,7 @@ test('the order of sums depends on the rows of C in gradients of weights alone',
 test('every tile fits 16 KiB of workgroup memory and 256 threads', () => {
   for (const m of [1, 20, 100, 3000, 20_000])
     for (const n of [8, 576, 3000]) {
-      const { rows, columns, results, lanes, depth } = tileOf(shaped(m, n, 64, 'row', 'row'));
+      const { rows, columns, results, lanes, depth } = tileOf([shaped(m, n, 64, 'row', 'row')]);
       expect(16 * depth * (rows / 4 + columns / 4 + 2)).toBeLessThanOrEqual(16_384);
       const threads = (rows / results) * (columns / results) * lanes;
       expect(threads).toBeLessThanOrEqual(256);

@@ -1,5 +1,5 @@
 // The tile of a product by its shape, and into how many slices its K is cut.
-import type { Product } from './case.ts';
+import { isSum, type Product, type Products } from './case.ts';
 
 /**
  * A workgroup's rows and columns of C, and how it works through K: `depth` at a time, which `lanes`
@@ -35,8 +35,13 @@ const ENOUGH = 132;
 /** Depths of a slice at least: of gradients of weights, and of the input of a head. */
 const SLICE = { weights: 256, input: 4096 };
 
-const workgroups = ({ rows, columns }: Tile, { m, n }: Product): number =>
-  Math.ceil(m / rows) * Math.ceil(n / columns);
+const workgroups = ({ rows, columns }: Tile, list: Products): number => {
+  const groups = list.map(({ m, n }) => Math.ceil(m / rows) * Math.ceil(n / columns));
+  return isSum(list) ? groups[0] : groups.reduce((a, b) => a + b);
+};
+
+/** The one with the most results, which decides for all that share a launch. */
+const largest = (list: Products): Product => list.reduce((a, b) => (b.m * b.n > a.m * a.n ? b : a));
 
 /** Whether a product is a gradient of weights, which has tokens along K. */
 const isOfWeights = ({ left }: Product): boolean => left.order === 'col';
@@ -48,17 +53,19 @@ const isOfWeights = ({ left }: Product): boolean => left.order === 'col';
  * same in every run of the same settings; those of inputs by N and K, because the rows of logits at
  * a time change no bit.
  */
-export function slicesOf(p: Product, tile: Tile): number {
-  if (p.right.order === 'row' || p.lowRank || p.bias) return 1;
-  const groups = isOfWeights(p) ? workgroups(tile, p) : Math.ceil(p.n / 64);
+export function slicesOf(list: Products, tile: Tile): number {
+  const p = largest(list);
+  if (p.right.order === 'row' || p.lowRank || p.bias || p.residual) return 1;
+  const groups = isOfWeights(p) ? workgroups(tile, list) : Math.ceil(p.n / 64);
   const most = Math.floor(p.k / (isOfWeights(p) ? SLICE.weights : SLICE.input));
   return Math.max(1, Math.min(Math.ceil(ENOUGH / groups), most));
 }
 
 /** Whether a tile is not mostly empty, and there are enough of them without slices by its size. */
-function fits(p: Product, tile: Tile): boolean {
+function fits(list: Products, tile: Tile): boolean {
+  const p = largest(list);
   if (2 * p.m <= tile.rows || 2 * p.n <= tile.columns) return false;
-  const groups = workgroups(tile, p) * (isOfWeights(p) ? 1 : slicesOf(p, tile));
+  const groups = workgroups(tile, list) * (isOfWeights(p) ? 1 : slicesOf(list, tile));
   // A large tile leaves room for one or two workgroups a processor, so it needs more of them.
   return groups >= (tile.results === 8 ? 2 : 1) * ENOUGH;
 }
@@ -67,9 +74,10 @@ function fits(p: Product, tile: Tile): boolean {
  * The largest tile that fits. The order in which a sum over K is taken is that of the list, so it
  * depends on M in gradients of weights alone.
  */
-export function tileOf(p: Product): Tile {
+export function tileOf(list: Products): Tile {
+  const p = largest(list);
   const skinny = (isOfWeights(p) ? Math.min(p.m, p.n) : p.n) <= SKINNIEST;
   if (!skinny && p.m <= FEW.rows) return FEW;
   const tiles = skinny ? SKINNY : WIDE;
-  return tiles.find((tile) => fits(p, tile)) ?? tiles[tiles.length - 1];
+  return tiles.find((tile) => fits(list, tile)) ?? tiles[tiles.length - 1];
 }

@@ -5,11 +5,15 @@ import code from '../../../shaders/product/tile.wgsl?raw';
 import { defineKernel, type Kernel, kernelNamed } from '../../gpu/kernel.ts';
 import { vec4 } from '../../gpu/wgsl.ts';
 import type { Variant } from '../../graph/family.ts';
-import { tensor } from '../../graph/tensor.ts';
+import type { Recorder } from '../../graph/recorder.ts';
+import { type Tensor, tensor, wholeOf } from '../../graph/tensor.ts';
 import { isBlockType } from '../../util/blocks.ts';
 import {
+  isSum,
+  joined,
   lowRankParams,
   type Product,
+  type Products,
   productFlops,
   productParams,
   productTensors,
@@ -34,14 +38,15 @@ fn b_quad(i: u32) -> vec4<f32> {
   return ${fours ? 'weights4(i / 4u)' : vec4((q) => `element(i + ${q}u)`)};
 }`;
 
-/** The kernel of a product's form in a tile; a name stands for one text and its sizes. */
-function kernelOf(p: Product, tile: Tile): Kernel {
-  const { left, right, lowRank } = p;
+/** The kernel of products' form in a tile; a name stands for one text and its sizes. */
+function kernelOf(list: Products, tile: Tile): Kernel {
+  const [{ left, right }] = list;
+  const lowRank = list.find((p) => p.lowRank)?.lowRank;
   const packing = right.tensor.dtype;
-  const fours = readByFours(p, p.k, left, right);
-  const fours2 =
-    lowRank !== undefined &&
-    readByFours(p, lowRank.k, { ...lowRank.left, order: 'row' }, lowRank.right);
+  const fours = list.every((p) => readByFours(p, p.k, p.left, p.right));
+  const pairByFours = (p: Product) =>
+    !p.lowRank || readByFours(p, p.lowRank.k, { ...p.lowRank.left, order: 'row' }, p.lowRank.right);
+  const fours2 = lowRank !== undefined && list.every(pairByFours);
   const four = (yes: boolean) => (yes ? '4' : '');
   const plus = lowRank ? `+${lowRank.right.order}${four(fours2)}` : '';
   const size = [tile.rows, tile.columns, ...(tile.lanes > 1 ? [tile.lanes] : [])].join('x');
@@ -70,51 +75,87 @@ function kernelOf(p: Product, tile: Tile): Kernel {
   );
 }
 
-export const tile: Variant<Product> = {
+/** Products that a launch computes at most (`products` of tile.wgsl). */
+const MOST = 3;
+
+/** What a launch binds for its products, and where each of them lies in it. */
+function operandsOf(list: Products): {
+  tensors: Record<string, Tensor>;
+  params: Record<string, number>;
+} {
+  const tensors: Record<string, Tensor> = {};
+  const each = list.map(productTensors);
+  for (const name of ['a', 'b', 'a2', 'b2', 'bias', 'residual', 'c']) {
+    const [first, ...others] = each.flatMap((t) => t[name] ?? []);
+    // What stands for a missing operand is not read.
+    tensors[name] = !first ? tensors.a : others.every((t) => t === first) ? first : wholeOf(first);
+  }
+  const params: Record<string, number> = {};
+  list.forEach((p, i) => {
+    const { accumulate, ...own } = productParams(p);
+    const { lda2, ...pair } = lowRankParams(p);
+    const values: Record<string, number> = { ...own, ...pair, bias_start: 0 };
+    for (const [name, t] of Object.entries(each[i]))
+      if (t !== tensors[name] && name !== 'residual') values[`${name}_start`] += t.offset;
+    for (const [name, value] of Object.entries(values)) params[`products[${i}].${name}`] = value;
+    if (i === 0) params.accumulate = accumulate;
+    params.lda2 = Math.max(params.lda2 ?? 0, lda2);
+  });
+  return { tensors, params };
+}
+
+function launch(rec: Recorder, list: Products): void {
+  const chosen = tileOf(list);
+  const slices = slicesOf(list, chosen);
+  if (slices > 1 && list.length > 1) {
+    for (const p of list) launch(rec, [p]);
+    return;
+  }
+  const [{ m, n, out, accumulate = 0, label = 'product' }] = list;
+  const parts = slices > 1 ? tensor('slices', [slices, m, n]) : null;
+  const partial = parts
+    ? [{ ...list[0], accumulate: 0 as const, out: { tensor: parts, stride: n } }]
+    : list;
+  const kernel = kernelOf(list, chosen);
+  const { tensors, params } = operandsOf(partial);
+  const summed = isSum(list);
+  const columns = (summed ? list.slice(0, 1) : list).map((p) => Math.ceil(p.n / chosen.columns));
+  const deepest = Math.max(...list.map((p) => p.k));
+  rec.launch({
+    kernel,
+    tensors,
+    params: {
+      ...Object.fromEntries(kernel.params.map(({ name }) => [name, 0])),
+      ...params,
+      count: list.length,
+      summed: Number(summed),
+      has_bias: Number(Boolean(list[0].bias)),
+      has_residual: Number(Boolean(list[0].residual)),
+      // Whole steps of every tile, so that where a slice begins depends on none.
+      slice: Math.ceil(deepest / slices / STEPS) * STEPS,
+    },
+    workgroups: [
+      Math.max(...list.map((p) => Math.ceil(p.m / chosen.rows))),
+      columns.reduce((a, b) => a + b),
+      slices,
+    ],
+    flops: list.reduce((sum, p) => sum + productFlops(p), 0),
+    label: list.map((p) => p.label ?? 'product').join(', '),
+  });
+  if (!parts) return;
+  rec.launch({
+    kernel: sumSlices,
+    tensors: { parts, c: out.tensor },
+    params: { m, n, slices, c_start: out.start ?? 0, ldc: out.stride, accumulate },
+    threads: m * n,
+    label: `${label} sum`,
+  });
+}
+
+export const tile: Variant<Products> = {
   name: 'tile',
   can: () => true,
-  record: (rec, p) => {
-    const { m, n, k, left, out } = p;
-    const chosen = tileOf(p);
-    const slices = slicesOf(p, chosen);
-    const parts = slices > 1 ? tensor('slices', [slices, m, n]) : null;
-    const partial: Product = parts ? { ...p, accumulate: 0, out: { tensor: parts, stride: n } } : p;
-    const kernel = kernelOf(p, chosen);
-    // Whole steps of every tile, so that where a slice begins depends on none.
-    const slice = Math.ceil(k / slices / STEPS) * STEPS;
-    rec.launch({
-      kernel,
-      // What stands for a missing operand is not read.
-      tensors: {
-        a2: left.tensor,
-        b2: left.tensor,
-        bias: left.tensor,
-        ...productTensors(partial),
-      },
-      params: {
-        ...productParams(partial),
-        ...lowRankParams(p),
-        has_bias: p.bias ? 1 : 0,
-        slice,
-      },
-      workgroups: [Math.ceil(m / chosen.rows), Math.ceil(n / chosen.columns), slices],
-      flops: productFlops(p),
-      label: p.label,
-    });
-    if (!parts) return;
-    rec.launch({
-      kernel: sumSlices,
-      tensors: { parts, c: out.tensor },
-      params: {
-        m,
-        n,
-        slices,
-        c_start: out.start ?? 0,
-        ldc: out.stride,
-        accumulate: p.accumulate ?? 0,
-      },
-      threads: m * n,
-      label: `${p.label ?? 'product'} sum`,
-    });
+  record: (rec, list) => {
+    for (const group of joined(list, MOST)) launch(rec, group);
   },
 };

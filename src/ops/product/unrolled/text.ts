@@ -8,7 +8,7 @@ import { type Block, type Phase, scalarBody, vectorBody } from './body.ts';
 /**
  * What a product multiplies. Left: `row` is (M, K), `col` is (K, M). Right: `row` is (N, K), `col`
  * is (K, N). `lowRank` adds α₂·A₂·B₂ with A₂ (M, K₂) and B₂ in f32, into the same registers; `bias`
- * adds a vector (N). `vector` and `vector2` say whether a phase's starts, strides and sizes allow
+ * adds a vector (N), `residual` a matrix (M, N). `vector` and `vector2` say whether a phase's starts, strides and sizes allow
  * loads of four elements.
  */
 export interface Form {
@@ -17,6 +17,7 @@ export interface Form {
   packing: Packing;
   lowRank: 'row' | 'col' | null;
   bias: boolean;
+  residual: boolean;
   vector: boolean;
   vector2: boolean;
   /** As `vector`, of C. */
@@ -29,15 +30,17 @@ function elementOf(packing: Packing, vector: boolean): string {
   return vector && !isBlockType(packing) ? 'vec2<u32>' : 'u32';
 }
 
-/** Bindings and params of a form: a, b, [a2, b2], [bias], c. */
+/** Bindings and params of a form: a, b, [a2, b2], [bias], [residual], c. */
 export function header(form: Form): string {
   const [first, lowRank] = [elementOf('f32', form.vector), elementOf('f32', form.vector2)];
+  const out = elementOf('f32', form.vectorOut);
   const storage = [
     `read> a: array<${first}>`,
     `read> b: array<${elementOf(form.packing, form.vector)}>`,
     ...(form.lowRank ? [`read> a2: array<${lowRank}>`, `read> b2: array<${lowRank}>`] : []),
     ...(form.bias ? ['read> bias: array<f32>'] : []),
-    `read_write> c: array<${elementOf('f32', form.vectorOut)}>`,
+    ...(form.residual ? [`read> residual: array<${out}>`] : []),
+    `read_write> c: array<${out}>`,
   ];
   const params = ['k2: u32', 'a2_start: u32', 'lda2: u32', 'b2_start: u32', 'ldb2: u32'];
   return `${each(storage.length, (i) => `@group(0) @binding(${i}) var<storage, ${storage[i]};`)}
@@ -70,17 +73,18 @@ export const zeros = ({ rows, columns }: Block): string =>
   each(rows, (r) => each(columns / 4, (v) => `var c${r}_${v} = vec4<f32>();`));
 
 /** Guarded stores of a thread's block at (m0, n0), by fours where the form allows it. */
-export function store({ bias, vectorOut }: Form, { rows, columns }: Block): string {
+export function store({ bias, residual, vectorOut }: Form, { rows, columns }: Block): string {
+  const more = residual ? ' + residual[i]' : '';
   const four = (r: number, v: number) => {
     const plus = bias ? ` + ${vec4((q) => `bias[n0 + ${4 * v + q}u]`)}` : '';
     return `if (n0 + ${4 * v}u < params.n) {
 let i = (row + n0) / 4u + ${v}u;
-c[i] = select(vec4<f32>(), c[i], add) + c${r}_${v}${plus};
+c[i] = select(vec4<f32>(), c[i], add) + c${r}_${v}${plus}${more};
 }`;
   };
   const one = (r: number, j: number) => `if (n0 + ${j}u < params.n) {
 let i = row + n0 + ${j}u;
-c[i] = select(0.0, c[i], add) + ${component(`c${r}_${j >> 2}`, j & 3)}${bias ? ` + bias[n0 + ${j}u]` : ''};
+c[i] = select(0.0, c[i], add) + ${component(`c${r}_${j >> 2}`, j & 3)}${bias ? ` + bias[n0 + ${j}u]` : ''}${more};
 }`;
   return each(
     rows,

@@ -3,11 +3,13 @@
 import { mayBeCpu } from '../../../gpu/device.ts';
 import { defineKernel, kernelNamed } from '../../../gpu/kernel.ts';
 import type { Variant } from '../../../graph/family.ts';
+import type { Recorder } from '../../../graph/recorder.ts';
 import { isBlockType } from '../../../util/blocks.ts';
 import {
   lowRankParams,
   type Packing,
   type Product,
+  type Products,
   productFlops,
   productParams,
   productTensors,
@@ -35,6 +37,7 @@ function formOf(p: Product): Form {
     packing: right.tensor.dtype as Packing,
     lowRank: lowRank?.right.order ?? null,
     bias: Boolean(p.bias),
+    residual: Boolean(p.residual),
     vector: readByFours(p, p.k, left, right),
     vector2: lowRank
       ? readByFours(p, lowRank.k, { ...lowRank.left, order: 'row' }, lowRank.right)
@@ -50,6 +53,7 @@ function nameOf(variant: string, form: Form, { rows, columns }: Block): string {
     `product_${form.left}_${form.right}${four(form.vector)}`,
     form.lowRank ? `+${form.lowRank}${four(form.vector2)}` : '',
     form.bias ? '+bias' : '',
+    form.residual ? '+residual' : '',
     `_${form.packing}_${variant}_${rows}x${columns}`,
     form.vectorOut ? '' : '_unaligned',
   ];
@@ -57,31 +61,38 @@ function nameOf(variant: string, form: Form, { rows, columns }: Block): string {
 }
 
 /** @param shared whether four lanes share their rows, which needs subgroups of a quad at least */
-export const unrolled = (name: string, shared: boolean): Variant<Product> => ({
+export const unrolled = (name: string, shared: boolean): Variant<Products> => ({
   name,
   suits: mayBeCpu,
-  can: ({ subgroup }, p) =>
+  can: ({ subgroup }, list) =>
     (!shared || subgroup !== null) &&
-    (!isBlockType(p.right.tensor.dtype) ||
-      p.right.order === 'col' ||
-      readByFours(p, p.k, p.left, p.right)),
-  record: (rec, p) => {
-    const [form, block] = [formOf(p), blockFor(shared, p)];
-    const kernelName = nameOf(name, form, block);
-    const kernel = kernelNamed(kernelName, () =>
-      defineKernel(kernelName, unrolledText(form, block, shared), {
-        uses: isBlockType(form.packing) ? [`packing/${form.packing}`] : [],
-      }),
-    );
-    const width = threadsOf(shared) * block.columns;
-    rec.launch({
-      kernel,
-      tensors: productTensors(p),
-      params: { ...productParams(p), ...(p.lowRank && lowRankParams(p)) },
-      // Rows first: a block of weights stays in cache while all rows pass it.
-      workgroups: [Math.ceil(p.m / block.rows), Math.ceil(p.n / width), 1],
-      flops: productFlops(p),
-      label: p.label,
-    });
+    list.every(
+      (p) =>
+        !isBlockType(p.right.tensor.dtype) ||
+        p.right.order === 'col' ||
+        readByFours(p, p.k, p.left, p.right),
+    ),
+  record: (rec, list) => {
+    for (const p of list) launch(rec, name, p, shared);
   },
 });
+
+function launch(rec: Recorder, name: string, p: Product, shared: boolean): void {
+  const [form, block] = [formOf(p), blockFor(shared, p)];
+  const kernelName = nameOf(name, form, block);
+  const kernel = kernelNamed(kernelName, () =>
+    defineKernel(kernelName, unrolledText(form, block, shared), {
+      uses: isBlockType(form.packing) ? [`packing/${form.packing}`] : [],
+    }),
+  );
+  const width = threadsOf(shared) * block.columns;
+  rec.launch({
+    kernel,
+    tensors: productTensors(p),
+    params: { ...productParams(p), ...(p.lowRank && lowRankParams(p)) },
+    // Rows first: a block of weights stays in cache while all rows pass it.
+    workgroups: [Math.ceil(p.m / block.rows), Math.ceil(p.n / width), 1],
+    flops: productFlops(p),
+    label: p.label,
+  });
+}
