@@ -22,10 +22,11 @@ const kinds = [
  * @type {Record<string, [number, string]>}
  */
 const raised = {};
-// The path of a training step, and how many lines of code it may have: 8,500, and 1,100 for real GPUs
-// (choosing kernels by measurement, attention in blocks, tiles by shape).
+// The path of a training step, and how many lines of code it may have: 8,500, and 1,700 for real GPUs
+// (choosing kernels by measurement, attention in blocks, tiles by shape, products and gates that share
+// a launch, windows of the vocabulary, rows without padding, half precision).
 const engine = ['gpu', 'graph', 'ops', 'adapters', 'model', 'train', 'shaders'];
-const engineLimit = 9600;
+const engineLimit = 10_200;
 const STRETCH = 60;
 
 /** @typedef {{ lengths: number[], shape: string[], comments: number }} Measured */

@@ -1,13 +1,15 @@
-// The language-model head with masked cross-entropy, in chunks of rows, so that N × V logits never
-// exist.
+// The language-model head with masked cross-entropy, in chunks of rows and windows of columns, so
+// that N × V logits never exist.
+import gradientCode from '../../shaders/loss/loss_gradient.wgsl?raw';
 import sumCode from '../../shaders/loss/sum_losses.wgsl?raw';
 import { constantsOf, defineKernel } from '../gpu/kernel.ts';
 import { run } from '../graph/family.ts';
 import type { Recorder } from '../graph/recorder.ts';
 import { sizeOf, type Tensor, tensor } from '../graph/tensor.ts';
-import { headInputGradient, headLogits } from './product/head.ts';
+import { type Block, blockInputGradient, blockLogits, blocksOf, rowsIn } from './product/head.ts';
 import { rowReductions } from './rows/rows.ts';
 
+const gradientKernel = defineKernel('loss_gradient', gradientCode);
 const sumKernel = defineKernel('sum_losses', sumCode);
 
 /** Floats of the statistics state, as shaders/lib/statistics.wgsl places them. */
@@ -24,14 +26,25 @@ export const STATISTICS = constantsOf('statistics', [
 /** A target that carries no loss. */
 export const NO_TARGET = 0xffffffff;
 
+/** Blocks of the head that follow each other, whose logits lie side by side. */
+type Window = readonly Block[];
+
+const widthOf = (window: Window): number => window.reduce((sum, b) => sum + b.columns, 0);
+
+/** Logits at a time: rows of a chunk, columns of a window. */
+export interface AtOnce {
+  rows: number;
+  columns: number;
+}
+
 /**
  * Cross-entropy of x·headᵀ against targets, summed into the statistics. In training ∂(CE/tokens of
- * the batch)/∂x is made in the same pass.
+ * the batch)/∂x is made too. Where the vocabulary has several windows, their logits are computed
+ * once for the softmax and, but for the last one's, again for the gradient.
  * @param x (M, C), the rows that carry loss
  * @param head (V, C), frozen, in shards of rows
  * @param targets (M), u32; NO_TARGET carries no loss
  * @param statistics state of STATISTICS.size floats
- * @param chunk rows of logits at a time
  * @returns losses (M)
  */
 export function headCrossEntropy(
@@ -40,29 +53,58 @@ export function headCrossEntropy(
   head: readonly Tensor[],
   targets: Tensor,
   statistics: Tensor,
-  chunk = 128,
+  atOnce: AtOnce,
 ): Tensor {
-  const [count, width] = x.shape;
-  const vocab = head.reduce((sum, t) => sum + t.shape[0], 0);
+  const [count, stride] = x.shape;
+  const vocab = rowsIn(head);
   const losses = tensor('losses', [count]);
   const gradient = rec.training && x.requiresGrad ? rec.gradTarget(x).grad : null;
-  for (let first = 0; first < count; first += chunk) {
-    const rows = Math.min(chunk, count - first);
-    const logits = tensor(`logits ${first}`, [rows, vocab], { category: 'logits' });
-    headLogits(rec, { tensor: x, start: first * width, stride: width }, rows, head, logits);
-    run(rec, rowReductions, {
-      kernel: 'cross_entropy',
-      rows,
-      tensors: { targets, logits, losses },
-      params: { vocab, first, write_gradient: gradient ? 1 : 0 },
-      flops: 6 * rows * vocab,
+  const windows =
+    atOnce.columns < vocab ? blocksOf(head, atOnce.columns).map((b) => [b]) : [blocksOf(head)];
+  for (let first = 0; first < count; first += atOnce.rows) {
+    const rows = Math.min(atOnce.rows, count - first);
+    const shape = [rows, Math.max(...windows.map(widthOf))];
+    const logits = tensor(`logits ${first}`, shape, { category: 'logits' });
+    const softmax = tensor(`softmax ${first}`, [rows, 2]);
+    const of = (t: Tensor) => ({ tensor: t, start: first * stride, stride });
+    const place = (window: Window, block: Block) => ({
+      tensor: logits,
+      start: block.column - window[0].column,
+      stride: widthOf(window),
     });
-    if (gradient)
-      headInputGradient(rec, logits, rows, head, {
-        tensor: gradient,
-        start: first * width,
-        stride: width,
+    const paramsOf = (window: Window) => {
+      return { columns: widthOf(window), first, column: window[0].column, vocab };
+    };
+    const compute = (window: Window) => {
+      for (const b of window) blockLogits(rec, of(x), rows, b, place(window, b));
+    };
+    for (const window of windows) {
+      compute(window);
+      run(rec, rowReductions, {
+        kernel: 'log_sum_exp',
+        rows,
+        tensors: { targets, logits, softmax, losses },
+        params: paramsOf(window),
+        flops: 4 * rows * widthOf(window),
       });
+    }
+    if (!gradient) continue;
+    let accumulate: 0 | 1 = 0;
+    for (const window of [...windows].reverse()) {
+      if (window !== windows[windows.length - 1]) compute(window);
+      const threads = rows * widthOf(window);
+      rec.launch({
+        kernel: gradientKernel,
+        tensors: { targets, softmax, logits },
+        params: { rows, ...paramsOf(window) },
+        threads,
+        flops: 4 * threads,
+      });
+      for (const b of window) {
+        blockInputGradient(rec, place(window, b), rows, b, of(gradient), accumulate);
+        accumulate = 1;
+      }
+    }
   }
   rec.launch({
     kernel: sumKernel,

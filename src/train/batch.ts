@@ -11,7 +11,7 @@ import type { SymbolicModel } from '../model/load.ts';
 import { ropeTables } from '../model/rope.ts';
 import { routingSize } from '../ops/adapter.ts';
 import { gatherRows, NO_ROW } from '../ops/embed.ts';
-import { headCrossEntropy, NO_TARGET, STATISTICS } from '../ops/loss.ts';
+import { type AtOnce, headCrossEntropy, NO_TARGET, STATISTICS } from '../ops/loss.ts';
 import { rmsNorm } from '../ops/norm.ts';
 import { ADAMW, type AdamW } from '../ops/optim.ts';
 import { invariant } from '../util/error.ts';
@@ -176,9 +176,19 @@ export interface MemoryOptions {
 /** Recompute nothing. */
 export const DEFAULT_MEMORY_OPTIONS: MemoryOptions = { recompute: 'none', logitsChunkRows: 128 };
 
-/** Rows of logits at a time, capped at what one binding holds. */
-export const chunkWithin = (logitsChunkRows: number, vocab: number, maxBinding: number): number =>
-  Math.max(1, Math.min(logitsChunkRows, Math.floor(maxBinding / (4 * vocab))));
+/** Logits at a time at most: 128 rows of a vocabulary of 49,152. */
+const MOST_LOGITS = 128 * 49152;
+
+/**
+ * Logits at a time. A vocabulary of which this leaves fewer than 32 rows goes through in windows of
+ * 49,152 columns, at the cost of the head's product once more.
+ * @param rows at most
+ */
+export function logitsAtOnce(rows: number, vocab: number, maxBinding: number): AtOnce {
+  const columns = 32 * vocab <= MOST_LOGITS ? vocab : MOST_LOGITS / 128;
+  const bound = Math.floor(Math.min(MOST_LOGITS, maxBinding / 4) / columns);
+  return { rows: Math.max(1, Math.min(rows, bound)), columns };
+}
 
 /**
  * Records the decoder and the loss of the batch in `states`, without the backward pass. Returns the
@@ -197,6 +207,6 @@ export function recordLoss(
   const span = { rows: shape.rows, seqLen: shape.seqLen, positions: states.positions };
   const x = decoder(rec, { config, weights, ids: states.ids, span, tables, adapter, recompute });
   const rows = rmsNorm(rec, gatherRows(rec, x, states.index), weights.norm, config.normEps);
-  const atOnce = chunkWithin(logitsChunkRows, config.vocab, weights.maxBinding);
+  const atOnce = logitsAtOnce(logitsChunkRows, config.vocab, weights.maxBinding);
   return headCrossEntropy(rec, rows, weights.head, states.targets, states.statistics, atOnce);
 }

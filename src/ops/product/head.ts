@@ -1,21 +1,47 @@
 // Products with a table (V, C) that lies in shards of rows: the head and its input gradient.
 import type { Recorder } from '../../graph/recorder.ts';
 import type { Tensor } from '../../graph/tensor.ts';
+import type { Operand } from './case.ts';
 import { type Matrix, product } from './product.ts';
 
-/** The shards of a table as right operands, with the columns of logits (M, V) that are theirs. */
-function shardsOf(head: readonly Tensor[], logits: Tensor, order: 'row' | 'col') {
-  const stride = head.reduce((sum, t) => sum + t.shape[0], 0);
-  let start = 0;
-  return head.map((tensor) => {
-    const [vocab, width] = tensor.shape;
-    const columns = { tensor: logits, start, stride };
-    start += vocab;
-    return { vocab, width, columns, right: { tensor, stride: width, order } };
-  });
+/** Rows of a shard: columns of the logits from `column` on. */
+export interface Block {
+  shard: Tensor;
+  row: number;
+  columns: number;
+  column: number;
 }
 
-/** Logits (M, V) = x·headᵀ, each shard into its own columns. `x` is (M, C) inside a tensor. */
+/** Rows of a table in all. */
+export const rowsIn = (table: readonly Tensor[]): number =>
+  table.reduce((sum, shard) => sum + shard.shape[0], 0);
+
+/** The shards of a table in blocks of at most `most` rows. */
+export function blocksOf(table: readonly Tensor[], most = Number.POSITIVE_INFINITY): Block[] {
+  const blocks: Block[] = [];
+  let column = 0;
+  for (const shard of table)
+    for (let row = 0; row < shard.shape[0]; row += most) {
+      const columns = Math.min(most, shard.shape[0] - row);
+      blocks.push({ shard, row, columns, column });
+      column += columns;
+    }
+  return blocks;
+}
+
+function operand({ shard, row }: Block, order: Operand['order']): Operand {
+  const [, width] = shard.shape;
+  return { tensor: shard, start: row * width, stride: width, order };
+}
+
+/** A block's logits (M, columns) = x·blockᵀ. `x` is (M, C) inside a tensor. */
+export function blockLogits(rec: Recorder, x: Matrix, m: number, block: Block, out: Matrix): void {
+  const [n, k] = [block.columns, block.shard.shape[1]];
+  const left = { ...x, order: 'row' } as const;
+  product(rec, { m, n, k, left, right: operand(block, 'row'), out, label: 'head' });
+}
+
+/** Logits (M, V) = x·headᵀ. */
 export function headLogits(
   rec: Recorder,
   x: Matrix,
@@ -23,22 +49,22 @@ export function headLogits(
   head: readonly Tensor[],
   logits: Tensor,
 ): void {
-  const left = { ...x, order: 'row' } as const;
-  for (const { vocab: n, width: k, columns: out, right } of shardsOf(head, logits, 'row'))
-    product(rec, { m, n, k, left, right, out, label: 'head' });
+  const stride = rowsIn(head);
+  for (const block of blocksOf(head))
+    blockLogits(rec, x, m, block, { tensor: logits, start: block.column, stride });
 }
 
-/** dx (M, C) = dlogits (M, V)·head, summed over the shards in order. */
-export function headInputGradient(
+/** A block's part of dx (M, C) = dlogits·head. */
+export function blockInputGradient(
   rec: Recorder,
-  logits: Tensor,
+  logits: Matrix,
   m: number,
-  head: readonly Tensor[],
+  block: Block,
   out: Matrix,
+  accumulate: 0 | 1,
 ): void {
-  for (const { vocab: k, width: n, columns, right } of shardsOf(head, logits, 'col')) {
-    const left = { ...columns, order: 'row' } as const;
-    const accumulate = columns.start === 0 ? 0 : 1;
-    product(rec, { m, n, k, left, right, out, accumulate, label: 'head dx' });
-  }
+  const [n, k] = [block.shard.shape[1], block.columns];
+  const left = { ...logits, order: 'row' } as const;
+  const right = operand(block, 'col');
+  product(rec, { m, n, k, left, right, out, accumulate, label: 'head dx' });
 }

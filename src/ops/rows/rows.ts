@@ -1,6 +1,6 @@
-// Reductions of rows: RMSNorm, its backward, and cross-entropy, each written once and joined with a
+// Reductions of rows: RMSNorm, its backward, and the softmax of logits, each written once and joined with a
 // module of shaders/lib/rows that says which threads share a row.
-import crossEntropyCode from '../../../shaders/loss/cross_entropy.wgsl?raw';
+import logSumExpCode from '../../../shaders/loss/log_sum_exp.wgsl?raw';
 import normCode from '../../../shaders/norm/rms_norm.wgsl?raw';
 import normBackwardCode from '../../../shaders/norm/rms_norm_backward.wgsl?raw';
 import { mayBeCpu } from '../../gpu/device.ts';
@@ -12,7 +12,7 @@ import { type Tensor, tensor } from '../../graph/tensor.ts';
 const reductions = {
   rms_norm: { code: normCode, threads: 64 },
   rms_norm_backward: { code: normBackwardCode, threads: 64 },
-  cross_entropy: { code: crossEntropyCode, threads: 16 }, // rows of logits are few and long
+  log_sum_exp: { code: logSumExpCode, threads: 16 }, // rows of logits are few and long
 };
 
 /** One reduction of `rows` rows. */
@@ -53,7 +53,8 @@ export const rowReductions: Family<RowReduction> = {
     const columns = Math.min(vocab, 16384);
     const [x, dy, y] = ['x', 'dy', 'y'].map((name) => sample(name, 512, hidden));
     const [weight, inverse_rms] = [sample('weight', hidden), sample('1/rms', 512)];
-    const [logits, losses] = [sample('logits', 64, columns), blank('losses', 64)];
+    const [logits, softmax] = [sample('logits', 64, columns), blank('softmax', 64, 2)];
+    const losses = blank('losses', 64);
     const data = new Uint32Array(64).fill(5);
     const targets = tensor('targets', [64], { kind: 'state', dtype: 'u32', data });
     const bench = (
@@ -77,11 +78,11 @@ export const rowReductions: Family<RowReduction> = {
         tensors: { x, weight, inverse_rms, dy, dx: y },
         params: { width: hidden, accumulate: 0 },
       }),
-      bench('cross_entropy', losses, {
+      bench('log_sum_exp', losses, {
         rows: 64,
-        flops: 6 * 64 * columns,
-        tensors: { targets, logits, losses },
-        params: { vocab: columns, first: 0, write_gradient: 0 },
+        flops: 4 * 64 * columns,
+        tensors: { targets, logits, softmax, losses },
+        params: { columns, first: 0, column: 0, vocab: columns },
       }),
     ];
   },

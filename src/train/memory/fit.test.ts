@@ -109,8 +109,8 @@ test('categories add up, and those that the method fixes do not change', () => {
   expect(block.bytes.activations).toBeLessThan(0.7 * none.bytes.activations);
   expect(none.bytes.logits).toBe(128 * nano.vocab * 4);
   expect(
-    estimateOf(request, { recompute: 'none', logitsChunkRows: 8 }, request.given).bytes.logits,
-  ).toBe(8 * nano.vocab * 4);
+    estimateOf(request, { recompute: 'none', logitsChunkRows: 64 }, request.given).bytes.logits,
+  ).toBe(64 * nano.vocab * 4);
   expect(none.bytes.cache).toBe(0);
 });
 
@@ -169,7 +169,7 @@ test('rows of logits at a time are no more than one binding holds, whether memor
     expect(choice.estimate.largest.bytes).toBeLessThanOrEqual(forced * rowBytes);
   }
   // Activations of long rows cannot be cut: smaller settings are named.
-  expect(() => fitWithin(request, at(null, 4 * 64 * small.feedForward * 4 - 4))).toThrow(
+  expect(() => fitWithin(request, at(null, 4 * 64 * 2 * small.feedForward * 4 - 4))).toThrow(
     /in one binding.* It fits with train\.microBatch 2 .*data\.maxLength/,
   );
   expect(() => fitWithin(request, at(null, rowBytes - 4))).toThrow(
@@ -177,12 +177,20 @@ test('rows of logits at a time are no more than one binding holds, whether memor
   );
 });
 
-test('Qwen2.5-0.5B in a binding of 128 MiB: its 152k tokens allow 220 rows of logits, whatever is asked for', () => {
-  const request = training({}, QWEN25_05B, 128 * 2 ** 20);
-  expect(fitWithin(request, at(null, 128 * 2 ** 20)).logitsChunkRows).toBe(128);
-  expect(
-    estimateOf(request, { recompute: 'none', logitsChunkRows: 1000 }, request.given).bytes.logits,
-  ).toBe(220 * QWEN25_05B.vocab * 4);
+test.each([
+  [SMOLLM2_135M.vocab, 128],
+  [QWEN25_05B.vocab, 41], // 152k
+  [262_144, 128], // in windows of 49,152
+])('logits of a vocabulary of %i take no more memory than of 49,152', (vocab, rows) => {
+  const most = 128 * 49_152 * 4;
+  const request = training({}, { ...nano, vocab }, 128 * 2 ** 20);
+  const fitted = fitWithin(request, at(null, 128 * 2 ** 20));
+  expect(fitted.logitsChunkRows).toBe(rows);
+  const { logits } = fitted.estimate.bytes;
+  expect(logits).toBeLessThanOrEqual(most);
+  expect(logits).toBeGreaterThan(0.98 * most);
+  const asked = { recompute: 'none', logitsChunkRows: 1000 } as const;
+  expect(estimateOf(request, asked, request.given).bytes.logits).toBe(logits);
 });
 
 test('a search keeps its micro-batch, which a message may propose to lower', () => {

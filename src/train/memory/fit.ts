@@ -13,7 +13,7 @@ import {
 } from '../../settings/resolve-allocation.ts';
 import type { RunConfig, SearchConfig, TrainingConfig } from '../../settings/run-config.ts';
 import { InputError } from '../../util/error.ts';
-import { chunkWithin, DEFAULT_MEMORY_OPTIONS, type MemoryOptions } from '../batch.ts';
+import { DEFAULT_MEMORY_OPTIONS, logitsAtOnce, type MemoryOptions } from '../batch.ts';
 import type { Recording } from '../program-set.ts';
 import { POLICIES } from '../programs.ts';
 import type { ShapeFor } from '../run-rows.ts';
@@ -216,7 +216,7 @@ function savings(
   { given, free, microBatches, vocab }: MemoryRequest,
   { memory, maxBinding }: Limits,
 ) {
-  const chunks = CHUNKS.map((logitsChunkRows) => chunkWithin(logitsChunkRows, vocab, maxBinding));
+  const chunks = CHUNKS.map((rows) => logitsAtOnce(rows, vocab, maxBinding).rows);
   return memory === null
     ? { chunks: chunks.slice(0, 1), microBatches: [given.microBatch] }
     : { chunks, microBatches: free ? microBatches : [given.microBatch] };
