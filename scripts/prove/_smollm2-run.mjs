@@ -13,6 +13,7 @@ import { generate } from '../../src/model/generate.ts';
 import { loadModel, readModelConfig } from '../../src/model/load.ts';
 import { resolveAllocation } from '../../src/settings/resolve-allocation.ts';
 import { parseTrainingConfig } from '../../src/settings/run-config.ts';
+import { alike } from '../../src/train/batch.ts';
 import { answerText, meanLoss } from '../../src/train/evaluate.ts';
 import { run } from '../../src/train/run.ts';
 import { shapeOf } from '../../src/train/run-rows.ts';
@@ -113,7 +114,7 @@ async function perplexity(model, tokenizer, { questions, golden, heldOut }, say)
   const table = Array.from({ length: rows }, (_, r) => ids.slice(r * tokens, (r + 1) * tokens)).map(
     (row) => ({ ids: row, labels: row }),
   );
-  const runtime = await Runtime.create(model, null, shapeOf(table, 1), {
+  const runtime = await Runtime.create(model, null, alike(shapeOf(table, 1)), {
     dropout: false,
     evaluateOnly: true,
   });

@@ -10,8 +10,8 @@ export interface AdapterContext {
   routing: Routing;
   /** Whether f and P are counted. */
   counted: boolean;
-  /** Whether dropout is recorded (its rate comes with the step). */
-  dropout: boolean;
+  /** What dropout is drawn by (2·tokens), u32, where it is recorded; its rate comes with the step. */
+  dropout: Tensor | null;
   /** During a search: what it makes of a group's experts. */
   search?: (rec: Recorder, group: Group) => Parts;
 }

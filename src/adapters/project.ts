@@ -35,7 +35,7 @@ export const adapterOf = (
   context: {
     routing: { ...routing, total: layout.routedExperts },
     counted: true,
-    dropout: false,
+    dropout: null,
     ...options,
   },
 });
@@ -219,7 +219,8 @@ export function adaptedLinears(
   }
   const { layout, context } = adapter;
   const rows = group.down.shape[0];
-  const seen = context.dropout && rec.training ? dropout(rec, x, group.input) : x;
+  const { dropout: places } = context;
+  const seen = places && rec.training ? dropout(rec, x, group.input, places) : x;
   const parts =
     seen === x
       ? [{ from: 0, count: rows, seen: x }]

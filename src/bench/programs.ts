@@ -6,7 +6,7 @@ import { recordGeneration } from '../model/generate.ts';
 import type { SymbolicModel } from '../model/load.ts';
 import { resolveAllocation, trainedAdapter } from '../settings/resolve-allocation.ts';
 import { type RunConfig, searches, trains } from '../settings/run-config.ts';
-import { type BatchShape, batchStates, DEFAULT_MEMORY_OPTIONS } from '../train/batch.ts';
+import { alike, type BatchShape, batchStates, DEFAULT_MEMORY_OPTIONS } from '../train/batch.ts';
 import { recordEvaluation, recordMicro, recordUpdate } from '../train/programs.ts';
 import { recordSearch } from '../train/search/programs.ts';
 import { searchLayout, searchOptions } from '../train/search/setup.ts';
@@ -28,8 +28,8 @@ export function recordPrograms(
   if (searches(config)) {
     const layout = searchLayout(config, model.config);
     const shape = shapeOf(config.search.microBatch);
-    const search = recordSearch(model, layout, shape, searchOptions(config));
-    for (const [name, rec] of search.programs) programs.set(`search ${name}`, rec);
+    const search = recordSearch(model, layout, alike(shape), searchOptions(config));
+    for (const [name, [rec]] of search.programs) programs.set(`search ${name}`, rec);
   }
   if (trains(config)) {
     const uniform = { ...config, allocation: 'uniform' } as const;
@@ -37,7 +37,7 @@ export function recordPrograms(
     const spec = trainedAdapter(uniform, allocation);
     const layout = layoutAdapter(spec, model.config.layers, siteDims(model.config));
     const shape = shapeOf(config.train.microBatch);
-    const states = batchStates(shape, layout.routedExperts);
+    const states = batchStates(alike(shape), layout.routedExperts);
     const passes = { model, layout, shape, states };
     programs.set('micro', recordMicro(passes, config.adapter.dropout > 0, DEFAULT_MEMORY_OPTIONS));
     programs.set('update', recordUpdate(model.variants, layout, states));

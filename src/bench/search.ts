@@ -9,7 +9,7 @@ import { idle } from '../gpu/buffers.ts';
 import type { Gpu } from '../gpu/device.ts';
 import type { ModelConfig } from '../model/config.ts';
 import type { LoadedModel } from '../model/load.ts';
-import { type BatchShape, microBatch } from '../train/batch.ts';
+import { alike, type BatchShape, microBatch } from '../train/batch.ts';
 import { Runtime } from '../train/runtime.ts';
 import { layoutSearch } from '../train/search/layout.ts';
 import type { Order } from '../train/search/programs.ts';
@@ -105,7 +105,7 @@ export async function timeSearch(
   const allocation = uniformAllocation(config.layers, targetNames, 8, 8);
   const uniform = layoutAdapter({ ...spec, allocation }, config.layers, dims);
   uniform.store.allocate(gpu, initialValues(uniform, 1));
-  const plain = await Runtime.create(model, uniform, shape, { dropout: false });
+  const plain = await Runtime.create(model, uniform, alike(shape), { dropout: false });
   plain.flopsPerSubmit = Number.POSITIVE_INFINITY;
   for (const estimator of ['survival', 'paper'] as const) {
     for (const order of ['first-order', 'second-order'] as const satisfies Order[]) {
@@ -124,7 +124,7 @@ export async function timeSearch(
         dropout: false,
         seed: 1,
       } as const;
-      const runtime = await SearchRuntime.create(model, layout, shape, options);
+      const runtime = await SearchRuntime.create(model, layout, alike(shape), options);
       runtime.flopsPerSubmit = Number.POSITIVE_INFINITY;
       steps.push({
         step: `${estimator}, ${order}`,

@@ -14,7 +14,7 @@ import type { ModelConfig } from '../model/config.ts';
 import type { LoadedModel } from '../model/load.ts';
 import { symbolicWeights } from '../model/weights.ts';
 import { defaultVariants } from '../ops/families.ts';
-import { type BatchShape, microBatch } from '../train/batch.ts';
+import { alike, type BatchShape, microBatch } from '../train/batch.ts';
 import { Runtime } from '../train/runtime.ts';
 import { Random } from '../util/random.ts';
 
@@ -100,7 +100,7 @@ export async function timeSteps(
   );
   layout.store.allocate(gpu, initialValues(layout, 1));
   const shape: BatchShape = { rows, seqLen, targets: rows * (seqLen - 1) };
-  const runtime = await Runtime.create(model, layout, shape, { dropout: false });
+  const runtime = await Runtime.create(model, layout, alike(shape), { dropout: false });
   const ids = Array.from({ length: seqLen }, (_, i) => (i * 7919) % config.vocab);
   const batch = microBatch(Array(rows).fill({ ids, labels: ids }), shape);
   const step = (number: number) => {
@@ -125,11 +125,11 @@ export async function timeSteps(
   gpu.check();
   const milliseconds = times.sort((a, b) => a - b)[Math.floor(times.length / 2)];
   const flops = runtime.flopsOf('micro', 'update');
-  const micro = runtime.programs.get('micro')!;
+  const [micro] = runtime.programs.get('micro')!;
   const profiled = options.profile && gpu.timestamps ? await profile(gpu, micro) : null;
   const dispatches = ['micro', 'update'] as const;
   const launches = dispatches.flatMap((name) =>
-    runtime.programs.get(name)!.commands.filter((c) => c.type === 'dispatch'),
+    runtime.programs.get(name)![0].commands.filter((c) => c.type === 'dispatch'),
   ).length;
   const parameters = countParameters(layout);
   runtime.destroy();

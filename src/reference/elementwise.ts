@@ -10,9 +10,13 @@ export const mix = (v: number): number => {
   return ((word >>> 22) ^ word) >>> 0;
 };
 
-/** Multipliers (0 or 1/(1 − p)) of n elements for one input of one micro-batch. */
+/**
+ * Multipliers (0 or 1/(1 − p)) of tokens of `width` channels for one input of one micro-batch.
+ * @param places each token's row and position there
+ */
 export function dropoutMask(
-  n: number,
+  places: readonly (readonly [number, number])[],
+  width: number,
   key: { seed: number; step: number; micro: number; input: number },
   p: number,
 ): Float64Array {
@@ -20,7 +24,9 @@ export function dropoutMask(
     (key.input ^ mix((key.micro ^ mix((key.step ^ mix(key.seed)) >>> 0)) >>> 0)) >>> 0,
   );
   const limit = Math.fround(Math.fround(p) * 16777216);
-  return Float64Array.from({ length: n }, (_, i) =>
-    mix((i ^ stream) >>> 0) >>> 8 >= limit ? 1 / (1 - p) : 0,
-  );
+  return Float64Array.from({ length: places.length * width }, (_, i) => {
+    const [row, position] = places[Math.floor(i / width)];
+    const place = mix((position ^ mix((row ^ stream) >>> 0)) >>> 0);
+    return mix(((i % width) ^ place) >>> 0) >>> 8 >= limit ? 1 / (1 - p) : 0;
+  });
 }

@@ -2,7 +2,7 @@
 import { expect, test } from 'vitest';
 import { NO_ROW } from '../ops/embed.ts';
 import { NO_TARGET } from '../ops/loss.ts';
-import { microBatch } from './batch.ts';
+import { joinedBatch, microBatch } from './batch.ts';
 import { shapeOf } from './run-rows.ts';
 
 const shape = { rows: 3, seqLen: 4, targets: 6 };
@@ -29,6 +29,29 @@ test('packed rows: positions start again with each document, and nothing is pred
   expect([...batch.index].slice(0, batch.lossTokens)).toEqual([4, 6]);
   expect([...batch.targets].slice(0, batch.lossTokens)).toEqual([6, 8]);
   expect(shapeOf([row], 1)).toEqual({ rows: 1, seqLen: 8, targets: 2 });
+});
+
+test('rows end to end in the smallest shape that holds them: their places stay what they are', () => {
+  const rows = [
+    { ids: [5, 6], labels: [5, 6] },
+    { ids: [7, 8, 9], labels: [-100, -100, 9] },
+  ];
+  const large = { rows: 1, seqLen: 16, targets: 4 };
+  const small = { rows: 1, seqLen: 8, targets: 2 };
+  const batch = joinedBatch(rows, [small, large]);
+  expect(batch.shape).toBe(small);
+  expect([...batch.ids]).toEqual([5, 6, 7, 8, 9, 0, 0, 0]);
+  expect([...batch.lengths]).toEqual([5]);
+  expect([...batch.positions]).toEqual([0, 1, 0, 1, 2, 0, 0, 0]);
+  expect([...batch.places].slice(0, 10)).toEqual([0, 0, 0, 1, 1, 0, 1, 1, 1, 2]);
+  expect([...batch.index]).toEqual([0, 3]);
+  expect([...batch.targets]).toEqual([6, 9]);
+  const apart = microBatch(rows, { rows: 2, seqLen: 4, targets: 2 });
+  expect([...apart.places].slice(0, 4)).toEqual([0, 0, 0, 1]);
+  expect([...apart.places].slice(8, 14)).toEqual([1, 0, 1, 1, 1, 2]);
+  expect(joinedBatch([...rows, ...rows], [small, large]).shape).toBe(large);
+  const many = [...rows, ...rows, ...rows, ...rows];
+  expect(() => joinedBatch(many, [small, large])).toThrow('no program holds these rows');
 });
 
 test('what does not fit the program is a defect, not a truncation', () => {

@@ -16,15 +16,28 @@ import { rmsNorm } from '../ops/norm.ts';
 import { ADAMW, type AdamW } from '../ops/optim.ts';
 import { invariant } from '../util/error.ts';
 
-/**
- * Sizes of a run's programs: rows and tokens a micro-batch, and loss-carrying tokens of one at
- * most.
- */
+/** Sizes of a program: its rows and their tokens, and loss-carrying tokens at most. */
 export interface BatchShape {
   rows: number;
   seqLen: number;
   targets: number;
+  /** Tokens of a document at most; by default `seqLen`. */
+  longest?: number;
 }
+
+/**
+ * Shapes of a stage's programs. The rows of a micro-batch lie end to end in one program row, of the
+ * first shape that holds them, so that next to nothing is computed for padding. Those of an
+ * evaluation lie apart, so that no result depends on the rows beside it, to the last bit.
+ */
+export interface BatchShapes {
+  /** From small to large. */
+  micro: readonly BatchShape[];
+  evaluation: BatchShape;
+}
+
+/** One shape for everything. */
+export const alike = (shape: BatchShape): BatchShapes => ({ micro: [shape], evaluation: shape });
 
 /** A row to train on: labels aligned with ids, negative where no loss is carried. */
 export interface Row {
@@ -42,9 +55,12 @@ export interface Row {
 /** A micro-batch on the host. */
 export interface MicroBatch {
   ids: Uint32Array<ArrayBuffer>;
+  /** Real tokens of each program row. */
   lengths: Uint32Array<ArrayBuffer>;
   /** Position of each token in its document; 0 for padding, which sees itself alone. */
   positions: Uint32Array<ArrayBuffer>;
+  /** Number of each token's row, and its position there: what dropout is drawn by. */
+  places: Uint32Array<ArrayBuffer>;
   /**
    * Positions (row·seqLen + t) whose logits predict a trained token, padded with NO_ROW; and the
    * tokens, padded with NO_TARGET.
@@ -53,6 +69,8 @@ export interface MicroBatch {
   targets: Uint32Array<ArrayBuffer>;
   lossTokens: number;
   tokens: number;
+  /** That of the program that takes it. */
+  shape: BatchShape;
 }
 
 /** Scalars of a step, as shaders/lib/step.wgsl names them. */
@@ -82,26 +100,36 @@ export function lossTokens(row: Row): number {
   return count;
 }
 
+/** Tokens of rows together. */
+export const tokensIn = (rows: readonly Row[]): number =>
+  rows.reduce((sum, row) => sum + row.ids.length, 0);
+
 /**
- * Lays rows of token ids and labels (−100: no loss) out as a micro-batch; missing rows are empty.
- * Logits at t predict labels[t + 1] of the same document.
+ * Lays rows of token ids and labels (−100: no loss) out as a micro-batch: each in a program row, or
+ * all in the only one; missing rows are empty. Logits at t predict labels[t + 1] of the same
+ * document.
  */
 export function microBatch(rows: readonly Row[], shape: BatchShape): MicroBatch {
-  invariant(rows.length <= shape.rows, 'more rows than the program has');
+  const endToEnd = shape.rows === 1;
+  invariant(endToEnd || rows.length <= shape.rows, 'more rows than the program has');
   const ids = new Uint32Array(shape.rows * shape.seqLen);
   const lengths = new Uint32Array(shape.rows);
   const positions = new Uint32Array(shape.rows * shape.seqLen);
+  const places = new Uint32Array(2 * shape.rows * shape.seqLen);
   const index = new Uint32Array(shape.targets).fill(NO_ROW);
   const targets = new Uint32Array(shape.targets).fill(NO_TARGET);
   let count = 0;
   let tokens = 0;
   rows.forEach((row, r) => {
-    invariant(row.ids.length <= shape.seqLen, 'a row is longer than the program');
-    lengths[r] = row.ids.length;
+    const first = endToEnd ? tokens : r * shape.seqLen;
+    const inRow = (endToEnd ? tokens : 0) + row.ids.length;
+    invariant(inRow <= shape.seqLen, 'rows are longer than the program');
+    lengths[endToEnd ? 0 : r] = inRow;
     tokens += row.ids.length;
     for (let t = 0; t < row.ids.length; t++) {
-      const at = r * shape.seqLen + t;
+      const at = first + t;
       ids[at] = row.ids[t];
+      places.set([r, t], 2 * at);
       positions[at] = positionOf(row, t);
       if (positions[at] === 0 || row.labels[t] < 0) continue;
       invariant(count < shape.targets, 'more loss-carrying tokens than the program has room for');
@@ -109,7 +137,15 @@ export function microBatch(rows: readonly Row[], shape: BatchShape): MicroBatch 
       targets[count++] = row.labels[t];
     }
   });
-  return { ids, lengths, positions, index, targets, lossTokens: count, tokens };
+  return { ids, lengths, positions, places, index, targets, lossTokens: count, tokens, shape };
+}
+
+/** As `microBatch`, end to end in the first of the shapes that holds the rows. */
+export function joinedBatch(rows: readonly Row[], shapes: readonly BatchShape[]): MicroBatch {
+  const [tokens, targets] = [tokensIn(rows), rows.reduce((sum, row) => sum + lossTokens(row), 0)];
+  const shape = shapes.find((s) => s.rows * s.seqLen >= tokens && s.targets >= targets);
+  invariant(shape, 'no program holds these rows');
+  return microBatch(rows, shape);
 }
 
 /** Tokens of several micro-batches: those that carry loss, and all but padding. */
@@ -138,30 +174,55 @@ export function stepBytes(s: StepScalars, { beta1, beta2 }: AdamW = ADAMW): Arra
 
 /** The states of a batch and of what is counted on it. */
 export type BatchStates = Record<
-  'ids' | 'lengths' | 'positions' | 'index' | 'targets' | 'statistics' | 'routing' | 'halt',
+  (typeof INPUTS)[number] | 'statistics' | 'routing' | 'halt',
   Tensor
 >;
 
-/** The states of a batch shape, symbolic; `experts`: routed experts in all. */
-export function batchStates(shape: BatchShape, experts: number): BatchStates {
+const INPUTS = ['ids', 'lengths', 'positions', 'places', 'index', 'targets'] as const;
+
+/** Elements of a batch's inputs. */
+const inputSizes = ({ rows, seqLen, targets }: BatchShape) => ({
+  ids: rows * seqLen,
+  lengths: rows,
+  positions: rows * seqLen,
+  places: 2 * rows * seqLen,
+  index: targets,
+  targets,
+});
+
+/** The states of a batch of any of these shapes, symbolic; `experts`: routed experts in all. */
+export function batchStates({ micro, evaluation }: BatchShapes, experts: number): BatchStates {
   const state = (name: string, size: number, dtype: 'u32' | 'f32') =>
     tensor(name, [size], { kind: 'state', dtype });
+  const sizes = [...micro, evaluation].map(inputSizes);
+  const input = (name: (typeof INPUTS)[number]) =>
+    state(name, Math.max(...sizes.map((s) => s[name])), 'u32');
   return {
-    ids: state('ids', shape.rows * shape.seqLen, 'u32'),
-    lengths: state('lengths', shape.rows, 'u32'),
-    positions: state('positions', shape.rows * shape.seqLen, 'u32'),
-    index: state('index', shape.targets, 'u32'),
-    targets: state('targets', shape.targets, 'u32'),
+    ids: input('ids'),
+    lengths: input('lengths'),
+    positions: input('positions'),
+    places: input('places'),
+    index: input('index'),
+    targets: input('targets'),
     statistics: state('statistics', STATISTICS.size, 'f32'),
     routing: state('routing', routingSize(experts), 'f32'),
     halt: state('halt', 1, 'u32'),
   };
 }
 
+/** The states as the programs of one of their shapes see them. */
+export function statesFor(states: BatchStates, shape: BatchShape): BatchStates {
+  const sizes = inputSizes(shape);
+  const seen = INPUTS.map((name) => [
+    name,
+    { ...states[name], shape: [sizes[name]], within: states[name] },
+  ]);
+  return { ...states, ...Object.fromEntries(seen) };
+}
+
 /** Writes a micro-batch's inputs into its states. */
 export function writeBatch(memory: ProgramMemory, states: BatchStates, batch: MicroBatch): void {
-  for (const key of ['ids', 'lengths', 'positions', 'index', 'targets'] as const)
-    writeBuffer(memory.gpu, memory.get(states[key]), batch[key]);
+  for (const key of INPUTS) writeBuffer(memory.gpu, memory.get(states[key]), batch[key]);
 }
 
 /**
@@ -191,7 +252,7 @@ export function logitsAtOnce(rows: number, vocab: number, maxBinding: number): A
 }
 
 /**
- * Records the decoder and the loss of the batch in `states`, without the backward pass. Returns the
+ * Records the decoder and the loss of a batch of this shape in `states`, without the backward pass. Returns the
  * losses (targets).
  */
 export function recordLoss(
@@ -203,8 +264,9 @@ export function recordLoss(
   { recompute, logitsChunkRows }: MemoryOptions = DEFAULT_MEMORY_OPTIONS,
 ): Tensor {
   const { config, weights } = model;
-  const tables = ropeConstants(ropeTables(config, shape.seqLen), config.headDim);
-  const span = { rows: shape.rows, seqLen: shape.seqLen, positions: states.positions };
+  const { rows: count, seqLen, longest = seqLen } = shape;
+  const tables = ropeConstants(ropeTables(config, longest), config.headDim);
+  const span = { rows: count, seqLen, positions: states.positions, longest };
   const x = decoder(rec, { config, weights, ids: states.ids, span, tables, adapter, recompute });
   const rows = rmsNorm(rec, gatherRows(rec, x, states.index), weights.norm, config.normEps);
   const atOnce = logitsAtOnce(logitsChunkRows, config.vocab, weights.maxBinding);

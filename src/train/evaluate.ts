@@ -11,7 +11,7 @@ import type { LoadedModel } from '../model/load.ts';
 import { STATISTICS } from '../ops/loss.ts';
 import { InputError, invariant } from '../util/error.ts';
 import type { Task } from '../util/task.ts';
-import { microBatch as layOut, lossTokens, type Row } from './batch.ts';
+import { alike, microBatch as layOut, lossTokens, type Row } from './batch.ts';
 import { shapeOf } from './run-rows.ts';
 import { Runtime, recordTraining } from './runtime.ts';
 
@@ -115,12 +115,13 @@ export async function meanLoss(
   rows: readonly Row[],
   onProgress?: (done: number, of: number) => void | Promise<void>,
 ): Promise<number> {
-  const size = runtime.shape.rows;
+  const { evaluation } = runtime.shapes;
+  const size = evaluation.rows;
   await onProgress?.(0, rows.length);
   let sum = 0;
   let tokens = 0;
   for (let at = 0; at < rows.length; at += size) {
-    const batch = layOut(rows.slice(at, at + size), runtime.shape);
+    const batch = layOut(rows.slice(at, at + size), evaluation);
     runtime.evaluate(batch);
     const s = await runtime.readStatistics();
     invariant(s[STATISTICS.tokens] === batch.lossTokens, 'the GPU did not finish an evaluation');
@@ -144,8 +145,8 @@ async function evaluator(
   for (let count = Math.min(microBatch, rows.length); ; count >>= 1) {
     const shape = shapeOf(rows, count);
     const options = { dropout: false, evaluateOnly: true };
-    const recording = recordTraining(model, layout, shape, options);
-    const bytes = widest(recording.programs.get('evaluate')!.commands);
+    const recording = recordTraining(model, layout, alike(shape), options);
+    const bytes = widest(recording.programs.get('evaluate')![0].commands);
     if (bytes <= model.gpu.maxBinding) return new Runtime(model, recording).compile();
     if (count === 1) throw tooWide(`A row of ${shape.seqLen} tokens`, bytes, model.gpu);
   }
@@ -177,7 +178,7 @@ export async function choiceScores(
     });
   });
   const runtime = await evaluator(model, layout, rows, microBatch);
-  const { shape } = runtime;
+  const shape = runtime.shapes.evaluation;
   const sums: number[] = [];
   try {
     for (let at = 0; at < rows.length; at += shape.rows) {

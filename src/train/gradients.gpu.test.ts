@@ -8,7 +8,14 @@ import { STATISTICS } from '../ops/loss.ts';
 import { type Adapted, test } from '../testing/fixtures.ts';
 import { goldenFolder } from '../testing/golden.ts';
 import { relativeError } from '../testing/gpu.ts';
-import { type BatchShape, type MemoryOptions, microBatch, type Row } from './batch.ts';
+import {
+  alike,
+  type BatchShape,
+  type MemoryOptions,
+  microBatch,
+  type Row,
+  tokensIn,
+} from './batch.ts';
 import { Runtime } from './runtime.ts';
 
 interface Result {
@@ -38,14 +45,17 @@ async function gradients(
   options: {
     memoryOptions?: MemoryOptions;
     packed?: boolean;
+    /** Rows end to end, as in a training. */
+    joined?: boolean;
     share?: boolean;
     dropout?: number;
   } = {},
 ): Promise<Result> {
   const { gpu } = model;
   const used = options.packed ? packed(rows) : rows;
-  const shape: BatchShape = { rows: used.length, seqLen: options.packed ? 64 : 32, targets: 160 };
-  const runtime = await Runtime.create(model, layout, shape, {
+  const seqLen = options.joined ? tokensIn(used) + 3 : options.packed ? 64 : 32;
+  const shape: BatchShape = { rows: options.joined ? 1 : used.length, seqLen, targets: 160 };
+  const runtime = await Runtime.create(model, layout, alike(shape), {
     dropout: (options.dropout ?? 0) > 0,
     memoryOptions: options.memoryOptions,
     share: options.share,
@@ -97,6 +107,23 @@ for (const name of ['train-moe', 'train-lora']) {
     },
   );
 }
+
+test.for(['gpu', 'cpu'])(
+  '%s kernels: rows end to end have the gradients of rows apart (1e-5), dropout included',
+  async (kernels, { adapted }) => {
+    for (const name of ['train-moe', 'train-lora']) {
+      const [apart, joined] = [
+        await gradients(await adapted(name, kernels), { dropout: 0.2 }),
+        await gradients(await adapted(name, kernels), { dropout: 0.2, joined: true }),
+      ];
+      expect(relativeError(joined.store, apart.store)).toBeLessThanOrEqual(1e-5);
+      expect(Math.abs(joined.ce - apart.ce)).toBeLessThan(1e-5);
+      expect(Math.abs(joined.balance - apart.balance)).toBeLessThan(1e-5);
+      const plain = await gradients(await adapted(name, kernels), { joined: true });
+      expect(relativeError(joined.store, plain.store)).toBeGreaterThan(1e-2);
+    }
+  },
+);
 
 test('packed rows: the gradients of the same documents are those of PyTorch (1e-4), and of unpacked rows (1e-5)', async ({
   adapted,

@@ -11,7 +11,7 @@ import { forwardLogits } from '../model/forward.ts';
 import { goldenModel, owned } from '../testing/fixtures.ts';
 import { goldenFolder } from '../testing/golden.ts';
 import { relativeError, values } from '../testing/gpu.ts';
-import { lossTokens, microBatch, type Row } from './batch.ts';
+import { alike, lossTokens, microBatch, type Row } from './batch.ts';
 import { choiceScores } from './evaluate.ts';
 import { shapeOf } from './run-rows.ts';
 import { Runtime } from './runtime.ts';
@@ -42,7 +42,7 @@ async function losses(
 ): Promise<number[][]> {
   const shape = shapeOf(rows, perBatch);
   const runtime = owned(
-    await Runtime.create(model, layout, shape, {
+    await Runtime.create(model, layout, alike(shape), {
       dropout: false,
       evaluateOnly: true,
     }),

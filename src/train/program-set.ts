@@ -10,7 +10,7 @@ import { STATISTICS } from '../ops/loss.ts';
 import type { AdamW } from '../ops/optim.ts';
 import { invariant } from '../util/error.ts';
 import {
-  type BatchShape,
+  type BatchShapes,
   type BatchStates,
   type MicroBatch,
   type StepScalars,
@@ -20,14 +20,16 @@ import {
 
 /** What a set of programs does, symbolic. */
 export interface Recording<Name extends string> {
-  shape: BatchShape;
+  shapes: BatchShapes;
   /** Parameters that the programs use; they are allocated by whoever owns them. */
   stores: readonly ParamStore[];
   /** The states of a batch; and all states there are, these among them. */
   batch: BatchStates;
   states: readonly Tensor[];
-  /** In the order in which they are compiled. */
-  programs: ReadonlyMap<Name, Recorder>;
+  /**
+   * In the order in which they are compiled: one, or one for each shape of a micro-batch.
+   */
+  programs: ReadonlyMap<Name, readonly Recorder[]>;
   /** What leaves the device after a step, ring by ring; the statistics of each come first. */
   rings: readonly (readonly Tensor[])[];
   /** Elements that are read back at once, at most. */
@@ -37,8 +39,8 @@ export interface Recording<Name extends string> {
 /** Programs with their states; made without `compile` it has all its buffers and cannot be run. */
 export class ProgramSet<Name extends string> {
   readonly memory: ProgramMemory;
-  readonly shape: BatchShape;
-  readonly programs = new Map<Name, Program>();
+  readonly shapes: BatchShapes;
+  readonly programs = new Map<Name, Program[]>();
   /** The buffers that leave the device after a step, ring by ring. */
   readonly sources: readonly (readonly GPUBuffer[])[];
   /** Flops of a submit at most, once a speed is known. */
@@ -52,24 +54,28 @@ export class ProgramSet<Name extends string> {
   /** @param share false gives every activation a buffer of its own */
   constructor(
     readonly model: LoadedModel,
-    { shape, stores, batch, states, programs, rings, readback }: Recording<Name>,
+    { shapes, stores, batch, states, programs, rings, readback }: Recording<Name>,
     share = true,
   ) {
-    this.shape = shape;
+    this.shapes = shapes;
     this.batch = batch;
     this.memory = new ProgramMemory(model.gpu, stores);
     this.memory.share(model.weights.all, model.memory);
     for (const t of states) this.memory.allocate(t);
     this.sources = rings.map((ring) => ring.map((t) => this.memory.get(t)));
     this.staging = this.memory.allocator.create('other', 'staging', readback * 4, 'staging');
-    this.placed = Array.from(programs, ([name, rec]) => [name, place(rec, this.memory, share)]);
+    this.placed = [...programs].flatMap(([name, all]) =>
+      all.map((rec) => [name, place(rec, this.memory, share)] as const),
+    );
   }
 
   /** Compiles what was recorded. Where that fails, nothing stays on the device. */
   async compile(onProgress?: (done: number, of: number) => void): Promise<this> {
     try {
-      for (const [name, placed] of this.placed)
-        this.programs.set(name, await Program.of(placed, onProgress));
+      for (const [name, placed] of this.placed) {
+        const made = await Program.of(placed, onProgress);
+        this.programs.set(name, [...(this.programs.get(name) ?? []), made]);
+      }
       return this;
     } catch (error) {
       this.destroy();
@@ -84,8 +90,9 @@ export class ProgramSet<Name extends string> {
     scalars: StepScalars = {},
     optimizer?: AdamW,
   ): void {
-    const program = this.programs.get(name);
-    invariant(program, `there is no program ${name}`);
+    const all = this.programs.get(name) ?? [];
+    const program = all[all.length > 1 && batch ? this.shapes.micro.indexOf(batch.shape) : 0];
+    invariant(program, `there is no program ${name} for this batch`);
     if (batch) writeBatch(this.memory, this.batch, batch);
     const { queue } = this.model.gpu.device;
     queue.writeBuffer(this.memory.step, 0, stepBytes(scalars, optimizer));
@@ -93,9 +100,9 @@ export class ProgramSet<Name extends string> {
     this.work += program.flops;
   }
 
-  /** Flops of a replay of each of these programs, together. */
+  /** Flops of a replay of each of these programs at their largest, together. */
   flopsOf(...names: Name[]): number {
-    return names.reduce((sum, name) => sum + (this.programs.get(name)?.flops ?? 0), 0);
+    return names.reduce((sum, name) => sum + (this.programs.get(name)?.at(-1)?.flops ?? 0), 0);
   }
 
   /** Reads `bytes` of a buffer, all by default. Waits for the work before. */

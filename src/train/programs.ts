@@ -13,18 +13,19 @@ import { type BatchShape, type BatchStates, type MemoryOptions, recordLoss } fro
 /** Recomputation from none to most. */
 export const POLICIES: readonly Recompute[] = ['none', 'mlp', 'block'];
 
-/** What the passes over a micro-batch depend on. */
+/** What the passes over a batch of a shape depend on. */
 export interface Passes {
   model: SymbolicModel;
   layout: AdapterLayout | null;
   shape: BatchShape;
+  /** As programs of the shape see them. */
   states: BatchStates;
 }
 
 /** An adapter as the passes of a training use it. */
 const adapterIn = (
   { layout, shape: { seqLen }, states: { routing, lengths } }: Passes,
-  options: { dropout: boolean; counted: boolean },
+  options: { dropout: Tensor | null; counted: boolean },
 ): Adapter | null => layout && adapterOf(layout, { state: routing, lengths, seqLen }, options);
 
 /**
@@ -37,7 +38,7 @@ export function recordEvaluation(
 ): { rec: Recorder; losses: Tensor } {
   const { model, shape, states } = passes;
   const rec = new Recorder(model.variants, false);
-  const adapter = adapterIn(passes, { dropout: false, counted: false });
+  const adapter = adapterIn(passes, { dropout: null, counted: false });
   return { rec, losses: recordLoss(rec, model, shape, states, adapter, memory) };
 }
 
@@ -45,7 +46,7 @@ export function recordEvaluation(
 export function recordMicro(passes: Passes, dropout: boolean, memory: MemoryOptions): Recorder {
   const { model, shape, states } = passes;
   const rec = new Recorder(model.variants, true);
-  const adapter = adapterIn(passes, { dropout, counted: true });
+  const adapter = adapterIn(passes, { dropout: dropout ? states.places : null, counted: true });
   recordLoss(rec, model, shape, states, adapter, memory);
   if (adapter) auxiliaryLosses(rec, adapter, states.statistics);
   rec.backward();

@@ -1,13 +1,21 @@
 // The rows of a run's stages: which are trained on, how often, and which are held out, packed where
 // the settings say so; and their shapes.
-import { bucketLength, searchPairs } from '../data/batching/batches.ts';
+import { methodOf } from '../adapters/methods/methods.ts';
+import {
+  BatchOrder,
+  bucketLength,
+  fewSizes,
+  microBatches,
+  searchPairs,
+} from '../data/batching/batches.ts';
 import { packRow, packRows } from '../data/batching/pack.ts';
 import { epochOf, filesOf, levelsOf, splitRows, weighted } from '../data/batching/split.ts';
 import type { RunConfig, SearchConfig, TrainingConfig } from '../settings/run-config.ts';
-import { type BatchShape, lossTokens, type Row } from './batch.ts';
+import { type BatchShape, type BatchShapes, lossTokens, type Row, tokensIn } from './batch.ts';
+import { totalSteps } from './schedule.ts';
 
-/** Gives the shape of micro-batches of so many rows, were the rows cut to `maxLength` tokens. */
-export type ShapeFor = (perBatch: number, maxLength: number) => BatchShape;
+/** Gives the shapes of micro-batches of so many rows, were the rows cut to `maxLength` tokens. */
+export type ShapesFor = (perBatch: number, maxLength: number) => BatchShapes;
 
 type Settings = Pick<RunConfig, 'data' | 'seed'>;
 
@@ -67,59 +75,133 @@ export const pairsOf = (
     seed,
   );
 
-/** Gives the shape that holds any `perBatch` of the rows. */
-function shapes(rows: readonly Row[]): (perBatch: number) => BatchShape {
-  const seqLen = bucketLength(rows);
+/** The shape that holds any `perBatch` of these rows, which lie apart. */
+export function shapeOf(rows: readonly Row[], perBatch: number): BatchShape {
   const counts = rows.map(lossTokens).sort((a, b) => b - a);
-  return (perBatch) => ({
-    rows: perBatch,
-    seqLen,
-    targets: Math.max(
-      1,
-      counts.slice(0, perBatch).reduce((a, b) => a + b, 0),
-    ),
+  const targets = counts.slice(0, perBatch).reduce((a, b) => a + b, 0);
+  return { rows: perBatch, seqLen: bucketLength(rows), targets: Math.max(1, targets) };
+}
+
+/** Rows of a training from a step on, which take the place of those before. */
+export interface Lesson {
+  from: number;
+  rows: readonly Row[];
+}
+
+/** The micro-batches of a step of a training, as numbers of its rows. */
+export function partsOf(
+  numbers: Iterable<number>,
+  rows: readonly Row[],
+  { train, adapter }: TrainingConfig,
+  perBatch: number,
+): number[][] {
+  // A balance loss is a mean over micro-batches, and dropout is drawn by the row's place in one.
+  const free = !methodOf(adapter.method).routed && adapter.dropout === 0;
+  const lengthOf = free ? (n: number) => rows[n].ids.length : null;
+  return microBatches([...numbers], train.batch / perBatch, lengthOf);
+}
+
+/** The order of a training's rows. */
+export const orderOf = (rows: readonly Row[], { train, data, seed }: TrainingConfig): BatchOrder =>
+  new BatchOrder(rows.length, train.batch, data.shuffle, seed);
+
+/**
+ * Shapes of a training's micro-batches and validation were its rows cut to other lengths; `later`
+ * are rows that take the place of those before.
+ */
+export function trainingShapes(
+  rows: readonly Row[],
+  config: TrainingConfig,
+  later: readonly Lesson[] = [],
+): ShapesFor {
+  return shapesOf(config, (cut, data) => {
+    const changed = { ...config, data };
+    const split = [{ from: 0, rows }, ...later].map(({ from, rows }) => ({
+      from,
+      ...runRows(cut(rows), changed),
+    }));
+    const steps = totalSteps(config.train, data.shuffle, split[0].train.length);
+    return {
+      apart: split.flatMap(({ train, validation }) => [...train, ...validation]),
+      batches: (perBatch) =>
+        split.flatMap(({ from, train }, i) => {
+          const order = orderOf(train, changed);
+          const end = Math.min(steps, split[i + 1]?.from ?? steps);
+          const numbers = Array.from({ length: Math.max(0, end - from) }, (_, s) => order.rows(s));
+          return numbers.flatMap((step) =>
+            partsOf(step, train, changed, perBatch).map((part) => part.map((n) => train[n])),
+          );
+        }),
+    };
   });
 }
 
-/** The program shape that holds any micro-batch of these rows. */
-export const shapeOf = (rows: readonly Row[], perBatch: number): BatchShape =>
-  shapes(rows)(perBatch);
-
-/**
- * Shapes of a training's micro-batches were its rows cut to other lengths; `later` are rows that
- * take the place of those before.
- */
-export const trainingShapes = (
-  rows: readonly Row[],
-  config: TrainingConfig,
-  later: readonly (readonly Row[])[] = [],
-): ShapeFor =>
-  shapesOf([rows, ...later], config, (cut, data) =>
-    Object.values(runRows(cut, { ...config, data })).flat(),
-  );
-
 /** Shapes of a search's micro-batches were its rows cut to other lengths. */
-export const searchShapes = (rows: readonly Row[], config: SearchConfig): ShapeFor =>
-  shapesOf([rows], config, (cut, data) => levelRows(searchRows(cut, { ...config, data })));
+export const searchShapes = (rows: readonly Row[], config: SearchConfig): ShapesFor =>
+  shapesOf(config, (cut, data) => {
+    const levels = searchRows(cut(rows), { ...config, data });
+    const { lowerOnlySteps, steps, batch } = config.search;
+    return {
+      apart: levelRows(levels),
+      batches: (perBatch) => {
+        const search = { ...config.search, microBatch: perBatch };
+        const pairOf = pairsOf(levels, { ...config, data, search });
+        const updates = Math.ceil(((lowerOnlySteps + steps) * perBatch) / batch);
+        const length = (updates * batch) / perBatch; // the last one's are counted whole
+        return Array.from({ length }, (_, i) => pairOf(i)).flatMap(({ b1, b2 }) => [
+          Array.from(b1, (n) => levels.lower[n]),
+          Array.from(b2, (n) => levels.upper[n]),
+        ]);
+      },
+    };
+  });
+
+/** The rows of a stage, and its micro-batches of so many rows. */
+interface Batches {
+  apart: readonly Row[];
+  batches(perBatch: number): (readonly Row[])[];
+}
 
 function shapesOf(
-  parts: readonly (readonly Row[])[],
   { data }: RunConfig,
-  rowsOf: (cut: readonly Row[], data: RunConfig['data']) => Row[],
-): ShapeFor {
-  const known = new Map<number, (perBatch: number) => BatchShape>();
+  batchesOf: (cut: (rows: readonly Row[]) => readonly Row[], data: RunConfig['data']) => Batches,
+): ShapesFor {
+  const known = new Map<string, BatchShapes>();
   const cut = (of: ArrayLike<number>, length: number) =>
     Array.prototype.slice.call(of, 0, length) as number[];
   return (perBatch, maxLength) => {
-    let found = known.get(maxLength);
+    const key = `${perBatch} ${maxLength}`;
+    let found = known.get(key);
     if (!found) {
       const shorter = (row: Row): Row =>
         maxLength >= data.maxLength
           ? row
           : { ...row, ids: cut(row.ids, maxLength), labels: cut(row.labels, maxLength) };
-      found = shapes(parts.flatMap((rows) => rowsOf(rows.map(shorter), { ...data, maxLength })));
-      known.set(maxLength, found);
+      const { apart, batches } = batchesOf((rows) => rows.map(shorter), { ...data, maxLength });
+      found = shapesFor(apart, batches(perBatch), perBatch);
+      known.set(key, found);
     }
-    return found(perBatch);
+    return found;
   };
+}
+
+/** The shapes of these micro-batches, and of evaluations of so many rows. */
+export function shapesFor(
+  apart: readonly Row[],
+  batches: readonly (readonly Row[])[],
+  perBatch: number,
+): BatchShapes {
+  const evaluation = shapeOf(apart, perBatch);
+  const sizes = batches.map((rows) => ({
+    tokens: tokensIn(rows),
+    targets: rows.reduce((sum, row) => sum + lossTokens(row), 0),
+  }));
+  let least = 0;
+  const micro = fewSizes(sizes.map((s) => s.tokens)).map((seqLen): BatchShape => {
+    const own = sizes.filter(({ tokens }) => tokens > least && tokens <= seqLen);
+    least = seqLen;
+    const targets = Math.max(1, ...own.map((s) => s.targets));
+    return { rows: 1, seqLen, targets, longest: Math.min(seqLen, evaluation.seqLen) };
+  });
+  return { micro, evaluation };
 }

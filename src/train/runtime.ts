@@ -6,11 +6,13 @@ import type { LoadedModel, SymbolicModel } from '../model/load.ts';
 import { STATISTICS } from '../ops/loss.ts';
 import {
   type BatchShape,
+  type BatchShapes,
   batchStates,
   DEFAULT_MEMORY_OPTIONS,
   type MemoryOptions,
   type MicroBatch,
   type StepScalars,
+  statesFor,
 } from './batch.ts';
 import { ProgramSet, type Recording } from './program-set.ts';
 import { recordEvaluation, recordMicro, recordUpdate } from './programs.ts';
@@ -45,20 +47,21 @@ export interface TrainingRecording<L extends AdapterLayout | null = AdapterLayou
 export function recordTraining<L extends AdapterLayout | null>(
   model: SymbolicModel,
   layout: L,
-  shape: BatchShape,
+  shapes: BatchShapes,
   { dropout, memoryOptions = DEFAULT_MEMORY_OPTIONS, evaluateOnly = false }: TrainingOptions,
 ): TrainingRecording<L> {
-  const batch = batchStates(shape, layout?.routedExperts ?? 0);
-  const passes = { model, layout, shape, states: batch };
-  const programs = new Map<TrainingProgram, Recorder>();
+  const batch = batchStates(shapes, layout?.routedExperts ?? 0);
+  const passes = (shape: BatchShape) => ({ model, layout, shape, states: statesFor(batch, shape) });
+  const programs = new Map<TrainingProgram, Recorder[]>();
   if (layout && !evaluateOnly) {
-    programs.set('micro', recordMicro(passes, dropout, memoryOptions));
-    programs.set('update', recordUpdate(model.variants, layout, batch));
+    const micro = shapes.micro.map((s) => recordMicro(passes(s), dropout, memoryOptions));
+    programs.set('micro', micro);
+    programs.set('update', [recordUpdate(model.variants, layout, batch)]);
   }
-  const { rec, losses } = recordEvaluation(passes, memoryOptions);
-  programs.set('evaluate', rec);
+  const { rec, losses } = recordEvaluation(passes(shapes.evaluation), memoryOptions);
+  programs.set('evaluate', [rec]);
   return {
-    shape,
+    shapes,
     layout,
     losses,
     stores: layout ? [layout.store] : [],
@@ -66,11 +69,11 @@ export function recordTraining<L extends AdapterLayout | null>(
     states: Object.values(batch),
     programs,
     rings: [[batch.statistics, batch.routing]],
-    readback: Math.max(STATISTICS.size, shape.targets),
+    readback: Math.max(STATISTICS.size, shapes.evaluation.targets),
   };
 }
 
-/** A model, an adapter (or none) and the programs of one batch shape. */
+/** A model, an adapter (or none) and the programs of its batches. */
 export class Runtime extends ProgramSet<TrainingProgram> {
   private readonly losses: Tensor;
 
@@ -83,10 +86,10 @@ export class Runtime extends ProgramSet<TrainingProgram> {
   static create(
     model: LoadedModel,
     layout: AdapterLayout | null,
-    shape: BatchShape,
+    shapes: BatchShapes,
     options: RuntimeOptions,
   ): Promise<Runtime> {
-    const recording = recordTraining(model, layout, shape, options);
+    const recording = recordTraining(model, layout, shapes, options);
     return new Runtime(model, recording, options.share).compile(options.onProgress);
   }
 
@@ -107,7 +110,7 @@ export class Runtime extends ProgramSet<TrainingProgram> {
 
   /** Cross-entropy (targets) of an evaluation that nothing has followed. Waits for it. */
   async readLosses(): Promise<Float32Array> {
-    const buffer = this.programs.get('evaluate')!.bufferOf(this.losses);
-    return new Float32Array(await this.read(buffer, this.shape.targets * 4));
+    const buffer = this.programs.get('evaluate')![0].bufferOf(this.losses);
+    return new Float32Array(await this.read(buffer, this.shapes.evaluation.targets * 4));
   }
 }

@@ -10,6 +10,7 @@ import { type LoadedModel, loadModel } from '../model/load.ts';
 import { parseRunConfig, searches, trains } from '../settings/run-config.ts';
 import { goldenFolder } from '../testing/golden.ts';
 import { testGpu } from '../testing/gpu.ts';
+import { alike } from './batch.ts';
 import { Runtime } from './runtime.ts';
 import { SearchStage } from './search/stage.ts';
 import type { StageLinks } from './stage.ts';
@@ -42,7 +43,7 @@ const starts: Record<string, (model: LoadedModel, extra?: Extra) => Promise<unkn
     layout.store.allocate(model.gpu);
     try {
       const shape = { rows: 1, seqLen: 8, targets: 8 };
-      (await Runtime.create(model, layout, shape, { dropout: false })).destroy();
+      (await Runtime.create(model, layout, alike(shape), { dropout: false })).destroy();
     } finally {
       layout.store.destroy();
     }

@@ -3,17 +3,17 @@
 import { initialValues } from '../adapters/init.ts';
 import type { AdapterLayout } from '../adapters/layout.ts';
 import type { Allocation } from '../allocation/allocation.ts';
-import { BatchOrder } from '../data/batching/batches.ts';
+import type { BatchOrder } from '../data/batching/batches.ts';
 import type { LoadedModel } from '../model/load.ts';
 import type { TrainingConfig } from '../settings/run-config.ts';
 import { InputError, invariant } from '../util/error.ts';
 import { streamKey } from '../util/random.ts';
-import { type MemoryOptions, microBatch, type Row, tokensOf } from './batch.ts';
+import { joinedBatch, type MemoryOptions, type Row, tokensOf } from './batch.ts';
 import { meanLoss } from './evaluate.ts';
 import type { MemoryEstimate } from './memory/estimate.ts';
 import { fitWithin, limitsOf, type MemoryPlan, trainingRequest } from './memory/fit.ts';
 import type { StatisticsRing } from './ring.ts';
-import { runRows, trainingShapes } from './run-rows.ts';
+import { type Lesson, orderOf, partsOf, runRows, trainingShapes } from './run-rows.ts';
 import { Runtime } from './runtime.ts';
 import { learningRate, totalSteps } from './schedule.ts';
 import { Stage, type StageLinks } from './stage.ts';
@@ -23,7 +23,7 @@ export interface TrainingInput extends StageLinks {
   model: LoadedModel;
   rows: readonly Row[];
   /** Rows that take the place of those before from a step (counted from 0) on, ascending. */
-  later?: readonly { from: number; rows: readonly Row[] }[];
+  later?: readonly Lesson[];
   config: TrainingConfig;
   /**
    * Experts and ranks, where the method has an allocation; by default what config comes to, which
@@ -38,8 +38,8 @@ export interface TrainingInput extends StageLinks {
   memoryOptions?: MemoryOptions;
 }
 
-/** Rows from a step on: those trained on in their order, and those held out. */
-interface Lesson {
+/** A lesson's rows: those trained on in their order, and those held out. */
+interface Taught {
   from: number;
   train: readonly Row[];
   validation: readonly Row[];
@@ -58,7 +58,7 @@ export class TrainingStage extends Stage {
     private readonly input: TrainingInput,
     readonly layout: AdapterLayout,
     private readonly runtime: Runtime,
-    private readonly lessons: readonly Lesson[],
+    private readonly lessons: readonly Taught[],
     readonly steps: number,
     /** How the training fits the memory there is. */
     readonly choice: MemoryPlan & { estimate: MemoryEstimate },
@@ -75,17 +75,13 @@ export class TrainingStage extends Stage {
     const { train, data, seed } = config;
     emit?.({ type: 'phase', phase: 'compiling' });
     if (rows.length === 0) throw new InputError('bad-data', 'There are no rows to train on.');
-    const lessons = [{ from: 0, rows }, ...later].map((part): Lesson => {
-      const split = runRows(part.rows, config);
-      const order = new BatchOrder(split.train.length, train.batch, data.shuffle, seed);
-      return { from: part.from, ...split, order };
+    const given = [{ from: 0, rows }, ...later];
+    const lessons = given.map((lesson): Taught => {
+      const split = runRows(lesson.rows, config);
+      return { from: lesson.from, ...split, order: orderOf(split.train, config) };
     });
     const steps = totalSteps(train, data.shuffle, lessons[0].train.length);
-    const shapes = trainingShapes(
-      rows,
-      config,
-      later.map((part) => part.rows),
-    );
+    const shapes = trainingShapes(rows, config, later);
     invariant(
       input.allocation || config.allocation !== 'search',
       'a search has found no allocation',
@@ -142,7 +138,7 @@ export class TrainingStage extends Stage {
     });
   }
 
-  private lesson(step: number): Lesson {
+  private lesson(step: number): Taught {
     return this.lessons.findLast(({ from }) => from <= step)!;
   }
 
@@ -150,11 +146,10 @@ export class TrainingStage extends Stage {
     const { train, adapter, seed } = this.config;
     const { microBatch: size } = this.choice;
     const { from, train: rows, order } = this.lesson(step);
-    const numbers = Array.from(order.rows(step - from));
-    const batches = Array.from({ length: numbers.length / size }, (_, i) =>
-      microBatch(
-        numbers.slice(i * size, (i + 1) * size).map((n) => rows[n]),
-        this.runtime.shape,
+    const batches = partsOf(order.rows(step - from), rows, this.config, size).map((part) =>
+      joinedBatch(
+        part.map((n) => rows[n]),
+        this.runtime.shapes.micro,
       ),
     );
     const { lossTokens, tokens } = tokensOf(batches);

@@ -7,7 +7,7 @@ import { storeTensors, tensorFile } from '../../files/adapter-files.ts';
 import { gsvFile, searchStateValues } from '../../files/search-files.ts';
 import { STATISTICS } from '../../ops/loss.ts';
 import { searches } from '../../settings/run-config.ts';
-import { microBatch } from '../../train/batch.ts';
+import { alike, microBatch } from '../../train/batch.ts';
 import { shapeOf } from '../../train/run-rows.ts';
 import { Runtime } from '../../train/runtime.ts';
 import { searchGradients, searchLayout } from '../../train/search/setup.ts';
@@ -90,7 +90,10 @@ one if odd) is b1, the rest b2, and ξ is search.learningRate.`,
     const { layout } = adapter;
     placeAdapter(loaded, adapter);
     const shape = shapeOf(rows, rows.length);
-    const runtime = await Runtime.create(loaded, layout, shape, { dropout: false, onProgress });
+    const runtime = await Runtime.create(loaded, layout, alike(shape), {
+      dropout: false,
+      onProgress,
+    });
     const batch = microBatch(rows, shape);
     const coefficient = config.adapter.balance;
     runtime.micro(batch, {

@@ -1,6 +1,6 @@
 // Batch order, pairs of a search and length buckets.
 import { describe, expect, test } from 'vitest';
-import { BatchOrder, bucketLength, searchPairs } from './batches.ts';
+import { BatchOrder, bucketLength, fewSizes, microBatches, searchPairs } from './batches.ts';
 import { levelsOf } from './split.ts';
 
 const list = (a: Iterable<number>) => [...a];
@@ -117,4 +117,41 @@ test('a length bucket holds the longest row, rounded up to 8', () => {
   const row = (n: number) => ({ ids: new Int32Array(n) });
   expect(bucketLength([row(1), row(17)])).toBe(24);
   expect(bucketLength([row(16)])).toBe(16);
+});
+
+describe('micro-batches of a step', () => {
+  test('keep the order of rows, so many in each', () => {
+    expect(microBatches([5, 3, 9, 1], 2, null)).toEqual([
+      [5, 3],
+      [9, 1],
+    ]);
+  });
+  test('or take the longest rows first, each to the shortest so far', () => {
+    const lengths = [9, 1, 5, 4, 3, 2];
+    expect(microBatches([0, 1, 2, 3, 4, 5], 2, (row) => lengths[row])).toEqual([
+      [0, 4],
+      [2, 3, 5, 1],
+    ]);
+  });
+});
+
+test('a few sizes: those with the least padding, as few as are enough', () => {
+  expect(fewSizes([])).toEqual([8]);
+  expect(fewSizes([9, 10, 16])).toEqual([16]);
+  expect(fewSizes([100, 100, 100, 800])).toEqual([104, 800]);
+  const random = (i: number) => 100 + ((i * i * 7919) % 1000);
+  const tokens = Array.from({ length: 200 }, (_, i) => random(i));
+  const sizes = fewSizes(tokens);
+  expect(sizes.length).toBeLessThanOrEqual(6);
+  expect(sizes.at(-1)).toBe(8 * Math.ceil(Math.max(...tokens) / 8));
+  const cost = (of: readonly number[]) =>
+    tokens.reduce((sum, n) => sum + of.find((size) => size >= n)!, 0);
+  // No size can be moved for the better.
+  sizes.slice(0, -1).forEach((_, i) => {
+    for (const by of [-80, -8, 8, 80])
+      expect(cost(sizes.map((s, j) => (i === j ? s + by : s)))).toBeGreaterThanOrEqual(cost(sizes));
+  });
+  // Long micro-batches of many lengths have sizes further apart, none of which is too small.
+  const long = Array.from({ length: 3000 }, (_, i) => 1 + ((i * 7919) % 100_000));
+  expect(fewSizes(long).at(-1)).toBeGreaterThanOrEqual(Math.max(...long));
 });

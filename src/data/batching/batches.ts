@@ -52,6 +52,62 @@ export function bucketLength(examples: Iterable<{ ids: { length: number } }>): n
   return Math.ceil(longest / 8) * 8;
 }
 
+/**
+ * The micro-batches of a step.
+ * @param lengthOf where rows may change places: the longest first, each to the micro-batch with the
+ *   fewest tokens so far; null: they stay in their order, so many in each
+ */
+export function microBatches(
+  rows: readonly number[],
+  parts: number,
+  lengthOf: ((row: number) => number) | null,
+): number[][] {
+  const size = rows.length / parts;
+  if (!lengthOf)
+    return Array.from({ length: parts }, (_, i) => rows.slice(i * size, (i + 1) * size));
+  const batches = Array.from({ length: parts }, (): number[] => []);
+  const tokens = new Array<number>(parts).fill(0);
+  for (const row of rows.toSorted((a, b) => lengthOf(b) - lengthOf(a) || a - b)) {
+    const least = tokens.indexOf(Math.min(...tokens));
+    batches[least].push(row);
+    tokens[least] += lengthOf(row);
+  }
+  return batches;
+}
+
+/**
+ * A few sizes for micro-batches of these numbers of tokens, each of which takes the first that holds
+ * it: as few as keep padding below a twentieth, but no more than 6, chosen so that there is least.
+ * Multiples of 8, ascending; the last is the largest.
+ */
+export function fewSizes(tokens: readonly number[]): number[] {
+  const largest = Math.max(1, ...tokens);
+  const unit = 8 * Math.ceil(largest / (8 * 256)); // so many different sizes at most
+  const counts = new Map<number, number>();
+  let real = 0;
+  for (const n of tokens) {
+    const size = Math.ceil(Math.max(1, n) / unit) * unit;
+    counts.set(size, (counts.get(size) ?? 0) + 1);
+    real += n;
+  }
+  const sizes = [...counts.keys()].sort((a, b) => a - b);
+  const before = [0];
+  for (const size of sizes) before.push(before[before.length - 1] + counts.get(size)!);
+  // least[i]: tokens computed for the first i sizes, and the sizes chosen for them.
+  let least = sizes.map((size, i) => ({ cost: size * before[i + 1], chosen: [size] }));
+  for (let count = 1; count < 6; count++) {
+    const best = least[least.length - 1];
+    if (!best || best.cost <= 1.05 * real) break;
+    least = sizes.map((size, i) =>
+      least.slice(0, i).reduce((found, { cost, chosen }, j) => {
+        const all = cost + size * (before[i + 1] - before[j + 1]);
+        return all < found.cost ? { cost: all, chosen: [...chosen, size] } : found;
+      }, least[i]),
+    );
+  }
+  return least.at(-1)?.chosen ?? [8];
+}
+
 /** The rows of a pair of micro-batches of the search, by their numbers in their levels. */
 export interface Pair {
   b1: Int32Array<ArrayBuffer>;

@@ -23,6 +23,8 @@ export interface BatchSpan {
   rows: number;
   seqLen: number;
   positions: Tensor;
+  /** Tokens of a document at most; by default `seqLen`. */
+  longest?: number;
 }
 
 /** Cosines and sines by position, each (positions, D/2), made on the host in f32. */
@@ -156,7 +158,8 @@ export function attention(
   });
   const softmax = tensor(`softmax ${q.name}`, [rows * heads * seqLen, 2]);
   const cached = Boolean(cache);
-  const pass = { rows, seqLen, capacity, cached, window, size, positions, q, o, softmax };
+  const { longest } = span;
+  const pass = { rows, seqLen, capacity, cached, window, longest, size, positions, q, o, softmax };
   run(rec, attentions, { ...pass, k: cache?.keys ?? k, v: cache?.values ?? v });
   rec.onBackward(() => {
     invariant(!cache, 'attention against a cache has no backward');

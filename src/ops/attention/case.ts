@@ -17,6 +17,8 @@ export interface Attention {
   cached: boolean;
   /** Keys that a query sees at most, its own and those before it; 0 or left out: all. */
   window?: number;
+  /** Keys of a document at most; left out: `capacity`. It changes what work is counted alone. */
+  longest?: number;
   size: Heads;
   /** (rows·seqLen), u32: of each token in its document. A cache gets tokens in order. */
   positions: Tensor;
@@ -31,8 +33,8 @@ export interface Attention {
 }
 
 /** Pairs of a query and a key, over all heads: a causal row has half of them. */
-export const pairsOf = ({ rows, seqLen, capacity, size }: Attention): number =>
-  rows * seqLen * size.heads * (capacity / 2);
+export const pairsOf = ({ rows, seqLen, capacity, longest, size }: Attention): number =>
+  rows * seqLen * size.heads * (Math.min(longest ?? capacity, capacity) / 2);
 
 /** A kernel's `window`: 2³² − 1 where a query sees all keys. */
 export const windowOf = ({ window }: Attention): number => window || 2 ** 32 - 1;

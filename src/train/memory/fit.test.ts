@@ -211,13 +211,19 @@ test('a search keeps its micro-batch, which a message may propose to lower', () 
 
 test('packing: rows are as long as maxLength lets them be', () => {
   const short = rows.map((r) => ({ ids: r.ids.slice(0, 20), labels: r.labels.slice(0, 20) }));
-  const shape = (packing: boolean) =>
+  const shapes = (packing: boolean) =>
     trainingShapes(
       short,
       parseTrainingConfig({ ...settings, data: { ...settings.data, packing } }, 'run.json'),
     )(2, 64);
-  expect(shape(false)).toEqual({ rows: 2, seqLen: 24, targets: 2 * 19 });
-  expect(shape(true)).toEqual({ rows: 2, seqLen: 64, targets: 2 * 3 * 19 });
+  expect(shapes(false)).toEqual({
+    micro: [{ rows: 1, seqLen: 40, targets: 2 * 19, longest: 24 }],
+    evaluation: { rows: 2, seqLen: 24, targets: 2 * 19 },
+  });
+  expect(shapes(true)).toEqual({
+    micro: [{ rows: 1, seqLen: 120, targets: 2 * 3 * 19, longest: 64 }],
+    evaluation: { rows: 2, seqLen: 64, targets: 2 * 3 * 19 },
+  });
 });
 
 test('models of full size are estimated in seconds', () => {

@@ -16,7 +16,7 @@ import { InputError } from '../../util/error.ts';
 import { DEFAULT_MEMORY_OPTIONS, logitsAtOnce, type MemoryOptions } from '../batch.ts';
 import type { Recording } from '../program-set.ts';
 import { POLICIES } from '../programs.ts';
-import type { ShapeFor } from '../run-rows.ts';
+import type { ShapesFor } from '../run-rows.ts';
 import { recordTraining, type TrainingRecording } from '../runtime.ts';
 import { recordSearch, type SearchRecording } from '../search/programs.ts';
 import { searchLayout, searchOptions } from '../search/setup.ts';
@@ -99,7 +99,7 @@ const givenBy = ({ data, adapter }: RunConfig, microBatch: number): Reducible =>
 export function trainingRequest(
   model: SymbolicModel,
   config: TrainingConfig,
-  shapeFor: ShapeFor,
+  shapesFor: ShapesFor,
   allocation?: Allocation,
 ): MemoryRequest<TrainingRecording<AdapterLayout>> {
   const { train, adapter } = config;
@@ -128,8 +128,8 @@ export function trainingRequest(
           'bad-config',
           'The allocation closes every linear: there is nothing to train. Give one a rank, or an expert.',
         );
-      const shape = shapeFor(settings.microBatch, settings.maxLength);
-      return recordTraining(model, layout, shape, { dropout: adapter.dropout > 0, memoryOptions });
+      const shapes = shapesFor(settings.microBatch, settings.maxLength);
+      return recordTraining(model, layout, shapes, { dropout: adapter.dropout > 0, memoryOptions });
     },
   };
 }
@@ -142,7 +142,7 @@ const sizesOf = ({ adapter }: RunConfig): (keyof Reducible)[] =>
 export function searchRequest(
   model: SymbolicModel,
   config: SearchConfig,
-  shapeFor: ShapeFor,
+  shapesFor: ShapesFor,
 ): MemoryRequest<SearchRecording> {
   const { search } = config;
   return {
@@ -155,9 +155,9 @@ export function searchRequest(
     estimate: (recording) => estimateStage(model, recording),
     record: (memoryOptions, settings) => {
       const changed = shrunk(config, settings);
-      const shape = shapeFor(settings.microBatch, settings.maxLength);
+      const shapes = shapesFor(settings.microBatch, settings.maxLength);
       const options = { ...searchOptions(changed), memoryOptions };
-      return recordSearch(model, searchLayout(changed, model.config), shape, options);
+      return recordSearch(model, searchLayout(changed, model.config), shapes, options);
     },
   };
 }

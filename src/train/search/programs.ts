@@ -19,10 +19,12 @@ import { type AdamW, adamw, axpy, globalNorm } from '../../ops/optim.ts';
 import { invariant } from '../../util/error.ts';
 import {
   type BatchShape,
+  type BatchShapes,
   type BatchStates,
   batchStates,
   type MemoryOptions,
   recordLoss,
+  statesFor,
 } from '../batch.ts';
 import type { Recording } from '../program-set.ts';
 import type { SearchLayout } from './layout.ts';
@@ -103,7 +105,7 @@ export interface SearchRecording extends Recording<SearchProgram> {
 export function recordSearch(
   model: SymbolicModel,
   layout: SearchLayout,
-  shape: BatchShape,
+  shapes: BatchShapes,
   options: SearchOptions,
 ): SearchRecording {
   const { cost: price, budget, sizes } = options;
@@ -118,7 +120,7 @@ export function recordSearch(
     return t;
   };
   const states: SearchStates = {
-    batch: batchStates(shape, layout.adapter.routedExperts),
+    batch: batchStates(shapes, layout.adapter.routedExperts),
     noted: state('noted statistics', STATISTICS.size),
     cost: {
       cost: state('cost', 2),
@@ -128,11 +130,11 @@ export function recordSearch(
   };
   all.push(...Object.values(states.batch));
   for (const g of layout.banks.keys()) all.push(g.experts.table);
-  const made = new Map<SearchProgram, Recorder>();
+  const made = new Map<SearchProgram, Recorder[]>();
   const { store } = layout.adapter;
   const [lower, upper] = [store.flat(), layout.upper.flat()];
   const recording: SearchRecording = {
-    shape,
+    shapes,
     layout,
     options,
     named: states,
@@ -149,10 +151,19 @@ export function recordSearch(
   const { halt } = states.batch;
   const unused = state('unused statistics', STATISTICS.size);
 
-  const add = (name: SearchProgram, record: (rec: Recorder) => void, training = false) => {
-    const rec = new Recorder(model.variants, training);
+  const add = (name: SearchProgram, record: (rec: Recorder) => void) => {
+    const rec = new Recorder(model.variants, false);
     record(rec);
-    made.set(name, rec);
+    made.set(name, [rec]);
+  };
+  /** For a micro-batch of each shape. */
+  const addPass = (name: SearchProgram, record: (rec: Recorder, shape: BatchShape) => void) => {
+    const each = shapes.micro.map((shape) => {
+      const rec = new Recorder(model.variants, true);
+      record(rec, shape);
+      return rec;
+    });
+    made.set(name, each);
   };
 
   /** What the search makes of a group's experts. */
@@ -179,16 +190,17 @@ export function recordSearch(
    */
   const pass = (
     rec: Recorder,
+    shape: BatchShape,
     wanted: readonly (keyof typeof levels)[],
     statistics: Tensor | null,
     dropout = false,
   ) => {
-    const batch = { ...states.batch, statistics: statistics ?? unused };
-    const { lengths, routing } = batch;
+    const batch = { ...statesFor(states.batch, shape), statistics: statistics ?? unused };
+    const { lengths, routing, places } = batch;
     const adapter = adapterOf(
       layout.adapter,
       { state: routing, lengths, seqLen: shape.seqLen },
-      { dropout, counted: statistics !== null, search },
+      { dropout: dropout ? places : null, counted: statistics !== null, search },
     );
     recordLoss(rec, model, shape, batch, adapter, options.memoryOptions);
     if (statistics) auxiliaryLosses(rec, adapter, statistics);
@@ -212,7 +224,9 @@ export function recordSearch(
   add('sizes', (rec) => {
     for (const [g, b] of layout.banks) writeSizes(rec, b.group, b, g.experts, options.sizes);
   });
-  add('lower', (rec) => pass(rec, ['lower'], states.batch.statistics, options.dropout), true);
+  addPass('lower', (rec, shape) =>
+    pass(rec, shape, ['lower'], states.batch.statistics, options.dropout),
+  );
   add('lowerUpdate', (rec) => adamw(rec, { ...lower, halt }, states.batch.statistics));
   add('upperUpdate', (rec) => {
     adamw(rec, { ...upper, halt }, states.noted, UPPER_ADAMW);
@@ -221,12 +235,11 @@ export function recordSearch(
     dualStep(rec, states.cost, options.budget);
   });
   if (options.order === 'first-order') {
-    const record = (rec: Recorder) => {
+    addPass('upper', (rec, shape) => {
       rec.clear(states.noted);
-      pass(rec, ['upper'], states.noted);
+      pass(rec, shape, ['upper'], states.noted);
       cost(rec, true);
-    };
-    add('upper', record, true);
+    });
     return recording;
   }
 
@@ -235,15 +248,14 @@ export function recordSearch(
     state('G at w′', layout.upper.size),
     state('G at w + εv', layout.upper.size),
   ];
-  add('slope', (rec) => pass(rec, ['lower'], unused), true);
-  add('beside', (rec) => pass(rec, ['upper'], null), true);
+  addPass('slope', (rec, shape) => pass(rec, shape, ['lower'], unused));
+  addPass('beside', (rec, shape) => pass(rec, shape, ['upper'], null));
   // ∇_a L(b2; w′) excludes the balance loss and v includes it, so one forward pass is followed by
   // two backward passes.
-  const both = (rec: Recorder) => {
+  addPass('both', (rec, shape) => {
     rec.clear(states.noted);
-    pass(rec, ['upper', 'lower'], states.noted);
-  };
-  add('both', both, true);
+    pass(rec, shape, ['upper', 'lower'], states.noted);
+  });
   add('save', (rec) => {
     rec.copy(lower.value, kept.w);
     rec.copy(lower.grad, kept.grad);

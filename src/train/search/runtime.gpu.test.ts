@@ -10,7 +10,7 @@ import { STATISTICS } from '../../ops/loss.ts';
 import { distribution, openExperts } from '../../reference/gsv.ts';
 import { goldenModel, owned } from '../../testing/fixtures.ts';
 import { relativeError, testGpu, values } from '../../testing/gpu.ts';
-import { type BatchShape, microBatch } from '../batch.ts';
+import { alike, type BatchShape, microBatch } from '../batch.ts';
 import { Runtime } from '../runtime.ts';
 import { layoutSearch, type SearchLayout } from './layout.ts';
 import type { SearchOptions } from './programs.ts';
@@ -63,7 +63,9 @@ async function setup(options: Partial<SearchOptions>, closable = false) {
       shape,
     );
   };
-  const runtime = owned(await SearchRuntime.create(model, layout, shape, { ...plain, ...options }));
+  const runtime = owned(
+    await SearchRuntime.create(model, layout, alike(shape), { ...plain, ...options }),
+  );
   return { gpu, model, layout, store, runtime, b1: batch(1), b2: batch(3) };
 
   function writeGsvs(to: SearchLayout, data: Float32Array<ArrayBuffer>): void {
@@ -265,7 +267,7 @@ test('all experts and rows open with e = 1 equal uniform experts of full rank (M
   const theirs = uniform.tensors;
   mine.forEach((t, i) => insert(theirs[i], extract(t, from), to));
   owned(uniform.store).allocate(gpu, to);
-  const training = owned(await Runtime.create(model, uniform, shape, { dropout: false }));
+  const training = owned(await Runtime.create(model, uniform, alike(shape), { dropout: false }));
   runtime.lower(b1, scalars);
   training.micro(b1, scalars);
   const [got, want] = [await runtime.readStatistics(), await training.readStatistics()];

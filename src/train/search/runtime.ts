@@ -5,7 +5,7 @@ import { writeBuffer } from '../../gpu/buffers.ts';
 import type { LoadedModel } from '../../model/load.ts';
 import { EXPERT_WORDS, SITE_WORDS } from '../../ops/adapter.ts';
 import { DUAL_START } from '../../ops/gsv.ts';
-import type { BatchShape, MicroBatch, StepScalars } from '../batch.ts';
+import type { BatchShapes, MicroBatch, StepScalars } from '../batch.ts';
 import { ProgramSet } from '../program-set.ts';
 import type { SearchLayout } from './layout.ts';
 import {
@@ -37,10 +37,10 @@ export class SearchRuntime extends ProgramSet<SearchProgram> {
   static create(
     model: LoadedModel,
     layout: SearchLayout,
-    shape: BatchShape,
+    shapes: BatchShapes,
     options: SearchOptions,
   ): Promise<SearchRuntime> {
-    const recording = recordSearch(model, layout, shape, options);
+    const recording = recordSearch(model, layout, shapes, options);
     return new SearchRuntime(model, recording).compile(options.onProgress);
   }
 

@@ -14,7 +14,7 @@ import { goldenModel, owned } from '../../testing/fixtures.ts';
 import { goldenFolder, goldenJson } from '../../testing/golden.ts';
 import { relativeError, testGpu } from '../../testing/gpu.ts';
 import type { Row } from '../batch.ts';
-import { type BatchShape, microBatch } from '../batch.ts';
+import { alike, type BatchShape, microBatch } from '../batch.ts';
 import { learningRate } from '../schedule.ts';
 import { layoutSearch, type NamedVector, namedVectors, type SearchLayout } from './layout.ts';
 import type { Order, SearchOptions } from './programs.ts';
@@ -129,7 +129,9 @@ for (const name of [
     const { gpu } = s.model;
     const half = Math.ceil(s.rows.length / 2);
     const shape: BatchShape = { rows: half, seqLen: 32, targets: 160 };
-    const runtime = owned(await SearchRuntime.create(s.model, s.layout, shape, optionsOf(s.run)));
+    const runtime = owned(
+      await SearchRuntime.create(s.model, s.layout, alike(shape), optionsOf(s.run)),
+    );
     const [b1, b2] = [
       microBatch(s.rows.slice(0, half), shape),
       microBatch(s.rows.slice(half), shape),
@@ -181,7 +183,9 @@ for (const name of [
     const half = Math.ceil(s.rows.length / 2);
     const levels = [s.rows.slice(0, half), s.rows.slice(half)];
     const shape: BatchShape = { rows: search.microBatch, seqLen: 32, targets: 48 };
-    const runtime = owned(await SearchRuntime.create(s.model, s.layout, shape, optionsOf(s.run)));
+    const runtime = owned(
+      await SearchRuntime.create(s.model, s.layout, alike(shape), optionsOf(s.run)),
+    );
     const accumulate = search.batch / search.microBatch;
     const updates = (search.steps * search.microBatch) / search.batch;
     const batchOf = (level: number, pair: number) =>

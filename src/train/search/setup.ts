@@ -7,7 +7,7 @@ import { STATISTICS } from '../../ops/loss.ts';
 import type { SearchConfig } from '../../settings/run-config.ts';
 import { InputError, invariant } from '../../util/error.ts';
 import { streamKey } from '../../util/random.ts';
-import { microBatch, type Row } from '../batch.ts';
+import { alike, microBatch, type Row } from '../batch.ts';
 import { shapeOf } from '../run-rows.ts';
 import { layoutSearch, type SearchLayout } from './layout.ts';
 import type { SearchOptions } from './programs.ts';
@@ -59,11 +59,11 @@ export async function searchGradients(input: {
   if (rows.length < 2)
     throw new InputError('bad-data', 'A search needs at least two rows, one for each level.');
   const half = Math.ceil(rows.length / 2);
-  const shape = shapeOf(rows, half);
+  const shapes = alike(shapeOf(rows, half));
   placeSearch(model, layout, values);
   let runtime: SearchRuntime | null = null;
   try {
-    runtime = await SearchRuntime.create(model, layout, shape, {
+    runtime = await SearchRuntime.create(model, layout, shapes, {
       ...searchOptions(config),
       dropout: false,
       onProgress,
@@ -82,12 +82,12 @@ async function gradientsOf(
   rows: readonly Row[],
   { search, adapter }: SearchConfig,
 ): Promise<{ loss: number; gradient: Float32Array<ArrayBuffer> }> {
-  const { model, shape } = runtime;
-  const half = shape.rows;
+  const { model, shapes } = runtime;
+  const half = shapes.evaluation.rows;
   runtime.beginPair(1);
-  const b2 = microBatch(rows.slice(half), shape);
+  const b2 = microBatch(rows.slice(half), shapes.evaluation);
   runtime.hypergradient(
-    microBatch(rows.slice(0, half), shape),
+    microBatch(rows.slice(0, half), shapes.evaluation),
     b2,
     search.learningRate,
     adapter.balance,

@@ -6,7 +6,7 @@ import { STATISTICS } from '../../ops/loss.ts';
 import type { SearchConfig } from '../../settings/run-config.ts';
 import { InputError } from '../../util/error.ts';
 import { streamKey } from '../../util/random.ts';
-import { type MemoryOptions, type MicroBatch, microBatch, type Row, tokensOf } from '../batch.ts';
+import { joinedBatch, type MemoryOptions, type MicroBatch, type Row, tokensOf } from '../batch.ts';
 import { fitWithin, limitsOf, searchRequest } from '../memory/fit.ts';
 import type { PendingStep, StatisticsRing } from '../ring.ts';
 import { pairsOf, searchRows, searchShapes } from '../run-rows.ts';
@@ -130,7 +130,7 @@ export class SearchStage extends Stage {
   private batch(pair: number, of: 'b1' | 'b2'): MicroBatch {
     const level = this.levels[of === 'b1' ? 'lower' : 'upper'];
     const rows = Array.from(this.pairOf(pair)[of], (i) => level[i]);
-    return microBatch(rows, this.runtime.shape);
+    return joinedBatch(rows, this.runtime.shapes.micro);
   }
 
   protected async turn(pair: number): Promise<void> {

@@ -21,7 +21,7 @@ import {
   searchRequest,
   trainingRequest,
 } from '../../train/memory/fit.ts';
-import { searchShapes, shapeOf, trainingShapes } from '../../train/run-rows.ts';
+import { searchShapes, shapesFor, trainingShapes } from '../../train/run-rows.ts';
 import { problemOf } from '../../util/error.ts';
 import type { CandidateModel, MemoryReport, ShapeVerdict, StageMemory } from '../protocol/api.ts';
 import type { TrainingData } from '../protocol/data-port.ts';
@@ -86,7 +86,8 @@ export function assessModel(
   }
   const full = (rows: number, seqLen: number) => {
     const ids = new Int32Array(seqLen).fill(1);
-    return shapeOf(Array<Row>(rows).fill({ ids, labels: ids }), rows);
+    const all = Array<Row>(rows).fill({ ids, labels: ids });
+    return shapesFor(all, [all], rows);
   };
   const requests = [
     searches(config) && searchRequest(model, config, full),
