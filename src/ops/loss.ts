@@ -92,13 +92,12 @@ export function headCrossEntropy(
     let accumulate: 0 | 1 = 0;
     for (const window of [...windows].reverse()) {
       if (window !== windows[windows.length - 1]) compute(window);
-      const threads = rows * widthOf(window);
       rec.launch({
         kernel: gradientKernel,
         tensors: { targets, softmax, logits },
-        params: { rows, ...paramsOf(window) },
-        threads,
-        flops: 4 * threads,
+        params: paramsOf(window),
+        workgroups: [Math.ceil(widthOf(window) / 512), rows, 1],
+        flops: 4 * rows * widthOf(window),
       });
       for (const b of window) {
         blockInputGradient(rec, place(window, b), rows, b, of(gradient), accumulate);

@@ -34,10 +34,16 @@ export interface BatchShapes {
   /** From small to large. */
   micro: readonly BatchShape[];
   evaluation: BatchShape;
+  /** Share of padding in what the micro-batches compute. */
+  padding: number;
 }
 
-/** One shape for everything. */
-export const alike = (shape: BatchShape): BatchShapes => ({ micro: [shape], evaluation: shape });
+/** One shape for everything, filled by whoever asks for it. */
+export const alike = (shape: BatchShape): BatchShapes => ({
+  micro: [shape],
+  evaluation: shape,
+  padding: 0,
+});
 
 /** A row to train on: labels aligned with ids, negative where no loss is carried. */
 export interface Row {

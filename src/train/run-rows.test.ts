@@ -61,6 +61,7 @@ describe.each([false, true])('packing %s', (packing) => {
     const made = config(data);
     const { train, validation } = runRows(rows, made);
     const trained = trainingShapes(rows, made)(2, 16);
+    expect(trained.padding).toBeGreaterThanOrEqual(0);
     expect(trained.evaluation).toEqual(shapeOf([...train, ...validation], 2));
     for (let step = 0; step < 30; step++)
       for (const part of partsOf(orderOf(train, made).rows(step), train, made, 1)) {
@@ -96,7 +97,7 @@ function padding(lengths: readonly number[], input: RunConfigInput): number {
     const ids = new Int32Array(length).fill(1);
     return { ids, labels: ids };
   });
-  const { micro } = trainingShapes(some, made)(16, 256);
+  const { micro, padding: share } = trainingShapes(some, made)(16, 256);
   let [computed, real] = [0, 0];
   for (let step = 0; step < 20; step++)
     for (const part of partsOf(orderOf(some, made).rows(step), some, made, 16)) {
@@ -107,6 +108,7 @@ function padding(lengths: readonly number[], input: RunConfigInput): number {
       computed += shape.seqLen;
       real += tokens;
     }
+  expect(share).toBeCloseTo(1 - real / computed, 10);
   return computed / real;
 }
 

@@ -203,5 +203,8 @@ export function shapesFor(
     const targets = Math.max(1, ...own.map((s) => s.targets));
     return { rows: 1, seqLen, targets, longest: Math.min(seqLen, evaluation.seqLen) };
   });
-  return { micro, evaluation };
+  const sum = (of: readonly number[]) => of.reduce((a, b) => a + b, 0);
+  const computed = sizes.map(({ tokens }) => micro.find((s) => s.seqLen >= tokens)?.seqLen ?? 0);
+  const padding = 1 - sum(sizes.map((s) => s.tokens)) / Math.max(1, sum(computed));
+  return { micro, evaluation, padding };
 }

@@ -18,7 +18,6 @@ import {
 import { DEFAULT_MEMORY_OPTIONS, type MemoryOptions, type Row } from '../../train/batch.ts';
 import { estimateGeneration, type MemoryEstimate } from '../../train/memory/estimate.ts';
 import {
-  estimateOf,
   fitWithin,
   type MemoryRequest,
   mebibytes,
@@ -54,6 +53,8 @@ interface Column {
   recompute: MemoryOptions['recompute'];
   /** logitsChunkRows */
   chunk: number;
+  /** Share of padding in what micro-batches compute. */
+  padding: number;
   bill: MemoryEstimate;
   measured?: number;
 }
@@ -103,6 +104,7 @@ function table(stage: string, columns: readonly Column[]): string {
     line('micro-batch', (c) => String(c.microBatch)),
     line('recomputed', (c) => c.recompute),
     line('rows of logits', (c) => String(c.chunk)),
+    line('padding', (c) => `${(100 * c.padding).toFixed(1)} %`),
     ...categories.map((key) => line(key, (c) => mebibytes(c.bill.bytes[key]))),
     line('total', (c) => mebibytes(c.bill.total)),
     ...(columns.some((c) => c.measured !== undefined)
@@ -147,16 +149,15 @@ function columnsOf(
   maxBinding: number,
   recompute: MemoryOptions['recompute'] | undefined,
 ): Column[] {
-  const { microBatch } = request.given;
-  const policies = (recompute ? [recompute] : POLICIES).map((policy): Column => {
-    const { logitsChunkRows: chunk } = DEFAULT_MEMORY_OPTIONS;
-    const bill = estimateOf(request, { recompute: policy, logitsChunkRows: chunk });
-    return { name: policy, microBatch, recompute: policy, chunk, bill };
-  });
-  if (recompute) return policies;
-  const { recording: _, ...chosen } = fitWithin(request, { memory, maxBinding });
-  const { estimate: bill, logitsChunkRows: chunk, ...rest } = chosen;
-  return [...policies, { name: 'chosen', ...rest, chunk, bill }];
+  const column = (name: string, options?: MemoryOptions): Column => {
+    const { recording, ...chosen } = fitWithin(request, { memory, maxBinding }, options);
+    const { estimate: bill, logitsChunkRows: chunk, ...rest } = chosen;
+    return { name, ...rest, chunk, padding: recording.shapes.padding, bill };
+  };
+  const policies = (recompute ? [recompute] : POLICIES).map((policy) =>
+    column(policy, { ...DEFAULT_MEMORY_OPTIONS, recompute: policy }),
+  );
+  return recompute ? policies : [...policies, column('chosen')];
 }
 
 export const budget = command({
@@ -237,7 +238,9 @@ export const budget = command({
       const bill = estimateGeneration(model, null, 1, config.data.maxLength, o.answer);
       stages.push({
         stage: 'answers',
-        columns: [{ name: `of ${o.answer}`, microBatch: 1, recompute: 'none', chunk: 1, bill }],
+        columns: [
+          { name: `of ${o.answer}`, microBatch: 1, recompute: 'none', chunk: 1, padding: 0, bill },
+        ],
       });
     }
     context.progress.clear();

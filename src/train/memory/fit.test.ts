@@ -219,10 +219,12 @@ test('packing: rows are as long as maxLength lets them be', () => {
   expect(shapes(false)).toEqual({
     micro: [{ rows: 1, seqLen: 40, targets: 2 * 19, longest: 24 }],
     evaluation: { rows: 2, seqLen: 24, targets: 2 * 19 },
+    padding: 0,
   });
   expect(shapes(true)).toEqual({
     micro: [{ rows: 1, seqLen: 120, targets: 2 * 3 * 19, longest: 64 }],
     evaluation: { rows: 2, seqLen: 64, targets: 2 * 3 * 19 },
+    padding: expect.closeTo(0.015, 1),
   });
 });
 
