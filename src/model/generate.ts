@@ -2,6 +2,7 @@
 import type { AdapterLayout } from '../adapters/layout.ts';
 import { adapterOf } from '../adapters/project.ts';
 import { readBuffer, tooWide, writeBuffer } from '../gpu/buffers.ts';
+import { packStep } from '../gpu/kernel.ts';
 import { widest } from '../graph/plan.ts';
 import { type PlacedProgram, Program, ProgramMemory, place } from '../graph/program.ts';
 import { Recorder } from '../graph/recorder.ts';
@@ -9,25 +10,22 @@ import { bytesOf, type Tensor, tensor } from '../graph/tensor.ts';
 import { routingSize } from '../ops/adapter.ts';
 import type { Cache } from '../ops/attention/attention.ts';
 import { gatherRows } from '../ops/embed.ts';
+import { nextToken, type Sampling } from '../ops/sample.ts';
 import { InputError } from '../util/error.ts';
 import { Random } from '../util/random.ts';
 import { decoder, decoderLogits } from './decoder.ts';
 import type { LoadedModel, SymbolicModel } from './load.ts';
 import { ropeTables } from './rope.ts';
-import { sample } from './sampler.ts';
 
 /** How answers are made. */
-export interface GenerateOptions {
+export interface GenerateOptions extends Partial<Sampling> {
   maxNewTokens: number;
-  /** 0, the default, is greedy. */
-  temperature?: number;
-  topP?: number;
   seed?: number;
   /** Tokens that end an answer; the one reached is its last id. */
   stopIds: readonly number[];
-  /** Called with each new token, in order of rows within a position. */
+  /** Called with each new token, in order of rows within a position; a few may come at once. */
   onToken?: (row: number, id: number) => void;
-  /** Called with the logits (rows, V) of every pass before tokens are chosen by them. */
+  /** Called with the logits (rows, V) of every pass; tokens then come one at a time. */
   onLogits?: (logits: Float32Array) => void;
   signal?: AbortSignal;
 }
@@ -37,6 +35,8 @@ interface Pass {
   /** (rows·seqLen), u32: the tokens, and their positions. */
   ids: Tensor;
   positions: Tensor;
+  /** Token of each row whose logits are wanted (rows), u32. */
+  index: Tensor;
   seqLen: number;
 }
 
@@ -49,14 +49,21 @@ export interface Generation {
   caches: readonly Cache[];
   /** All further states. */
   states: readonly Tensor[];
-  /** Token of each row whose logits are wanted (rows), u32; and those logits (rows, V). */
-  index: Tensor;
+  /** Of the last pass (rows, V). */
   logits: Tensor;
+  /** How tokens are chosen; uniform numbers and chosen ids of a few tokens, each (tokens, rows). */
+  sampling: Tensor;
+  draws: Tensor;
+  chosen: Tensor;
   capacity: number;
-  /** Reads prompts; adds a token to every row. */
+  /** Reads prompts; adds a token to every row. Both choose the next one and give it to `decode`. */
   prefill: Pass;
   decode: Pass;
 }
+
+/** Tokens that are chosen before the host looks at them, at most, and for how long. */
+const AT_ONCE = 16;
+const MOST_TIME = 60; // ms
 
 const round16 = (n: number): number => Math.ceil(n / 16) * 16;
 
@@ -84,9 +91,12 @@ export function recordGeneration(
     states.push(t);
     return t;
   };
-  const [index, lengths] = [state('index', [rows]), state('lengths', [rows])];
+  const lengths = state('lengths', [rows]);
   const routing = state('routing', [routingSize(layout?.routedExperts ?? 0)], 'f32');
   const logits = state('logits', [rows, config.vocab], 'f32');
+  const sampling = state('sampling', [2], 'f32');
+  const draws = state('draws', [AT_ONCE, rows], 'f32');
+  const chosen = state('chosen', [AT_ONCE, rows]);
   const data = ropeTables(config, capacity);
   const table = (name: 'cosines' | 'sines') =>
     state(name, [capacity, config.headDim / 2], 'f32', data[name]);
@@ -96,12 +106,15 @@ export function recordGeneration(
     const cache = (name: string) => tensor(`${name} ${l}`, shape, { kind: 'state' });
     return { keys: cache('keys'), values: cache('values') };
   });
-  const record = (steps: number): Pass => {
+  const inputs = (name: string, steps: number) => ({
+    ids: state(`ids of ${name}`, [rows * steps]),
+    positions: state(`positions of ${name}`, [rows * steps]),
+    index: state(`index of ${name}`, [rows]),
+  });
+  const next = inputs('decode', 1);
+  const record = (input: ReturnType<typeof inputs>, steps: number): Pass => {
     const rec = new Recorder(variants, false);
-    const [ids, positions] = [
-      state(`ids ${steps}`, [rows * steps]),
-      state(`positions ${steps}`, [rows * steps]),
-    ];
+    const { ids, positions, index } = input;
     const adapter =
       layout && adapterOf(layout, { state: routing, lengths, seqLen: steps }, { counted: false });
     const x = decoder(rec, {
@@ -114,15 +127,15 @@ export function recordGeneration(
       caches,
     });
     decoderLogits(rec, gatherRows(rec, x, index), { config, weights }, logits);
-    return {
-      program: rec,
-      ids,
-      positions,
-      seqLen: steps,
-    };
+    const { ids: nextIds, positions: nextPositions } = next;
+    const to = { ids: nextIds, positions: nextPositions };
+    nextToken(rec, { logits, sampling, draws, chosen, ...to }, capacity);
+    return { program: rec, ...input, seqLen: steps };
   };
-  const [prefill, decode] = [record(seqLen), record(1)];
-  return { layout, rows, caches, states, index, logits, capacity, prefill, decode };
+  const prefill = record(inputs('prefill', seqLen), seqLen);
+  const decode = record(next, 1);
+  const choosing = { logits, sampling, draws, chosen };
+  return { layout, rows, caches, states, ...choosing, capacity, prefill, decode };
 }
 
 /** Generates for up to `rows` prompts at a time; its programs are compiled once. */
@@ -137,7 +150,7 @@ export class Generator {
     private readonly model: LoadedModel,
     private readonly recorded: Generation,
   ) {
-    const { layout, caches, states, logits, prefill, decode } = recorded;
+    const { layout, caches, states, logits, chosen, prefill, decode } = recorded;
     this.memory = new ProgramMemory(model.gpu, layout ? [layout.store] : []);
     this.memory.share(model.weights.all, model.memory);
     for (const t of states) this.memory.allocate(t, t === logits ? 'logits' : 'other');
@@ -147,7 +160,8 @@ export class Generator {
       decode: place(decode.program, this.memory),
     };
     const { allocator } = this.memory;
-    this.staging = allocator.create('logits', 'staging of logits', bytesOf(logits), 'staging');
+    const largest = Math.max(bytesOf(logits), bytesOf(chosen));
+    this.staging = allocator.create('logits', 'staging of logits', largest, 'staging');
   }
 
   /** Compiles both programs. Where that fails, nothing stays on the device. */
@@ -162,29 +176,49 @@ export class Generator {
     }
   }
 
-  private async run(
-    pass: 'prefill' | 'decode',
-    tokens: Uint32Array<ArrayBuffer>,
-    start: (row: number) => number,
-    last: (row: number) => number,
-  ): Promise<Float32Array<ArrayBuffer>> {
-    const { gpu } = this.model;
-    const { ids, positions, seqLen } = this.recorded[pass];
-    const { rows } = this.recorded;
-    writeBuffer(gpu, this.memory.get(ids), tokens);
-    const at = Uint32Array.from(
-      { length: rows * seqLen },
-      (_, i) => start(Math.floor(i / seqLen)) + (i % seqLen),
-    );
-    writeBuffer(gpu, this.memory.get(positions), at);
-    writeBuffer(
-      gpu,
-      this.memory.get(this.recorded.index),
-      Uint32Array.from({ length: rows }, (_, r) => r * seqLen + last(r)),
-    );
-    this.programs![pass].replay();
+  private write(t: Tensor, data: Uint32Array<ArrayBuffer> | Float32Array<ArrayBuffer>): void {
+    writeBuffer(this.model.gpu, this.memory.get(t), data);
+  }
+
+  /** The last pass's logits. Waits for it. */
+  private async readLogits(): Promise<Float32Array<ArrayBuffer>> {
     const logits = this.memory.get(this.recorded.logits);
-    return new Float32Array(await readBuffer(gpu, logits, 0, logits.size, this.staging));
+    return new Float32Array(await this.read(logits));
+  }
+
+  private read(buffer: GPUBuffer): Promise<ArrayBuffer> {
+    return readBuffer(this.model.gpu, buffer, 0, buffer.size, this.staging);
+  }
+
+  /** Replays a pass that chooses the token of this number since the host last looked. */
+  private replay(pass: 'prefill' | 'decode', number: number): void {
+    const { queue } = this.model.gpu.device;
+    queue.writeBuffer(this.memory.step, 0, packStep({ number }));
+    this.programs![pass].replay();
+  }
+
+  /** Writes prompts, and where their first answers stand. */
+  private begin(prompts: readonly ArrayLike<number>[], { temperature, topP }: Sampling): void {
+    const { rows, prefill, decode, sampling } = this.recorded;
+    const { seqLen } = prefill;
+    const ids = new Uint32Array(rows * seqLen);
+    prompts.forEach((p, r) => ids.set(Array.from(p), r * seqLen));
+    const last = Uint32Array.from({ length: rows }, (_, r) => (prompts[r]?.length ?? 1) - 1);
+    this.write(prefill.ids, ids);
+    this.write(
+      prefill.positions,
+      ids.map((_, i) => i % seqLen),
+    );
+    this.write(
+      prefill.index,
+      last.map((at, r) => r * seqLen + at),
+    );
+    this.write(decode.positions, last);
+    this.write(
+      decode.index,
+      last.map((_, r) => r),
+    );
+    this.write(sampling, Float32Array.of(temperature, topP));
   }
 
   /** Answers of at most `rows` prompts, as token ids. */
@@ -192,47 +226,37 @@ export class Generator {
     prompts: readonly ArrayLike<number>[],
     options: GenerateOptions,
   ): Promise<number[][]> {
-    const {
-      maxNewTokens,
-      temperature = 0,
-      topP = 1,
-      seed = 1,
-      stopIds,
-      onToken,
-      onLogits,
-      signal,
-    } = options;
-    const { vocab } = this.model.config;
-    const { rows, capacity, prefill } = this.recorded;
+    const { maxNewTokens, seed = 1, stopIds, onToken, onLogits, signal } = options;
+    const { rows, draws, chosen } = this.recorded;
     const answers: number[][] = prompts.map(() => []);
     const randoms = prompts.map((_, r) => new Random(seed, `sample row ${r}`));
-    const open = prompts.map(() => true);
-    const ids = new Uint32Array(rows * prefill.seqLen);
-    prompts.forEach((p, r) => ids.set(Array.from(p), r * prefill.seqLen));
-    let logits = await this.run(
-      'prefill',
-      ids,
-      () => 0,
-      (r) => Math.max(0, (prompts[r]?.length ?? 1) - 1),
-    );
-    onLogits?.(logits);
-    for (let n = 0; n < maxNewTokens; n++) {
-      const next = new Uint32Array(rows);
-      prompts.forEach((_, r) => {
-        if (!open[r]) return;
-        next[r] = sample(
-          logits.subarray(r * vocab, (r + 1) * vocab),
-          { temperature, topP },
-          randoms[r],
-        );
-        answers[r].push(next[r]);
-        onToken?.(r, next[r]);
-        open[r] = !stopIds.includes(next[r]);
-      });
-      if (signal?.aborted || !open.includes(true) || n + 1 === maxNewTokens) break;
-      const start = (r: number) => Math.min(capacity - 1, (prompts[r]?.length ?? 0) + n);
-      logits = await this.run('decode', next, start, () => 0);
-      onLogits?.(logits);
+    const open: boolean[] = Array.from({ length: rows }, (_, r) => r < prompts.length);
+    this.begin(prompts, { temperature: options.temperature ?? 0, topP: options.topP ?? 1 });
+    let done = 0;
+    let next = 1; // tokens until the host looks
+    while (done < maxNewTokens && open.includes(true) && !(done > 0 && signal?.aborted)) {
+      const count = Math.min(next, maxNewTokens - done);
+      const uniform = (i: number) => randoms[i % rows]?.uniform() ?? 0;
+      this.write(
+        draws,
+        Float32Array.from({ length: count * rows }, (_, i) => uniform(i)),
+      );
+      const started = performance.now();
+      for (let i = 0; i < count; i++) this.replay(done + i === 0 ? 'prefill' : 'decode', i);
+      const ids = new Uint32Array(await this.read(this.memory.get(chosen)));
+      const each = (performance.now() - started) / count;
+      if (onLogits) onLogits(await this.readLogits());
+      for (let i = 0; i < count * rows; i++) {
+        const row = i % rows;
+        if (!open[row]) continue;
+        answers[row].push(ids[i]);
+        onToken?.(row, ids[i]);
+        open[row] = !stopIds.includes(ids[i]);
+      }
+      // Reading the prompt says little about the tokens that follow.
+      if (done > 0 && !onLogits)
+        next = Math.max(1, Math.min(AT_ONCE, Math.floor(MOST_TIME / each)));
+      done += count;
     }
     return answers;
   }
