@@ -4,7 +4,9 @@
 // Without a low-rank pair K₂ is 0, without a bias `has_bias`; what is bound there is not read. Up to
 // three products share a launch: each has columns of tiles of its own, or (`summed`) they are terms
 // of one sum. Each z has a slice of K and a C of its own. `a_quad` to `b2_quad` read four elements
-// from one on; they and the types A to B2 are the caller's.
+// from one on; they, the types A to B2, how four elements are kept in workgroup memory (`KeptA`,
+// `KeptB` with `keep_` and `kept_`), and `scale`, by which A is multiplied meanwhile, are the
+// caller's.
 // uses: product/load
 @group(0) @binding(0) var<storage, read> a: array<A>;
 @group(0) @binding(1) var<storage, read> b: array<B>;
@@ -40,12 +42,12 @@ override threads_y: u32 = rows / results;
 override cells: u32 = threads_x * threads_y;
 override threads: u32 = cells * lanes;
 
-// A step of A as [k][quad of rows], then of B as [k][quad of columns]; one quad more, so that those
-// of a column lie in other banks.
+// A step of A as [k][quad of rows], of B as [k][quad of columns]; one quad more, so that those of a
+// column lie in other banks.
 override width_a: u32 = rows / 4 + 1;
 override width_b: u32 = columns / 4 + 1;
-override second: u32 = depth * width_a;
-var<workgroup> tile: array<vec4<f32>, second + depth * width_b>;
+var<workgroup> tile_a: array<KeptA, depth * width_a>;
+var<workgroup> tile_b: array<KeptB, depth * width_b>;
 
 // x·yᵀ, a column of the matrix for each row.
 fn outer(x: vec4<f32>, y: vec4<f32>) -> mat4x4<f32> {
@@ -58,7 +60,7 @@ fn store(p: u32, at: vec2<u32>, z: u32, sums: vec4<f32>) {
   if (at.x >= it.m) { return; }
   for (var i = 0u; i < min(results, 4u) && at.y + i < it.n; i++) {
     let to = it.c_start + (z * it.m + at.x) * it.ldc + at.y + i;
-    var v = sums[i];
+    var v = sums[i] / scale();
     if (params.accumulate != 0u) { v += c[to]; }
     if (params.has_bias != 0u) { v += bias[it.bias_start + at.y + i]; }
     if (params.has_residual != 0u) { v += residual[to]; }
@@ -76,11 +78,11 @@ fn store_block(p: u32, at: vec2<u32>, z: u32, sums: mat4x4<f32>) {
 // Adds a row's sums of all lanes in order, and stores them.
 fn store_lanes(p: u32, row: u32, at: vec2<u32>, z: u32, part: vec4<f32>, thread: u32) {
   workgroupBarrier();
-  tile[thread] = part;
+  tile_a[thread] = keep_a(part);
   workgroupBarrier();
   if (thread / cells != row) { return; }
   var sum = vec4<f32>();
-  for (var lane = 0u; lane < lanes; lane++) { sum += tile[lane * cells + thread % cells]; }
+  for (var lane = 0u; lane < lanes; lane++) { sum += kept_a(tile_a[lane * cells + thread % cells]); }
   store(p, at + vec2<u32>(row, 0u), z, sum);
 }
 
@@ -118,18 +120,18 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
       for (var i = 0u; i < depth / lanes; i++) {
         let d = i * lanes + lane;
         let row = d * width_a;
-        let column = second + d * width_b;
+        let column = d * width_b;
         if (results == 1u) {
-          let y = tile[column + cell.y / 4u][cell.y % 4u];
-          sums[0].x += tile[row + cell.x / 4u][cell.x % 4u] * y;
+          let y = kept_b(tile_b[column + cell.y / 4u])[cell.y % 4u];
+          sums[0].x += kept_a(tile_a[row + cell.x / 4u])[cell.x % 4u] * y;
           continue;
         }
-        let x = tile[row + cell.x];
-        let y = tile[column + cell.y];
+        let x = kept_a(tile_a[row + cell.x]);
+        let y = kept_b(tile_b[column + cell.y]);
         sums += outer(x, y);
         if (results == 8u) {
-          let below = tile[row + cell.x + threads_y];
-          let right = tile[column + cell.y + threads_x];
+          let below = kept_a(tile_a[row + cell.x + threads_y]);
+          let right = kept_b(tile_b[column + cell.y + threads_x]);
           sums_right += outer(x, right);
           sums_below += outer(below, y);
           sums_last += outer(below, right);

@@ -14,6 +14,7 @@ import { type AdapterLayout, countParameters } from '../adapters/layout.ts';
 import { allocationJson } from '../allocation/files.ts';
 import { adapterFiles } from '../files/adapter-files.ts';
 import type { LoadedModel } from '../model/load.ts';
+import { inPrecision } from '../ops/families.ts';
 import { hasOneRank } from '../settings/resolve-allocation.ts';
 import { type RunConfig, runJson, type TrainingConfig } from '../settings/run-config.ts';
 import type { MemoryPlan } from '../train/memory/fit.ts';
@@ -58,6 +59,7 @@ export class RunFolder {
    * what paths in the settings are relative to.
    */
   begin(config: RunConfig, configFolder: string, model: LoadedModel): void {
+    const { names: kernels } = inPrecision(model.variants, config.precision);
     if (this.force)
       for (const name of RUN_FILES) rmSync(join(this.path, name), { recursive: true, force: true });
     mkdirSync(this.path, { recursive: true });
@@ -72,7 +74,7 @@ export class RunFolder {
           : Object.fromEntries(Object.entries(allocation).map(([key, file]) => [key, moved(file)])),
       model: model.name,
       device: model.gpu.name,
-      kernels: model.variants.names,
+      kernels,
     };
     this.write('config.json', `${JSON.stringify(this.settings, null, 2)}\n`);
   }

@@ -113,7 +113,7 @@ describe('help and usage', () => {
     ],
     [
       ['demo', '--kernels', 'best'],
-      /--kernels has "best", which is not one of gpu, cpu, product=tile\|register\|subgroup, rows=/,
+      /--kernels has "best", which is not one of gpu, cpu, product=tile\|register\|subgroup\|half, rows=/,
     ],
   ])('%j', (argv, message) => refused(argv, message));
 });

@@ -21,7 +21,7 @@ test.each(['best', 'toString', 'product=best', 'products=tile', 'product/round=t
   '"%s" is refused with what there is',
   (word) => {
     expect(() => read(word)).toThrow(
-      `--kernels has "${word}", which is not one of gpu, cpu, product=tile|register|subgroup, rows=`,
+      `--kernels has "${word}", which is not one of gpu, cpu, product=tile|register|subgroup|half, rows=`,
     );
   },
 );

@@ -46,6 +46,21 @@ export const defaultVariants = (gpu: Gpu): Variants => ({
   names: isQuads(gpu) ? presets.cpu : presets.gpu,
 });
 
+/**
+ * The variants in which a run of a precision computes: `fast` has the large products in half
+ * precision. Never chosen by measurement.
+ * @throws InputError `bad-config` where the device has no half floats
+ */
+export function inPrecision({ device, names }: Variants, precision: 'exact' | 'fast'): Variants {
+  if (precision === 'exact') return { device, names };
+  if (!device.f16)
+    throw new InputError(
+      'bad-config',
+      'precision is "fast", which needs half precision in shaders (shader-f16), and this GPU or browser does not offer it. Set precision to "exact".',
+    );
+  return { device, names: { ...names, 'product/wide': 'half' } };
+}
+
 async function measure(gpu: Gpu, sizes: ModelSizes): Promise<Choice> {
   const { names } = defaultVariants(gpu);
   const better: Record<string, string> = {};

@@ -110,6 +110,11 @@ export const runConfig = z
       none: 'no limit',
       unit: { shown: 'MiB', size: 2 ** 20, stored: 'bytes' },
     }),
+    precision: setting(z.enum(['exact', 'fast']).default('exact'), {
+      label: 'Precision',
+      help: 'Exact computes in f32; fast keeps what large products multiply in half precision, and needs a GPU with shader-f16. Results then differ a little',
+      choices: { exact: 'Exact', fast: 'Fast' },
+    }),
     search: setting(
       z.union([z.literal(false), search], 'expected false or search settings').default(false),
       {

@@ -1,5 +1,5 @@
 // Bringing a step of a product's operands to workgroup memory (product/tile.wgsl, whose bindings,
-// sizes and `tile` these are).
+// sizes and tiles these are).
 
 // Whether an operand is stored by rows.
 fn by_rows(right: bool, low_rank: bool) -> bool {
@@ -22,13 +22,17 @@ fn quad_of(p: u32, right: bool, low_rank: bool, at: vec2<u32>, limit: vec2<u32>)
     quad = b_quad(params.products[p].b_start + place(rows_first, params.products[p].ldb, at));
   } else if (low_rank) {
     let i = params.products[p].a2_start + place(rows_first, params.lda2, at);
-    quad = params.products[p].alpha2 * a2_quad(i);
+    quad = scale() * params.products[p].alpha2 * a2_quad(i);
   } else {
     let i = params.products[p].a_start + place(rows_first, params.products[p].lda, at);
-    quad = params.products[p].alpha * a_quad(i);
+    quad = scale() * params.products[p].alpha * a_quad(i);
   }
   let inside = select(limit - at, (limit - at).yx, rows_first).x; // elements before the limit
   return select(vec4<f32>(), quad, vec4<u32>(0u, 1u, 2u, 3u) < vec4<u32>(inside));
+}
+
+fn keep(right: bool, i: u32, v: vec4<f32>) {
+  if (right) { tile_b[i] = keep_b(v); } else { tile_a[i] = keep_a(v); }
 }
 
 // Brings product p's part of a step, in blocks of 4 × 4 from block `e` on, which neighbouring
@@ -50,10 +54,10 @@ fn load(p: u32, right: bool, low_rank: bool, first: vec2<u32>, limit: vec2<u32>,
       quad_of(p, right, low_rank, at + 3u * next, limit),
     );
     if (rows_first) { v = transpose(v); }
-    let i = select(0u, second, right) + 4u * to.y * width + to.x;
-    tile[i] = v[0];
-    tile[i + width] = v[1];
-    tile[i + 2u * width] = v[2];
-    tile[i + 3u * width] = v[3];
+    let i = 4u * to.y * width + to.x;
+    keep(right, i, v[0]);
+    keep(right, i + width, v[1]);
+    keep(right, i + 2u * width, v[2]);
+    keep(right, i + 3u * width, v[3]);
   }
 }

@@ -7,7 +7,7 @@ import { blockFormats, isBlockType } from '../../util/blocks.ts';
 import { invariant } from '../../util/error.ts';
 import type { Matrix, Product, Products } from './case.ts';
 
-import { tile } from './tile.ts';
+import { half, tile } from './tile.ts';
 import { unrolled } from './unrolled/unrolled.ts';
 
 export type { Matrix, Product } from './case.ts';
@@ -28,6 +28,7 @@ export const products: Family<Products> = {
     tile,
     unrolled('register', false),
     unrolled('subgroup', true), // rows shared by quads
+    half,
   ],
   bench: (sizes) =>
     benchOf(sizes).map(([name, m, n, k, left, right]) => {

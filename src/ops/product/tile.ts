@@ -38,8 +38,21 @@ fn b_quad(i: u32) -> vec4<f32> {
   return ${fours ? 'weights4(i / 4u)' : vec4((q) => `element(i + ${q}u)`)};
 }`;
 
+/**
+ * By what a product in half precision multiplies A meanwhile: gradients are of a mean over tokens,
+ * and would be denormal numbers; a power of two, which rounds nothing.
+ */
+const scaleOf = (gradient: boolean): string =>
+  gradient
+    ? `@group(0) @binding(8) var<uniform> step: Step;
+fn scale() -> f32 {
+  let tokens = 1.0 / max(step.inverse_tokens, 1e-9);
+  return select(1.0, exp2(round(log2(16.0 * tokens))), step.inverse_tokens > 0.0);
+}`
+    : 'fn scale() -> f32 { return 1.0; }';
+
 /** The kernel of products' form in a tile; a name stands for one text and its sizes. */
-function kernelOf(list: Products, tile: Tile): Kernel {
+function kernelOf(list: Products, tile: Tile, half: boolean): Kernel {
   const [{ left, right }] = list;
   const lowRank = list.find((p) => p.lowRank)?.lowRank;
   const packing = right.tensor.dtype;
@@ -50,17 +63,19 @@ function kernelOf(list: Products, tile: Tile): Kernel {
   const four = (yes: boolean) => (yes ? '4' : '');
   const plus = lowRank ? `+${lowRank.right.order}${four(fours2)}` : '';
   const size = [tile.rows, tile.columns, ...(tile.lanes > 1 ? [tile.lanes] : [])].join('x');
-  const name = `product_${left.order}_${right.order}${four(fours)}${plus}_${packing}_${size}_tile`;
+  const form = `${left.order}_${right.order}${four(fours)}${plus}_${packing}_${size}`;
+  const name = `product_${form}_${half ? 'half' : 'tile'}`;
   const packed = packing !== 'f32';
   const loads = [
     quadOf('a', fours),
     packed ? packedQuad(fours || isBlockType(packing)) : quadOf('b', fours),
     quadOf('a2', fours2),
     quadOf('b2', fours2),
+    half ? scaleOf(right.order === 'col') : '',
   ];
   return kernelNamed(name, () =>
     defineKernel(name, `${code}${loads.join('\n')}`, {
-      uses: packed ? [`packing/${packing}`] : [],
+      uses: [`product/${half ? 'half' : 'exact'}`, ...(packed ? [`packing/${packing}`] : [])],
       constants: {
         rows: tile.rows,
         columns: tile.columns,
@@ -104,11 +119,11 @@ function operandsOf(list: Products): {
   return { tensors, params };
 }
 
-function launch(rec: Recorder, list: Products): void {
+function launch(rec: Recorder, list: Products, half: boolean): void {
   const chosen = tileOf(list);
   const slices = slicesOf(list, chosen);
   if (slices > 1 && list.length > 1) {
-    for (const p of list) launch(rec, [p]);
+    for (const p of list) launch(rec, [p], half);
     return;
   }
   const [{ m, n, out, accumulate = 0, label = 'product' }] = list;
@@ -116,7 +131,7 @@ function launch(rec: Recorder, list: Products): void {
   const partial = parts
     ? [{ ...list[0], accumulate: 0 as const, out: { tensor: parts, stride: n } }]
     : list;
-  const kernel = kernelOf(list, chosen);
+  const kernel = kernelOf(list, chosen, half);
   const { tensors, params } = operandsOf(partial);
   const summed = isSum(list);
   const columns = (summed ? list.slice(0, 1) : list).map((p) => Math.ceil(p.n / chosen.columns));
@@ -152,10 +167,18 @@ function launch(rec: Recorder, list: Products): void {
   });
 }
 
-export const tile: Variant<Products> = {
-  name: 'tile',
-  can: () => true,
+const inTiles = (half: boolean): Pick<Variant<Products>, 'record'> => ({
   record: (rec, list) => {
-    for (const group of joined(list, MOST)) launch(rec, group);
+    for (const group of joined(list, MOST)) launch(rec, group, half);
   },
+});
+
+export const tile: Variant<Products> = { name: 'tile', can: () => true, ...inTiles(false) };
+
+/** In lower precision, so only where it is asked for; not for skinny products. */
+export const half: Variant<Products> = {
+  name: 'half',
+  can: ({ f16 }, list) => f16 && list[0].left.order === 'row' && tileOf(list).lanes === 1,
+  suits: () => false,
+  ...inTiles(true),
 };

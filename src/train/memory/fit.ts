@@ -6,6 +6,7 @@ import { methodOf, sizeLimits } from '../../adapters/methods/methods.ts';
 import { type Allocation, siteDims, uniformAllocation } from '../../allocation/allocation.ts';
 import type { Gpu } from '../../gpu/device.ts';
 import type { SymbolicModel } from '../../model/load.ts';
+import { inPrecision } from '../../ops/families.ts';
 import {
   hasOneRank,
   resolveAllocation,
@@ -97,17 +98,18 @@ const givenBy = ({ data, adapter }: RunConfig, microBatch: number): Reducible =>
  * in for it.
  */
 export function trainingRequest(
-  model: SymbolicModel,
+  given: SymbolicModel,
   config: TrainingConfig,
   shapesFor: ShapesFor,
   allocation?: Allocation,
 ): MemoryRequest<TrainingRecording<AdapterLayout>> {
   const { train, adapter } = config;
+  const model = preciselyAs(given, config);
   const { layers } = model.config;
   const { allocation: named } = config;
-  const given = hasOneRank(config) ? undefined : allocation;
+  const taken = hasOneRank(config) ? undefined : allocation;
   const adjustable =
-    !given && adapter.parameters === null && (named === 'uniform' || named === 'search');
+    !taken && adapter.parameters === null && (named === 'uniform' || named === 'search');
   return {
     stage: 'training',
     vocab: model.config.vocab,
@@ -121,7 +123,7 @@ export function trainingRequest(
       const { maxExperts, maxRank } = sizeLimits(changed.adapter);
       const largest = () => uniformAllocation(layers, adapter.targets, maxExperts, maxRank);
       const found =
-        given ?? (named === 'search' ? largest() : resolveAllocation(changed, model.config));
+        taken ?? (named === 'search' ? largest() : resolveAllocation(changed, model.config));
       const layout = layoutAdapter(trainedAdapter(changed, found), layers, siteDims(model.config));
       if (layout.store.size === 0)
         throw new InputError(
@@ -138,13 +140,20 @@ export function trainingRequest(
 const sizesOf = ({ adapter }: RunConfig): (keyof Reducible)[] =>
   methodOf(adapter.method).sizes === 'experts' ? ['experts', 'rank'] : ['rank'];
 
+/** A model with the kernels of a run's precision. */
+const preciselyAs = (model: SymbolicModel, { precision }: RunConfig): SymbolicModel => ({
+  ...model,
+  variants: inPrecision(model.variants, precision),
+});
+
 /** The search of a run. Its micro-batch is part of the method: it can be proposed, never chosen. */
 export function searchRequest(
-  model: SymbolicModel,
+  given: SymbolicModel,
   config: SearchConfig,
   shapesFor: ShapesFor,
 ): MemoryRequest<SearchRecording> {
   const { search } = config;
+  const model = preciselyAs(given, config);
   return {
     stage: 'search',
     vocab: model.config.vocab,

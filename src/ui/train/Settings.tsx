@@ -23,6 +23,7 @@ const further: readonly FieldName[] = [
   ...fieldsOf('train', main),
   ...fieldsOf('adapter', [...main, 'adapter.method']),
   'data.validation',
+  'precision',
 ];
 
 function Presets({ disabled }: { disabled: boolean }) {
