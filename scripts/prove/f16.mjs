@@ -199,10 +199,10 @@ export default async function f16() {
     const { cases, device } = lastLine(cli(argv));
     const speed = cases
       .filter((/** @type {{ variant: string }} */ c) => ['tile', 'half'].includes(c.variant))
-      .map(({ name, variant, gflops }) => ({
-        name,
-        variant,
-        gflops: Math.round(10 * gflops) / 10,
+      .map((/** @type {{ name: string, variant: string, gflops: number }} */ c) => ({
+        name: c.name,
+        variant: c.variant,
+        gflops: Math.round(10 * c.gflops) / 10,
       }));
     const bounded = Object.values(errors.fast).every((error) => error < 5e-3);
     return { device, errors, speed, passed: tested.status === 0 && bounded };

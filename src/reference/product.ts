@@ -1,4 +1,15 @@
 // Matrix products in float64, as plain loops: the specification of src/ops/product.
+import { f16ArrayToF32, f32ArrayToF16 } from '../util/f16.ts';
+
+/**
+ * What becomes of an element of A in half precision (precision "fast"): a high half, and what it
+ * leaves as a low half that is stored times 2048.
+ */
+export function inHalves(v: number): number {
+  const half = (x: number) => f16ArrayToF32(f32ArrayToF16(Float32Array.of(x)))[0];
+  const high = half(v);
+  return high + half((v - high) * 2048) / 2048;
+}
 
 /** C (M, N) = A·B with element functions a(m, k) and b(k, n). */
 export function matmul(

@@ -228,6 +228,24 @@ test('packing: rows are as long as maxLength lets them be', () => {
   });
 });
 
+test('a run of precision "fast" has products in half precision, and is refused where there are none', () => {
+  const config = parseTrainingConfig({ ...settings, precision: 'fast' }, 'run.json');
+  const shapes = trainingShapes(rows, config);
+  const model = modelOf(nano);
+  const kernelsOf = (of: MemoryRequest) =>
+    fitWithin(of, at(null))
+      .recording.programs.get('micro')![0]
+      .commands.flatMap((c) => (c.type === 'dispatch' ? [c.kernel.name] : []));
+  const isHalf = (name: string) => name.endsWith('_half');
+  expect(kernelsOf(trainingRequest(model, config, shapes)).some(isHalf)).toBe(true);
+  expect(kernelsOf(training()).some(isHalf)).toBe(false);
+  const { device, names } = model.variants;
+  const variants = { names, device: { ...device, f16: false } };
+  expect(() => trainingRequest({ ...model, variants }, config, shapes)).toThrow(
+    'this GPU or browser does not offer it',
+  );
+});
+
 test('models of full size are estimated in seconds', () => {
   for (const model of [SMOLLM2_135M, QWEN25_05B]) {
     const started = performance.now();
