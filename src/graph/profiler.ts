@@ -3,6 +3,7 @@
 import { readBuffer } from '../gpu/buffers.ts';
 import type { Gpu } from '../gpu/device.ts';
 import type { Program } from './program.ts';
+import { bytesOf } from './tensor.ts';
 
 /** Time and work of all dispatches with one label. */
 export interface ProfileRow {
@@ -11,6 +12,9 @@ export interface ProfileRow {
   count: number;
   milliseconds: number;
   flops: number;
+  /** Workgroups of the smallest launch; bytes of all operands of all launches, each once a launch. */
+  workgroups: number;
+  bytes: number;
 }
 
 const MOST_QUERIES = 4096;
@@ -46,10 +50,14 @@ export async function profile(gpu: Gpu, program: Program): Promise<ProfileRow[]>
         count: 0,
         milliseconds: 0,
         flops: 0,
+        workgroups: Number.POSITIVE_INFINITY,
+        bytes: 0,
       };
       row.count++;
       row.milliseconds += Number(times[2 * i + 1] - times[2 * i]) / 1e6;
       row.flops += command.flops;
+      row.workgroups = Math.min(row.workgroups, command.workgroups.reduce((a, b) => a * b));
+      row.bytes += [...new Set(command.tensors)].reduce((sum, t) => sum + bytesOf(t), 0);
       rows.set(command.label, row);
     }
     gpu.allocator.free(buffer);
