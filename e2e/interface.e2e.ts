@@ -96,7 +96,7 @@ test('a search and a training: files and their keys', () => {
   expect(lineKeys('moe/gsv.jsonl')).toEqual(['step values', 'step upper_loss values']);
   const config = json('moe/config.json');
   expect(keys(config)).toBe(
-    'seed data adapter memory search train allocation model device kernels recompute logitsAtATime parameters experts ranks',
+    'seed data adapter memory precision search train allocation model device kernels recompute logitsAtATime parameters experts ranks',
   );
   expect(Object.keys(config.kernels)).toEqual(expect.arrayContaining(['product', 'rows']));
   const adapter = json('moe/adapter/adapter_config.json');
