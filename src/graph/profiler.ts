@@ -56,7 +56,10 @@ export async function profile(gpu: Gpu, program: Program): Promise<ProfileRow[]>
       row.count++;
       row.milliseconds += Number(times[2 * i + 1] - times[2 * i]) / 1e6;
       row.flops += command.flops;
-      row.workgroups = Math.min(row.workgroups, command.workgroups.reduce((a, b) => a * b));
+      row.workgroups = Math.min(
+        row.workgroups,
+        command.workgroups.reduce((a, b) => a * b),
+      );
       row.bytes += [...new Set(command.tensors)].reduce((sum, t) => sum + bytesOf(t), 0);
       rows.set(command.label, row);
     }

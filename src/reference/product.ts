@@ -2,13 +2,15 @@
 import { f16ArrayToF32, f32ArrayToF16 } from '../util/f16.ts';
 
 /**
- * What becomes of an element of A in half precision (precision "fast"): a high half, and what it
- * leaves as a low half that is stored times 2048.
+ * What becomes of an element of A in half precision (precision "fast"): the bits that a high half
+ * holds, and what they leave as a low half that is stored times 2048.
  */
 export function inHalves(v: number): number {
   const half = (x: number) => f16ArrayToF32(f32ArrayToF16(Float32Array.of(x)))[0];
-  const high = half(v);
-  return high + half((v - high) * 2048) / 2048;
+  const bits = new Uint32Array(Float32Array.of(v).buffer);
+  bits[0] &= 0xffffe000;
+  const [high] = new Float32Array(bits.buffer);
+  return half(high) + half((v - high) * 2048) / 2048;
 }
 
 /** C (M, N) = A·B with element functions a(m, k) and b(k, n). */

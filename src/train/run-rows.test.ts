@@ -116,7 +116,7 @@ test('of rows of many lengths little is computed for padding, and less where row
   const lengths = Array.from({ length: 900 }, (_, i) => 20 + ((i * i * 31) % 97));
   const mixture = padding(lengths, { adapter: { dropout: 0.1 } });
   expect(mixture).toBeGreaterThan(1);
-  expect(mixture).toBeLessThan(1.06);
+  expect(mixture).toBeLessThan(1.08);
   const lora = padding(lengths, { adapter: { method: 'lora', dropout: 0 } });
   expect(lora).toBeLessThan(mixture);
   expect(padding(new Array(100).fill(40), {})).toBe(1);

@@ -77,7 +77,7 @@ export function microBatches(
 
 /**
  * A few sizes for micro-batches of these numbers of tokens, each of which takes the first that holds
- * it: as few as keep padding below a twentieth, but no more than 6, chosen so that there is least.
+ * it: as few as keep padding below a twentieth, but no more than 3, chosen so that there is least.
  * Multiples of 8, ascending; the last is the largest.
  */
 export function fewSizes(tokens: readonly number[]): number[] {
@@ -95,7 +95,7 @@ export function fewSizes(tokens: readonly number[]): number[] {
   for (const size of sizes) before.push(before[before.length - 1] + counts.get(size)!);
   // least[i]: tokens computed for the first i sizes, and the sizes chosen for them.
   let least = sizes.map((size, i) => ({ cost: size * before[i + 1], chosen: [size] }));
-  for (let count = 1; count < 6; count++) {
+  for (let count = 1; count < 3; count++) {
     const best = least[least.length - 1];
     if (!best || best.cost <= 1.05 * real) break;
     least = sizes.map((size, i) =>

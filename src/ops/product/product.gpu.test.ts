@@ -316,7 +316,9 @@ for (const c of cases) {
           return { c: t.c };
         },
       });
-      const bound = kernels.product === 'half' ? 5e-4 : c.k > 4096 ? 2e-6 : 1e-6;
+      // In half precision f32 weights and the low-rank pair are rounded; 16-bit weights are kept.
+      const rounded = kernels.product === 'half' && (c.lowRank || c.packing === 'f32');
+      const bound = rounded ? 5e-4 : c.k > 4096 ? 2e-6 : 1e-6;
       expectClose(out.c, want, bound, `accumulate ${accumulate}`);
     }
   });
