@@ -1,6 +1,7 @@
 // A stage of a run, training or search, as a loop of steps: its clock, pausing and stopping, its
 // statistics on their way, what ends it, and its state.
 import type { ParamBuffers, ParamStore } from '../graph/params.ts';
+import { flopsPerSubmitAt } from '../graph/program.ts';
 import type { LoadedModel } from '../model/load.ts';
 import { STATISTICS } from '../ops/loss.ts';
 import { invariant } from '../util/error.ts';
@@ -134,7 +135,7 @@ export abstract class Stage {
         this.check();
         // A submit holds 10–20 ms at the speed measured so far.
         const speed = (this.programs.work - work) / (this.clock.seconds - since);
-        this.programs.flopsPerSubmit = Math.max(1e6, 0.015 * speed);
+        this.programs.flopsPerSubmit = flopsPerSubmitAt(speed);
         if (this.position < this.length) await this.between(false);
       }
       await this.settle();
