@@ -222,7 +222,7 @@ export class Program {
    * the GPU for long; a launch of far more goes in its parts.
    * @param timestamps writes begin and end of dispatch i to queries 2i and 2i+1 (one pass a
    *   dispatch), for the profiler; sets of 4,096 in a row
-   * @param bounds writes begin and end of the whole to queries 0 and 1; in one submit
+   * @param bounds writes begin and end of submit i to queries 2i and 2i+1, where it has them
    */
   replay(
     options: {
@@ -237,12 +237,13 @@ export class Program {
     let pass: GPUComputePassEncoder | null = null;
     let flops = 0;
     let isFirst = true;
-    /** The first pass writes when all began; each one writes when it ended, the last one stays. */
+    let submits = 0;
+    /** A submit's first pass writes when it began; each one when it ended, and the last one stays. */
     const bounds = (): GPUComputePassTimestampWrites | undefined => {
-      if (!options.bounds) return undefined;
-      const begin = isFirst ? { beginningOfPassWriteIndex: 0 } : {};
+      if (!options.bounds || 2 * submits + 1 >= options.bounds.count) return undefined;
+      const begin = isFirst ? { beginningOfPassWriteIndex: 2 * submits } : {};
       isFirst = false;
-      return { querySet: options.bounds, ...begin, endOfPassWriteIndex: 1 };
+      return { querySet: options.bounds, ...begin, endOfPassWriteIndex: 2 * submits + 1 };
     };
     const endPass = () => {
       pass?.end();
@@ -266,6 +267,8 @@ export class Program {
           device.queue.submit([encoder.finish()]);
           encoder = device.createCommandEncoder();
           flops = 0;
+          submits++;
+          isFirst = true;
         }
         pass ??= encoder.beginComputePass({ timestampWrites: timestampWrites ?? bounds() });
         pass.setPipeline(pipeline.pipeline);
