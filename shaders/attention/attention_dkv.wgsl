@@ -16,13 +16,14 @@ struct Params {
   heads: u32,
   kv_heads: u32,
   window: u32,
+  first_group: u32,
   scale: f32,
 }
 @group(0) @binding(8) var<uniform> params: Params;
 
 @compute @workgroup_size(threads)
 fn main(grid: Grid) {
-  let index = flat_index(grid);
+  let index = params.first_group * threads + flat_index(grid);
   if (index >= params.rows * params.kv_heads * params.seq_len) { return; }
   let t = index % params.seq_len;
   let kv_head = (index / params.seq_len) % params.kv_heads;

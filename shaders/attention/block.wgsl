@@ -19,6 +19,7 @@ struct Params {
   cached: u32,
   window: u32,
   slices: u32, // 0: all keys
+  first_group: u32,
   scale: f32,
 }
 @group(0) @binding(6) var<uniform> params: Params;
@@ -40,11 +41,11 @@ fn keys_of(row: u32, g: u32) -> vec2<u32> {
 @compute @workgroup_size(THREADS)
 fn main(
   @builtin(workgroup_id) group: vec3<u32>,
-  @builtin(num_workgroups) groups: vec3<u32>,
   @builtin(local_invocation_index) thread: u32,
 ) {
   let queries = params.seq_len * SHARE;
-  let g0 = (groups.x - 1u - group.x) * OWN; // the longest first
+  // The longest first.
+  let g0 = ((queries + OWN - 1u) / OWN - 1u - params.first_group - group.x) * OWN;
   let kv_head = group.y;
   let row = group.z % params.rows;
   let slice = group.z / params.rows;

@@ -16,6 +16,7 @@ struct Params {
   heads: u32,
   kv_heads: u32,
   window: u32,
+  first_group: u32,
   scale: f32,
 }
 @group(0) @binding(8) var<uniform> params: Params;
@@ -28,7 +29,7 @@ fn main(
   @builtin(local_invocation_index) thread: u32,
 ) {
   let queries = params.seq_len * SHARE;
-  let j0 = group.x * OWN;
+  let j0 = (params.first_group + group.x) * OWN;
   let kv_head = group.y;
   let row = group.z;
   load_k(0u, OWN, row, kv_head, j0, thread);

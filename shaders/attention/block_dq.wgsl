@@ -16,6 +16,7 @@ struct Params {
   heads: u32,
   kv_heads: u32,
   window: u32,
+  first_group: u32,
   scale: f32,
 }
 @group(0) @binding(8) var<uniform> params: Params;
@@ -25,11 +26,11 @@ var<workgroup> deltas: array<f32, OWN * LANES>;
 @compute @workgroup_size(THREADS)
 fn main(
   @builtin(workgroup_id) group: vec3<u32>,
-  @builtin(num_workgroups) groups: vec3<u32>,
   @builtin(local_invocation_index) thread: u32,
 ) {
   let queries = params.seq_len * SHARE;
-  let g0 = (groups.x - 1u - group.x) * OWN; // the longest first
+  // The longest first.
+  let g0 = ((queries + OWN - 1u) / OWN - 1u - params.first_group - group.x) * OWN;
   let kv_head = group.y;
   let row = group.z;
   load_q(0u, OWN, row, kv_head, g0, thread);

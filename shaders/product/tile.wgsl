@@ -24,7 +24,7 @@ struct Product {
 struct Params {
   products: array<Product, 3>,
   count: u32, summed: u32, lda2: u32, slice: u32,
-  accumulate: u32, has_bias: u32, has_residual: u32,
+  accumulate: u32, has_bias: u32, has_residual: u32, first_group: u32,
 }
 @group(0) @binding(7) var<uniform> params: Params;
 
@@ -95,7 +95,7 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
     column -= (params.products[p].n + columns - 1u) / columns;
     p++;
   }
-  let first = vec2<u32>(group.x * rows, column * columns);
+  let first = vec2<u32>((params.first_group + group.x) * rows, column * columns);
   if (first.x >= params.products[p].m) { return; }
   let cell = vec2<u32>(thread % cells / threads_x, thread % threads_x);
   let lane = select(0u, thread / cells, lanes > 1u);

@@ -4,16 +4,17 @@ import { initialValues } from '../adapters/init.ts';
 import { type AdapterSpec, countParameters, layoutAdapter } from '../adapters/layout.ts';
 import { defaultSettings, sizeLimits } from '../adapters/methods/methods.ts';
 import { siteDims, targetNames, uniformAllocation } from '../allocation/allocation.ts';
-import { idle, writeBuffer } from '../gpu/buffers.ts';
+import { idle, readBuffer, writeBuffer } from '../gpu/buffers.ts';
 import type { Gpu } from '../gpu/device.ts';
 import type { Variants } from '../gpu/variants.ts';
 import { type ProfileRow, profile } from '../graph/profiler.ts';
-import { ProgramMemory } from '../graph/program.ts';
+import { flopsPerSubmitAt, ProgramMemory } from '../graph/program.ts';
 import { sizeOf, startOf } from '../graph/tensor.ts';
 import type { ModelConfig } from '../model/config.ts';
 import type { LoadedModel } from '../model/load.ts';
 import { symbolicWeights } from '../model/weights.ts';
 import { defaultVariants } from '../ops/families.ts';
+import { STATISTICS } from '../ops/loss.ts';
 import { alike, type BatchShape, microBatch } from '../train/batch.ts';
 import { Runtime } from '../train/runtime.ts';
 import { Random } from '../util/random.ts';
@@ -73,15 +74,14 @@ export function randomModel(
 }
 
 /**
- * Times training steps of an adapter (8 experts of rank 8, top-2, all sites; or plain LoRA of rank
- * 8) on `rows` rows of `seqLen` tokens.
+ * Steps of an adapter (8 experts of rank 8, top-2, all sites; or plain LoRA of rank 8) on `rows` rows
+ * of `seqLen` tokens, of which the last `targets` carry loss; the first one has to come before any that is timed.
  */
-export async function timeSteps(
+async function stepsOf(
   model: LoadedModel,
   method: AdapterSpec['method'],
-  options: { rows?: number; seqLen: number; repeats: number; profile: boolean },
-): Promise<StepResult> {
-  const { rows = 1, seqLen, repeats } = options;
+  { rows = 1, seqLen, targets = seqLen - 1 }: { rows?: number; seqLen: number; targets?: number },
+) {
   const { config, gpu } = model;
   const experts = sizeLimits({ method, experts: 8, rank: 8 }).maxExperts;
   const allocation = uniformAllocation(config.layers, targetNames, experts, 8);
@@ -99,10 +99,11 @@ export async function timeSteps(
     siteDims(config),
   );
   layout.store.allocate(gpu, initialValues(layout, 1));
-  const shape: BatchShape = { rows, seqLen, targets: rows * (seqLen - 1) };
+  const shape: BatchShape = { rows, seqLen, targets: rows * targets };
   const runtime = await Runtime.create(model, layout, alike(shape), { dropout: false });
   const ids = Array.from({ length: seqLen }, (_, i) => (i * 7919) % config.vocab);
-  const batch = microBatch(Array(rows).fill({ ids, labels: ids }), shape);
+  const labels = ids.map((id, t) => (t < seqLen - targets ? -100 : id));
+  const batch = microBatch(Array(rows).fill({ ids, labels }), shape);
   const step = (number: number) => {
     const scalars = {
       learningRate: 1e-4,
@@ -115,6 +116,25 @@ export async function timeSteps(
     runtime.update(scalars);
     return wait(gpu);
   };
+  const free = () => {
+    runtime.destroy();
+    layout.store.destroy();
+  };
+  return { runtime, layout, step, free };
+}
+
+/**
+ * Times training steps of an adapter (8 experts of rank 8, top-2, all sites; or plain LoRA of rank
+ * 8) on `rows` rows of `seqLen` tokens.
+ */
+export async function timeSteps(
+  model: LoadedModel,
+  method: AdapterSpec['method'],
+  options: { rows?: number; seqLen: number; repeats: number; profile: boolean },
+): Promise<StepResult> {
+  const { rows = 1, seqLen, repeats } = options;
+  const { gpu } = model;
+  const { runtime, layout, step, free } = await stepsOf(model, method, options);
   await step(1);
   const times: number[] = [];
   for (let i = 0; i < repeats; i++) {
@@ -132,8 +152,7 @@ export async function timeSteps(
     runtime.programs.get(name)![0].commands.filter((c) => c.type === 'dispatch'),
   ).length;
   const parameters = countParameters(layout);
-  runtime.destroy();
-  layout.store.destroy();
+  free();
   return {
     method,
     parameters,
@@ -145,4 +164,73 @@ export async function timeSteps(
     gflops: flops / milliseconds / 1e6,
     profile: profiled,
   };
+}
+
+/** The longest submit of a micro-step. */
+export interface LongestSubmit {
+  tokens: number;
+  loss: number;
+  /** Milliseconds of the micro-step, by the wall clock. */
+  milliseconds: number;
+  submits: number;
+  /** Milliseconds, by timestamp queries; null where the device has none. */
+  longest: number | null;
+}
+
+const MOST_QUERIES = 4096;
+
+/**
+ * Runs LoRA steps on one row at the size of submits that a run would have. Few tokens carry loss: the
+ * head's launches are short.
+ */
+export async function longestSubmit(model: LoadedModel, seqLen: number): Promise<LongestSubmit> {
+  const { gpu } = model;
+  const { device } = gpu;
+  const { runtime, step, free } = await stepsOf(model, 'lora', { seqLen, targets: 64 });
+  try {
+    await step(1);
+    const start = performance.now();
+    await step(2);
+    const milliseconds = performance.now() - start;
+    const [micro] = runtime.programs.get('micro')!;
+    const flopsPerSubmit = flopsPerSubmitAt(
+      (runtime.flopsOf('micro', 'update') / milliseconds) * 1000,
+    );
+    const { crossEntropy, tokens } = STATISTICS;
+    const statistics = await runtime.readStatistics();
+    let submits = 0;
+    const { submit } = device.queue;
+    device.queue.submit = (buffers) => {
+      submits++;
+      return submit.call(device.queue, buffers);
+    };
+    const bounds = gpu.timestamps
+      ? device.createQuerySet({ type: 'timestamp', count: MOST_QUERIES })
+      : undefined;
+    try {
+      micro.replay({ flopsPerSubmit, bounds });
+    } finally {
+      device.queue.submit = submit;
+    }
+    await wait(gpu);
+    let longest: number | null = null;
+    if (bounds) {
+      const bytes = 8 * Math.min(MOST_QUERIES, 2 * submits);
+      const buffer = gpu.allocator.create('other', 'timestamps', bytes, 'timestamps');
+      const encoder = device.createCommandEncoder();
+      encoder.resolveQuerySet(bounds, 0, bytes / 8, buffer, 0);
+      device.queue.submit([encoder.finish()]);
+      const times = new BigUint64Array(await readBuffer(gpu, buffer, 0, bytes));
+      longest = 0;
+      for (let i = 0; i < times.length; i += 2)
+        longest = Math.max(longest, Number(times[i + 1] - times[i]) / 1e6);
+      gpu.allocator.free(buffer);
+      bounds.destroy();
+    }
+    gpu.check();
+    const loss = statistics[crossEntropy] / statistics[tokens];
+    return { tokens: seqLen, loss, milliseconds, submits, longest };
+  } finally {
+    free();
+  }
 }

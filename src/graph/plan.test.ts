@@ -2,8 +2,9 @@
 import { expect, test } from 'vitest';
 import { defineKernel } from '../gpu/kernel.ts';
 import { imagined } from '../gpu/variants.ts';
+import { fold } from './parts.ts';
 import { plan } from './plan.ts';
-import { fold, Recorder } from './recorder.ts';
+import { Recorder } from './recorder.ts';
 import { bytesOf, type Tensor, tensor } from './tensor.ts';
 
 const copy = defineKernel(

@@ -2,9 +2,10 @@
 import type { Allocator, Category } from '../gpu/allocator.ts';
 import { idle, writeBuffer } from '../gpu/buffers.ts';
 import type { Gpu } from '../gpu/device.ts';
-import { kernelKey, packParams } from '../gpu/kernel.ts';
+import { kernelKey } from '../gpu/kernel.ts';
 import { type Pipeline, pipelineOf } from '../gpu/pipelines.ts';
 import { invariant } from '../util/error.ts';
+import { ownData } from './own-data.ts';
 import type { ParamStore } from './params.ts';
 import { fitSlots, type Plan, plan } from './plan.ts';
 import {
@@ -12,7 +13,7 @@ import {
   type Command,
   type Copy,
   type Dispatch,
-  operandsOf,
+  launchesOf,
   type Recorder,
 } from './recorder.ts';
 import { bytesOf, startOf, type Tensor, wholeOf } from './tensor.ts';
@@ -93,7 +94,7 @@ export class ProgramMemory {
 export interface PlacedProgram {
   memory: ProgramMemory;
   commands: readonly Command[];
-  /** Its params, and where those of each dispatch begin. */
+  /** Its params, and where those of each launch begin. */
   uniforms: GPUBuffer;
   offsets: readonly number[];
   /** Buffers of this program alone. */
@@ -135,19 +136,29 @@ export function place({ commands }: Recorder, memory: ProgramMemory, share = tru
   };
 }
 
-interface Compiled {
-  dispatch: Dispatch | null;
-  /** Clears and copies, on an encoder between passes. */
-  transfer: ((encoder: GPUCommandEncoder) => void) | null;
-  pipeline: Pipeline | null;
-  group: GPUBindGroup | null;
+/** A launch that can be encoded. */
+interface Bound {
+  launch: Dispatch;
+  pipeline: Pipeline;
+  group: GPUBindGroup;
 }
+
+/** Clears and copies go on an encoder between passes. */
+type Compiled =
+  | { transfer: (encoder: GPUCommandEncoder) => void }
+  | { transfer: null; whole: Bound; parts: readonly Bound[] };
 
 /**
  * Work per submit until a speed is known: 10 ms at 200 GFLOP/s, and far from a watchdog's seconds
  * on anything slower.
  */
 const CAUTIOUS_FLOPS = 2e9;
+
+/** A launch of more submits' work than this goes in parts, where it has them. */
+const MOST_SUBMITS = 4;
+
+/** Work per submit at a speed in flops a second: 15 ms of it, so a launch in one piece takes 60. */
+export const flopsPerSubmitAt = (speed: number): number => Math.max(1e6, 0.015 * speed);
 
 /** A program that can be replayed. */
 export class Program {
@@ -208,10 +219,10 @@ export class Program {
 
   /**
    * Submits the whole list, in pieces of at most `flopsPerSubmit`, so that one submit does not hold
-   * the GPU for long.
+   * the GPU for long; a launch of far more goes in its parts.
    * @param timestamps writes begin and end of dispatch i to queries 2i and 2i+1 (one pass a
    *   dispatch), for the profiler; sets of 4,096 in a row
-   * @param bounds writes begin and end of the whole to queries 0 and 1; in one submit
+   * @param bounds writes begin and end of submit i to queries 2i and 2i+1, where it has them
    */
   replay(
     options: {
@@ -226,12 +237,13 @@ export class Program {
     let pass: GPUComputePassEncoder | null = null;
     let flops = 0;
     let isFirst = true;
-    /** The first pass writes when all began; each one writes when it ended, the last one stays. */
+    let submits = 0;
+    /** A submit's first pass writes when it began; each one when it ended, and the last one stays. */
     const bounds = (): GPUComputePassTimestampWrites | undefined => {
-      if (!options.bounds) return undefined;
-      const begin = isFirst ? { beginningOfPassWriteIndex: 0 } : {};
+      if (!options.bounds || 2 * submits + 1 >= options.bounds.count) return undefined;
+      const begin = isFirst ? { beginningOfPassWriteIndex: 2 * submits } : {};
       isFirst = false;
-      return { querySet: options.bounds, ...begin, endOfPassWriteIndex: 1 };
+      return { querySet: options.bounds, ...begin, endOfPassWriteIndex: 2 * submits + 1 };
     };
     const endPass = () => {
       pass?.end();
@@ -243,24 +255,27 @@ export class Program {
         c.transfer(encoder);
         return;
       }
-      const { dispatch, pipeline, group } = c;
-      if (!dispatch || !pipeline) return;
-      if (flops > 0 && flops + dispatch.flops > limit) {
-        endPass();
-        device.queue.submit([encoder.finish()]);
-        encoder = device.createCommandEncoder();
-        flops = 0;
-      }
       const timestampWrites = options.timestamps && {
         querySet: options.timestamps[Math.floor((2 * i) / 4096)],
         beginningOfPassWriteIndex: (2 * i) % 4096,
         endOfPassWriteIndex: ((2 * i) % 4096) + 1,
       };
-      pass ??= encoder.beginComputePass({ timestampWrites: timestampWrites ?? bounds() });
-      pass.setPipeline(pipeline.pipeline);
-      pass.setBindGroup(0, group);
-      pass.dispatchWorkgroups(...dispatch.workgroups);
-      flops += dispatch.flops;
+      const long = !timestampWrites && c.whole.launch.flops > MOST_SUBMITS * limit;
+      for (const { launch, pipeline, group } of long && c.parts.length > 0 ? c.parts : [c.whole]) {
+        if (flops > 0 && flops + launch.flops > limit) {
+          endPass();
+          device.queue.submit([encoder.finish()]);
+          encoder = device.createCommandEncoder();
+          flops = 0;
+          submits++;
+          isFirst = true;
+        }
+        pass ??= encoder.beginComputePass({ timestampWrites: timestampWrites ?? bounds() });
+        pass.setPipeline(pipeline.pipeline);
+        pass.setBindGroup(0, group);
+        pass.dispatchWorkgroups(...launch.workgroups);
+        flops += launch.flops;
+      }
       if (timestampWrites) endPass();
     });
     endPass();
@@ -277,28 +292,22 @@ export class Program {
 function bind(placed: PlacedProgram, pipelines: ReadonlyMap<string, Pipeline>): Compiled[] {
   const { memory, commands, uniforms, offsets, bufferOf } = placed;
   let index = 0;
-  return commands.map((c): Compiled => {
-    if (c.type !== 'dispatch')
-      return {
-        dispatch: null,
-        transfer: transferOf(c, bufferOf),
-        pipeline: null,
-        group: null,
-      };
-    const pipeline = pipelines.get(kernelKey(c.kernel))!;
-    const resources = c.tensors.map((t) => bindingOf(bufferOf(t), t));
+  const bound = (launch: Dispatch): Bound => {
+    const pipeline = pipelines.get(kernelKey(launch.kernel))!;
+    const resources = launch.tensors.map((t) => bindingOf(bufferOf(t), t));
     const offset = offsets[index++];
-    if (c.kernel.params.length > 0) resources.push({ buffer: uniforms, offset, size: 256 });
-    if (c.kernel.usesStep) resources.push({ buffer: memory.step, offset: 0, size: STEP_BYTES });
+    if (launch.kernel.params.length > 0) resources.push({ buffer: uniforms, offset, size: 256 });
+    if (launch.kernel.usesStep)
+      resources.push({ buffer: memory.step, offset: 0, size: STEP_BYTES });
     const entries = resources.map((resource, binding) => ({ binding, resource }));
     const { layout } = pipeline;
-    const group = memory.gpu.device.createBindGroup({ label: c.label, layout, entries });
-    return {
-      dispatch: c,
-      transfer: null,
-      pipeline,
-      group,
-    };
+    const group = memory.gpu.device.createBindGroup({ label: launch.label, layout, entries });
+    return { launch, pipeline, group };
+  };
+  return commands.map((c): Compiled => {
+    if (c.type !== 'dispatch') return { transfer: transferOf(c, bufferOf) };
+    const [whole, ...parts] = launchesOf(c).map(bound);
+    return { transfer: null, whole, parts };
   });
 }
 
@@ -334,35 +343,4 @@ async function compileAll(
     }),
   );
   return new Map(made);
-}
-
-/**
- * What a program has besides shared memory: its tables, and its kernels' params in blocks of 256
- * bytes with the place of each dispatch.
- */
-function ownData(commands: readonly Command[]): {
-  tables: Set<Tensor>;
-  params: Uint8Array<ArrayBuffer>;
-  offsets: number[];
-} {
-  const tables = new Set(
-    commands.flatMap((c) => operandsOf(c).filter((t) => t.kind === 'constant')),
-  );
-  const blocks = new Map<string, number>();
-  const chunks: Uint8Array[] = [];
-  const offsets = commands.flatMap((c) => {
-    if (c.type !== 'dispatch') return [];
-    const bytes = new Uint8Array(packParams(c.kernel, c.params));
-    const key = bytes.join();
-    let offset = blocks.get(key);
-    if (offset === undefined) {
-      offset = chunks.length * 256;
-      blocks.set(key, offset);
-      chunks.push(bytes);
-    }
-    return [offset];
-  });
-  const params = new Uint8Array(Math.max(1, chunks.length) * 256);
-  chunks.forEach((c, i) => params.set(c, i * 256));
-  return { tables, params, offsets };
 }

@@ -4,6 +4,7 @@ import type { Kernel } from '../gpu/kernel.ts';
 import type { Variants } from '../gpu/variants.ts';
 import { invariant } from '../util/error.ts';
 import type { ParamStore } from './params.ts';
+import { fold, inParts, MAX_WORKGROUPS, MOST_FLOPS } from './parts.ts';
 import { sizeOf, type Tensor, tensor } from './tensor.ts';
 
 /** One kernel launch with symbolic operands. */
@@ -16,6 +17,8 @@ export interface Dispatch {
   workgroups: readonly [number, number, number];
   flops: number;
   label: string;
+  /** A long launch in several, which do the same to the last bit; none where it is not cut. */
+  parts: readonly Dispatch[];
 }
 
 /** Zeroes a whole tensor. */
@@ -38,6 +41,10 @@ export type Command = Dispatch | Clear | Copy;
 export const operandsOf = (c: Command): readonly Tensor[] =>
   c.type === 'dispatch' ? c.tensors : c.type === 'clear' ? [c.tensor] : [c.from, c.to];
 
+/** The launches of a command: the whole one, then its parts. */
+export const launchesOf = (c: Command): readonly Dispatch[] =>
+  c.type === 'dispatch' ? [c, ...c.parts] : [];
+
 /**
  * What a kernel launch needs. `workgroups` counts them in one dimension (folded to two when many)
  * or gives all three.
@@ -51,6 +58,8 @@ export interface Launch {
   workgroups?: number | readonly [number, number, number];
   flops?: number;
   label?: string;
+  /** Whether work falls along x, where the launch can be cut (graph/parts.ts). */
+  falling?: boolean;
 }
 
 /** What a backward pass is for. */
@@ -65,18 +74,6 @@ const EVERYTHING: BackwardPass = { into: null, auxiliary: true };
 
 /** Threads of a workgroup in a flat grid (shaders/lib/grid.wgsl). */
 export const THREADS = 64;
-const MAX_WORKGROUPS = 65535;
-
-/**
- * Folds a count of workgroups into two dimensions; kernels take x + y·num_workgroups.x and check
- * the range.
- */
-export function fold(count: number): [number, number, number] {
-  if (count <= MAX_WORKGROUPS) return [Math.max(1, count), 1, 1];
-  const y = Math.ceil(count / MAX_WORKGROUPS);
-  return [Math.ceil(count / y), y, 1];
-}
-
 /** The recording of one program. */
 export class Recorder {
   readonly commands: Command[] = [];
@@ -92,10 +89,12 @@ export class Recorder {
   /**
    * @param variants the kernel variants that ops choose by
    * @param training whether ops push their backward onto the tape
+   * @param mostFlops of a launch in one piece
    */
   constructor(
     readonly variants: Variants,
     readonly training: boolean,
+    private readonly mostFlops = MOST_FLOPS,
   ) {}
 
   /**
@@ -125,7 +124,7 @@ export class Recorder {
       grid.every((g) => g >= 1 && g <= MAX_WORKGROUPS),
       `${kernel.name}: grid ${grid}`,
     );
-    this.commands.push({
+    const launch: Dispatch = {
       type: 'dispatch',
       kernel,
       tensors: operands,
@@ -133,7 +132,10 @@ export class Recorder {
       workgroups: grid,
       flops,
       label: label ?? kernel.name,
-    });
+      parts: [],
+    };
+    const [whole, ...parts] = inParts(launch, groups, size.falling ?? false, this.mostFlops);
+    this.commands.push({ ...whole, parts });
   }
 
   /** Zeroes a tensor at this point of the program. */

@@ -80,6 +80,8 @@ export interface OpRun {
   /** What the device is taken to offer less of. */
   traits?: Partial<DeviceTraits>;
   step?: Record<string, number>;
+  /** Flops of a launch in one piece; long ones go in parts. */
+  mostFlops?: number;
   record: (rec: Recorder, t: Record<string, Tensor>) => Record<string, Tensor>;
 }
 
@@ -90,12 +92,13 @@ export async function runOp({
   kernels,
   traits,
   step = {},
+  mostFlops,
   record,
 }: OpRun): Promise<Record<string, Float32Array>> {
   const gpu = await testGpu();
   const memory = new ProgramMemory(gpu);
   const names = { ...defaultVariants(gpu).names, ...kernels };
-  const rec = new Recorder({ device: { ...gpu, ...traits }, names }, training);
+  const rec = new Recorder({ device: { ...gpu, ...traits }, names }, training, mostFlops);
   let program: Program | undefined;
   try {
     const tensors = Object.fromEntries(
@@ -113,7 +116,7 @@ export async function runOp({
     const out = record(rec, tensors);
     program = await Program.compile(rec, memory, { share: false });
     gpu.device.queue.writeBuffer(memory.step, 0, packStep(step));
-    program.replay();
+    program.replay({ flopsPerSubmit: mostFlops && mostFlops / 8 });
     const result: Record<string, Float32Array> = {};
     for (const [name, t] of Object.entries(out)) {
       const size = t.shape.reduce((a, b) => a * b, 1) * 4;

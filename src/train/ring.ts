@@ -17,6 +17,8 @@ export interface PendingStep {
   lossTokens: number;
   tokens: number;
   lr: number;
+  /** Flops replayed up to it. */
+  work: number;
 }
 
 interface Slot {

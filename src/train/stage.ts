@@ -1,6 +1,7 @@
 // A stage of a run, training or search, as a loop of steps: its clock, pausing and stopping, its
 // statistics on their way, what ends it, and its state.
 import type { ParamBuffers, ParamStore } from '../graph/params.ts';
+import { flopsPerSubmitAt } from '../graph/program.ts';
 import type { LoadedModel } from '../model/load.ts';
 import { STATISTICS } from '../ops/loss.ts';
 import { invariant } from '../util/error.ts';
@@ -90,6 +91,8 @@ export abstract class Stage {
   protected clock = new Clock();
   /** Turns of the loop done. */
   protected position = 0;
+  /** Time and work done when the loop began. */
+  private from = { seconds: 0, work: 0 };
   private failure: Error | null = null;
   private rings: StatisticsRing[] = [];
 
@@ -123,7 +126,7 @@ export abstract class Stage {
    * @throws Error where the device fails, does not finish a step, or a loss is not finite
    */
   async run(): Promise<void> {
-    const [since, work] = [this.clock.seconds, this.programs.work];
+    this.from = { seconds: this.clock.seconds, work: this.programs.work };
     this.clock.start();
     this.emit({ type: 'phase', phase: this.phase });
     try {
@@ -132,9 +135,6 @@ export abstract class Stage {
         await this.turn(this.position);
         this.position++;
         this.check();
-        // A submit holds 10–20 ms at the speed measured so far.
-        const speed = (this.programs.work - work) / (this.clock.seconds - since);
-        this.programs.flopsPerSubmit = Math.max(1e6, 0.015 * speed);
         if (this.position < this.length) await this.between(false);
       }
       await this.settle();
@@ -160,6 +160,7 @@ export abstract class Stage {
     const ring = new StatisticsRing(this.model.gpu, sources, (values, step) => {
       const [s] = values;
       if (this.failure) return;
+      this.measure(step);
       if (s[sentinel] === step.sentinel && s[tokens] === step.lossTokens) report(step, ...values);
       else
         this.fail(
@@ -168,6 +169,13 @@ export abstract class Stage {
     });
     this.rings.push(ring);
     return ring;
+  }
+
+  /** Sets the work of a submit by the speed up to a step that the device has finished. */
+  private measure({ work }: PendingStep): void {
+    const seconds = this.clock.seconds - this.from.seconds;
+    if (seconds > 0)
+      this.programs.flopsPerSubmit = flopsPerSubmitAt((work - this.from.work) / seconds);
   }
 
   /** Ends the stage at its next look. */

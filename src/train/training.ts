@@ -175,6 +175,7 @@ export class TrainingStage extends Stage {
       lossTokens,
       tokens,
       lr,
+      work: this.runtime.work,
     });
   }
 

@@ -2,7 +2,8 @@
 
 import { type Case, casesOf, endBench, type Row, startBench } from '../../bench/cases.ts';
 import { DEMO_SHAPE, type SearchCosts, timeSearch } from '../../bench/search.ts';
-import { randomModel } from '../../bench/step.ts';
+import { SMOLLM2_135M } from '../../bench/shapes.ts';
+import { longestSubmit, randomModel } from '../../bench/step.ts';
 import { InputError } from '../../util/error.ts';
 import { command } from '../command.ts';
 import { kernelsOf, shared } from '../inputs.ts';
@@ -91,12 +92,15 @@ prefill and decoding, at SmolLM2-135M's and Qwen2.5-0.5B's shapes with random we
     list: flag('list the cases, and measure nothing'),
     case: texts('TEXT', 'only cases with this in their name, such as step/ or decode/qwen'),
     layers: whole('layers of the models; all by default', 1, 1000),
-    tokens: whole('tokens of the one row of a step, instead of several sizes', 2, 4096),
+    tokens: whole('tokens of the one row of a step, instead of several sizes', 2, 8192),
     repeats: whole('steps timed; 3 by default', 1, 1000),
     kernels: shared.kernels,
     profile: flag('time by launch too, where the device has timestamp queries'),
     search: flag(
       "search steps at the demo model's shape beside plain micro-steps, instead of the rest; --repeats rounds, 7 by default",
+    ),
+    submits: flag(
+      "the longest submit of a step on one row of --tokens, 4096 by default, at SmolLM2-135M's shape with --layers, instead of the rest",
     ),
     json: flag('one JSON line instead of tables'),
   },
@@ -118,6 +122,15 @@ prefill and decoding, at SmolLM2-135M's and Qwen2.5-0.5B's shapes with random we
       const costs = await timeSearch(model, o.repeats ?? 7, cpuTime);
       if (o.json) io.out(`${JSON.stringify({ ...about, ...costs })}\n`);
       else io.out(`${gpu.name}\n\n${searchTable(costs)}\n`);
+      return 0;
+    }
+    if (o.submits) {
+      const { layers = SMOLLM2_135M.layers, tokens = 4096 } = o;
+      const model = randomModel(gpu, { ...SMOLLM2_135M, layers }, variants, 'bf16');
+      const found = await longestSubmit(model, tokens);
+      const longest = found.longest === null ? 'no timestamps' : `${found.longest.toFixed(1)} ms`;
+      if (o.json) io.out(`${JSON.stringify({ ...about, layers, ...found })}\n`);
+      else io.out(`${gpu.name}\n\n${found.submits} submits, the longest: ${longest}\n`);
       return 0;
     }
     const { layers, repeats = 3, profile } = o;

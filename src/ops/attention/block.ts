@@ -9,7 +9,7 @@ import { defineKernel, type Kernel, kernelNamed } from '../../gpu/kernel.ts';
 import type { Variant } from '../../graph/family.ts';
 import type { Recorder } from '../../graph/recorder.ts';
 import { tensor } from '../../graph/tensor.ts';
-import { type Attention, pairsOf, windowOf } from './case.ts';
+import { type Attention, isFalling, pairsOf, windowOf } from './case.ts';
 
 const LARGEST_HEAD = 256;
 /** Tokens a row up to which keys are split over workgroups. */
@@ -159,6 +159,7 @@ function recordForward(rec: Recorder, c: Attention): void {
     },
     workgroups: [Math.ceil((seqLen * share) / blocks.own), kvHeads, rows * (split ? slices : 1)],
     flops: 4 * pairsOf(c) * headDim,
+    falling: isFalling(c),
   });
   if (!partial) return;
   rec.launch({
@@ -192,6 +193,7 @@ function recordBackward(
     params,
     workgroups: [Math.ceil((seqLen * share) / queries.own), kvHeads, rows],
     flops: 6 * flops,
+    falling: isFalling(c),
   });
   rec.launch({
     kernel: kernelOf('dkv', keys, headDim, share),
@@ -199,6 +201,7 @@ function recordBackward(
     params,
     workgroups: [Math.ceil(seqLen / keys.own), kvHeads, rows],
     flops: 8 * flops,
+    falling: isFalling(c),
   });
 }
 

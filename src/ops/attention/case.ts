@@ -36,5 +36,9 @@ export interface Attention {
 export const pairsOf = ({ rows, seqLen, capacity, longest, size }: Attention): number =>
   rows * seqLen * size.heads * (Math.min(longest ?? capacity, capacity) / 2);
 
+/** Whether a row is one document, whose queries see fewer keys from the last one to the first. */
+export const isFalling = ({ capacity, longest, window }: Attention): boolean =>
+  !window && (longest ?? capacity) >= capacity;
+
 /** A kernel's `window`: 2³² − 1 where a query sees all keys. */
 export const windowOf = ({ window }: Attention): number => window || 2 ** 32 - 1;

@@ -151,7 +151,8 @@ export class SearchStage extends Stage {
     const { lossTokens, tokens } = b2;
     this.runtime.hypergradient(b1, b2, xi, adapter.balance);
     this.runtime.upperUpdate(lr, step);
-    await this.upper.push({ step, sentinel: pair + 1, lossTokens, tokens, lr });
+    const { work } = this.runtime;
+    await this.upper.push({ step, sentinel: pair + 1, lossTokens, tokens, lr, work });
   }
 
   private async lowerStep(pair: number, b1: MicroBatch, update: number, lr: number): Promise<void> {
@@ -182,6 +183,7 @@ export class SearchStage extends Stage {
       lossTokens,
       tokens,
       lr,
+      work: this.runtime.work,
     });
   }
 

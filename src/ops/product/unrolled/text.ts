@@ -47,7 +47,7 @@ export function header(form: Form): string {
 struct Params {
 m: u32, n: u32, k: u32,
 a_start: u32, lda: u32, b_start: u32, ldb: u32, c_start: u32, ldc: u32,
-alpha: f32, accumulate: u32,
+alpha: f32, accumulate: u32, first_group: u32,
 ${form.lowRank ? `${params.join(', ')}, alpha2: f32,` : ''}
 }
 @group(0) @binding(${storage.length}) var<uniform> params: Params;
@@ -103,9 +103,9 @@ export function unrolledText(form: Form, block: Block, shared: boolean): string 
   const { rows, columns } = block;
   const place = shared
     ? `let lane = lane_id;
-let m0 = group.x * ${rows}u;
+let m0 = (params.first_group + group.x) * ${rows}u;
 let n0 = group.y * ${4 * columns}u + lane * ${columns}u;`
-    : `let m0 = group.x * ${rows}u;
+    : `let m0 = (params.first_group + group.x) * ${rows}u;
 let n0 = (group.y * ${threadsOf(shared)}u + local.x) * ${columns}u;
 if (n0 >= params.n) { return; }`;
   const thread = shared
