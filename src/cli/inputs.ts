@@ -35,7 +35,8 @@ import {
   trains,
 } from '../settings/run-config.ts';
 import type { Row } from '../train/batch.ts';
-import { fitWithin, searchRequest, trainingRequest } from '../train/memory/fit.ts';
+import { fitWithin } from '../train/memory/fit.ts';
+import { searchRequest, trainingRequest } from '../train/memory/request.ts';
 import { pairsOf, runRows, searchRows, searchShapes, trainingShapes } from '../train/run-rows.ts';
 import { InputError, isInputError } from '../util/error.ts';
 import { decodeText, parseJson } from '../util/json.ts';

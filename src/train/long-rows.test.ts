@@ -10,7 +10,8 @@ import { symbolicWeights } from '../model/weights.ts';
 import { presets } from '../ops/families.ts';
 import { parseTrainingConfig } from '../settings/run-config.ts';
 import { alike } from './batch.ts';
-import { fitWithin, trainingRequest } from './memory/fit.ts';
+import { fitWithin } from './memory/fit.ts';
+import { trainingRequest } from './memory/request.ts';
 
 const BINDING = 2 ** 31;
 

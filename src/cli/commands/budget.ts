@@ -17,13 +17,8 @@ import {
 } from '../../settings/run-config.ts';
 import { DEFAULT_MEMORY_OPTIONS, type MemoryOptions, type Row } from '../../train/batch.ts';
 import { estimateGeneration, type MemoryEstimate } from '../../train/memory/estimate.ts';
-import {
-  fitWithin,
-  type MemoryRequest,
-  mebibytes,
-  searchRequest,
-  trainingRequest,
-} from '../../train/memory/fit.ts';
+import { fitWithin, mebibytes } from '../../train/memory/fit.ts';
+import { type MemoryRequest, searchRequest, trainingRequest } from '../../train/memory/request.ts';
 import { POLICIES } from '../../train/programs.ts';
 import { searchShapes, trainingShapes } from '../../train/run-rows.ts';
 import { Runtime } from '../../train/runtime.ts';

@@ -23,7 +23,8 @@ import { SearchStage } from '../search/stage.ts';
 import type { StageEvent } from '../stage.ts';
 import { TrainingStage } from '../training.ts';
 import { estimateGeneration } from './estimate.ts';
-import { estimateOf, type MemoryRequest, searchRequest, trainingRequest } from './fit.ts';
+import { estimateOf } from './fit.ts';
+import { type MemoryRequest, searchRequest, trainingRequest } from './request.ts';
 
 const nano = {
   ...SMOLLM2_135M,

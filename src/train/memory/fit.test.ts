@@ -13,13 +13,8 @@ import {
   trains,
 } from '../../settings/run-config.ts';
 import { searchShapes, trainingShapes } from '../run-rows.ts';
-import {
-  estimateOf,
-  fitWithin,
-  type MemoryRequest,
-  searchRequest,
-  trainingRequest,
-} from './fit.ts';
+import { estimateOf, fitWithin } from './fit.ts';
+import { type MemoryRequest, searchRequest, trainingRequest } from './request.ts';
 
 const nano: ModelConfig = {
   ...SMOLLM2_135M,

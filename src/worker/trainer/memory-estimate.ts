@@ -14,13 +14,8 @@ import {
   trains,
 } from '../../settings/run-config.ts';
 import type { Row } from '../../train/batch.ts';
-import {
-  assessFit,
-  fitWithin,
-  limitsOf,
-  searchRequest,
-  trainingRequest,
-} from '../../train/memory/fit.ts';
+import { assessFit, fitWithin, limitsOf } from '../../train/memory/fit.ts';
+import { searchRequest, trainingRequest } from '../../train/memory/request.ts';
 import { searchShapes, shapesFor, trainingShapes } from '../../train/run-rows.ts';
 import { problemOf } from '../../util/error.ts';
 import type { CandidateModel, MemoryReport, ShapeVerdict, StageMemory } from '../protocol/api.ts';
