@@ -13,7 +13,9 @@ import { timeCase } from '../graph/tune.ts';
 import type { ModelConfig } from '../model/config.ts';
 import type { LoadedModel } from '../model/load.ts';
 import { families } from '../ops/families.ts';
+import { InputError } from '../util/error.ts';
 import { timeGeneration } from './generation.ts';
+import { DEMO_SHAPE, SEARCH_STEPS, timeSearch } from './search.ts';
 import { SHAPES } from './shapes.ts';
 import { randomModel, timeSteps } from './step.ts';
 
@@ -82,9 +84,27 @@ function modelOf(bench: Bench, name: string): LoadedModel {
   return made;
 }
 
-/** Frees what was made. */
-export function endBench({ models }: Bench): void {
-  for (const { memory } of models.values()) memory.destroy();
+/**
+ * Runs cases in turn and frees what was made, also where one fails.
+ * @param rows takes what each has measured
+ * @param begin is called with a case's place before it runs
+ */
+export async function runCases(
+  bench: Bench,
+  cases: readonly Case[],
+  rows: Row[],
+  begin: (index: number) => void,
+): Promise<void> {
+  try {
+    for (const [i, { run }] of cases.entries()) {
+      begin(i);
+      const measured = await run(bench);
+      bench.gpu.check();
+      rows.push(...measured);
+    }
+  } finally {
+    for (const { memory } of bench.models.values()) memory.destroy();
+  }
 }
 
 type Loop = { x: Tensor; y: Tensor };
@@ -226,6 +246,27 @@ const generationCases = (shape: string): Case[] =>
     };
   });
 
+/** Search steps at the demo model's shape, each beside plain micro-steps. */
+const searchCase = (step: (typeof SEARCH_STEPS)[number]): Case => {
+  const name = `search/demo/${step.replace(', ', '/')}`;
+  return {
+    name,
+    byDefault: onHardware,
+    async run(bench) {
+      const model = bench.models.get('demo') ?? randomModel(bench.gpu, DEMO_SHAPE, bench.variants);
+      bench.models.set('demo', model);
+      const { plainMilliseconds, plainFlops, steps } = await timeSearch(model, bench.repeats, {
+        only: step,
+      });
+      const [{ milliseconds, flopRatio }] = steps;
+      return [
+        { name, variant: 'plain', milliseconds: plainMilliseconds, flops: plainFlops },
+        { name, variant: 'search', milliseconds, flops: flopRatio * plainFlops },
+      ];
+    },
+  };
+};
+
 /**
  * Every case, in the order in which they run.
  * @param tokens of one row, instead of the steps' own sizes
@@ -243,4 +284,29 @@ export const casesOf = (tokens?: number): readonly Case[] => [
       ),
     ...generationCases(shape),
   ]),
+  ...SEARCH_STEPS.map(searchCase),
 ];
+
+/**
+ * The cases that have one of some texts in their names, or without a text those that are measured
+ * by default.
+ * @throws InputError `bad-option` where no case has it
+ */
+export function chooseCases(
+  named: readonly string[],
+  { software }: Pick<Gpu, 'software'>,
+  tokens?: number,
+): Case[] {
+  const all = casesOf(tokens);
+  if (named.length === 0)
+    return all.filter(({ byDefault }) => (software ? byDefault.software : byDefault.hardware));
+  const stranger = named.find((part) => !all.some(({ name }) => name.includes(part)));
+  if (stranger !== undefined) {
+    const kinds = [...new Set(all.map(({ name }) => `${name.split('/')[0]}/`))];
+    throw new InputError(
+      'bad-option',
+      `No case has ${stranger} in its name; names begin with ${kinds.join(', ')}.`,
+    );
+  }
+  return all.filter(({ name }) => named.some((part) => name.includes(part)));
+}
