@@ -42,6 +42,8 @@ export interface Bench {
   layers?: number;
   repeats: number;
   profile: boolean;
+  /** Ends cases early, which then throw. */
+  signal?: AbortSignal;
   /** Models by shape, made once. */
   models: Map<string, LoadedModel>;
 }
@@ -57,7 +59,7 @@ export interface Case {
 export const startBench = (
   gpu: Gpu,
   variants: Variants,
-  options: Pick<Bench, 'layers' | 'repeats' | 'profile'>,
+  options: Pick<Bench, 'layers' | 'repeats' | 'profile' | 'signal'>,
 ): Bench => ({ gpu, variants, clock: clockOf(gpu), models: new Map(), ...options });
 
 const always = { hardware: true, software: true };
@@ -73,13 +75,24 @@ const STEPS = [
   [4, 1024],
 ] as const;
 
+/** Waits between parts of long work, so that a thread hears when it is cancelled. */
+function listening(signal: AbortSignal): () => Promise<void> {
+  let last = performance.now();
+  return async () => {
+    if (performance.now() - last < 50) return;
+    await new Promise((resolve) => setTimeout(resolve));
+    signal.throwIfAborted();
+    last = performance.now();
+  };
+}
+
 /** A model of random weights, in 16 bits as checkpoints have them. */
-function modelOf(bench: Bench, name: string): LoadedModel {
+async function modelOf(bench: Bench, name: string): Promise<LoadedModel> {
   const known = bench.models.get(name);
   if (known) return known;
-  const { layers = SHAPES[name].layers } = bench;
+  const { gpu, variants, signal, layers = SHAPES[name].layers } = bench;
   const config: ModelConfig = { ...SHAPES[name], layers };
-  const made = randomModel(bench.gpu, config, bench.variants, 'bf16');
+  const made = await randomModel(gpu, config, variants, 'bf16', signal && listening(signal));
   bench.models.set(name, made);
   return made;
 }
@@ -222,13 +235,9 @@ const stepCase = (
     name,
     byDefault: shape === MODELS[0] && (tokens || rows * seqLen === 128) ? always : onHardware,
     async run(bench) {
-      const { repeats, profile } = bench;
-      const step = await timeSteps(modelOf(bench, shape), method, {
-        rows,
-        seqLen,
-        repeats,
-        profile,
-      });
+      const { repeats, profile, signal } = bench;
+      const options = { rows, seqLen, repeats, profile, signal };
+      const step = await timeSteps(await modelOf(bench, shape), method, options);
       return [{ name, ...step }];
     },
   };
@@ -241,7 +250,7 @@ const generationCases = (shape: string): Case[] =>
       name,
       byDefault: onHardware,
       run: async (bench) => [
-        { name, ...(await timeGeneration(modelOf(bench, shape), pass, bench)) },
+        { name, ...(await timeGeneration(await modelOf(bench, shape), pass, bench)) },
       ],
     };
   });
@@ -253,10 +262,12 @@ const searchCase = (step: (typeof SEARCH_STEPS)[number]): Case => {
     name,
     byDefault: onHardware,
     async run(bench) {
-      const model = bench.models.get('demo') ?? randomModel(bench.gpu, DEMO_SHAPE, bench.variants);
+      const model =
+        bench.models.get('demo') ?? (await randomModel(bench.gpu, DEMO_SHAPE, bench.variants));
       bench.models.set('demo', model);
       const { plainMilliseconds, plainFlops, steps } = await timeSearch(model, bench.repeats, {
         only: step,
+        signal: bench.signal,
       });
       const [{ milliseconds, flopRatio }] = steps;
       return [

@@ -83,9 +83,13 @@ const median = (v: readonly number[]): number =>
 export async function timeSearch(
   model: LoadedModel,
   rounds: number,
-  options: { cpu?: () => number; only?: (typeof SEARCH_STEPS)[number] } = {},
+  options: {
+    cpu?: () => number;
+    only?: (typeof SEARCH_STEPS)[number];
+    signal?: AbortSignal;
+  } = {},
 ): Promise<SearchCosts> {
-  const { cpu, only } = options;
+  const { cpu, only, signal } = options;
   const { gpu, config } = model;
   const dims = siteDims(config);
   const spec = {
@@ -160,6 +164,7 @@ export async function timeSearch(
     }
   }
   const timed = async (go: () => void) => {
+    signal?.throwIfAborted();
     const [start, used] = [performance.now(), cpu?.() ?? 0];
     go();
     await wait(gpu);

@@ -55,19 +55,24 @@ function bfloat16(values: Float32Array): Uint16Array<ArrayBuffer> {
   return out;
 }
 
-/** A model of a shape with random weights on the device, matrices in `dtype`. */
-export function randomModel(
+/**
+ * A model of a shape with random weights on the device, matrices in `dtype`.
+ * @param between is awaited between tensors
+ */
+export async function randomModel(
   gpu: Gpu,
   config: ModelConfig,
   variants: Variants = defaultVariants(gpu),
   dtype: 'f32' | 'bf16' = 'f32',
-): LoadedModel {
+  between?: () => Promise<void>,
+): Promise<LoadedModel> {
   const weights = symbolicWeights(config, () => dtype, gpu.maxBinding);
   const memory = new ProgramMemory(gpu);
   for (const t of weights.all) {
     const values = random(sizeOf(t), t.shape.length === 1 ? 1 : 1 / Math.sqrt(t.shape[1]));
     const buffer = memory.allocate(t, 'weights');
     writeBuffer(gpu, buffer, t.dtype === 'bf16' ? bfloat16(values) : values, startOf(t));
+    await between?.();
   }
   return { name: 'random', gpu, config, weights, memory, variants };
 }
@@ -79,9 +84,15 @@ export function randomModel(
 export async function timeSteps(
   model: LoadedModel,
   method: AdapterSpec['method'],
-  options: { rows?: number; seqLen: number; repeats: number; profile: boolean },
+  options: {
+    rows?: number;
+    seqLen: number;
+    repeats: number;
+    profile: boolean;
+    signal?: AbortSignal;
+  },
 ): Promise<StepResult> {
-  const { rows = 1, seqLen, repeats } = options;
+  const { rows = 1, seqLen, repeats, signal } = options;
   const { config, gpu } = model;
   const experts = sizeLimits({ method, experts: 8, rank: 8 }).maxExperts;
   const allocation = uniformAllocation(config.layers, targetNames, experts, 8);
@@ -104,6 +115,7 @@ export async function timeSteps(
   const ids = Array.from({ length: seqLen }, (_, i) => (i * 7919) % config.vocab);
   const batch = microBatch(Array(rows).fill({ ids, labels: ids }), shape);
   const step = (number: number) => {
+    signal?.throwIfAborted();
     const scalars = {
       learningRate: 1e-4,
       clipNorm: 1,

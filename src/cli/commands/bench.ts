@@ -47,7 +47,7 @@ prefill and decoding, at SmolLM2-135M's and Qwen2.5-0.5B's shapes with random we
     const variants = await kernelsOf(gpu, o.kernels);
     const about = { device: gpu.name, kernels: variants.names };
     if (o.search) {
-      const model = randomModel(gpu, DEMO_SHAPE, variants);
+      const model = await randomModel(gpu, DEMO_SHAPE, variants);
       const costs = await timeSearch(model, o.repeats ?? 7, { cpu: cpuTime });
       if (o.json) io.out(`${JSON.stringify({ ...about, ...costs })}\n`);
       else io.out(`${gpu.name}\n\n${searchText(costs)}\n`);

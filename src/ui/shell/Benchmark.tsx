@@ -8,7 +8,7 @@ import { useApp, usePage } from '../context.ts';
 import { CommandButton } from '../shared/CommandButton.tsx';
 import { Button, Field, Progress } from '../shared/controls.tsx';
 import { left, whole } from '../shared/format.ts';
-import { ChipIcon, CloseIcon, StopIcon } from '../shared/icons.tsx';
+import { ChipIcon, StopIcon } from '../shared/icons.tsx';
 import { Section } from '../shared/Section.tsx';
 import { figure, share, speed } from './figures.ts';
 
@@ -21,20 +21,7 @@ export function Benchmark() {
       id="benchmark"
       title="Benchmark"
       lead="How fast kernels, training steps and answers are on this device, with random weights at the shapes of known models. It needs no model and leaves nothing on the device."
-      aside={
-        isBusy ? (
-          <CommandButton command={cancelBenchmark} icon={<StopIcon />} />
-        ) : (
-          <Button
-            look="small quiet"
-            aria-label="Close the benchmark"
-            className="!px-1.5"
-            onPress={() => app.dispatch({ type: 'benchmark-closed' })}
-          >
-            <CloseIcon />
-          </Button>
-        )
-      }
+      aside={isBusy && <CommandButton command={cancelBenchmark} icon={<StopIcon />} />}
     >
       <div className="flex flex-col gap-5" data-testid="benchmark" data-status={status}>
         {isBusy && <Measuring />}
@@ -51,7 +38,16 @@ export function Benchmark() {
                 onChange={(text) => app.dispatch({ type: 'benchmark-named', named: text })}
               />
             </div>
-            <CommandButton command={runBenchmark} className="sm:mt-7" icon={<ChipIcon />} />
+            <div className="flex flex-wrap gap-3 sm:mt-7">
+              <CommandButton command={runBenchmark} icon={<ChipIcon />} />
+              <Button
+                look="quiet"
+                aria-label="Close the benchmark"
+                onPress={() => app.dispatch({ type: 'benchmark-closed' })}
+              >
+                Close
+              </Button>
+            </div>
           </div>
         )}
       </div>
@@ -121,7 +117,7 @@ const Table = ({ rows }: { rows: readonly BenchmarkRow[] }) => (
           <th scope="col">Case</th>
           <th scope="col">Variant</th>
           {columns.map(({ title }) => (
-            <th key={title} scope="col" className="!text-right">
+            <th key={title} scope="col" className="!text-right whitespace-normal">
               {title}
             </th>
           ))}

@@ -60,7 +60,7 @@ async function measured(
   let [kernels, clock]: [Choice, string] = [{}, ''];
   const work = async () => {
     const variants = await chooseVariants(gpu, undefined, choices);
-    const bench = startBench(gpu, variants, { repeats: REPEATS, profile: false });
+    const bench = startBench(gpu, variants, { repeats: REPEATS, profile: false, signal });
     [kernels, clock] = [variants.names, bench.clock.name];
     await runCases(bench, cases, rows, begin);
     done = cases.length;
@@ -72,7 +72,7 @@ async function measured(
     const message = error instanceof Error ? error.message : String(error);
     if (!signal.aborted) problem = current === '' ? message : `${current}: ${message}`;
   }
-  const about = { device: gpu.name, browser: navigator.userAgent, clock };
+  const about = { device: gpu.name, browser: choices.environment, clock };
   const found = { ...about, kernels, rows: [...rows] }; // a case that was cancelled adds none
   return {
     ...about,

@@ -325,9 +325,10 @@ export class Trainer {
     this.#noOpenRun();
     return this.#alone('the benchmark', () => {
       this.#benchmark = new AbortController();
-      return benchmark(navigator.gpu, named, browserChoices, this.#benchmark.signal, (progress) =>
-        this.events.send(progress),
-      );
+      return benchmark(navigator.gpu, named, browserChoices, this.#benchmark.signal, (progress) => {
+        this.events.send(progress);
+        this.events.flush(); // a case may keep the thread for seconds
+      });
     });
   }
 
