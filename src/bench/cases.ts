@@ -42,7 +42,7 @@ export interface Bench {
   layers?: number;
   repeats: number;
   profile: boolean;
-  /** Ends cases early, which then throw. */
+  /** Ends a case before its next replay or step: it throws then. */
   signal?: AbortSignal;
   /** Models by shape, made once. */
   models: Map<string, LoadedModel>;
@@ -60,7 +60,14 @@ export const startBench = (
   gpu: Gpu,
   variants: Variants,
   options: Pick<Bench, 'layers' | 'repeats' | 'profile' | 'signal'>,
-): Bench => ({ gpu, variants, clock: clockOf(gpu), models: new Map(), ...options });
+): Bench => {
+  const clock = clockOf(gpu);
+  const time: Clock['time'] = (program) => {
+    options.signal?.throwIfAborted();
+    return clock.time(program);
+  };
+  return { gpu, variants, clock: { ...clock, time }, models: new Map(), ...options };
+};
 
 const always = { hardware: true, software: true };
 const onHardware = { hardware: true, software: false };
@@ -110,6 +117,7 @@ export async function runCases(
 ): Promise<void> {
   try {
     for (const [i, { run }] of cases.entries()) {
+      bench.signal?.throwIfAborted();
       begin(i);
       const measured = await run(bench);
       bench.gpu.check();

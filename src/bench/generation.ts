@@ -15,7 +15,7 @@ const ANSWER = 128;
 export async function timeGeneration(
   model: LoadedModel,
   pass: 'prefill' | 'decode',
-  { clock, repeats, signal }: { clock: Clock; repeats: number; signal?: AbortSignal },
+  { clock, repeats }: { clock: Clock; repeats: number },
 ) {
   const recorded = recordGeneration(model, null, 1, PROMPT, ANSWER);
   const memory = new ProgramMemory(model.gpu);
@@ -27,10 +27,7 @@ export async function timeGeneration(
     try {
       await clock.time(program);
       const times: number[] = [];
-      for (let i = 0; i < repeats; i++) {
-        signal?.throwIfAborted();
-        times.push(await clock.time(program));
-      }
+      for (let i = 0; i < repeats; i++) times.push(await clock.time(program));
       const milliseconds = times.sort((a, b) => a - b)[Math.floor(times.length / 2)];
       const tokens = pass === 'prefill' ? PROMPT : 1;
       return {

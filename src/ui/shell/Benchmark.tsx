@@ -56,7 +56,7 @@ export function Benchmark() {
 }
 
 function Measuring() {
-  const progress = useApp((s) => s.benchmark.progress);
+  const { status, progress } = useApp((s) => s.benchmark);
   return (
     <div>
       <Progress
@@ -70,7 +70,9 @@ function Measuring() {
         }
       />
       <p className="hint mt-2">
-        Other work on this computer makes the figures worse. Cancelling keeps what was measured.
+        {status === 'cancelling'
+          ? 'The device finishes what it has begun: moments on a graphics card, up to a minute on a software renderer.'
+          : 'Other work on this computer makes the figures worse. Cancelling keeps what was measured.'}
       </p>
     </div>
   );

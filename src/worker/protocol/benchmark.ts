@@ -47,6 +47,9 @@ export interface BenchmarkApi {
    * case fails, with what was measured until then.
    */
   benchmark(named: string): Promise<BenchmarkReport>;
-  /** Ends it at once; the case at hand is dropped. */
+  /**
+   * Ends it before the next replay or step, since what was submitted runs to its end. The case at
+   * hand is dropped.
+   */
   cancelBenchmark(): void;
 }

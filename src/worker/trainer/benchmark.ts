@@ -11,14 +11,6 @@ import type { BenchmarkProgress, BenchmarkReport } from '../protocol/benchmark.t
 /** Steps that are timed, as on the command line. */
 const REPEATS = 3;
 
-/** Rejects once a signal is aborted. */
-const aborted = (signal: AbortSignal): Promise<never> =>
-  new Promise((_, reject) => {
-    const end = () => reject(new Error('The benchmark was cancelled.'));
-    if (signal.aborted) end();
-    else signal.addEventListener('abort', end, { once: true });
-  });
-
 /**
  * @param named only cases with this in their names; empty: those that are measured by default
  * @param report is called before each case
@@ -58,25 +50,22 @@ async function measured(
     report({ type: 'measuring', name: current, done, total: cases.length, secondsLeft });
   };
   let [kernels, clock]: [Choice, string] = [{}, ''];
-  const work = async () => {
+  let problem: string | null = null;
+  try {
     const variants = await chooseVariants(gpu, undefined, choices);
     const bench = startBench(gpu, variants, { repeats: REPEATS, profile: false, signal });
     [kernels, clock] = [variants.names, bench.clock.name];
     await runCases(bench, cases, rows, begin);
     done = cases.length;
-  };
-  let problem: string | null = null;
-  try {
-    await Promise.race([work(), aborted(signal)]);
   } catch (error) {
     const message = error instanceof Error ? error.message : String(error);
     if (!signal.aborted) problem = current === '' ? message : `${current}: ${message}`;
   }
   const about = { device: gpu.name, browser: choices.environment, clock };
-  const found = { ...about, kernels, rows: [...rows] }; // a case that was cancelled adds none
+  const found = { ...about, kernels, rows };
   return {
     ...about,
-    rows: figuresOf(found.rows),
+    rows: figuresOf(rows),
     text: measurementsText(found),
     json: measurementsJson(found),
     measured: done,
