@@ -104,7 +104,7 @@ test('a benchmark has the device to itself and leaves the adapter as it is; canc
   const again = it.benchmark('device/');
   it.cancelBenchmark();
   expect(await again).toMatchObject({ measured: 0, cases: 2, rows: [], problem: null });
-  const adapter = (bytes: Uint8Array) => unzipSync(bytes)['adapter_model.safetensors'];
+  const adapter = (bytes: Uint8Array) => unzipSync(bytes)['adapter/adapter_model.safetensors'];
   expect(adapter(zip).length).toBeGreaterThan(0);
   expect(adapter((await it.exportAdapter()).zip)).toEqual(adapter(zip));
 });
