@@ -37,7 +37,7 @@ export function figuresOf(rows: readonly Row[]): Figures[] {
   const [product, loop] = [best(rows, 'product/'), best(rows, 'device/multiply-add')];
   return rows.map((row) => {
     const gflops = gflopsOf(row);
-    const share = (of: number) => (of > 0 && gflops > 0 ? (100 * gflops) / of : null);
+    const share = (of: number) => (of > 0 && gflops > 0 ? 100 * (gflops / of) : null);
     return {
       name: row.name,
       variant: row.variant ?? null,
