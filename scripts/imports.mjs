@@ -32,7 +32,7 @@ export const rules = {
   train: [...below('train'), ...settings, 'data'],
   files: ['util', 'allocation', 'adapters', 'train', 'data'],
   bench: all,
-  worker: [...all, 'bench/shapes'],
+  worker: [...all, 'bench'],
   cli: [...all, 'bench'],
   state: seen,
   ui: [...seen, 'state'],

@@ -93,7 +93,7 @@ globalThis.compareProducts = async (rounds) => {
 globalThis.trainingSteps = async (layers, tokens, repeats) => {
   const gpu = await createGpu(navigator.gpu);
   const variants = await chooseVariants(gpu);
-  const model = randomModel(gpu, { ...SMOLLM2_135M, layers }, variants);
+  const model = await randomModel(gpu, { ...SMOLLM2_135M, layers }, variants);
   const steps = [];
   for (const method of /** @type {const} */ (['lora', 'lora-moe']))
     steps.push(await timeSteps(model, method, { seqLen: tokens, repeats, profile: false }));

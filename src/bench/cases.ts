@@ -13,7 +13,9 @@ import { timeCase } from '../graph/tune.ts';
 import type { ModelConfig } from '../model/config.ts';
 import type { LoadedModel } from '../model/load.ts';
 import { families } from '../ops/families.ts';
+import { InputError } from '../util/error.ts';
 import { timeGeneration } from './generation.ts';
+import { DEMO_SHAPE, SEARCH_STEPS, timeSearch } from './search.ts';
 import { SHAPES } from './shapes.ts';
 import { randomModel, timeSteps } from './step.ts';
 
@@ -40,6 +42,8 @@ export interface Bench {
   layers?: number;
   repeats: number;
   profile: boolean;
+  /** Ends a case before its next replay or step: it throws then. */
+  signal?: AbortSignal;
   /** Models by shape, made once. */
   models: Map<string, LoadedModel>;
 }
@@ -55,8 +59,15 @@ export interface Case {
 export const startBench = (
   gpu: Gpu,
   variants: Variants,
-  options: Pick<Bench, 'layers' | 'repeats' | 'profile'>,
-): Bench => ({ gpu, variants, clock: clockOf(gpu), models: new Map(), ...options });
+  options: Pick<Bench, 'layers' | 'repeats' | 'profile' | 'signal'>,
+): Bench => {
+  const clock = clockOf(gpu);
+  const time: Clock['time'] = (program) => {
+    options.signal?.throwIfAborted();
+    return clock.time(program);
+  };
+  return { gpu, variants, clock: { ...clock, time }, models: new Map(), ...options };
+};
 
 const always = { hardware: true, software: true };
 const onHardware = { hardware: true, software: false };
@@ -71,20 +82,50 @@ const STEPS = [
   [4, 1024],
 ] as const;
 
+/** Waits between parts of long work, so that a thread hears when it is cancelled. */
+function listening(signal: AbortSignal): () => Promise<void> {
+  let last = performance.now();
+  return async () => {
+    if (performance.now() - last < 50) return;
+    await new Promise((resolve) => setTimeout(resolve));
+    signal.throwIfAborted();
+    last = performance.now();
+  };
+}
+
 /** A model of random weights, in 16 bits as checkpoints have them. */
-function modelOf(bench: Bench, name: string): LoadedModel {
+async function modelOf(bench: Bench, name: string): Promise<LoadedModel> {
   const known = bench.models.get(name);
   if (known) return known;
-  const { layers = SHAPES[name].layers } = bench;
+  const { gpu, variants, signal, layers = SHAPES[name].layers } = bench;
   const config: ModelConfig = { ...SHAPES[name], layers };
-  const made = randomModel(bench.gpu, config, bench.variants, 'bf16');
+  const made = await randomModel(gpu, config, variants, 'bf16', signal && listening(signal));
   bench.models.set(name, made);
   return made;
 }
 
-/** Frees what was made. */
-export function endBench({ models }: Bench): void {
-  for (const { memory } of models.values()) memory.destroy();
+/**
+ * Runs cases in turn and frees what was made, also where one fails.
+ * @param rows takes what each has measured
+ * @param begin is called with a case's place before it runs
+ */
+export async function runCases(
+  bench: Bench,
+  cases: readonly Case[],
+  rows: Row[],
+  begin: (index: number) => void,
+): Promise<void> {
+  try {
+    for (const [i, { run }] of cases.entries()) {
+      bench.signal?.throwIfAborted();
+      begin(i);
+      const measured = await run(bench);
+      bench.gpu.check();
+      rows.push(...measured);
+    }
+  } finally {
+    for (const { memory } of bench.models.values()) memory.destroy();
+  }
 }
 
 type Loop = { x: Tensor; y: Tensor };
@@ -202,13 +243,9 @@ const stepCase = (
     name,
     byDefault: shape === MODELS[0] && (tokens || rows * seqLen === 128) ? always : onHardware,
     async run(bench) {
-      const { repeats, profile } = bench;
-      const step = await timeSteps(modelOf(bench, shape), method, {
-        rows,
-        seqLen,
-        repeats,
-        profile,
-      });
+      const { repeats, profile, signal } = bench;
+      const options = { rows, seqLen, repeats, profile, signal };
+      const step = await timeSteps(await modelOf(bench, shape), method, options);
       return [{ name, ...step }];
     },
   };
@@ -221,10 +258,33 @@ const generationCases = (shape: string): Case[] =>
       name,
       byDefault: onHardware,
       run: async (bench) => [
-        { name, ...(await timeGeneration(modelOf(bench, shape), pass, bench)) },
+        { name, ...(await timeGeneration(await modelOf(bench, shape), pass, bench)) },
       ],
     };
   });
+
+/** Search steps at the demo model's shape, each beside plain micro-steps. */
+const searchCase = (step: (typeof SEARCH_STEPS)[number]): Case => {
+  const name = `search/demo/${step.replace(', ', '/')}`;
+  return {
+    name,
+    byDefault: onHardware,
+    async run(bench) {
+      const model =
+        bench.models.get('demo') ?? (await randomModel(bench.gpu, DEMO_SHAPE, bench.variants));
+      bench.models.set('demo', model);
+      const { plainMilliseconds, plainFlops, steps } = await timeSearch(model, bench.repeats, {
+        only: step,
+        signal: bench.signal,
+      });
+      const [{ milliseconds, flopRatio }] = steps;
+      return [
+        { name, variant: 'plain', milliseconds: plainMilliseconds, flops: plainFlops },
+        { name, variant: 'search', milliseconds, flops: flopRatio * plainFlops },
+      ];
+    },
+  };
+};
 
 /**
  * Every case, in the order in which they run.
@@ -243,4 +303,29 @@ export const casesOf = (tokens?: number): readonly Case[] => [
       ),
     ...generationCases(shape),
   ]),
+  ...SEARCH_STEPS.map(searchCase),
 ];
+
+/**
+ * The cases that have one of some texts in their names, or without a text those that are measured
+ * by default.
+ * @throws InputError `bad-option` where no case has it
+ */
+export function chooseCases(
+  named: readonly string[],
+  { software }: Pick<Gpu, 'software'>,
+  tokens?: number,
+): Case[] {
+  const all = casesOf(tokens);
+  if (named.length === 0)
+    return all.filter(({ byDefault }) => (software ? byDefault.software : byDefault.hardware));
+  const stranger = named.find((part) => !all.some(({ name }) => name.includes(part)));
+  if (stranger !== undefined) {
+    const kinds = [...new Set(all.map(({ name }) => `${name.split('/')[0]}/`))];
+    throw new InputError(
+      'bad-option',
+      `No case has ${stranger} in its name; names begin with ${kinds.join(', ')}.`,
+    );
+  }
+  return all.filter(({ name }) => named.some((part) => name.includes(part)));
+}

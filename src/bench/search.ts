@@ -53,10 +53,19 @@ export interface SearchCost {
   flopRatio: number;
 }
 
+const ESTIMATORS = ['survival', 'paper'] as const;
+const ORDERS = ['first-order', 'second-order'] as const satisfies Order[];
+
+/** The steps that are timed. */
+export const SEARCH_STEPS = ESTIMATORS.flatMap((estimator) =>
+  ORDERS.map((order) => `${estimator}, ${order}` as const),
+);
+
 /** What `timeSearch` measured. */
 export interface SearchCosts {
   /** Median of the plain micro-steps. */
   plainMilliseconds: number;
+  plainFlops: number;
   steps: SearchCost[];
 }
 
@@ -68,13 +77,19 @@ const median = (v: readonly number[]): number =>
 /**
  * Times steps in turn, `rounds` times, at 8 experts of rank 8, top-2, all sites, on micro-batches
  * of 8 rows of 32 tokens.
- * @param cpu milliseconds of CPU time that the process has used
+ * @param options.cpu milliseconds of CPU time that the process has used
+ * @param options.only the one step to time
  */
 export async function timeSearch(
   model: LoadedModel,
   rounds: number,
-  cpu?: () => number,
+  options: {
+    cpu?: () => number;
+    only?: (typeof SEARCH_STEPS)[number];
+    signal?: AbortSignal;
+  } = {},
 ): Promise<SearchCosts> {
+  const { cpu, only, signal } = options;
   const { gpu, config } = model;
   const dims = siteDims(config);
   const spec = {
@@ -107,8 +122,10 @@ export async function timeSearch(
   uniform.store.allocate(gpu, initialValues(uniform, 1));
   const plain = await Runtime.create(model, uniform, alike(shape), { dropout: false });
   plain.flopsPerSubmit = Number.POSITIVE_INFINITY;
-  for (const estimator of ['survival', 'paper'] as const) {
-    for (const order of ['first-order', 'second-order'] as const satisfies Order[]) {
+  for (const estimator of ESTIMATORS) {
+    for (const order of ORDERS) {
+      const name = `${estimator}, ${order}` as const;
+      if (only && name !== only) continue;
       const layout = layoutSearch(spec, { estimator, closable: false }, config.layers, dims);
       const random = new Random(1, 'search cost');
       const normal = (n: number, scale: number) =>
@@ -116,7 +133,7 @@ export async function timeSearch(
       const { store } = layout.adapter;
       store.allocate(gpu, normal(store.size, 0.02));
       layout.upper.allocate(gpu, normal(layout.upper.size, 1));
-      const options = {
+      const how = {
         order,
         sizes: 'argmax',
         cost: 0,
@@ -124,10 +141,10 @@ export async function timeSearch(
         dropout: false,
         seed: 1,
       } as const;
-      const runtime = await SearchRuntime.create(model, layout, alike(shape), options);
+      const runtime = await SearchRuntime.create(model, layout, alike(shape), how);
       runtime.flopsPerSubmit = Number.POSITIVE_INFINITY;
       steps.push({
-        step: `${estimator}, ${order}`,
+        step: name,
         flops: runtime.flops.upper + runtime.flops.lower,
         go: () => {
           runtime.beginPair(1);
@@ -147,6 +164,7 @@ export async function timeSearch(
     }
   }
   const timed = async (go: () => void) => {
+    signal?.throwIfAborted();
     const [start, used] = [performance.now(), cpu?.() ?? 0];
     go();
     await wait(gpu);
@@ -171,6 +189,7 @@ export async function timeSearch(
   gpu.check();
   const result = {
     plainMilliseconds: median(plains),
+    plainFlops: plain.flopsOf('micro'),
     steps: steps.map((s) => ({
       step: s.step,
       milliseconds: median(s.walls),

@@ -56,32 +56,38 @@ function bfloat16(values: Float32Array): Uint16Array<ArrayBuffer> {
   return out;
 }
 
-/** A model of a shape with random weights on the device, matrices in `dtype`. */
-export function randomModel(
+/**
+ * A model of a shape with random weights on the device, matrices in `dtype`.
+ * @param between is awaited between tensors
+ */
+export async function randomModel(
   gpu: Gpu,
   config: ModelConfig,
   variants: Variants = defaultVariants(gpu),
   dtype: 'f32' | 'bf16' = 'f32',
-): LoadedModel {
+  between?: () => Promise<void>,
+): Promise<LoadedModel> {
   const weights = symbolicWeights(config, () => dtype, gpu.maxBinding);
   const memory = new ProgramMemory(gpu);
   for (const t of weights.all) {
     const values = random(sizeOf(t), t.shape.length === 1 ? 1 : 1 / Math.sqrt(t.shape[1]));
     const buffer = memory.allocate(t, 'weights');
     writeBuffer(gpu, buffer, t.dtype === 'bf16' ? bfloat16(values) : values, startOf(t));
+    await between?.();
   }
   return { name: 'random', gpu, config, weights, memory, variants };
 }
 
 /**
  * Steps of an adapter (8 experts of rank 8, top-2, all sites; or plain LoRA of rank 8) on `rows` rows
- * of `seqLen` tokens, of which the last `targets` carry loss; the first one has to come before any that is timed.
+ * of `seqLen` tokens, of which the last `targets` carry loss. The first one is not to be timed.
  */
 async function stepsOf(
   model: LoadedModel,
   method: AdapterSpec['method'],
-  { rows = 1, seqLen, targets = seqLen - 1 }: { rows?: number; seqLen: number; targets?: number },
+  options: { rows?: number; seqLen: number; targets?: number; signal?: AbortSignal },
 ) {
+  const { rows = 1, seqLen, targets = seqLen - 1, signal } = options;
   const { config, gpu } = model;
   const experts = sizeLimits({ method, experts: 8, rank: 8 }).maxExperts;
   const allocation = uniformAllocation(config.layers, targetNames, experts, 8);
@@ -105,6 +111,7 @@ async function stepsOf(
   const labels = ids.map((id, t) => (t < seqLen - targets ? -100 : id));
   const batch = microBatch(Array(rows).fill({ ids, labels }), shape);
   const step = (number: number) => {
+    signal?.throwIfAborted();
     const scalars = {
       learningRate: 1e-4,
       clipNorm: 1,
@@ -130,40 +137,44 @@ async function stepsOf(
 export async function timeSteps(
   model: LoadedModel,
   method: AdapterSpec['method'],
-  options: { rows?: number; seqLen: number; repeats: number; profile: boolean },
+  options: {
+    rows?: number;
+    seqLen: number;
+    repeats: number;
+    profile: boolean;
+    signal?: AbortSignal;
+  },
 ): Promise<StepResult> {
   const { rows = 1, seqLen, repeats } = options;
   const { gpu } = model;
   const { runtime, layout, step, free } = await stepsOf(model, method, options);
-  await step(1);
-  const times: number[] = [];
-  for (let i = 0; i < repeats; i++) {
-    const start = performance.now();
-    await step(i + 2);
-    times.push(performance.now() - start);
+  try {
+    await step(1);
+    const times: number[] = [];
+    for (let i = 0; i < repeats; i++) {
+      const start = performance.now();
+      await step(i + 2);
+      times.push(performance.now() - start);
+    }
+    gpu.check();
+    const milliseconds = times.sort((a, b) => a - b)[Math.floor(times.length / 2)];
+    const flops = runtime.flopsOf('micro', 'update');
+    const programs = (['micro', 'update'] as const).map((name) => runtime.programs.get(name)![0]);
+    const isTimed = options.profile && gpu.timestamps;
+    return {
+      method,
+      parameters: countParameters(layout),
+      tokens: rows * seqLen,
+      dispatches: programs.flatMap((p) => p.commands.filter((c) => c.type === 'dispatch')).length,
+      milliseconds,
+      tokensPerSecond: ((rows * seqLen) / milliseconds) * 1000,
+      flops,
+      gflops: flops / milliseconds / 1e6,
+      profile: isTimed ? await profile(gpu, programs[0]) : null,
+    };
+  } finally {
+    free();
   }
-  gpu.check();
-  const milliseconds = times.sort((a, b) => a - b)[Math.floor(times.length / 2)];
-  const flops = runtime.flopsOf('micro', 'update');
-  const [micro] = runtime.programs.get('micro')!;
-  const profiled = options.profile && gpu.timestamps ? await profile(gpu, micro) : null;
-  const dispatches = ['micro', 'update'] as const;
-  const launches = dispatches.flatMap((name) =>
-    runtime.programs.get(name)![0].commands.filter((c) => c.type === 'dispatch'),
-  ).length;
-  const parameters = countParameters(layout);
-  free();
-  return {
-    method,
-    parameters,
-    tokens: rows * seqLen,
-    dispatches: launches,
-    milliseconds,
-    tokensPerSecond: ((rows * seqLen) / milliseconds) * 1000,
-    flops,
-    gflops: flops / milliseconds / 1e6,
-    profile: profiled,
-  };
 }
 
 /** The longest submit of a micro-step. */

@@ -73,7 +73,9 @@ export function sample(name: string, ...shape: number[]): Tensor {
   const random = new Random(1, name);
   const block = Float32Array.from({ length: 4093 }, () => random.uniform() * 2 - 1);
   const length = shape.reduce((a, b) => a * b, 1);
-  const data = Float32Array.from({ length }, (_, i) => block[i % block.length]);
+  const data = new Float32Array(length);
+  for (let at = 0; at < length; at += block.length)
+    data.set(block.subarray(0, Math.min(block.length, length - at)), at);
   return tensor(name, shape, { kind: 'state', data });
 }
 

@@ -318,6 +318,21 @@ export function createActions(app: AppStore, client: Client) {
       dispatch({ type: 'export-ready', report: rest, url: URL.createObjectURL(blob) });
     },
 
+    /** Measures the device; what was measured before a cancelled or failed case is kept. */
+    async benchmark() {
+      dispatch({ type: 'benchmark-began' });
+      try {
+        const named = getState().benchmark.named.trim();
+        dispatch({ type: 'benchmark-done', report: await client.trainer.benchmark(named) });
+      } catch (error) {
+        dispatch({ type: 'benchmark-failed', message: failureOf(error).message });
+      }
+    },
+    cancelBenchmark() {
+      dispatch({ type: 'benchmark-cancelling' });
+      return attempt(async () => client.trainer.cancelBenchmark());
+    },
+
     dismiss: (id: number) => dispatch({ type: 'dismiss', id }),
   };
 }

@@ -14,6 +14,7 @@ import type {
   WorkerEvent,
 } from '../worker/protocol/api.ts';
 import type { Failure } from '../worker/protocol/failure.ts';
+import type { BenchmarkEvent } from './benchmark.ts';
 import type { Form } from './fields.ts';
 import type { FileUses } from './files.ts';
 import type { LibraryEvent } from './library.ts';
@@ -66,7 +67,7 @@ export type UiEvent =
   | { type: 'said'; text: string }
   | { type: 'dismiss'; id: number };
 
-export type AppEvent = WorkerEvent | UiEvent | ReviewEvent | LibraryEvent;
+export type AppEvent = WorkerEvent | UiEvent | ReviewEvent | LibraryEvent | BenchmarkEvent;
 
 /** An event as the state takes it: a failure with the id of its notice. */
 export type Action = Exclude<AppEvent, Failure> | (Failure & { id: number });

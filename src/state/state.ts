@@ -15,6 +15,7 @@ import type {
   ReadingProgress,
   WorkerEvent,
 } from '../worker/protocol/api.ts';
+import { type BenchmarkState, noBenchmark, reduceBenchmark, sayBenchmark } from './benchmark.ts';
 import type { Action, DeviceState, Pending } from './events.ts';
 import type { Form } from './fields.ts';
 import { defaultForm } from './form.ts';
@@ -43,6 +44,7 @@ export type Progress = Extract<WorkerEvent, { type: 'progress' }>;
 
 export interface State {
   device: DeviceState;
+  benchmark: BenchmarkState;
   model: { status: 'none' | 'loading' | 'ready'; report: ModelReport | null; demo: boolean };
   data: {
     status: 'none' | 'reading' | 'ready';
@@ -96,6 +98,7 @@ const noData: State['data'] = {
 /** Before anything happened. */
 export const initialState = (): State => ({
   device: { status: 'checking' },
+  benchmark: noBenchmark,
   model: { status: 'none', report: null, demo: false },
   data: noData,
   library: noLibrary,
@@ -158,8 +161,9 @@ const without = (notices: readonly Notice[], code: FailureCode): Notice[] =>
 export function reduce(before: State, event: Action): State {
   const run = reduceRun(before.run, event);
   const library = reduceLibrary(before.library, event);
-  const state =
-    run === before.run && library === before.library ? before : { ...before, run, library };
+  const benchmark = reduceBenchmark(before.benchmark, event);
+  const isSame = run === before.run && library === before.library && benchmark === before.benchmark;
+  const state = isSame ? before : { ...before, run, library, benchmark };
   switch (event.type) {
     case 'device':
       return { ...state, device: event.device };
@@ -326,6 +330,8 @@ export function reduce(before: State, event: Action): State {
       const others = state.notices.filter((n) => n.code !== code || n.message !== message);
       return { ...state, notices: [...others, { id, code, message }].slice(-4) };
     }
+    case 'benchmark-done':
+      return { ...state, announcement: sayBenchmark(event.report) };
     case 'shortcuts-shown':
       return { ...state, shortcuts: event.shown };
     case 'said':

@@ -12,6 +12,7 @@ import type {
   ModelReport,
   SearchReport,
 } from '../worker/protocol/api.ts';
+import type { BenchmarkReport } from '../worker/protocol/benchmark.ts';
 import type { Client } from '../worker/protocol/client.ts';
 
 export const training = {
@@ -85,6 +86,40 @@ export const dataset: DatasetReport = {
   found: { file: 'rows.jsonl', columns: ['prompt', 'completion', 'A', 'B', 'system'] },
   heldOut: null,
 };
+export const benchmark: BenchmarkReport = {
+  device: 'Test GPU',
+  browser: 'Test browser',
+  clock: 'timestamp queries',
+  rows: [
+    {
+      name: 'device/copy',
+      variant: null,
+      milliseconds: 4.5,
+      gflops: 0,
+      ofProduct: null,
+      ofLoop: null,
+      bandwidth: 29.8,
+      launches: null,
+      tokensPerSecond: null,
+    },
+    {
+      name: 'step/tiny/lora/1x128',
+      variant: null,
+      milliseconds: 1234.5,
+      gflops: 5432,
+      ofProduct: 61.2,
+      ofLoop: 40,
+      bandwidth: null,
+      launches: 1539,
+      tokensPerSecond: 103.7,
+    },
+  ],
+  text: 'the table',
+  json: '{}',
+  measured: 2,
+  cases: 2,
+  problem: null,
+};
 /** What a worker throws for bad input. */
 export const badInput = (code: string, message: string) =>
   Object.assign(new Error(message), { name: `InputError:${code}` });
@@ -116,6 +151,8 @@ export function createPage() {
     stopAnswer: vi.fn(),
     checkHeldOut: vi.fn(),
     exportAdapter: vi.fn(),
+    benchmark: vi.fn(async () => benchmark),
+    cancelBenchmark: vi.fn(),
   };
   const data = {
     openTokenizer: vi.fn(async () => ({ tokenizer: true, template: true })),
@@ -196,6 +233,7 @@ export const parts = () =>
     import('../ui/review/ReviewPanel.tsx'),
     import('../ui/search/SearchLive.tsx'),
     import('../ui/shell/Shortcuts.tsx'),
+    import('../ui/shell/Benchmark.tsx'),
   ]);
 /** Lets what was begun come to its end. */
 export const settle = async () => {

@@ -57,7 +57,12 @@ for (const [name, shape, tokens] of [
   });
 
 test('a step of a layer of SmolLM2-135M’s shape on a row of 1,024 tokens', async ({ gpu, own }) => {
-  const model = randomModel(gpu, { ...SMOLLM2_135M, layers: 1, vocab: 512 }, undefined, 'bf16');
+  const model = await randomModel(
+    gpu,
+    { ...SMOLLM2_135M, layers: 1, vocab: 512 },
+    undefined,
+    'bf16',
+  );
   own(model.memory);
   const tokens = 1024;
   const ids = Array.from({ length: tokens }, (_, i) => (7919 * i * i + 13 * i) % 512);

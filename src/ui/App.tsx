@@ -13,6 +13,9 @@ import { RunBar } from './shell/RunBar.tsx';
 import { useShortcuts } from './shell/useShortcuts.ts';
 import { TrainSection } from './train/TrainSection.tsx';
 
+const Benchmark = lazy(() =>
+  import('./shell/Benchmark.tsx').then((m) => ({ default: m.Benchmark })),
+);
 const Shortcuts = lazy(() =>
   import('./shell/Shortcuts.tsx').then((m) => ({ default: m.Shortcuts })),
 );
@@ -30,6 +33,7 @@ function useLeaveQuestion(running: boolean) {
 export function App() {
   const running = useApp((s) => isOpen(s.run.phase));
   const shortcuts = useApp((s) => s.shortcuts);
+  const benchmark = useApp((s) => s.benchmark.status !== 'none');
   useShortcuts();
   useLeaveQuestion(running);
   return (
@@ -43,6 +47,7 @@ export function App() {
         className={`flex min-w-0 flex-col gap-5 px-3 pt-4 sm:px-6 lg:pt-10 ${running ? 'pb-40' : 'pb-16'}`}
       >
         <Hero />
+        <Suspense>{benchmark && <Benchmark />}</Suspense>
         <ModelSection />
         <DataSection />
         <TrainSection />

@@ -124,6 +124,10 @@ const scenes: Record<string, (page: Page) => Promise<void>> = {
   },
   'while a model is downloaded': async ({ event }) =>
     event({ type: 'download-began', name: 'lab/tiny', total: 9 }),
+  'while the device is measured': async (page) => {
+    await page.ready();
+    page.event({ type: 'benchmark-began' });
+  },
   'with a question typed': async (page) => {
     await page.ready();
     act(() => page.actions.setQuestion({ prompt: 'Who?' }));

@@ -1,6 +1,7 @@
 // Every command of the page, in the order of a list of them. A new one is a file beside the others
 // and a line here.
 import { ask } from './commands/ask.ts';
+import { cancelBenchmark } from './commands/cancel-benchmark.ts';
 import { cancelLoading } from './commands/cancel-loading.ts';
 import { cancelReading } from './commands/cancel-reading.ts';
 import { checkHeldOut } from './commands/check-held-out.ts';
@@ -13,6 +14,7 @@ import { prepareExport } from './commands/prepare-export.ts';
 import { proceed } from './commands/proceed.ts';
 import { redo } from './commands/redo.ts';
 import { replay } from './commands/replay.ts';
+import { runBenchmark } from './commands/run-benchmark.ts';
 import { saveExperts } from './commands/save-experts.ts';
 import { saveRanks } from './commands/save-ranks.ts';
 import { showShortcuts } from './commands/show-shortcuts.ts';
@@ -53,6 +55,8 @@ export const commands: readonly Command[] = [
   stopAnswer,
   checkHeldOut,
   prepareExport,
+  runBenchmark,
+  cancelBenchmark,
   switchTheme,
   showShortcuts,
 ];

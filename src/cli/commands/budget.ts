@@ -271,7 +271,7 @@ async function measureAll(
   const before = gpu.created.held;
   const loaded = checked
     ? await openModel(context, checked, kernels)
-    : randomModel(gpu, model.config, await kernelsOf(gpu, kernels), 'bf16');
+    : await randomModel(gpu, model.config, await kernelsOf(gpu, kernels), 'bf16');
   for (const { bill } of columns)
     if (bill.largest.bytes > gpu.maxBinding)
       throw tooWide(bill.largest.name, bill.largest.bytes, gpu);

@@ -49,7 +49,7 @@ async function peakOf<T>(
   const { created } = await testGpu();
   const before = created.held;
   created.peak = before;
-  const model = randomModel(await testGpu(), nano, undefined, 'bf16');
+  const model = await randomModel(await testGpu(), nano, undefined, 'bf16');
   const value = await use(model);
   model.memory.destroy();
   expect(created.held).toBe(before);
@@ -138,7 +138,7 @@ test('a small binding: fewer rows of logits at a time, the head in shards; losse
   const gpu = await testGpu();
   const wide = { ...nano, vocab: 4096 };
   const maxBinding = 11 * wide.vocab * 4; // 11 rows; the head of 256 KiB in two shards
-  const model = randomModel({ ...gpu, maxBinding }, wide, undefined, 'bf16');
+  const model = await randomModel({ ...gpu, maxBinding }, wide, undefined, 'bf16');
   expect(model.weights.head.length).toBe(2);
   const config = parseRunConfig(
     { ...base, train: { steps: 2, batch: 4, microBatch: 4 } },

@@ -1,10 +1,13 @@
 // The device that was found, and what to do where there is none, or a slow one beside a fast one.
 import type { ReactNode } from 'react';
+import { runBenchmark } from '../commands/run-benchmark.ts';
 import { useApp } from '../context.ts';
+import { CommandButton } from '../shared/CommandButton.tsx';
 import { ChipIcon, WarningIcon } from '../shared/icons.tsx';
 
 export function DeviceCheck() {
   const device = useApp((s) => s.device);
+  const benchmark = useApp((s) => s.benchmark.status);
   if (device.status === 'checking')
     return <p className="mt-5 text-sm text-muted">Looking for a graphics device …</p>;
   if (device.status === 'missing')
@@ -30,6 +33,7 @@ export function DeviceCheck() {
             Software renderer: slow, for the demo only
           </span>
         )}
+        {benchmark === 'none' && <CommandButton command={runBenchmark} look="small" />}
       </p>
       {software && graphics && (
         <Warning

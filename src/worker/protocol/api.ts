@@ -5,6 +5,7 @@ import type { Allocation, Sizes, Target } from '../../allocation/allocation.ts';
 import type { RunConfigInput, SearchConfig, TrainingConfig } from '../../settings/run-config.ts';
 import type { Problem } from '../../util/error.ts';
 import type { Task, TaskUnit } from '../../util/task.ts';
+import type { BenchmarkApi, BenchmarkProgress } from './benchmark.ts';
 import type {
   ColumnsFound,
   DataOptions,
@@ -238,7 +239,7 @@ export interface ExportReport {
 }
 
 /** Commands of the trainer worker, which owns the device. */
-export interface TrainerApi {
+export interface TrainerApi extends BenchmarkApi {
   /**
    * Ports: `events` to the page, `data` to the data worker; `base`: where the page lies, for the
    * built-in demo. Called first.
@@ -246,8 +247,7 @@ export interface TrainerApi {
   connect(events: MessagePort, data: MessagePort, base: string): void;
   openDevice(): Promise<DeviceReport>;
   /**
-   * Null: it was cancelled. The model before stays as it was then, as it does where this throws.
-   * Its stages come as progress events.
+   * Null: it was cancelled; then, and where it throws, the model before stays. Its stages are events.
    */
   loadModel(source: ModelSource): Promise<ModelReport | null>;
   /** Cancels the current load at the next chunk or kernel. */
@@ -371,4 +371,5 @@ export type WorkerEvent =
   | { type: 'validation'; step: number; loss: number }
   | { type: 'speed'; tokensPerSecond: number | null; secondsPerStep: number; secondsLeft: number }
   | { type: 'answer'; id: number; which: ModelSide; text: string; tokens: number; done: boolean }
+  | BenchmarkProgress
   | Failure;

@@ -23,6 +23,7 @@ const replaces = (a: WorkerEvent, b: WorkerEvent): boolean =>
   a.type === b.type &&
   (a.type === 'speed' ||
     a.type === 'routing' ||
+    a.type === 'measuring' ||
     (a.type === 'progress' && b.type === 'progress' && a.task === b.task) ||
     (a.type === 'answer' && b.type === 'answer' && a.which === b.which && a.id === b.id));
 

@@ -70,6 +70,7 @@ test('an export of a run that was just paused has the figures of every step of i
   await it.start(settings(5000));
   await expect(it.exportAdapter()).rejects.toThrow('busy with the run');
   expect(() => it.start(settings(1))).toThrow('A run is under way');
+  expect(() => it.benchmark('')).toThrow('A run is under way');
   await vi.waitFor(async () => {
     it.pause();
     const first = await it.exportAdapter(); // refused before the first step
@@ -89,6 +90,23 @@ test('an export of a run that was just paused has the figures of every step of i
   const last = await it.exportAdapter();
   expect(last.step).toBe(report.step);
   expect((await it.checkHeldOut('tuned')).step).toBe(last.step);
+});
+
+test('a benchmark has the device to itself and leaves the adapter as it is; cancelled, it measures nothing', async () => {
+  const { it, events, phase } = await trainer();
+  await it.start(settings(1));
+  await phase('finished');
+  const { zip } = await it.exportAdapter();
+  const measuring = it.benchmark('device/copy');
+  await expect(it.exportAdapter()).rejects.toThrow('busy with the benchmark');
+  expect((await measuring).rows.map(({ name }) => name)).toEqual(['device/copy']);
+  expect(events).toContainEqual(expect.objectContaining({ type: 'measuring', total: 1 }));
+  const again = it.benchmark('device/');
+  it.cancelBenchmark();
+  expect(await again).toMatchObject({ measured: 0, cases: 2, rows: [], problem: null });
+  const adapter = (bytes: Uint8Array) => unzipSync(bytes)['adapter/adapter_model.safetensors'];
+  expect(adapter(zip).length).toBeGreaterThan(0);
+  expect(adapter((await it.exportAdapter()).zip)).toEqual(adapter(zip));
 });
 
 test('a run that failed gives its adapter as it was at the last good step', async () => {

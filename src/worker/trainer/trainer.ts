@@ -26,9 +26,12 @@ import type {
   Question,
   ShapeVerdict,
 } from '../protocol/api.ts';
+import type { BenchmarkReport } from '../protocol/benchmark.ts';
 import type { DataPortApi } from '../protocol/data-port.ts';
 import type { EventSender } from '../protocol/events.ts';
 import { failureOf } from '../protocol/failure.ts';
+import { benchmark } from './benchmark.ts';
+import { browserChoices } from './choices.ts';
 import { describeDevice, describeModel } from './describe.ts';
 import { loadInStages } from './loading.ts';
 import { assessModel, MemoryEstimator } from './memory-estimate.ts';
@@ -61,6 +64,7 @@ export class Trainer {
   #busy: string | null = null;
   #abort: AbortController | null = null;
   #loading: AbortController | null = null;
+  #benchmark: AbortController | null = null;
   readonly #estimator: MemoryEstimator;
 
   constructor(
@@ -315,6 +319,21 @@ export class Trainer {
     const rows = rowsOf(await this.data.examples(), Number.POSITIVE_INFINITY);
     const { data, seed } = this.#opened.settings;
     return splitRows(filesOf(rows), { ...data, weights: {} }, seed).validation;
+  }
+
+  benchmark(named: string): Promise<BenchmarkReport> {
+    this.#noOpenRun();
+    return this.#alone('the benchmark', () => {
+      this.#benchmark = new AbortController();
+      return benchmark(navigator.gpu, named, browserChoices, this.#benchmark.signal, (progress) => {
+        this.events.send(progress);
+        this.events.flush(); // a case may keep the thread for seconds
+      });
+    });
+  }
+
+  cancelBenchmark(): void {
+    this.#benchmark?.abort();
   }
 
   exportAdapter(): Promise<ExportReport> {

@@ -35,6 +35,8 @@ const api: TrainerApi = {
   answer: (question) => ready().answer(question),
   checkHeldOut: (which) => ready().checkHeldOut(which),
   stopAnswer: () => ready().stopAnswer(),
+  benchmark: (named) => ready().benchmark(named),
+  cancelBenchmark: () => ready().cancelBenchmark(),
   exportAdapter: async () => {
     const report = await ready().exportAdapter();
     return Comlink.transfer(report, [report.zip.buffer]);
