@@ -128,7 +128,7 @@ test('a search and a training: files and their keys', () => {
   expect(keys(JSON.parse(budget))).toBe('stages');
   const [stage] = JSON.parse(budget).stages;
   expect(keys(stage)).toBe('stage columns');
-  expect(keys(stage.columns[0])).toBe('name microBatch recompute chunk bill');
+  expect(keys(stage.columns[0])).toBe('name recompute microBatch chunk padding bill');
   expect(keys(stage.columns[0].bill)).toBe('bytes total largest');
   cli('gradients', ...common, ...adapterAt, '--out', at('gradients.safetensors'));
   for (const key of ['loss', name('router.weight')])

@@ -121,3 +121,21 @@ test('of rows of many lengths little is computed for padding, and less where row
   expect(lora).toBeLessThan(mixture);
   expect(padding(new Array(100).fill(40), {})).toBe(1);
 });
+
+test('of a million micro-batches the first decide, and the last shape holds any', () => {
+  const some = Array.from({ length: 500 }, (_, i): Row => {
+    const ids = new Int32Array(1 + ((i * 37) % 200)).fill(1);
+    return { ids, labels: ids };
+  });
+  const made = parseRunConfig(
+    { data: { maxLength: 256, validation: 0 }, train: { batch: 2, microBatch: 2, steps: 1e6 } },
+    'x',
+  );
+  if (!trains(made)) throw new Error('trains');
+  const started = performance.now();
+  const { micro } = trainingShapes(some, made)(2, 256);
+  expect(performance.now() - started).toBeLessThan(5000);
+  const lengths = some.map((row) => row.ids.length).sort((a, b) => b - a);
+  expect(micro.at(-1)?.seqLen).toBe(8 * Math.ceil((lengths[0] + lengths[1]) / 8));
+  expect(micro.at(-1)?.targets).toBe(lengths[0] + lengths[1] - 2);
+});

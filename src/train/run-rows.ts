@@ -123,15 +123,15 @@ export function trainingShapes(
     const steps = totalSteps(config.train, data.shuffle, split[0].train.length);
     return {
       apart: split.flatMap(({ train, validation }) => [...train, ...validation]),
-      batches: (perBatch) =>
-        split.flatMap(({ from, train }, i) => {
+      *batches(perBatch) {
+        for (const [i, { from, train }] of split.entries()) {
           const order = orderOf(train, changed);
           const end = Math.min(steps, split[i + 1]?.from ?? steps);
-          const numbers = Array.from({ length: Math.max(0, end - from) }, (_, s) => order.rows(s));
-          return numbers.flatMap((step) =>
-            partsOf(step, train, changed, perBatch).map((part) => part.map((n) => train[n])),
-          );
-        }),
+          for (let step = from; step < end; step++)
+            for (const part of partsOf(order.rows(step - from), train, changed, perBatch))
+              yield part.map((n) => train[n]);
+        }
+      },
     };
   });
 }
@@ -143,15 +143,16 @@ export const searchShapes = (rows: readonly Row[], config: SearchConfig): Shapes
     const { lowerOnlySteps, steps, batch } = config.search;
     return {
       apart: levelRows(levels),
-      batches: (perBatch) => {
+      *batches(perBatch) {
         const search = { ...config.search, microBatch: perBatch };
         const pairOf = pairsOf(levels, { ...config, data, search });
         const updates = Math.ceil(((lowerOnlySteps + steps) * perBatch) / batch);
-        const length = (updates * batch) / perBatch; // the last one's are counted whole
-        return Array.from({ length }, (_, i) => pairOf(i)).flatMap(({ b1, b2 }) => [
-          Array.from(b1, (n) => levels.lower[n]),
-          Array.from(b2, (n) => levels.upper[n]),
-        ]);
+        const pairs = (updates * batch) / perBatch; // the last one's are counted whole
+        for (let i = 0; i < pairs; i++) {
+          const { b1, b2 } = pairOf(i);
+          yield Array.from(b1, (n) => levels.lower[n]);
+          yield Array.from(b2, (n) => levels.upper[n]);
+        }
       },
     };
   });
@@ -159,8 +160,11 @@ export const searchShapes = (rows: readonly Row[], config: SearchConfig): Shapes
 /** The rows of a stage, and its micro-batches of so many rows. */
 interface Batches {
   apart: readonly Row[];
-  batches(perBatch: number): (readonly Row[])[];
+  batches(perBatch: number): Iterable<readonly Row[]>;
 }
+
+/** Micro-batches that decide on shapes. */
+const ENOUGH = 20_000;
 
 function shapesOf(
   { data }: RunConfig,
@@ -185,26 +189,35 @@ function shapesOf(
   };
 }
 
-/** The shapes of these micro-batches, and of evaluations of so many rows. */
+/**
+ * The shapes of these micro-batches, and of evaluations of so many rows. Of very many the first
+ * decide, and the last shape holds any.
+ */
 export function shapesFor(
   apart: readonly Row[],
-  batches: readonly (readonly Row[])[],
+  batches: Iterable<readonly Row[]>,
   perBatch: number,
 ): BatchShapes {
   const evaluation = shapeOf(apart, perBatch);
-  const sizes = batches.map((rows) => ({
-    tokens: tokensIn(rows),
-    targets: rows.reduce((sum, row) => sum + lossTokens(row), 0),
-  }));
+  const sizes: { tokens: number; targets: number }[] = [];
+  for (const rows of batches) {
+    if (sizes.length === ENOUGH) {
+      const lengths = apart.map((row) => row.ids.length).sort((a, b) => b - a);
+      sizes.push({ tokens: sum(lengths.slice(0, perBatch)), targets: evaluation.targets });
+      break;
+    }
+    sizes.push({ tokens: tokensIn(rows), targets: sum(rows.map(lossTokens)) });
+  }
   let least = 0;
   const micro = fewSizes(sizes.map((s) => s.tokens)).map((seqLen): BatchShape => {
     const own = sizes.filter(({ tokens }) => tokens > least && tokens <= seqLen);
     least = seqLen;
-    const targets = Math.max(1, ...own.map((s) => s.targets));
+    const targets = own.reduce((most, s) => Math.max(most, s.targets), 1);
     return { rows: 1, seqLen, targets, longest: Math.min(seqLen, evaluation.seqLen) };
   });
-  const sum = (of: readonly number[]) => of.reduce((a, b) => a + b, 0);
   const computed = sizes.map(({ tokens }) => micro.find((s) => s.seqLen >= tokens)?.seqLen ?? 0);
   const padding = 1 - sum(sizes.map((s) => s.tokens)) / Math.max(1, sum(computed));
   return { micro, evaluation, padding };
 }
+
+const sum = (of: readonly number[]): number => of.reduce((a, b) => a + b, 0);

@@ -81,7 +81,7 @@ export function microBatches(
  * Multiples of 8, ascending; the last is the largest.
  */
 export function fewSizes(tokens: readonly number[]): number[] {
-  const largest = Math.max(1, ...tokens);
+  const largest = tokens.reduce((a, b) => Math.max(a, b), 1);
   const unit = 8 * Math.ceil(largest / (8 * 256)); // so many different sizes at most
   const counts = new Map<number, number>();
   let real = 0;
