@@ -139,3 +139,11 @@ test('of a million micro-batches the first decide, and the last shape holds any'
   expect(micro.at(-1)?.seqLen).toBe(8 * Math.ceil((lengths[0] + lengths[1]) / 8));
   expect(micro.at(-1)?.targets).toBe(lengths[0] + lengths[1] - 2);
 });
+
+test('rows that do not fill a batch have a shape all the same, so that their memory can be shown', () => {
+  const ids = new Int32Array(10).fill(1);
+  const made = config({ shuffle: true });
+  const { micro } = trainingShapes([{ ids, labels: ids }], made)(2, 16);
+  expect(micro).toEqual([{ rows: 1, seqLen: 16, targets: 9, longest: 16 }]);
+  expect(searchShapes([{ ids, labels: ids }], made)(2, 16).micro).toEqual(micro);
+});

@@ -125,6 +125,7 @@ export function trainingShapes(
       apart: split.flatMap(({ train, validation }) => [...train, ...validation]),
       *batches(perBatch) {
         for (const [i, { from, train }] of split.entries()) {
+          if (!fills(train, config.train.batch, data)) continue;
           const order = orderOf(train, changed);
           const end = Math.min(steps, split[i + 1]?.from ?? steps);
           for (let step = from; step < end; step++)
@@ -144,6 +145,7 @@ export const searchShapes = (rows: readonly Row[], config: SearchConfig): Shapes
     return {
       apart: levelRows(levels),
       *batches(perBatch) {
+        if (!Object.values(levels).every((rows) => fills(rows, perBatch, data))) return;
         const search = { ...config.search, microBatch: perBatch };
         const pairOf = pairsOf(levels, { ...config, data, search });
         const updates = Math.ceil(((lowerOnlySteps + steps) * perBatch) / batch);
@@ -157,7 +159,11 @@ export const searchShapes = (rows: readonly Row[], config: SearchConfig): Shapes
     };
   });
 
-/** The rows of a stage, and its micro-batches of so many rows. */
+/** Whether rows are enough for a batch; a run on fewer does not begin. */
+const fills = (rows: readonly Row[], batch: number, { shuffle }: RunConfig['data']): boolean =>
+  rows.length >= (shuffle ? batch : 1);
+
+/** The rows of a stage, and its micro-batches of so many rows; none where rows are too few. */
 interface Batches {
   apart: readonly Row[];
   batches(perBatch: number): Iterable<readonly Row[]>;
@@ -191,7 +197,7 @@ function shapesOf(
 
 /**
  * The shapes of these micro-batches, and of evaluations of so many rows. Of very many the first
- * decide, and the last shape holds any.
+ * decide, and the last shape holds any, as it does where there are none.
  */
 export function shapesFor(
   apart: readonly Row[],
@@ -201,12 +207,12 @@ export function shapesFor(
   const evaluation = shapeOf(apart, perBatch);
   const sizes: { tokens: number; targets: number }[] = [];
   for (const rows of batches) {
-    if (sizes.length === ENOUGH) {
-      const lengths = apart.map((row) => row.ids.length).sort((a, b) => b - a);
-      sizes.push({ tokens: sum(lengths.slice(0, perBatch)), targets: evaluation.targets });
-      break;
-    }
     sizes.push({ tokens: tokensIn(rows), targets: sum(rows.map(lossTokens)) });
+    if (sizes.length === ENOUGH) break;
+  }
+  if (sizes.length % ENOUGH === 0) {
+    const lengths = apart.map((row) => row.ids.length).sort((a, b) => b - a);
+    sizes.push({ tokens: sum(lengths.slice(0, perBatch)), targets: evaluation.targets });
   }
   let least = 0;
   const micro = fewSizes(sizes.map((s) => s.tokens)).map((seqLen): BatchShape => {
