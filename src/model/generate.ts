@@ -63,7 +63,7 @@ export interface Generation {
 
 /** Tokens that are chosen before the host looks at them, at most, and for how long. */
 const AT_ONCE = 16;
-const MOST_TIME = 60; // ms
+const MOST_TIME = 20; // ms
 
 const round16 = (n: number): number => Math.ceil(n / 16) * 16;
 
