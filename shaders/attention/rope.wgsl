@@ -17,13 +17,12 @@ struct Params {
 
 @compute @workgroup_size(threads)
 fn main(grid: Grid) {
-  let index = flat_index(grid);
-  let heads = params.heads + params.kv_heads;
+  let pair = pair_of(flat_index(grid));
+  if (!pair.exists) { return; }
   let half = params.half_size;
-  if (index >= params.tokens * heads * half) { return; }
-  let i = index % half;
-  let head = index / half % heads;
-  let token = index / (half * heads);
+  let i = pair.i;
+  let head = pair.head;
+  let token = pair.token;
   if (head < params.heads) {
     let at = (token * params.heads + head) * 2u * half + i;
     let x = turned(vec2<f32>(q[at], q[at + half]), token, i, params.direction);

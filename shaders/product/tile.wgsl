@@ -2,8 +2,8 @@
 // and steps of `depth` along K pass through workgroup memory. A is (M, K) by rows, else (K, M); B is
 // (N, K) by rows, else (K, N), and packed (lib/packing); A₂ is (M, K₂) by rows, B₂ as B, in f32.
 // Without a low-rank pair K₂ is 0, without a bias `has_bias`; what is bound there is not read. Up to
-// three products share a launch: each has columns of tiles of its own, or (`summed`) they are terms
-// of one sum. Each z has a slice of K and a C of its own. `a_quad` to `b2_quad` read four elements
+// three products share a launch: each writes its own columns of tiles, or (`summed`) all accumulate
+// into one C. Each z has a slice of K and a C of its own. `a_quad` to `b2_quad` read four elements
 // from one on; they, the types A to B2, how four elements are kept in workgroup memory (`KeptA`,
 // `KeptB` with `keep_` and `kept_`), and `scale`, by which A is multiplied meanwhile, are the
 // caller's.

@@ -54,10 +54,12 @@ export interface Product {
   label?: string;
 }
 
-/** Products that may share a launch: with results apart, or terms of one sum. */
+/** Products that may share a launch: each writes its own output, or they accumulate into one. */
 export type Products = readonly Product[];
 
-/** Whether they are terms of one sum, of which all but the first are added to what is there. */
+/**
+ * Whether all products accumulate into the same output: the first writes it, the others add to it.
+ */
 export const isSum = ([first, ...others]: Products): boolean =>
   others.some(({ out }) => out.tensor === first.out.tensor && out.start === first.out.start);
 

@@ -1,5 +1,5 @@
-// Products that share a launch against float64, in every variant: results apart, as of q, k and v,
-// and terms of one sum; with and without a low-rank pair, of unequal M, N and K.
+// Products that share a launch against float64, in every variant: each with its own output, as q, k
+// and v, or accumulated into one; with and without a low-rank pair, of unequal M, N and K.
 import { expect, test } from 'vitest';
 import { imagined } from '../../gpu/variants.ts';
 import { Recorder } from '../../graph/recorder.ts';

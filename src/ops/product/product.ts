@@ -52,8 +52,8 @@ export const products: Family<Products> = {
 };
 
 /**
- * Appends products, in one launch where the variant can: with results apart from each other, or
- * terms of one sum (`isSum`). The order of summation depends on K, strides and variant alone, never
+ * Appends products, in one launch where the variant can: each writes its own output, or they
+ * accumulate into one (`isSum`). The order of summation depends on K, strides and variant alone, never
  * on M. Packed 16-bit operands need an even K (`row`) or N (`col`) and an even stride; operands in
  * blocks need whole ones.
  */

@@ -1,19 +1,8 @@
 // What the page and the trainer worker say about measuring the device. Types only.
+import type { Figures } from '../../bench/table.ts';
 
 /** A line of the table; null where a case has no such figure. */
-export interface BenchmarkRow {
-  name: string;
-  variant: string | null;
-  milliseconds: number;
-  gflops: number;
-  /** Percentages of the fastest product and of the multiply-add loop. */
-  ofProduct: number | null;
-  ofLoop: number | null;
-  /** GB/s. */
-  bandwidth: number | null;
-  launches: number | null;
-  tokensPerSecond: number | null;
-}
+export type BenchmarkRow = Figures;
 
 /** What was measured. */
 export interface BenchmarkReport {
