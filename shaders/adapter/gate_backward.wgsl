@@ -2,7 +2,7 @@
 // over an expert's columns, kept in gates from 2 · `stride`. Through the kept set: dz_i = w_i (dw_i −
 // Σ w_k dw_k); and, where `balanced`, of the balance loss g_e = balance_scale · n · f_e / tokens with
 // n open experts: dz_e += p_e (g_e − Σ p_k g_k), for real tokens only. A workgroup takes as many
-// tokens as have a thread for each of their experts.
+// tokens as it has threads for, one an expert.
 // uses: grid
 @group(0) @binding(0) var<storage, read> h: array<f32>;
 @group(0) @binding(1) var<storage, read> factor: array<f32>;

@@ -1,7 +1,7 @@
 // Causal grouped attention with online softmax (Milakov & Gimelshein 2018; Dao 2022), keeping
 // log-sum-exp in softmax.x. A query sees the keys of its document up to itself, of which there are
-// its position + 1, or those of its window; a cache is laid out by position. One thread a query. `Head` and what is done
-// with it are written for the head size.
+// its position + 1, or those of its window; a cache is laid out by position. One thread a query.
+// `Head` and what is done with it are written for the head size.
 // uses: grid, attention/keys
 @group(0) @binding(0) var<storage, read> q: array<Head>; // (rows, seq_len, heads)
 @group(0) @binding(1) var<storage, read> k: array<Head>; // (rows, capacity, kv_heads)

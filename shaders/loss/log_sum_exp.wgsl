@@ -1,7 +1,6 @@
-// Softmax and cross-entropy of rows of logits against targets, a window of the vocabulary's columns
-// (rows, columns) after the other: `softmax` (rows, 2) keeps the largest logit so far and Σ exp(logit
-// − largest); a loss is complete with the last window. Rows with target 0xffffffff carry none. Rows
-// are reduced by lib/rows.
+// Softmax and cross-entropy of rows of logits, one window of the vocabulary (rows, columns) at a time:
+// `softmax` (rows, 2) keeps the largest logit so far and Σ exp(logit − largest); the last window
+// completes the loss. Rows with target 0xffffffff carry no loss. lib/rows reduces the rows.
 @group(0) @binding(0) var<storage, read> targets: array<u32>;
 @group(0) @binding(1) var<storage, read> logits: array<f32>;
 @group(0) @binding(2) var<storage, read_write> softmax: array<f32>;

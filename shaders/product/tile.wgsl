@@ -5,8 +5,8 @@
 // three products share a launch: each writes its own columns of tiles, or (`summed`) all accumulate
 // into one C. Each z has a slice of K and a C of its own. `a_quad` to `b2_quad` read four elements
 // from one on; they, the types A to B2, how four elements are kept in workgroup memory (`KeptA`,
-// `KeptB` with `keep_` and `kept_`), and `scale`, by which A is multiplied meanwhile, are the
-// caller's.
+// `KeptB` with `keep_` and `kept_`), and `scale`, which multiplies A on load and divides the sums on
+// store, are the caller's.
 // uses: product/load
 @group(0) @binding(0) var<storage, read> a: array<A>;
 @group(0) @binding(1) var<storage, read> b: array<B>;
@@ -88,7 +88,7 @@ fn store_lanes(p: u32, row: u32, at: vec2<u32>, z: u32, part: vec4<f32>, thread:
 
 @compute @workgroup_size(threads)
 fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index) thread: u32) {
-  // The product that this tile is of, and the tile's column among those of it.
+  // Which product this tile belongs to, and its column there.
   var p = 0u;
   var column = group.y;
   while (params.summed == 0u && column >= (params.products[p].n + columns - 1u) / columns) {

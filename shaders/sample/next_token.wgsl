@@ -1,4 +1,4 @@
-// Chooses each row's next token from its logits (rows, vocab), and makes it the row's next input. At
+// Samples each row's next token from its logits (rows, vocab), and makes it the row's next input. At
 // temperature 0 the largest logit (ties to the lower id); else a draw from softmax(logits /
 // temperature), of the smallest set of tokens whose probabilities reach top-p (Holtzman et al. 2020;
 // ties to the lower id). `sampling` has temperature and top-p, `draws` and `chosen` (tokens, rows) the
@@ -22,7 +22,7 @@ fn weight(row: u32, id: u32, top: f32) -> f32 {
   return exp((logits[row * params.vocab + id] - top) / sampling[0]);
 }
 
-// Σ of the weights of at least `least` as bits, which are in the order of the weights.
+// Σ of all weights whose bits are at least `least`; bits order as the weights do.
 fn sum_from(row: u32, top: f32, least: u32, thread: u32) -> f32 {
   var sum = 0.0;
   for (var id = thread; id < params.vocab; id += threads) {
@@ -84,7 +84,7 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
   }
   var id = min(u32(-workgroup_max(thread, -first)), params.vocab - 1u);
   if (sampling[0] > 0.0) {
-    // The largest weight from which on they reach top-p: the least that is kept.
+    // Bisects for the largest threshold at which the kept weights still reach top-p.
     var needed = 3.4e38;
     var least = 1u;
     if (sampling[1] < 1.0) {

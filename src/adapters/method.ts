@@ -10,7 +10,10 @@ export interface AdapterContext {
   routing: Routing;
   /** Whether f and P are counted. */
   counted: boolean;
-  /** What dropout is drawn by (2·tokens), u32, where it is recorded; its rate comes with the step. */
+  /**
+   * Each token's row and position there (2·tokens), u32, which key the dropout mask; null: no
+   * dropout. The rate comes with the step.
+   */
   dropout: Tensor | null;
   /** During a search: what it makes of a group's experts. */
   search?: (rec: Recorder, group: Group) => Parts;

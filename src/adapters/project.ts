@@ -150,7 +150,7 @@ function downBackward(
   });
 }
 
-/** A site, its linear's output, and what its columns are still to be multiplied by. */
+/** A site, its linear's output, and the scale of its columns. */
 interface Up {
   site: Site;
   output: Tensor;
@@ -183,7 +183,7 @@ function upBackward(rec: Recorder, ups: readonly Up[], u: Tensor): void {
  * y = x·W0ᵀ (+ b) + what the adapter adds, for the linears of one input group (method §1), or the
  * plain linears where `group` is undefined. All experts are computed and gated, never gathered.
  * @param x (N, C)
- * @param residual (N, O), added to y where there is one base; no other op has read it yet
+ * @param residual (N, O), added to the output of a single base; no op recorded later may read it
  * @returns y (N, O) of each base, in order
  */
 export function adaptedLinears(
@@ -204,7 +204,7 @@ export function adaptedLinears(
     })),
   );
   const products = bases.map((base, i) => ({ ...baseProduct(base, x, outputs[i]), residual }));
-  // The last to be recorded, so the first to go backward.
+  // Recorded last, so its backward runs first.
   const onResidual = () =>
     rec.onBackward(() => {
       if (!residual?.requiresGrad) return;

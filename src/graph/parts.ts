@@ -13,7 +13,7 @@ export function fold(count: number): [number, number, number] {
   return [Math.ceil(count / y), y, 1];
 }
 
-/** Flops of a launch that is not cut: 100 ms at 200 GFLOP/s. */
+/** Launches with more flops than this are split: 100 ms at 200 GFLOP/s. */
 export const MOST_FLOPS = 2e10;
 
 /** Workgroups along x, from one on. */

@@ -79,7 +79,7 @@ export class Recorder {
   readonly commands: Command[] = [];
   private tape: (() => void)[] = [];
   private grads = new Map<Tensor, Tensor>();
-  /** What gradients lie in, by what their tensors lie in. */
+  /** Shared gradient buffers, by the shared buffers of their tensors. */
   private readonly wholes = new Map<Tensor, Tensor>();
   /** The gradients that the forward pass left; each backward pass begins from them. */
   private before: Map<Tensor, Tensor> | null = null;

@@ -23,7 +23,7 @@ export interface Tensor {
   readonly kind: Kind;
   /** True when the loss's gradient with respect to it is wanted. */
   readonly requiresGrad: boolean;
-  /** The tensor in whose buffer it lies, if not in one of its own. */
+  /** The tensor whose buffer it shares, if it has none of its own. */
   readonly within?: Tensor;
   /**
    * First element in `within`, or, of a shard of a `weight`, in the tensor as it is stored.
@@ -57,13 +57,13 @@ export function tensor(
   };
 }
 
-/** The tensor that has a buffer: the one that a tensor lies in, or itself. */
+/** The tensor that owns the buffer: `within`, or the tensor itself. */
 export const wholeOf = (t: Tensor): Tensor => t.within ?? t;
 
 /** Floats to which the start of a binding is aligned: 256 bytes, the strictest of devices. */
 export const ALIGN = 64;
 
-/** `floats` and padding up to where another tensor may begin. */
+/** Rounds a size in floats up to `ALIGN`. */
 export const aligned = (floats: number): number => Math.ceil(floats / ALIGN) * ALIGN;
 
 /** Activations side by side in one buffer, so that one launch can write them all. */

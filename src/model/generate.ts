@@ -51,17 +51,17 @@ export interface Generation {
   states: readonly Tensor[];
   /** Of the last pass (rows, V). */
   logits: Tensor;
-  /** How tokens are chosen; uniform numbers and chosen ids of a few tokens, each (tokens, rows). */
+  /** Temperature and top-p; uniform draws and sampled ids, each (AT_ONCE, rows). */
   sampling: Tensor;
   draws: Tensor;
   chosen: Tensor;
   capacity: number;
-  /** Reads prompts; adds a token to every row. Both choose the next one and give it to `decode`. */
+  /** Reads the prompts; adds a token to every row. Both sample the next token for `decode`. */
   prefill: Pass;
   decode: Pass;
 }
 
-/** Tokens that are chosen before the host looks at them, at most, and for how long. */
+/** How many tokens, and for how long, the device decodes before the host reads them back. */
 const AT_ONCE = 16;
 const MOST_TIME = 20; // ms
 
@@ -190,14 +190,14 @@ export class Generator {
     return readBuffer(this.model.gpu, buffer, 0, buffer.size, this.staging);
   }
 
-  /** Replays a pass that chooses the token of this number since the host last looked. */
+  /** Replays a pass; `number` counts the tokens since the host last read them back. */
   private replay(pass: 'prefill' | 'decode', number: number): void {
     const { queue } = this.model.gpu.device;
     queue.writeBuffer(this.memory.step, 0, packStep({ number }));
     this.programs![pass].replay();
   }
 
-  /** Writes prompts, and where their first answers stand. */
+  /** Writes the prompts and the positions where their answers start. */
   private begin(prompts: readonly ArrayLike<number>[], { temperature, topP }: Sampling): void {
     const { rows, prefill, decode, sampling } = this.recorded;
     const { seqLen } = prefill;
@@ -233,7 +233,7 @@ export class Generator {
     const open: boolean[] = Array.from({ length: rows }, (_, r) => r < prompts.length);
     this.begin(prompts, { temperature: options.temperature ?? 0, topP: options.topP ?? 1 });
     let done = 0;
-    let next = 1; // tokens until the host looks
+    let next = 1; // tokens until the next readback
     while (done < maxNewTokens && open.includes(true) && !(done > 0 && signal?.aborted)) {
       const count = Math.min(next, maxNewTokens - done);
       const uniform = (i: number) => randoms[i % rows]?.uniform() ?? 0;
@@ -253,7 +253,7 @@ export class Generator {
         onToken?.(row, ids[i]);
         open[row] = !stopIds.includes(ids[i]);
       }
-      // Reading the prompt says little about the tokens that follow.
+      // Prefill time does not predict decode time.
       if (done > 0 && !onLogits)
         next = Math.max(1, Math.min(AT_ONCE, Math.floor(MOST_TIME / each)));
       done += count;

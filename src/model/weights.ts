@@ -14,7 +14,7 @@ import { alignBlocks, isBlockType } from '../util/blocks.ts';
 import { InputError } from '../util/error.ts';
 import type { ModelConfig } from './config.ts';
 
-/** Whether another tensor may begin where one ends. */
+/** Whether a tensor's size keeps the next one aligned. */
 const isAligned = (t: Tensor): boolean => bytesOf(t) % (4 * ALIGN) === 0;
 
 /** The weights of one layer. */
@@ -48,8 +48,8 @@ export interface ModelWeights {
 const SHARD_ROWS = 64;
 
 /**
- * The same weights with those of one type after each other in one buffer, so that one product can
- * read them all: where a binding holds them and each begins where a binding may.
+ * Lays weights of one dtype out back to back in a shared buffer, so that one product can read them
+ * all, if a single binding holds the buffer and every weight starts at an aligned offset.
  */
 function together(weights: readonly Tensor[], maxBinding: number): Tensor[] {
   const buffers = new Map<Dtype, { within: Tensor; rows: number }>();

@@ -47,8 +47,8 @@ export const defaultVariants = (gpu: Gpu): Variants => ({
 });
 
 /**
- * The variants in which a run of a precision computes: `fast` has the large products in half
- * precision. Never chosen by measurement.
+ * Kernel variants for a run's precision: `fast` computes large products in half precision. Tuning
+ * never selects it.
  * @throws InputError `bad-config` where the device has no half floats
  */
 export function inPrecision({ device, names }: Variants, precision: 'exact' | 'fast'): Variants {

@@ -26,7 +26,7 @@ export const STATISTICS = constantsOf('statistics', [
 /** A target that carries no loss. */
 export const NO_TARGET = 0xffffffff;
 
-/** Blocks of the head that follow each other, whose logits lie side by side. */
+/** Consecutive blocks of the head, with adjacent logits. */
 type Window = readonly Block[];
 
 const widthOf = (window: Window): number => window.reduce((sum, b) => sum + b.columns, 0);
@@ -39,8 +39,8 @@ export interface AtOnce {
 
 /**
  * Cross-entropy of x·headᵀ against targets, summed into the statistics. In training ∂(CE/tokens of
- * the batch)/∂x is made too. Where the vocabulary has several windows, their logits are computed
- * once for the softmax and, but for the last one's, again for the gradient.
+ * the batch)/∂x is made too. A vocabulary of several windows computes its logits once for
+ * the softmax and, except the last window's, again for the gradient.
  * @param x (M, C), the rows that carry loss
  * @param head (V, C), frozen, in shards of rows
  * @param targets (M), u32; NO_TARGET carries no loss

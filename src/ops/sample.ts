@@ -1,4 +1,4 @@
-// Choosing the next token of each row on the device.
+// Sampling the next token of each row on the device.
 import code from '../../shaders/sample/next_token.wgsl?raw';
 import { defineKernel } from '../gpu/kernel.ts';
 import type { Recorder } from '../graph/recorder.ts';
@@ -16,12 +16,12 @@ export interface Sampling {
   topP: number;
 }
 
-/** What choosing reads and writes. */
+/** Inputs and outputs of sampling. */
 export interface Choosing {
   logits: Tensor; // (rows, V)
   /** Temperature and top-p. */
   sampling: Tensor;
-  /** Uniform numbers in [0, 1), and the ids (u32), each (tokens, rows): those of `step.number`. */
+  /** Uniform draws in [0, 1) and sampled ids (u32), each (tokens, rows); the row is `step.number`. */
   draws: Tensor;
   chosen: Tensor;
   /** The row's next input and its position (rows), u32. */
@@ -29,9 +29,7 @@ export interface Choosing {
   positions: Tensor;
 }
 
-/**
- * Chooses each row's next token; its position is the one after, below `capacity`.
- */
+/** Samples each row's next token and advances its position, to `capacity` − 1 at most. */
 export function nextToken(rec: Recorder, tensors: Choosing, capacity: number): void {
   const [rows, vocab] = tensors.logits.shape;
   rec.launch({

@@ -1,4 +1,4 @@
-// Choosing the next token from logits in float64: the specification of src/ops/sample.
+// Sampling the next token from logits in float64: the specification of src/ops/sample.
 
 /** The id of the largest logit; of equal ones the lowest. */
 export function greedy(logits: ArrayLike<number>): number {

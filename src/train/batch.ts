@@ -21,7 +21,7 @@ export interface BatchShape {
   rows: number;
   seqLen: number;
   targets: number;
-  /** Tokens of a document at most; by default `seqLen`. */
+  /** Tokens in the longest document; by default `seqLen`. */
   longest?: number;
 }
 
@@ -38,7 +38,7 @@ export interface BatchShapes {
   padding: number;
 }
 
-/** One shape for everything, filled by whoever asks for it. */
+/** One shape for all programs; the caller fills it, so there is no padding. */
 export const alike = (shape: BatchShape): BatchShapes => ({
   micro: [shape],
   evaluation: shape,
@@ -65,7 +65,7 @@ export interface MicroBatch {
   lengths: Uint32Array<ArrayBuffer>;
   /** Position of each token in its document; 0 for padding, which sees itself alone. */
   positions: Uint32Array<ArrayBuffer>;
-  /** Number of each token's row, and its position there: what dropout is drawn by. */
+  /** Each token's row number and its position there, which key the dropout mask. */
   places: Uint32Array<ArrayBuffer>;
   /**
    * Positions (row·seqLen + t) whose logits predict a trained token, padded with NO_ROW; and the
@@ -75,7 +75,7 @@ export interface MicroBatch {
   targets: Uint32Array<ArrayBuffer>;
   lossTokens: number;
   tokens: number;
-  /** That of the program that takes it. */
+  /** Shape of the program that runs it. */
   shape: BatchShape;
 }
 
@@ -106,7 +106,7 @@ export function lossTokens(row: Row): number {
   return count;
 }
 
-/** Tokens of rows together. */
+/** Total tokens of rows. */
 export const tokensIn = (rows: readonly Row[]): number =>
   rows.reduce((sum, row) => sum + row.ids.length, 0);
 
@@ -216,7 +216,7 @@ export function batchStates({ micro, evaluation }: BatchShapes, experts: number)
   };
 }
 
-/** The states as the programs of one of their shapes see them. */
+/** Views of the states with the sizes of one shape. */
 export function statesFor(states: BatchStates, shape: BatchShape): BatchStates {
   const sizes = inputSizes(shape);
   const seen = INPUTS.map((name) => [
@@ -232,8 +232,8 @@ export function writeBatch(memory: ProgramMemory, states: BatchStates, batch: Mi
 }
 
 /**
- * Options that save memory at the cost of seqLen: what is recomputed in the backward pass, and rows of
- * logits at a time. Results stay bit-identical.
+ * Options that trade time for memory: what the backward pass recomputes, and rows of logits at a
+ * time. Results stay bit-identical.
  */
 export interface MemoryOptions {
   recompute: Recompute;
@@ -243,12 +243,12 @@ export interface MemoryOptions {
 /** Recompute nothing. */
 export const DEFAULT_MEMORY_OPTIONS: MemoryOptions = { recompute: 'none', logitsChunkRows: 128 };
 
-/** Logits at a time at most: 128 rows of a vocabulary of 49,152. */
+/** Most logits held at once: 128 rows of a vocabulary of 49,152. */
 const MOST_LOGITS = 128 * 49152;
 
 /**
- * Logits at a time. A vocabulary of which this leaves fewer than 32 rows goes through in windows of
- * 49,152 columns, at the cost of the head's product once more.
+ * How many logits to compute at once. If a vocabulary leaves room for fewer than 32 rows, it is
+ * processed in windows of 49,152 columns, which computes the head's product twice.
  * @param rows at most
  */
 export function logitsAtOnce(rows: number, vocab: number, maxBinding: number): AtOnce {
@@ -258,8 +258,8 @@ export function logitsAtOnce(rows: number, vocab: number, maxBinding: number): A
 }
 
 /**
- * Records the decoder and the loss of a batch of this shape in `states`, without the backward pass. Returns the
- * losses (targets).
+ * Records the decoder and the loss of a batch of this shape in `states`, without the backward pass.
+ * Returns the losses (targets).
  */
 export function recordLoss(
   rec: Recorder,

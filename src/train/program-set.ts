@@ -26,9 +26,7 @@ export interface Recording<Name extends string> {
   /** The states of a batch; and all states there are, these among them. */
   batch: BatchStates;
   states: readonly Tensor[];
-  /**
-   * In the order in which they are compiled: one, or one for each shape of a micro-batch.
-   */
+  /** In compile order; each name has one recording, or one per micro-batch shape. */
   programs: ReadonlyMap<Name, readonly Recorder[]>;
   /** What leaves the device after a step, ring by ring; the statistics of each come first. */
   rings: readonly (readonly Tensor[])[];
@@ -100,7 +98,7 @@ export class ProgramSet<Name extends string> {
     this.work += program.flops;
   }
 
-  /** Flops of a replay of each of these programs at their largest, together. */
+  /** Total flops of one replay of each program, at its largest shape. */
   flopsOf(...names: Name[]): number {
     return names.reduce((sum, name) => sum + (this.programs.get(name)?.at(-1)?.flops ?? 0), 0);
   }

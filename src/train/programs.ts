@@ -18,7 +18,7 @@ export interface Passes {
   model: SymbolicModel;
   layout: AdapterLayout | null;
   shape: BatchShape;
-  /** As programs of the shape see them. */
+  /** Views of the batch states with the sizes of this shape. */
   states: BatchStates;
 }
 

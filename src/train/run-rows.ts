@@ -14,7 +14,7 @@ import type { RunConfig, SearchConfig, TrainingConfig } from '../settings/run-co
 import { type BatchShape, type BatchShapes, lossTokens, type Row, tokensIn } from './batch.ts';
 import { totalSteps } from './schedule.ts';
 
-/** Gives the shapes of micro-batches of so many rows, were the rows cut to `maxLength` tokens. */
+/** Returns the shapes for micro-batches of `perBatch` rows truncated to `maxLength` tokens. */
 export type ShapesFor = (perBatch: number, maxLength: number) => BatchShapes;
 
 type Settings = Pick<RunConfig, 'data' | 'seed'>;
@@ -75,27 +75,27 @@ export const pairsOf = (
     seed,
   );
 
-/** The shape that holds any `perBatch` of these rows, which lie apart. */
+/** The shape that holds any `perBatch` of these rows, each in its own program row. */
 export function shapeOf(rows: readonly Row[], perBatch: number): BatchShape {
   const counts = rows.map(lossTokens).sort((a, b) => b - a);
   const targets = counts.slice(0, perBatch).reduce((a, b) => a + b, 0);
   return { rows: perBatch, seqLen: bucketLength(rows), targets: Math.max(1, targets) };
 }
 
-/** Rows of a training from a step on, which take the place of those before. */
+/** Rows that a training uses from a step on, replacing the earlier ones. */
 export interface Lesson {
   from: number;
   rows: readonly Row[];
 }
 
-/** The micro-batches of a step of a training, as numbers of its rows. */
+/** Splits a training step's rows into micro-batches of row numbers. */
 export function partsOf(
   numbers: Iterable<number>,
   rows: readonly Row[],
   { train, adapter }: TrainingConfig,
   perBatch: number,
 ): number[][] {
-  // A balance loss is a mean over micro-batches, and dropout is drawn by the row's place in one.
+  // Rows may not move if a balance loss averages over micro-batches or dropout keys on their place.
   const free = !methodOf(adapter.method).routed && adapter.dropout === 0;
   const lengthOf = free ? (n: number) => rows[n].ids.length : null;
   return microBatches([...numbers], train.batch / perBatch, lengthOf);
@@ -106,8 +106,8 @@ export const orderOf = (rows: readonly Row[], { train, data, seed }: TrainingCon
   new BatchOrder(rows.length, train.batch, data.shuffle, seed);
 
 /**
- * Shapes of a training's micro-batches and validation were its rows cut to other lengths; `later`
- * are rows that take the place of those before.
+ * Shapes of a training's micro-batches and validation, for rows truncated to any length; `later`
+ * rows replace the earlier ones.
  */
 export function trainingShapes(
   rows: readonly Row[],
@@ -137,7 +137,7 @@ export function trainingShapes(
   });
 }
 
-/** Shapes of a search's micro-batches were its rows cut to other lengths. */
+/** Shapes of a search's micro-batches, for rows truncated to any length. */
 export const searchShapes = (rows: readonly Row[], config: SearchConfig): ShapesFor =>
   shapesOf(config, (cut, data) => {
     const levels = searchRows(cut(rows), { ...config, data });
@@ -159,7 +159,7 @@ export const searchShapes = (rows: readonly Row[], config: SearchConfig): Shapes
     };
   });
 
-/** Whether rows are enough for a batch; a run on fewer does not begin. */
+/** Whether there are enough rows for one batch; a run refuses to start with fewer. */
 const fills = (rows: readonly Row[], batch: number, { shuffle }: RunConfig['data']): boolean =>
   rows.length >= (shuffle ? batch : 1);
 
@@ -169,7 +169,7 @@ interface Batches {
   batches(perBatch: number): Iterable<readonly Row[]>;
 }
 
-/** Micro-batches that decide on shapes. */
+/** How many micro-batches are inspected to choose shapes. */
 const ENOUGH = 20_000;
 
 function shapesOf(
@@ -196,8 +196,8 @@ function shapesOf(
 }
 
 /**
- * The shapes of these micro-batches, and of evaluations of so many rows. Of very many the first
- * decide, and the last shape holds any, as it does where there are none.
+ * Chooses shapes for these micro-batches, and for evaluations of `perBatch` rows. With more than
+ * `ENOUGH` micro-batches, or none, the largest shape holds any possible micro-batch.
  */
 export function shapesFor(
   apart: readonly Row[],

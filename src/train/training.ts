@@ -39,7 +39,7 @@ export interface TrainingInput extends StageLinks {
   memoryOptions?: MemoryOptions;
 }
 
-/** A lesson's rows: those trained on in their order, and those held out. */
+/** A lesson's training rows with their order, and its held-out rows. */
 interface Taught {
   from: number;
   train: readonly Row[];

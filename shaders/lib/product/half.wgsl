@@ -5,7 +5,7 @@ struct KeptA { high: vec4<f16>, low: vec4<f16> }
 alias KeptB = vec4<f16>;
 const LOW = 2048.0; // a low half is stored times this: it would be a denormal number
 
-// The bits that a half holds. By a mask: compilers take a conversion to f16 and back for nothing.
+// Keeps the bits that an f16 holds. A mask, because compilers remove a round trip through f16.
 fn held(v: vec4<f32>) -> vec4<f32> {
   return bitcast<vec4<f32>>(bitcast<vec4<u32>>(v) & vec4<u32>(0xffffe000u));
 }

@@ -53,9 +53,9 @@ export function bucketLength(examples: Iterable<{ ids: { length: number } }>): n
 }
 
 /**
- * The micro-batches of a step.
- * @param lengthOf where rows may change places: the longest first, each to the micro-batch with the
- *   fewest tokens so far; null: they stay in their order, so many in each
+ * Splits a step's rows into micro-batches.
+ * @param lengthOf a row's tokens, if rows may move between micro-batches: the longest go first, each
+ *   to the micro-batch with the fewest tokens so far. Null keeps their order and equal counts
  */
 export function microBatches(
   rows: readonly number[],
@@ -76,9 +76,9 @@ export function microBatches(
 }
 
 /**
- * A few sizes for micro-batches of these numbers of tokens, each of which takes the first that holds
- * it: as few as keep padding below a twentieth, but no more than 3, chosen so that there is least.
- * Multiples of 8, ascending; the last is the largest.
+ * Chooses sequence lengths for micro-batches with these token counts; each micro-batch uses the
+ * smallest length that holds it. At most 3 lengths, placed to minimise padding, or fewer if padding
+ * stays below 5 %. Ascending multiples of 8.
  */
 export function fewSizes(tokens: readonly number[]): number[] {
   const largest = tokens.reduce((a, b) => Math.max(a, b), 1);
@@ -93,7 +93,7 @@ export function fewSizes(tokens: readonly number[]): number[] {
   const sizes = [...counts.keys()].sort((a, b) => a - b);
   const before = [0];
   for (const size of sizes) before.push(before[before.length - 1] + counts.get(size)!);
-  // least[i]: tokens computed for the first i sizes, and the sizes chosen for them.
+  // least[i]: the lowest cost of covering sizes[0] to sizes[i], and the lengths chosen for it.
   let least = sizes.map((size, i) => ({ cost: size * before[i + 1], chosen: [size] }));
   for (let count = 1; count < 3; count++) {
     const best = least[least.length - 1];

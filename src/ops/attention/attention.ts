@@ -23,7 +23,7 @@ export interface BatchSpan {
   rows: number;
   seqLen: number;
   positions: Tensor;
-  /** Tokens of a document at most; by default `seqLen`. */
+  /** Tokens in the longest document; by default `seqLen`. */
   longest?: number;
 }
 

@@ -17,7 +17,7 @@ export interface Attention {
   cached: boolean;
   /** Keys that a query sees at most, its own and those before it; 0 or left out: all. */
   window?: number;
-  /** Keys of a document at most; left out: `capacity`. It changes what work is counted alone. */
+  /** Longest document in keys; by default `capacity`. Only the flop count depends on it. */
   longest?: number;
   size: Heads;
   /** (rows·seqLen), u32: of each token in its document. A cache gets tokens in order. */
@@ -36,7 +36,7 @@ export interface Attention {
 export const pairsOf = ({ rows, seqLen, capacity, longest, size }: Attention): number =>
   rows * seqLen * size.heads * (Math.min(longest ?? capacity, capacity) / 2);
 
-/** Whether a row is one document, whose queries see fewer keys from the last one to the first. */
+/** Whether each row is one causal document, so that work falls from the last query to the first. */
 export const isFalling = ({ capacity, longest, window }: Attention): boolean =>
   !window && (longest ?? capacity) >= capacity;
 

@@ -65,7 +65,7 @@ export const isSum = ([first, ...others]: Products): boolean =>
 
 const sameBuffer = (a?: Tensor, b?: Tensor): boolean => (a && wholeOf(a)) === (b && wholeOf(b));
 
-/** Whether two products can share a launch: alike, and on the same buffers. */
+/** Whether two products can share a launch: same storage orders, dtype and buffers. */
 function areJoinable(p: Product, q: Product): boolean {
   const [a, b] = [productTensors(p), productTensors(q)];
   const orders = ({ left, right }: Product) => `${left.order} ${right.order} ${right.tensor.dtype}`;
@@ -82,7 +82,7 @@ function areJoinable(p: Product, q: Product): boolean {
   );
 }
 
-/** Products in as few launches of at most `most` as their operands' buffers allow, in order. */
+/** Groups products, in order, into as few launches as possible, each of at most `most`. */
 export function joined(list: Products, most: number): Products[] {
   const groups: Product[][] = [];
   for (const p of list) {

@@ -4,7 +4,7 @@ import type { Tensor } from '../../graph/tensor.ts';
 import type { Operand } from './case.ts';
 import { type Matrix, product } from './product.ts';
 
-/** Rows of a shard: columns of the logits from `column` on. */
+/** Rows of a shard, which produce the logits from `column` on. */
 export interface Block {
   shard: Tensor;
   row: number;

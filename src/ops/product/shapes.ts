@@ -40,7 +40,7 @@ const workgroups = ({ rows, columns }: Tile, list: Products): number => {
   return isSum(list) ? groups[0] : groups.reduce((a, b) => a + b);
 };
 
-/** The one with the most results, which decides for all that share a launch. */
+/** The product with the largest output; it decides the tile of the whole launch. */
 const largest = (list: Products): Product => list.reduce((a, b) => (b.m * b.n > a.m * a.n ? b : a));
 
 /** Whether a product is a gradient of weights, which has tokens along K. */

@@ -39,8 +39,8 @@ fn b_quad(i: u32) -> vec4<f32> {
 }`;
 
 /**
- * By what a product in half precision multiplies A meanwhile: gradients are of a mean over tokens,
- * and would be denormal numbers; a power of two, which rounds nothing.
+ * The factor by which a half-precision product scales A: gradients of a mean over tokens would be
+ * denormal in f16. A power of two, so scaling rounds nothing.
  */
 const scaleOf = (gradient: boolean): string =>
   gradient
@@ -51,7 +51,7 @@ fn scale() -> f32 {
 }`
     : 'fn scale() -> f32 { return 1.0; }';
 
-/** The kernel of products' form in a tile; a name stands for one text and its sizes. */
+/** The kernel for these products' layout and tile; each name has one text and one set of sizes. */
 function kernelOf(list: Products, tile: Tile, half: boolean): Kernel {
   const [{ left, right }] = list;
   const lowRank = list.find((p) => p.lowRank)?.lowRank;
@@ -90,10 +90,10 @@ function kernelOf(list: Products, tile: Tile, half: boolean): Kernel {
   );
 }
 
-/** Products that a launch computes at most (`products` of tile.wgsl). */
+/** Most products in a launch (`products` of tile.wgsl). */
 const MOST = 3;
 
-/** What a launch binds for its products, and where each of them lies in it. */
+/** The tensors that a launch binds, and each product's offsets in them. */
 function operandsOf(list: Products): {
   tensors: Record<string, Tensor>;
   params: Record<string, number>;
@@ -102,7 +102,7 @@ function operandsOf(list: Products): {
   const each = list.map(productTensors);
   for (const name of ['a', 'b', 'a2', 'b2', 'bias', 'residual', 'c']) {
     const [first, ...others] = each.flatMap((t) => t[name] ?? []);
-    // What stands for a missing operand is not read.
+    // The kernel does not read what fills the slot of a missing operand.
     tensors[name] = !first ? tensors.a : others.every((t) => t === first) ? first : wholeOf(first);
   }
   const params: Record<string, number> = {};
@@ -175,7 +175,7 @@ const inTiles = (half: boolean): Pick<Variant<Products>, 'record'> => ({
 
 export const tile: Variant<Products> = { name: 'tile', can: () => true, ...inTiles(false) };
 
-/** In lower precision, so only where it is asked for; not for skinny products. */
+/** Half precision: runs only on request, and never for skinny products. */
 export const half: Variant<Products> = {
   name: 'half',
   can: ({ f16 }, list) => f16 && list[0].left.order === 'row' && tileOf(list).lanes === 1,

@@ -1,5 +1,5 @@
-// Reductions of rows: RMSNorm, its backward, and the softmax of logits, each written once and joined with a
-// module of shaders/lib/rows that says which threads share a row.
+// Reductions of rows: RMSNorm, its backward, and the softmax of logits, each written once and joined
+// with a module of shaders/lib/rows that says which threads share a row.
 import logSumExpCode from '../../../shaders/loss/log_sum_exp.wgsl?raw';
 import normCode from '../../../shaders/norm/rms_norm.wgsl?raw';
 import normBackwardCode from '../../../shaders/norm/rms_norm_backward.wgsl?raw';

@@ -8,8 +8,8 @@ import { type Block, type Phase, scalarBody, vectorBody } from './body.ts';
 /**
  * What a product multiplies. Left: `row` is (M, K), `col` is (K, M). Right: `row` is (N, K), `col`
  * is (K, N). `lowRank` adds α₂·A₂·B₂ with A₂ (M, K₂) and B₂ in f32, into the same registers; `bias`
- * adds a vector (N), `residual` a matrix (M, N). `vector` and `vector2` say whether a phase's starts, strides and sizes allow
- * loads of four elements.
+ * adds a vector (N), `residual` a matrix (M, N). `vector` and `vector2` say whether a phase's starts,
+ * strides and sizes allow loads of four elements.
  */
 export interface Form {
   left: 'row' | 'col';
