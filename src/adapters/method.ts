@@ -10,10 +10,7 @@ export interface AdapterContext {
   routing: Routing;
   /** Whether f and P are counted. */
   counted: boolean;
-  /**
-   * Each token's row and position there (2·tokens), u32, which key the dropout mask; null: no
-   * dropout. The rate comes with the step.
-   */
+  /** Rows and positions that key the dropout mask (2·tokens), u32; null: no dropout. */
   dropout: Tensor | null;
   /** During a search: what it makes of a group's experts. */
   search?: (rec: Recorder, group: Group) => Parts;
